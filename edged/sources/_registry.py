@@ -1,0 +1,31 @@
+"""Finds a driver by its name: a module beside this one, or an entry point of the group ``edged.sources``."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from typing import Any
+
+import edged.sources
+from edged.errors import DriverError
+
+
+def kinds() -> list[str]:
+    """Return every driver's name, sorted."""
+    own = {m.name for m in pkgutil.iter_modules(edged.sources.__path__) if not m.name.startswith("_")}
+    return sorted(own | {e.name for e in entry_points(group="edged.sources")})
+
+
+def load(kind: str) -> Any:
+    """Return the module of the driver ``kind``.
+
+    Raises:
+        DriverError: nobody offers that driver; the message lists those that exist.
+    """
+    for module in pkgutil.iter_modules(edged.sources.__path__):
+        if module.name == kind and not kind.startswith("_"):
+            return importlib.import_module(f"edged.sources.{kind}")
+    for entry in entry_points(group="edged.sources", name=kind):
+        return entry.load()
+    raise DriverError(f"there is no source of kind '{kind}'; there are {', '.join(kinds())}")
