@@ -19,6 +19,9 @@ Contract of a Source, held by one conformance test over every driver:
   raises ``Unavailable(Reason.ENDED)``. Frames that were skipped to be newest are counted in ``Frame.skipped``.
 * ``close()`` gives everything back; it may be called twice, and before ``open()``.
 * One thread calls all three.
+
+A driver whose device is reached over a network also has a function ``needs_network(config) -> bool``; its worker
+then keeps a route out, and says so in every event. A driver without that function needs none.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+Pixels = Annotated[int, Field(ge=16, le=8192)]
+Size = tuple[Pixels, Pixels]  # of a picture: width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,14 @@ class Frame:
 
 
 class Source(Protocol):
-    """Gives frames, the newest first and the old ones never."""
+    """Gives frames, the newest first and the old ones never.
+
+    Attributes:
+        live: a camera, whose noise makes two equal pictures in a row impossible: the same picture many times means
+            that it hangs. False for photographs and files, which may repeat.
+    """
+
+    live: bool
 
     def open(self) -> None:
         """Touch the device. Raises ``Unavailable`` or ``DriverError``."""
