@@ -1,0 +1,1 @@
+"""The configuration: models, loader with file:line:column, JSON schema, sample."""

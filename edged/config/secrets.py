@@ -2,7 +2,89 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import stat
 from pathlib import Path
 from typing import Annotated
 
-SecretFile = Annotated[Path, "secret"]
+from edged.config.regular import read_regular
+from edged.errors import ConfigError, Problem
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 4096
+_SECRET_KEY = re.compile(
+    r"pass(wd|phrase)?$|password|secret|token|api_?key|credential|^(pin|pwd)$", re.IGNORECASE
+)
+# Greedy up to the last @: a password may hold characters that a well-formed address would escape.
+_IN_URL = re.compile(r"(?<=://)[^\s\"']*@")
+
+
+class Marker:
+    """Tells a file that holds a secret from other paths; see :data:`SecretFile`."""
+
+
+SecretFile = Annotated[Path, Marker()]
+"""The path of a file that holds one secret and nothing else."""
+
+
+class Secret:
+    """A secret in memory. It shows itself to nobody who does not ask for it by name."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not written anywhere")
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether a value under this key is never shown in a message."""
+    return bool(_SECRET_KEY.search(key))
+
+
+def redact(text: str) -> str:
+    """Return the text with ``user:password@`` of every address in it replaced by ``***@``."""
+    return _IN_URL.sub("***@", text)
+
+
+def read_secret(path: Path) -> Secret:
+    """Read a secret from its file, without the newline that an editor leaves at its end.
+
+    Raises:
+        ConfigError: the file is absent, not readable, no regular file, empty, over 4 KiB or not UTF-8.
+    """
+    data, status = read_regular(path, MAX_BYTES)
+    if status.st_mode & stat.S_IROTH:
+        log.warning("%s holds a secret and everybody can read it; run: chmod 600 %s", path, path)
+    return _secret(path, data)
+
+
+def _secret(path: Path, data: bytes) -> Secret:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise _wrong(path, "the file is not UTF-8 text") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise _wrong(path, "the file is empty; write the secret into it")
+    return Secret(text)
+
+
+def _wrong(path: Path, what: str) -> ConfigError:
+    return ConfigError([Problem(str(path), what)])

@@ -1,0 +1,134 @@
+"""Finds what the models declare for a place in the file: type, range, unit and sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from edged.config.secrets import Marker
+from edged.config.source import driver_config
+from edged.errors import DriverError
+from edged.sources import SourceConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What stands in the models for one place.
+
+    Attributes:
+        types: the types it may have; None is not among them.
+        optional: whether it may be left empty.
+        limits: the constraints on its value.
+        description: its sentence in the models; may be empty.
+    """
+
+    types: tuple[Any, ...]
+    optional: bool = False
+    limits: tuple[Any, ...] = ()
+    description: str = ""
+
+    @property
+    def model(self) -> type[BaseModel] | None:
+        """The model of a block."""
+        return next((t for t in self.types if isinstance(t, type) and issubclass(t, BaseModel)), None)
+
+    @property
+    def choices(self) -> list[str]:
+        """The texts among which to choose."""
+        return [str(choice) for t in self.types if get_origin(t) is Literal for choice in get_args(t)]
+
+    @property
+    def secret(self) -> bool:
+        """Whether it is a file that holds a secret."""
+        return any(isinstance(limit, Marker) for limit in self.limits)
+
+    def has(self, *types: type) -> bool:
+        """Whether the value may be of one of these types."""
+        return any(t in types for t in self.types)
+
+    def limit(self, name: str) -> Any:
+        """Return the constraint ``ge``, ``le``, ``pattern`` … or None."""
+        return next((v for part in _flat(self.limits) if (v := getattr(part, name, None)) is not None), None)
+
+
+def _flat(limits: tuple[Any, ...]) -> Iterator[Any]:
+    for limit in limits:
+        yield limit
+        if isinstance(limit, FieldInfo):
+            yield from _flat(tuple(limit.metadata))
+
+
+def declared(annotation: Any, limits: tuple[Any, ...] = (), description: str = "") -> Declared:
+    """Take an annotation apart."""
+    types, more, optional = [], list(limits), False
+    for part, metadata in _parts(annotation):
+        more.extend(metadata)
+        if part is type(None):
+            optional = True
+        else:
+            types.append(part)
+    return Declared(tuple(types), optional, tuple(more), description)
+
+
+def _parts(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    if get_origin(annotation) is Annotated:
+        yield from _parts(annotation.__origin__, (*metadata, *annotation.__metadata__))
+    elif get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _parts(part, metadata)
+    else:
+        yield annotation, metadata
+
+
+def of_field(info: FieldInfo) -> Declared:
+    """Return what a model's field declares."""
+    return declared(info.annotation, tuple(info.metadata), info.description or "")
+
+
+def child(parent: Declared, data: Any, key: str | int) -> Declared | None:
+    """Return what is declared under a key of a block or for an item of a list, or None where nothing is.
+
+    Args:
+        parent: what is declared for the block or the list.
+        data: what the file has there; a source's ``kind`` decides what belongs beside it.
+        key: the key, or the number of the item.
+    """
+    model = block(parent, data)
+    if model is not None:
+        info = model.model_fields.get(str(key))
+        return of_field(info) if info is not None else None
+    for t in parent.types:
+        origin, arguments = get_origin(t), get_args(t)
+        if origin is dict:
+            return declared(arguments[1], description=parent.description)
+        if origin in (list, tuple, set, frozenset) and isinstance(key, int) and arguments:
+            open_ended = origin is not tuple or arguments[-1] is Ellipsis
+            if open_ended or key < len(arguments):
+                return declared(arguments[0 if open_ended else key], description=parent.description)
+    return None
+
+
+def block(parent: Declared, data: Any) -> type[BaseModel] | None:
+    """Return the model of a block; for a source that of its driver."""
+    model = parent.model
+    if model is not SourceConfig or not isinstance(data, dict):
+        return model
+    try:
+        return driver_config(str(data.get("kind")))
+    except DriverError:
+        return model
+
+
+def key(parent: Declared) -> Declared | None:
+    """Return what is declared for the keys of a block that a person names, such as ``pipelines``."""
+    for t in parent.types:
+        if get_origin(t) is dict:
+            return declared(get_args(t)[0])
+    return None

@@ -1,0 +1,135 @@
+"""Reads the configuration: text → tree → models. All problems come at once, each with its line and column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edged.config import document, messages, places
+from edged.config.fields import Declared
+from edged.config.models import Config
+from edged.config.paths import absolute
+from edged.config.regular import read_regular
+from edged.config.scalars import Reader
+from edged.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_BYTES = 64 * 1024
+MAX_PROBLEMS = 50
+_CONFIG = Declared((Config,))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration that holds together, and where each of its values stands.
+
+    Attributes:
+        config: with absolute paths.
+        name: of the file, as messages call it.
+        tree: of the file.
+    """
+
+    config: Config
+    name: str
+    tree: document.Mapping
+
+    def where(self, steps: Sequence[str | int]) -> str:
+        """Return ``file:line:column`` of the value under these steps, or of the block that would hold it."""
+        return document.where(self.name, places.find(self.tree, _CONFIG, steps).mark)
+
+
+def load(path: Path | str) -> Config:
+    """Return the configuration in a file.
+
+    Raises:
+        ConfigError: with everything that is wrong with it.
+    """
+    return read(path).config
+
+
+def loads(text: str, name: str, base: Path) -> Config:
+    """Return the configuration in a text.
+
+    Args:
+        text: YAML.
+        name: what to call it in messages.
+        base: the folder in which relative paths are looked for.
+
+    Raises:
+        ConfigError: with everything that is wrong with it.
+    """
+    return reads(text, name, base).config
+
+
+def read(path: Path | str) -> Loaded:
+    """Return the configuration in a file with the places of its values. Raises like :func:`load`."""
+    data, _ = read_regular(path, MAX_BYTES)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError([_not_utf8(str(path), data, error.start)]) from None
+    return reads(text, str(path), Path(path).absolute().parent)
+
+
+def reads(text: str, name: str, base: Path) -> Loaded:
+    """Return the configuration in a text with the places of its values. Raises like :func:`loads`."""
+    if len(text) > MAX_BYTES:
+        raise ConfigError([Problem(name, f"the text is longer than {MAX_BYTES} characters")])
+    tree, problems = document.parse(text, name)
+    if tree is None:
+        raise ConfigError(problems)
+    reader = Reader(name)
+    data = reader.read(tree, _CONFIG)
+    problems += reader.problems
+    config = None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        problems += _explained(name, tree, error)
+    if config is None or problems:
+        raise ConfigError(_sorted(problems))
+    return Loaded(absolute(config, base), name, tree)
+
+
+def _not_utf8(name: str, data: bytes, at: int) -> Problem:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return Problem(f"{name}:1:1", "the file is not UTF-8 but UTF-16", "save it as UTF-8")
+    before = data[:at].decode("utf-8-sig", "replace")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return Problem(f"{name}:{line}:{column}", "this character is not UTF-8", "save the file as UTF-8")
+
+
+def _explained(name: str, tree: document.Mapping, error: ValidationError) -> list[Problem]:
+    """Return pydantic's errors in words, but for those about a place of which something was said already."""
+    found = []
+    for item in error.errors(include_url=False, include_input=False):
+        steps = (*item["loc"], *_key(item))
+        place = places.find(tree, _CONFIG, steps)
+        if not place.bad:
+            found.append((place, item))
+    found.sort(key=lambda f: (f[0].mark.line, f[0].mark.column))
+    explained = [messages.problem(name, place, item) for place, item in found[:MAX_PROBLEMS]]
+    if len(found) > MAX_PROBLEMS:
+        explained.append(Problem(name, f"there are {len(found) - MAX_PROBLEMS} more errors behind these"))
+    return explained
+
+
+def _key(item: Any) -> tuple[str, ...]:
+    """Return the key that a validator of a whole block points at."""
+    key = item.get("ctx", {}).get("key")
+    return (key,) if isinstance(key, str) else ()
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    """Return the problems in the order of the file, each once, and no endless list."""
+
+    def place(problem: Problem) -> tuple[int, ...]:
+        line = problem.where.rsplit(":", 2)[1:]
+        return tuple(map(int, line)) if len(line) == 2 and all(map(str.isdecimal, line)) else (1 << 30,)
+
+    return sorted(dict.fromkeys(problems), key=place)[: 2 * MAX_PROBLEMS]

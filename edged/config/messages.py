@@ -1,0 +1,132 @@
+"""Says in plain words what is wrong with a value and what to write instead.
+
+The words come from what the models declare (type, range, description), so that they cannot drift from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from edged import sources
+from edged.config import fields
+from edged.config.document import data, where
+from edged.config.models import FORMS
+from edged.config.places import Place, shown
+from edged.config.secrets import is_secret_key
+from edged.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edged.config.fields import Declared
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'x'?", or nothing where no word is close."""
+    words = {w.lower(): w for w in known}
+    match = difflib.get_close_matches(word[:64].lower(), words, n=1, cutoff=0.6)
+    return f"did you mean '{words[match[0]]}'?" if match else ""
+
+
+def problem(name: str, place: Place, error: Any) -> Problem:
+    """Return the problem for one of pydantic's errors.
+
+    Args:
+        name: of the file.
+        place: what ``find`` returned for the error's location.
+        error: one item of ``ValidationError.errors()``.
+    """
+    at, kind = where(name, place.mark), error["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(at, place)
+    if place.missing:
+        return Problem(at, f"{place.path} is missing", place.declared.description if place.declared else "")
+    if kind == "unknown_kind":
+        return _unknown_kind(at, place)
+    if kind in ("consistency", "driver", "value_error"):
+        return Problem(at, f"{place.path}: {error['ctx'].get('error', error['msg'])}".removeprefix(": "))
+    return _unfit(at, place)
+
+
+def _unknown_key(at: str, place: Place) -> Problem:
+    if is_secret_key(place.name):
+        hint = "write it into a file of its own and name that file in password_file"
+        return Problem(at, f"{place.path}: a secret does not stand in this file", hint)
+    model = fields.block(place.above[0], data(place.above[1])) if place.above and place.above[0] else None
+    known = list(model.model_fields) if model else []
+    hint = closest(place.name, known) or f"there are {', '.join(known)}"
+    return Problem(at, f"{place.path}: there is no key '{shown(place.name)}'", hint)
+
+
+def _unknown_kind(at: str, place: Place) -> Problem:
+    kinds = sources.kinds()
+    text = data(place.node)
+    hint = closest(text, kinds) if isinstance(text, str) else ""
+    return Problem(at, f"{place.path} is {place.quoted}, but must be {_either(kinds)}", hint)
+
+
+def _unfit(at: str, place: Place) -> Problem:
+    declared = place.declared
+    if declared is None:
+        return Problem(at, f"{place.path} is {place.quoted}, which cannot stand here")
+    if place.of_key and place.above and (above := place.above[0]):
+        key = fields.key(above)
+        return Problem(at, f"{place.path}: the name must be {words(key) if key else 'another'}")
+    text = data(place.node)
+    close = closest(text, declared.choices) if isinstance(text, str) else ""
+    hint = close or declared.description
+    return Problem(at, f"{place.path or 'the file'} is {place.quoted}, but must be {words(declared)}", hint)
+
+
+def words(declared: Declared) -> str:
+    """Return what may stand in a place: type, range, choices."""
+    if declared.choices:
+        return _either(declared.choices)
+    return " or ".join(dict.fromkeys(_type(declared, t) for t in declared.types)) or "something else"
+
+
+_NAMES: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def _type(declared: Declared, t: Any) -> str:
+    origin = get_origin(t)
+    if t in _NAMES:
+        return f"{_NAMES[t]}{_range(declared)}"
+    if origin is dict or declared.model is t:
+        return f"a block of keys{_length(declared, 'key')}"
+    if origin in (list, tuple, set, frozenset):
+        arguments = get_args(t)
+        fixed = origin is tuple and Ellipsis not in arguments
+        return f"a list of {len(arguments)}" if fixed else f"a list{_length(declared, 'item')}"
+    if pattern := declared.limit("pattern"):
+        return FORMS.get(pattern, "text of another form")
+    return f"text{_length(declared, 'character')}"
+
+
+def _range(declared: Declared) -> str:
+    low, above = declared.limit("ge"), declared.limit("gt")
+    high, below = declared.limit("le"), declared.limit("lt")
+    if low is not None and high is not None:
+        return f" from {_plain(low)} to {_plain(high)}"
+    parts = [
+        f"{word} {_plain(value)}"
+        for word, value in (("at least", low), ("above", above), ("at most", high), ("below", below))
+        if value is not None
+    ]
+    return " " + ", ".join(parts) if parts else ""
+
+
+def _length(declared: Declared, unit: str) -> str:
+    low, high = declared.limit("min_length"), declared.limit("max_length")
+    if high is not None:
+        return f" of {low or 0} to {high} {unit}s"
+    return f" of at least {low} {unit}{'s' if low > 1 else ''}" if low else ""
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _either(choices: list[str]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else "".join(choices)

@@ -1,0 +1,82 @@
+"""Turns the tree into plain data for the models, and refuses what would be read differently than it looks.
+
+Scalars stay text: the declared type reads them. Numbers are the exception in one point: ``1_000``, ``0x10``,
+``010`` and ``.inf`` mean different things to different readers of YAML, so a number is written in plain decimal.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, get_origin
+
+from edged.config import fields
+from edged.config.document import Mapping, Node, Scalar, Sequence, data, where
+from edged.config.messages import words
+from edged.errors import Problem
+
+if TYPE_CHECKING:
+    from edged.config.fields import Declared
+
+_DECIMAL = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_NUMBERLIKE = re.compile(r"[+-]?\.?([0-9][0-9a-fA-FxXoO_.,:]*|inf|nan|infinity)", re.IGNORECASE)
+
+
+class Reader:
+    """Reads one file's tree; ``problems`` collects what it refused, and the nodes concerned are marked."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[Problem] = []
+
+    def read(self, node: Node, declared: Declared | None, path: str = "") -> Any:
+        """Return the data of a node as the models take it."""
+        if isinstance(node, Mapping):
+            return self._block(node, declared, path)
+        if isinstance(node, Sequence):
+            return [
+                self.read(item, declared and fields.child(declared, None, i), f"{path}[{i}]")
+                for i, item in enumerate(node.items)
+            ]
+        if declared is not None and not node.bad:
+            self._look(node, declared, path)
+        return data(node)
+
+    def _block(self, node: Mapping, declared: Declared | None, path: str) -> dict[str, Any]:
+        kind = node.items.get("kind")
+        model = fields.block(declared, {"kind": data(kind)} if kind else {}) if declared else None
+        below = {key: self._child(key, model, declared) for key in node.items}
+        items = node.items
+        named = declared and any(get_origin(t) is dict for t in declared.types)
+        most = declared.limit("max_length") if declared and named else None
+        if most and len(items) > most:
+            self._say(node, f"{path} has {len(items)} entries; {most} is the most")
+            items = dict(list(items.items())[:most])
+        prefix = f"{path}." if path else ""
+        return {key: self.read(value, below[key], f"{prefix}{key[:40]}") for key, value in items.items()}
+
+    @staticmethod
+    def _child(key: str, model: Any, declared: Declared | None) -> Declared | None:
+        if model is not None:
+            info = model.model_fields.get(key)
+            return fields.of_field(info) if info is not None else None
+        return fields.child(declared, None, key) if declared else None
+
+    def _look(self, node: Scalar, declared: Declared, path: str) -> None:
+        if node.plain and node.text == "" and declared.optional and declared.model:
+            # An empty `tls:` must not mean "no TLS".
+            self._say(node, f"{path} is empty; write {{}} for the defaults, or leave the key out")
+        elif declared.has(int, float) and not declared.has(str) and not _is_plain(node.text):
+            what = f"{path} is '{node.text[:40]}', but must be {words(declared)}, in plain decimal"
+            self._say(node, what)
+
+    def _say(self, node: Node, what: str) -> None:
+        node.bad = True
+        self.problems.append(Problem(where(self.name, node), what))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether every reader takes the text for the same number, or nobody for one."""
+    if _DECIMAL.fullmatch(text):
+        return math.isfinite(float(text))
+    return not _NUMBERLIKE.fullmatch(text)
