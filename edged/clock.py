@@ -32,7 +32,7 @@ def rfc3339(epoch_s: float) -> str:
 def synced() -> bool:
     """Whether the kernel takes its clock for synchronised (adjtimex(2), read only).
 
-    Where the call is not allowed (a hardened unit) the mark of systemd-timesyncd counts instead; without either
+    Where the call is not allowed (a hardened unit) the mark of systemd-timesyncd counts instead; with neither
     the answer is False: an unknown clock is not a trusted one.
     """
     libc = ctypes.CDLL(None, use_errno=True)
