@@ -1,0 +1,115 @@
+# shellcheck shell=bash
+# What the scripts of this repository share; to be sourced. Bash 5, coreutils and dpkg are expected, nothing else.
+
+say() { printf '%s\n' "$*"; }
+
+step() { printf '\n==> %s\n' "$*"; }
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# Run a command as root: directly, or by sudo where somebody else called.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "root is needed for '$*', and there is no sudo: run this as root"
+    fi
+}
+
+# quietly TEXT COMMAND…: run it with its output kept back; every ten seconds say that it is still at work.
+# When it fails, the end of what it printed follows. Returns its status.
+quietly() {
+    local text=$1 log pid start=$SECONDS status=0 traps
+    shift
+    log=$(mktemp)
+    printf '    %s …\n' "$text"
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    # Without this a Ctrl-C would leave the command behind: a shell's background jobs ignore it.
+    traps=$(trap -p INT TERM)
+    trap 'kill "$pid" 2>/dev/null; rm -f "$log"; trap - INT TERM; eval "$traps"; kill -INT $$' INT TERM
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.2
+        if [ $((SECONDS - start)) -ge 10 ] && [ $(((SECONDS - start) % 10)) = 0 ]; then
+            printf '    … %d s: %s\n' $((SECONDS - start)) "$(tail -n 1 "$log" | tr -d '\r' | cut -c1-100)"
+            sleep 1
+        fi
+    done
+    trap - INT TERM
+    eval "$traps"
+    wait "$pid" || status=$?
+    if [ "$status" != 0 ]; then
+        printf '    failed after %d s:\n' $((SECONDS - start)) >&2
+        tail -n 25 "$log" | sed 's/^/    | /' >&2
+    fi
+    rm -f "$log"
+    return "$status"
+}
+
+# require_packages PACKAGE…: install by apt those that are missing, and only those.
+require_packages() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^.i' || missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return 0
+    command -v apt-get >/dev/null || die "these packages are missing and there is no apt: ${missing[*]}"
+    # Asked for here, where a person can type the password, and not behind a progress line.
+    as_root true || die "cannot become root to install: ${missing[*]}"
+    quietly "apt-get update" as_root apt-get -q update || say "    (going on with the package lists that are here)"
+    quietly "apt-get install ${missing[*]}" as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q install -y --no-install-recommends "${missing[@]}" ||
+        die "apt could not install: ${missing[*]}"
+}
+
+# Whether that Python is one that edged runs on.
+suitable_python() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null
+}
+
+# Print the Python to build with: the system's first (picamera2 belongs to it), else what is on PATH.
+pick_python() {
+    local candidate
+    for candidate in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
+        if command -v "$candidate" >/dev/null && suitable_python "$candidate"; then
+            command -v "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# require_venv_module PYTHON: Debian keeps ensurepip in a package of its own.
+require_venv_module() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null && return 0
+    case $1 in
+    /usr/bin/*) require_packages python3-venv ;;
+    *) die "$1 has no ensurepip: install its venv package" ;;
+    esac
+}
+
+# copy_sources CHECKOUT DIR: what a build needs. It is built from a copy, so that the checkout stays as it is.
+copy_sources() {
+    local name
+    mkdir -p "$2"
+    for name in edged setup.cfg pyproject.toml README.md LICENSE NOTICE; do
+        [ -e "$1/$name" ] && cp -r "$1/$name" "$2/"
+    done
+    find "$2" -name __pycache__ -prune -exec rm -rf {} +
+}
+
+# fingerprint FILE-OR-FOLDER…: one word that changes with their content.
+fingerprint() {
+    find "$@" -type f ! -path '*/__pycache__/*' -print0 2>/dev/null |
+        LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
+}
+
+# A TCP port of the loopback that nobody uses now. Argument: a Python.
+free_port() {
+    "$1" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
