@@ -1,27 +1,28 @@
 """Sources: where frames come from. This file is the contract; each driver is one file beside it.
 
-``kind: v4l2`` in the configuration loads the module ``edged.sources.v4l2`` (or, for others' drivers, the entry
-point ``v4l2`` of the group ``edged.sources``), which exposes
+``kind: v4l2`` in the configuration loads the module ``edged.sources.v4l2`` (or, for others' drivers, the
+entry point ``v4l2`` of the group ``edged.sources``), which exposes
 
 * ``Config``, a pydantic model (a subclass of :class:`edged.sources.SourceConfig`) whose field
   descriptions are its reference page, and
 * ``create(config, hint) -> Source``, which does no I/O: ``edged check`` calls it on any laptop.
 
-The module imports nothing heavy at its top: numpy, cv2 and vendor modules are imported inside ``open()``, in the
-worker, after the fork. The first line of a driver's docstring is its help line.
+The module imports nothing heavy at its top: numpy, cv2 and vendor modules are imported inside ``open()``, in
+the worker, after the fork. The first line of a driver's docstring is its help line.
 
 Contract of a Source, held by one conformance test over every driver:
 
 * ``open()`` touches the device. It raises ``Unavailable`` (device away, busy, denied) or ``DriverError``
   (package missing, with the command that installs it).
-* ``read(timeout_s)`` gives the **newest** frame that is not older than the previous one returned. It blocks for at
-  most ``timeout_s`` and then raises ``Unavailable(Reason.TIMEOUT)``; a finite source that has given everything
-  raises ``Unavailable(Reason.ENDED)``. Frames that were skipped to be newest are counted in ``Frame.skipped``.
+* ``read(timeout_s)`` gives the **newest** frame that is not older than the previous one returned. It blocks
+  for at most ``timeout_s`` and then raises ``Unavailable(Reason.TIMEOUT)``; a finite source that has given
+  everything raises ``Unavailable(Reason.ENDED)``. Frames that were skipped to be newest are counted in
+  ``Frame.skipped``.
 * ``close()`` gives everything back; it may be called twice, and before ``open()``.
 * One thread calls all three.
 
-A driver whose device is reached over a network also has a function ``needs_network(config) -> bool``; its worker
-then keeps a route out, and says so in every event. A driver without that function needs none.
+A driver whose device is reached over a network also has a function ``needs_network(config) -> bool``; its
+worker then keeps a route out, and says so in every event. A driver without that function needs none.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ class Frame:
     """One picture.
 
     Attributes:
-        pixels: uint8, ``[height, width, 3]`` in the order that ``order`` names, or ``[height, width]`` for grey.
-            It belongs to the reader: no driver writes into it after it was returned.
-        captured_at: wall time of the exposure, seconds since 1970 (of the read where the device does not say).
+        pixels: uint8, ``[height, width, 3]`` in the order that ``order`` names, or ``[height, width]`` for
+            grey. It belongs to the reader: no driver writes into it after it was returned.
+        captured_at: wall time of the exposure, seconds since 1970 (of the read where the device does not
+            say).
         order: ``bgr`` | ``rgb`` | ``grey``.
         number: counts the source's frames from 0; with ``folder`` and ``video`` it is the event's ``frame``.
         skipped: frames dropped since the previous one because a newer one was there.
@@ -76,8 +78,8 @@ class Source(Protocol):
     """Gives frames, the newest first and the old ones never.
 
     Attributes:
-        live: a camera, whose noise makes two equal pictures in a row impossible: the same picture many times means
-            that it hangs. False for photographs and files, which may repeat.
+        live: a camera, whose noise makes two equal pictures in a row impossible: the same picture many times
+            means that it hangs. False for photographs and files, which may repeat.
     """
 
     live: bool

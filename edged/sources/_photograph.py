@@ -1,12 +1,12 @@
 """Reads one photograph, and tells a whole file from one that is still being written.
 
-OpenCV decodes half a JPEG to half a picture and a grey rest, without an error. A folder that somebody copies into
-would give such pictures, so a file is decoded only when its end is there.
+OpenCV decodes half a JPEG to half a picture and a grey rest, without an error. A folder that somebody copies
+into would give such pictures, so a file is decoded only when its end is there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def is_photograph(name: str) -> bool:
 
 
 def read(path: Path) -> NDArray[np.uint8] | None:
-    """Return the picture as BGR, turned upright as its EXIF data says, or None where the file holds no whole one.
+    """Return the picture as BGR, upright as its EXIF data says, or None where there is no whole one.
 
     Raises:
         OSError: the file cannot be read.
@@ -38,12 +38,10 @@ def read(path: Path) -> NDArray[np.uint8] | None:
     if not is_whole(data):
         return None
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # more pixels than OpenCV takes
         return None
-    if pixels is None:
-        return None
-    return np.asarray(pixels, np.uint8)
+    return None if pixels is None else np.asarray(pixels, np.uint8)
 
 
 def is_whole(data: bytes) -> bool:

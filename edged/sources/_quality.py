@@ -1,8 +1,8 @@
 """Recognises pictures that are none: frozen, black, or not a picture at all.
 
-A camera that hangs often goes on to deliver: the same frame for ever, black, or a buffer of the wrong shape. Such
-frames are reported and never classified. The check runs on every frame, so it looks at one pixel in 256 and compares
-whole pictures only when those agree (20 µs at 640x480).
+A camera that hangs often goes on to deliver: the same frame for ever, black, or a buffer of the wrong shape.
+Such frames are reported and never classified. The check runs on every frame, so it looks at one pixel in 256
+and compares whole pictures only when those agree.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ class Quality:
     """Judges one source's frames in their order.
 
     Args:
-        frozen_after: call a picture frozen when it came so many times in a row; 0 never. A camera's noise makes
-            two equal pictures all but impossible; for sources whose pictures may repeat (``live`` is False), use 0.
+        frozen_after: call a picture frozen when it came so many times in a row; 0 never. A camera's noise
+            makes two equal pictures all but impossible; for sources whose pictures may repeat (``live`` is
+            False), use 0.
         black_below: call a picture black when no sampled value reaches this (0..255; video black is 16).
     """
 
@@ -41,11 +42,10 @@ class Quality:
         if not _is_picture(frame):
             return "shape"
         sparse = pixels[::_STEP, ::_STEP].copy()
-        if self._frozen_after and self._is_frozen(pixels, sparse.tobytes()):
-            return "frozen"
+        frozen = self._frozen_after > 0 and self._is_frozen(pixels, sparse.tobytes())
         if int(sparse.max()) < self._black_below:
-            return "black"
-        return None
+            return "black"  # rather than frozen, which black pictures soon are too: it says more
+        return "frozen" if frozen else None
 
     def _is_frozen(self, pixels: NDArray[np.uint8], sample: bytes) -> bool:
         same = sample == self._sample and _equal(pixels, self._last)

@@ -5,21 +5,24 @@
     camera ── grab() ──▶ grabber thread ── retrieve() ──▶ [ slot for one ] ── take() ──▶ reader
                          owns the device                    newer replaces older, and is counted
 
-A camera queues what nobody fetches, so its next frame may be a second old. The thread fetches everything; what the
-reader does not want is dropped where it costs least: after ``grab`` and before the picture is decoded.
+A camera queues what nobody fetches, so its next frame may be a second old. The thread fetches everything;
+what the reader does not want is dropped where it costs least: after ``grab`` and before the picture is
+decoded.
 
-The thread owns the device from start to end and releases it itself: OpenCV crashes when a capture is released under
-a read, so ``stop`` asks, waits for a bounded time, and leaves a hung device to the thread (and the process).
+The thread owns the device from start to end and releases it itself: OpenCV crashes when a capture is released
+under a read, so ``stop`` asks, waits for a bounded time, and leaves a hung device to the thread.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from edged.errors import Reason, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -29,11 +32,13 @@ class Grabber(Generic[T]):
 
     Args:
         name: of the thread, for whoever reads a stack dump.
-        grab: fetches the next frame undecoded and returns the time of it; raises ``Unavailable`` when it cannot.
+        grab: fetches the next frame undecoded and returns the time of it; raises ``Unavailable`` when it
+            cannot.
         retrieve: decodes the frame that was grabbed last.
         release: gives the device back; called once, in the thread, whatever happened.
-        eager: decode every frame, for a reader that is about as fast as the camera. Otherwise only the first frame
-            after ``take`` was called is decoded, which saves most of the work of a reader that comes once a second.
+        eager: decode every frame, for a reader that is about as fast as the camera. Otherwise only the first
+            frame after ``take`` was called is decoded, which saves most of the work of a reader that comes
+            once a second.
     """
 
     def __init__(

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from edged.errors import DeviceBusy, Reason, Unavailable
 
-# videodev2.h: VIDIOC_QUERYCAP reads struct v4l2_capability (104 bytes), VIDIOC_REQBUFS takes v4l2_requestbuffers (20).
+# videodev2.h: VIDIOC_QUERYCAP reads struct v4l2_capability (104 bytes), VIDIOC_REQBUFS takes
+# v4l2_requestbuffers (20).
 _QUERYCAP = 0x80685600
 _REQBUFS = 0xC0145608
 _CAPABILITY = struct.Struct("=16s32s32sIII12x")
@@ -23,8 +24,12 @@ _BUFFERS = struct.Struct("=IIIIB3x")
 _CAPTURE, _STREAMING = 0x00000001, 0x04000000
 _MMAP = 1
 
-# Nodes of a Raspberry Pi's camera pipeline: they say "capture", but only libcamera (kind: picamera2) can use them.
+# Nodes of a Raspberry Pi's camera pipeline: they say "capture", but only libcamera (kind: picamera2) can use
+# them.
 _NO_CAMERA = ("bcm2835", "unicam", "rp1-cfe", "pispbe", "rpivid", "rpi-hevc-dec", "hevc")
+
+
+_ioctl = fcntl.ioctl  # the one door to the kernel; tests put a device behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,8 @@ class Camera:
     """One camera that OpenCV can read.
 
     Attributes:
-        device: the path to configure: /dev/v4l/by-id/… where there is one, since /dev/video0 may change at boot.
+        device: the path to configure: /dev/v4l/by-id/… where there is one, since /dev/video0 may change at
+            boot.
         node: the same as /dev/videoN.
         name: as the camera calls itself.
     """
@@ -46,7 +52,7 @@ def find(root: Path = Path("/")) -> list[Camera]:
     """Return the cameras of this machine, USB cameras first; opens them only to ask what they are."""
     sysfs = root / "sys/class/video4linux"
     try:
-        nodes = sorted(os.listdir(sysfs), key=_order)
+        nodes = sorted((entry.name for entry in sysfs.iterdir()), key=_order)
     except OSError:
         return []
     found = []
@@ -63,7 +69,7 @@ def find(root: Path = Path("/")) -> list[Camera]:
 
 
 def captures(device: Path) -> str | None:
-    """Return the driver of a device that captures pictures, "" where it may not be asked, None where it cannot."""
+    """Return the driver of a device that captures, "" where it may not be asked, None where it cannot."""
     try:
         fd = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -89,13 +95,9 @@ def probe(device: str) -> None:
         raise explain(device, error) from error
     try:
         if _driver(fd) is None:
-            raise Unavailable(
-                Reason.ABSENT, f"{device} is no camera (it captures nothing); `edged init` lists the cameras"
-            )
+            raise OSError(errno.ENOTTY, "it captures nothing")  # noqa: TRY301 - as the kernel says it elsewhere
         # Only the owner of a stream may ask for buffers; none asked for changes nothing.
-        fcntl.ioctl(fd, _REQBUFS, _BUFFERS.pack(0, _CAPTURE, _MMAP, 0, 0))
-    except Unavailable:
-        raise
+        _ioctl(fd, _REQBUFS, _BUFFERS.pack(0, _CAPTURE, _MMAP, 0, 0))
     except OSError as error:
         raise explain(device, error) from error
     finally:
@@ -109,10 +111,13 @@ def explain(device: str, error: OSError) -> Unavailable:
         return DeviceBusy(f"{device} is in use", holder(device))
     if code in (errno.EACCES, errno.EPERM):
         return Unavailable(
-            Reason.DENIED, f"{device} may not be opened; add the user to group video: sudo usermod -aG video $USER"
+            Reason.DENIED,
+            f"{device} may not be opened; add the user to group video: sudo usermod -aG video $USER",
         )
     if code in (errno.ENOENT, errno.ENXIO):
-        return Unavailable(Reason.ABSENT, f"there is no {device}; is the camera plugged in? `edged init` lists them")
+        return Unavailable(
+            Reason.ABSENT, f"there is no {device}; is the camera plugged in? `edged init` lists them"
+        )
     if code == errno.ENODEV:
         return Unavailable(Reason.LOST, f"{device} is gone; was it unplugged?")
     if code in (errno.ENOTTY, errno.EINVAL):
@@ -143,7 +148,7 @@ def _leads_to(link: Path, target: str) -> bool:
 
 def _driver(fd: int) -> str | None:
     """Return the driver's name where the node captures and streams, else None (metadata, output, codec)."""
-    answer = fcntl.ioctl(fd, _QUERYCAP, bytes(_CAPABILITY.size))
+    answer = _ioctl(fd, _QUERYCAP, bytes(_CAPABILITY.size))
     driver, _card, _bus, _version, _all, this = _CAPABILITY.unpack(answer)
     if this & _CAPTURE and this & _STREAMING:
         return driver.split(b"\0")[0].decode(errors="replace") or "unknown"

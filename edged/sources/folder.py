@@ -1,4 +1,4 @@
-"""Photographs from a folder (or a single one), in the order of their names; new ones are taken up as they arrive."""
+"""Photographs from a folder (or a single one), sorted by name; new ones are taken up as they arrive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import bisect
 import logging
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +16,8 @@ from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Source, SourceConfig, _photograph
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -101,7 +102,9 @@ class Folder:
                 self._number += 1
                 return Frame(pixels, clock.wall(), number=self._number - 1)
             if not self._loop and not pending:
-                raise Unavailable(Reason.ENDED, f"{self._path}: that was the last photograph of {self._number}")
+                raise Unavailable(
+                    Reason.ENDED, f"{self._path}: that was the last of {self._number} photographs"
+                )
             left = deadline - self._monotonic()
             if left <= 0:
                 raise Unavailable(Reason.TIMEOUT, f"no photograph in {self._path} (looked for {_FORMATS})")
@@ -114,7 +117,7 @@ class Folder:
         self._cached_bytes = 0
 
     def _next(self) -> tuple[NDArray[np.uint8] | None, bool]:
-        """Return the next readable photograph, and whether a file that is still being written was passed over."""
+        """Return the next readable photograph, and whether one that is still being written was passed."""
         self._list()
         first = bisect.bisect_right(self._names, self._cursor)
         after = self._names[first:]
@@ -173,12 +176,13 @@ class Folder:
         """List the folder when it has changed: one stat where it has not."""
         try:
             if self._one:
-                self._names = [self._path.name] if self._path.stat() else []
+                self._path.stat()  # or say that it is gone
+                self._names = [self._path.name]
                 return
             changed = self._path.stat().st_mtime_ns
             if changed == self._listed_at:
                 return
-            self._names = sorted(name for name in os.listdir(self._path) if _photograph.is_photograph(name))
+            self._names = sorted(filter(_photograph.is_photograph, os.listdir(self._path)))  # noqa: PTH208 - only names
         except OSError as error:
             raise self._gone(error) from error
         self._forget(set(self._names))

@@ -1,16 +1,18 @@
 """The camera of a Raspberry Pi (CSI), through libcamera and picamera2: scaled by the camera's own hardware.
 
 The image processor gives two streams at once: ``main`` in the size that is configured, which also decides the
-sensor's mode and field of view, and ``lores``, scaled to about the model's size. Reading ``lores`` spares the CPU nine
-tenths of the bytes. Where a crop is configured, its pixels are those of ``main``, so ``main`` is read.
+sensor's mode and field of view, and ``lores``, scaled to about the model's size. Reading ``lores`` spares the
+CPU nine tenths of the bytes. Where a crop is configured, its pixels are those of ``main``, so that
+is read.
 
-What picamera2 calls RGB888 lies in memory as blue, green, red, and the reverse. On a Pi 4 (vc4) ``lores`` can only be
-YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
+What picamera2 calls RGB888 lies in memory as blue, green, red, and the reverse. On a Pi 4 (vc4) ``lores`` can
+only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -31,8 +33,9 @@ _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _YUV = "YUV420"
 _WORTH = 0.75  # read lores only when it has less than this of main's pixels
 _MISSING = (
-    "kind: picamera2 needs picamera2, which comes from apt and not from pip: sudo apt install python3-picamera2, "
-    "and a virtual environment made with python3 -m venv --system-site-packages"
+    "kind: picamera2 needs picamera2, which comes from apt and not from pip: "
+    "sudo apt install python3-picamera2, and a virtual environment made with "
+    "python3 -m venv --system-site-packages"
 )
 
 
@@ -45,7 +48,7 @@ class Config(SourceConfig):
     )
     size: Size = Field(
         default=(640, 480),
-        description="[width, height] of the picture in pixels; decides the sensor's mode and what part it sees",
+        description="[width, height] of the picture in pixels; decides the sensor's mode and field of view",
     )
     fps: Annotated[float, Field(gt=0, le=240, allow_inf_nan=False)] | None = Field(
         default=None, description="frames per second; left out: 12 or more, as the light allows"
@@ -60,7 +63,7 @@ def create(config: Config, hint: Hint) -> Source:
 
 
 def lores_size(config: Config, hint: Hint) -> tuple[int, int] | None:
-    """Return the size of the smallest even picture in the shape of main that covers the hint, or None for main.
+    """Return the smallest even size in the shape of main that covers the hint, or None to read main.
 
     The shape stays that of main, because whether to stretch, crop or letterbox is the model's business.
     """
@@ -98,6 +101,8 @@ class PiCamera:
             import picamera2
         except ImportError as error:
             raise DriverError(f"{_MISSING} ({error})") from error
+        if "timeout" not in inspect.signature(picamera2.Picamera2.wait).parameters:  # older than 0.3.17
+            raise DriverError("this picamera2 is too old to wait with a deadline: sudo apt full-upgrade")
         self._look(picamera2.Picamera2)
         try:
             self._camera = picamera2.Picamera2(self._config.camera)
@@ -115,7 +120,8 @@ class PiCamera:
         """Return the newest frame; the camera's buffer goes back before anything is done with the copy."""
         if self._camera is None:
             raise Unavailable(Reason.LOST, f"{self._name}: not open")
-        # A capture that timed out stays in picamera2's queue and would take a buffer for ever: wait for the same one.
+        # A capture that timed out stays in picamera2's queue and would take a buffer for ever: wait for the
+        # same one.
         job = self._job or self._camera.capture_request(wait=False)
         self._job = job
         try:
@@ -123,7 +129,7 @@ class PiCamera:
         except TimeoutError as error:
             raise Unavailable(
                 Reason.TIMEOUT,
-                f"{self._name} gave no picture within {timeout_s:g} s; is its ribbon cable seated? `dmesg` knows more",
+                f"{self._name} gave no picture within {timeout_s:g} s; check its cable, and `dmesg`",
             ) from error
         self._job = None
         try:
@@ -161,7 +167,7 @@ class PiCamera:
         there = ", ".join(f"{n}: {camera.get('Model', '?')}" for n, camera in enumerate(cameras)) or "none"
         raise Unavailable(
             Reason.ABSENT,
-            f"{self._name} is not there (found {there}); check the ribbon cable, that the user is in group video, "
+            f"{self._name} is not there (found {there}); check the ribbon cable, the user's group video, "
             "and `rpicam-hello --list-cameras`",
         )
 
@@ -171,7 +177,9 @@ class PiCamera:
             try:
                 self._apply(self._lores)
             except RuntimeError as error:
-                log.info("%s gives no second stream (%s); its picture is scaled by the CPU", self._name, error)
+                log.info(
+                    "%s gives no second stream (%s); its picture is scaled by the CPU", self._name, error
+                )
                 self._apply(None)
         else:
             self._apply(None)
@@ -197,7 +205,8 @@ class PiCamera:
             pisp = getattr(getattr(camera, "platform", None), "name", "VC4") == "PISP"
             more["lores"] = {"size": lores, "format": "BGR888" if pisp else _YUV}
             if not pisp:
-                # The range that OpenCV's conversion assumes; the default of a preview is the full range (sYCC).
+                # The range that OpenCV's conversion assumes; the default of a preview is the full range
+                # (sYCC).
                 more["colour_space"] = ColorSpace.Smpte170m()
         camera.configure(camera.create_preview_configuration(main=main, display=None, encode=None, **more))
 
@@ -208,7 +217,8 @@ class PiCamera:
             return pixels[:height, :width], _ORDER[self._layout["format"]]
         import cv2
 
-        # I420 and not OpenCV's COLOR_YUV420p2RGB, which means YV12: there U and V change places, and red and blue.
+        # I420 and not OpenCV's COLOR_YUV420p2RGB, which means YV12: there U and V change places, and red and
+        # blue.
         picture: Any = cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_I420)
         return picture[:height, :width].copy(), "rgb"
 
@@ -227,7 +237,8 @@ class PiCamera:
             return DeviceBusy(f"{self._name} is in use", _video_device.holder("/dev/media0"))
         if "ermission denied" in words or "EACCES" in words:
             return Unavailable(
-                Reason.DENIED, f"{self._name} may not be opened; add the user to group video: sudo usermod -aG video $USER"
+                Reason.DENIED,
+                f"{self._name} may not be opened; add the user to group video: sudo usermod -aG video $USER",
             )
         if isinstance(error, Unavailable):
             return error
@@ -236,7 +247,7 @@ class PiCamera:
 
 def _give_up(camera: Any, job: Any) -> None:
     """Take an open capture back: behind it in the queue, stopping would wait for a camera that hangs."""
-    if hasattr(camera, "cancel_all_and_flush"):  # since picamera2 0.3.19
+    if hasattr(camera, "cancel_all_and_flush"):  # since picamera2 0.3.20
         camera.cancel_all_and_flush()
     with contextlib.suppress(Exception):  # cancelled, or still nothing: then there is nothing to give back
         job.get_result(timeout=0).release()

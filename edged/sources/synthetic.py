@@ -1,13 +1,13 @@
-"""A moving pattern made by arithmetic: for trying edged without a camera, and the template for a driver of your own.
+"""A moving pattern made by arithmetic: to try edged without a camera, and the template for your own driver.
 
-To add a driver, copy this file to ``sources/NAME.py``; ``kind: NAME`` then works, in the configuration, in its
-schema and in ``edged check``. The conformance test finds it. Four things make a driver:
+To add a driver, copy this file to ``sources/NAME.py``; ``kind: NAME`` then works, in the configuration, in
+its schema and in ``edged check``. The conformance test finds it. Four things make a driver:
 
 1. The first line of the docstring is its help line.
 2. ``Config``: its keys. Each description says the unit; together they are the reference page.
 3. ``create``: builds the source and touches nothing, so that ``edged check`` can run anywhere.
-4. A class with ``open``, ``read``, ``close`` and ``live``. Import numpy and vendor modules inside ``open``: the
-   main process loads this file too, for its ``Config``, and must not load them.
+4. A class with ``open``, ``read``, ``close`` and ``live``. Import numpy and vendor modules inside ``open``:
+   the main process loads this file too, for its ``Config``, and must not load them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -25,6 +24,8 @@ from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Size, Source, SourceConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,21 +36,25 @@ class Config(SourceConfig):
     kind: Literal["synthetic"] = Field(default="synthetic", description="the driver: synthetic")
     size: Size = Field(default=(640, 480), description="[width, height] of the picture in pixels")
     fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = Field(
-        default=None, description="frames per second that the pretended camera gives; left out: as fast as it goes"
+        default=None,
+        description="frames per second that the pretended camera gives; left out: as fast as it goes",
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         default=0, description="of the pattern; the same seed gives the same pictures"
     )
     fault: Literal["none", "hang", "vanish", "frozen", "black", "garbage", "crash"] = Field(
         default="none",
-        description="what to break after `fault_after` frames, to see what edged does: hang (read never returns), "
-        "vanish (the device is unplugged), frozen (the same picture), black, garbage (no picture), crash (abort)",
+        description="what to break after `fault_after` frames, to see what edged does: "
+        "hang (read never returns), vanish (the device is unplugged), frozen (the same picture), black, "
+        "garbage (no picture), crash (abort)",
     )
-    fault_after: Annotated[int, Field(ge=0)] = Field(default=10, description="frames before the fault, from each open")
+    fault_after: Annotated[int, Field(ge=0)] = Field(
+        default=10, description="frames before the fault, from each open"
+    )
 
 
 def create(config: Config, hint: Hint) -> Source:
-    """Return the source. The hint is for drivers whose hardware can scale; a pattern costs the same at any size."""
+    """Return the source. The hint is for drivers whose hardware can scale."""
     del hint
     return Synthetic(config)
 
@@ -74,7 +79,7 @@ class Synthetic:
         self._due = 0.0
 
     def open(self) -> None:
-        """Compute the pattern, once: twice as wide as a picture, which then is a window that moves over it."""
+        """Compute the pattern, once: twice as wide as a picture, which is a window that moves over it."""
         import numpy as np  # here and not above: see the docstring of the module
 
         width, height = self._config.size
@@ -124,7 +129,7 @@ class Synthetic:
         elif fault != "none":
             return _break(fault, pattern)
         shift = 7 * number % width
-        # A copy, because a frame belongs to its reader, and because what follows is fastest on contiguous rows.
+        # A copy, because a frame belongs to its reader, and what follows is fastest on contiguous rows.
         return pattern[:, shift : shift + width].copy()
 
 
@@ -138,4 +143,6 @@ def _break(fault: str, pattern: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise Unavailable(Reason.LOST, "the synthetic source was unplugged")
     if fault == "garbage":
         return pattern.reshape(1, -1).copy()  # what OpenCV makes of a pixel format that it does not know
-    return pattern[:, : pattern.shape[1] // 2] * 0
+    black = pattern[:, : pattern.shape[1] // 2].copy()
+    black[:] = 0
+    return black

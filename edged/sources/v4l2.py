@@ -1,8 +1,9 @@
-"""A USB camera (or another Video4Linux device), by the name that stays the same over reboots: its newest frame.
+"""A USB camera (or another Video4Linux device), by its stable name: the newest frame.
 
-What OpenCV does with a pixel format decides whether the picture is right, and it does not say: a format it does not
-convert comes as one flat row, NV12 comes with red and blue swapped. So the format is asked for, read back, and
-accepted only from a list of those that are known to come out right; else the camera is refused with a sentence.
+What OpenCV does with a pixel format decides whether the picture is right, and it does not say: a format it
+does not convert comes as one flat row, NV12 with red and blue swapped. So the format is asked for, read
+back, and accepted only from a list of those that are known to come out right; else the camera is refused
+with a sentence.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -21,6 +22,8 @@ from edged.sources import Frame, Hint, Size, Source, SourceConfig, _video_device
 from edged.sources._slot import Grabber
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import cv2
     import numpy as np
     from numpy.typing import NDArray
@@ -38,9 +41,9 @@ class Config(SourceConfig):
     """The keys of ``kind: v4l2``."""
 
     kind: Literal["v4l2"] = Field(default="v4l2", description="the driver: v4l2")
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|/dev/[^\s\x00]{1,250})$")] = Field(
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|/[^\x00]{1,250})$")] = Field(
         default="auto",
-        description="/dev/v4l/by-id/… (the same camera after a reboot), /dev/video0, or auto: the first camera found",
+        description="/dev/v4l/by-id/… (the same camera after a reboot), /dev/video0, or auto (the first)",
     )
     size: Size = Field(
         default=(640, 480), description="[width, height] in pixels; a camera that cannot gives its nearest"
@@ -50,7 +53,7 @@ class Config(SourceConfig):
     )
     format: Literal["auto", "yuyv", "mjpg"] = Field(
         default="auto",
-        description="pixel format; yuyv is cheap to decode but fills the USB above about 640x480, mjpg does not; "
+        description="pixel format; yuyv is cheap to decode but fills the USB above 640x480, mjpg does not; "
         "auto takes what suits the size",
     )
 
@@ -97,7 +100,9 @@ class Camera:
         except Unavailable as error:
             if error.reason is not Reason.TIMEOUT:
                 raise
-            raise Unavailable(error.reason, f"{self._device} gave {error}; unplug it and plug it in again") from error
+            raise Unavailable(
+                error.reason, f"{self._device} gave {error}; unplug it and plug it in again"
+            ) from error
         self._number += skipped + 1
         return Frame(pixels, at, number=self._number - 1, skipped=skipped)
 
@@ -113,9 +118,9 @@ class Camera:
 
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _SELECT_S)
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
+        if not capture.isOpened():
+            raise Unavailable(Reason.LOST, f"{self._device}: OpenCV cannot open it as a camera")
         try:
-            if not capture.isOpened():
-                raise Unavailable(Reason.LOST, f"{self._device}: OpenCV cannot open it as a camera")
             convert = self._negotiate(capture)
             if capture.grab():
                 _retrieve(capture, convert, self._device)
@@ -125,10 +130,12 @@ class Camera:
             raise
         capture.release()
         _video_device.probe(self._device)  # says why, where the kernel knows
-        raise Unavailable(Reason.TIMEOUT, f"{self._device} opens but gives no picture; try another `size`, USB port or hub")
+        raise Unavailable(
+            Reason.TIMEOUT, f"{self._device} opens but gives no picture; try another `size`, USB port or hub"
+        )
 
     def _negotiate(self, capture: cv2.VideoCapture) -> Callable[[Any], Any]:
-        """Ask for format, size and rate (in this order: each starts the device anew) and read back what it is."""
+        """Ask for format, size and rate, in this order (each starts the device anew), and read them back."""
         import cv2
 
         width, height = self._config.size
@@ -156,7 +163,7 @@ class Camera:
         import cv2
 
         if not capture.grab():
-            if not os.path.exists(self._device):
+            if not Path(self._device).exists():
                 raise Unavailable(Reason.LOST, f"{self._device} is gone; was it unplugged?")
             raise Unavailable(Reason.LOST, f"{self._device} stopped giving pictures")
         return _exposed_at(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
@@ -167,7 +174,9 @@ def _choose(device: str) -> str:
         return device
     cameras = find()
     if not cameras:
-        raise Unavailable(Reason.ABSENT, "no camera found; is one plugged in? A Raspberry Pi camera is `kind: picamera2`")
+        raise Unavailable(
+            Reason.ABSENT, "no camera found; is one plugged in? A Raspberry Pi camera is `kind: picamera2`"
+        )
     return cameras[0].device
 
 
@@ -184,15 +193,14 @@ def _format(capture: cv2.VideoCapture) -> str:
     return code.to_bytes(4, "little").decode("ascii", errors="replace")
 
 
-def _retrieve(
-    capture: cv2.VideoCapture, convert: Callable[[Any], Any], device: str
-) -> NDArray[np.uint8]:
+def _retrieve(capture: cv2.VideoCapture, convert: Callable[[Any], Any], device: str) -> NDArray[np.uint8]:
     ok, raw = capture.retrieve()
     pixels = convert(raw) if ok else None
     if pixels is None:
         shape = getattr(raw, "shape", None)
         raise Unavailable(
-            Reason.LOST, f"{device} gave no picture but an array of shape {shape}; try another `size` or `format`"
+            Reason.LOST,
+            f"{device} gave no picture but an array of shape {shape}; try another `size` or `format`",
         )
     picture: NDArray[np.uint8] = pixels
     return picture

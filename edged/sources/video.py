@@ -1,7 +1,8 @@
 """A video file, or a network camera (RTSP, HTTP) through OpenCV and FFmpeg.
 
-A file gives every frame in order and as fast as it is read. A network camera gives its newest frame; the older ones
-are dropped undecoded and counted. The address of a camera often holds its password: what is printed is ``shown``.
+A file gives every frame in order and as fast as it is read. A network camera gives its newest frame; the
+older ones are dropped undecoded and counted. The address of a camera often holds its password: what is
+printed is ``shown``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -22,6 +22,8 @@ from edged.sources import Frame, Hint, Source, SourceConfig
 from edged.sources._slot import Grabber
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import cv2
     import numpy as np
     from numpy.typing import NDArray
@@ -45,7 +47,9 @@ class Config(SourceConfig):
         description="files: play at the speed of the recording and skip what comes too late; "
         "false gives every frame, as fast as the model goes",
     )
-    transport: Literal["tcp", "udp"] = Field(default="tcp", description="rtsp: tcp loses no packets; udp may lag less")
+    transport: Literal["tcp", "udp"] = Field(
+        default="tcp", description="rtsp: tcp loses no packets; udp may lag less"
+    )
     timeout_s: Annotated[float, Field(ge=0.5, le=60, allow_inf_nan=False)] = Field(
         default=5.0, description="network: give up connecting, or waiting for data, after so long, in s"
     )

@@ -1,0 +1,369 @@
+"""A double of picamera2 that keeps its rules, so that the driver can be held to them without a camera.
+
+What it enforces, as picamera2 0.3.17 to 0.3.38 do: one opener a camera; configure only while stopped; even
+sizes, ``lores`` not larger than ``main`` and on a Pi 4 (vc4) only YUV420; rows padded to 64 bytes; the
+colours of RGB888 as blue, green, red in memory; a request is a buffer, and when none is given back the camera
+stops delivering; a job that timed out stays in the queue and takes a request; ``stop`` waits behind such a
+job.
+
+    board = Board()
+    with board.installed():
+        import picamera2
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import sys
+import threading
+import time
+import types
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ALIGN = 64
+_PADDING = 0xA5  # shows, where it gets into a picture
+_BYTES = {"BGR888": 3, "RGB888": 3, "XBGR8888": 4, "XRGB8888": 4, "YUV420": 1}
+_RED, _BLUE = (200, 30, 40), (30, 60, 210)  # what stands before the camera: red left, blue right
+
+
+class Platform(enum.Enum):
+    """The two generations of the image processor."""
+
+    VC4 = 0  # Pi 4 and before
+    PISP = 1  # Pi 5
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Stands for libcamera.Transform."""
+
+    hflip: int = 0
+    vflip: int = 0
+
+
+@dataclass(frozen=True)
+class ColorSpace:
+    """Stands for libcamera.ColorSpace."""
+
+    name: str
+
+    @staticmethod
+    def Sycc() -> ColorSpace:  # noqa: N802 - libcamera's name
+        """Full range."""
+        return ColorSpace("sYCC")
+
+    @staticmethod
+    def Smpte170m() -> ColorSpace:  # noqa: N802 - libcamera's name
+        """Video range, BT.601."""
+        return ColorSpace("SMPTE170M")
+
+
+@dataclass
+class Board:
+    """What is plugged in, and what is wrong with it.
+
+    Attributes:
+        platform: which Raspberry Pi.
+        cameras: their models.
+        between: frames that the camera makes from one capture to the next.
+        hangs: the camera delivers nothing any more.
+        denied: the user may not open the device.
+        open_cameras: who is open now; a test looks whether everything was closed.
+        held: requests that were taken and not released.
+    """
+
+    platform: Platform = Platform.VC4
+    cameras: list[str] = field(default_factory=lambda: ["imx708"])
+    between: int = 1
+    hangs: bool = False
+    denied: bool = False
+    open_cameras: set[int] = field(default_factory=set)
+    held: int = 0
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Let ``import picamera2`` and ``import libcamera`` find this board."""
+        module, libcamera = types.ModuleType("picamera2"), types.ModuleType("libcamera")
+        module.Picamera2 = type("Picamera2", (Picamera2,), {"board": self, "platform": self.platform})  # type: ignore[attr-defined]  # a module made by hand
+        libcamera.ColorSpace, libcamera.Transform = ColorSpace, Transform  # type: ignore[attr-defined]  # the same
+        before = {name: sys.modules.get(name) for name in ("picamera2", "libcamera")}
+        sys.modules.update({"picamera2": module, "libcamera": libcamera})
+        try:
+            yield
+        finally:
+            for name, old in before.items():
+                sys.modules.pop(name)
+                if old is not None:
+                    sys.modules[name] = old
+
+
+class Picamera2:
+    """The part of picamera2.Picamera2 that a driver may rest on, with the same signatures."""
+
+    board: Board
+    platform: Platform
+
+    @staticmethod
+    def global_camera_info() -> list[dict[str, Any]]:
+        """List the cameras (replaced for each board in ``__init_subclass__``)."""
+        return []
+
+    def __init_subclass__(cls) -> None:
+        board = cls.board
+        cls.global_camera_info = staticmethod(  # type: ignore[method-assign]  # static in picamera2, yet of a board here
+            lambda: [{"Model": m, "Num": n, "Id": f"/base/i2c@{n}"} for n, m in enumerate(board.cameras)]
+        )
+
+    def __init__(
+        self, camera_num: int = 0, verbose_console: Any = None, tuning: Any = None, allocator: Any = None
+    ) -> None:
+        del verbose_console, tuning, allocator
+        self.camera: object | None = None
+        self.started = False
+        self._number = camera_num
+        self._config: dict[str, Any] = {}
+        self._jobs: list[Job] = []
+        self._frames = 0
+        if camera_num >= len(self.board.cameras):
+            raise RuntimeError(f"No camera number {camera_num} found")
+        if self.board.denied:
+            raise _failed_to_open("Permission denied")
+        if camera_num in self.board.open_cameras:
+            raise _failed_to_open("Device or resource busy")
+        self.board.open_cameras.add(camera_num)
+        self.camera = object()
+
+    def create_preview_configuration(  # noqa: PLR0917 - picamera2's own signature
+        self,
+        main: dict[str, Any] = {},  # noqa: B006 - picamera2's own default, never changed
+        lores: dict[str, Any] | None = None,
+        raw: dict[str, Any] | None = {},  # noqa: B006 - the same
+        transform: Transform = Transform(),
+        colour_space: ColorSpace = ColorSpace.Sycc(),  # noqa: B008 - the same
+        buffer_count: int = 4,
+        controls: dict[str, Any] = {},  # noqa: B006 - the same
+        display: str | None = "main",
+        encode: str | None = "main",
+        queue: bool = True,
+        sensor: dict[str, Any] | None = {},  # noqa: B006 - the same
+        use_case: str = "preview",
+    ) -> dict[str, Any]:
+        """Make a configuration with picamera2's defaults."""
+        if self.camera is None:
+            raise RuntimeError("Camera not opened")
+        streams: dict[str, Any] = {"main": {"format": "XBGR8888", "size": (640, 480)} | main, "lores": None}
+        if lores is not None:
+            streams["lores"] = {"format": "YUV420", "size": streams["main"]["size"]} | lores
+        for name in (display, encode):
+            if name is not None and streams.get(name) is None:
+                raise RuntimeError(f"stream {name} was not defined")
+        return {
+            **streams,
+            "transform": transform,
+            "colour_space": colour_space,
+            "buffer_count": buffer_count,
+            "controls": controls,
+            "display": display,
+            "encode": encode,
+            "queue": queue,
+            "raw": raw,
+            "sensor": sensor,
+            "use_case": use_case,
+        }
+
+    def configure(self, camera_config: dict[str, Any] | None = None) -> None:
+        """Check the configuration as picamera2 does, and add what libcamera decides: the stride."""
+        if self.started:
+            raise RuntimeError("Camera must be stopped before configuring")
+        self._config = {}
+        config = dict(camera_config or self.create_preview_configuration())
+        main, lores = config["main"], config["lores"]
+        for name, stream in (("main", main), ("lores", lores)):
+            if stream is not None:
+                _check(name, stream)
+        if lores is not None:
+            if lores["size"][0] > main["size"][0] or lores["size"][1] > main["size"][1]:
+                raise RuntimeError("lores stream dimensions may not exceed main stream")
+            if self.platform is Platform.VC4 and lores["format"] != "YUV420":
+                raise RuntimeError("lores stream must be YUV")
+        for name in ("main", "lores"):
+            if config[name] is not None:
+                row = config[name]["size"][0] * _BYTES[config[name]["format"]]
+                config[name] = {**config[name], "stride": -(-row // _ALIGN) * _ALIGN}
+        self._config = config
+
+    def camera_configuration(self) -> dict[str, Any]:
+        """Return the configuration that holds."""
+        return self._config
+
+    def stream_configuration(self, name: str = "main") -> dict[str, Any]:
+        """Return the configuration of one stream."""
+        stream: dict[str, Any] = self._config[name]
+        return stream
+
+    def start(self, config: dict[str, Any] | None = None, show_preview: Any = False) -> None:
+        """Start; configures the default where nothing is configured."""
+        del show_preview
+        if config is not None or not self._config:
+            self.configure(config)
+        self.started = True
+
+    def capture_request(self, wait: Any = None, signal_function: Any = None, flush: Any = None) -> Any:
+        """Ask for the newest request; a job where it is not waited for."""
+        del flush
+        job = Job(self)
+        self._jobs.append(job)
+        if wait is None:
+            wait = signal_function is None
+        return job.get_result(timeout=None if wait is True else wait) if wait else job
+
+    def wait(self, job: Job, timeout: float | None = None) -> Any:
+        """Wait for a job."""
+        return job.get_result(timeout=timeout)
+
+    def cancel_all_and_flush(self) -> None:
+        """Cancel the jobs in the queue."""
+        for job in self._jobs:
+            job.cancelled = True
+        self._jobs = []
+
+    def stop(self) -> None:
+        """Stop, behind whatever is in the queue."""
+        if self.started and self._jobs and self.board.hangs:
+            raise AssertionError("stop() would wait for ever behind a job that waits for a frame")
+        self.started = False
+
+    def close(self) -> None:
+        """Stop and let others open the camera; harmless when it is closed."""
+        if self.camera is None:
+            return
+        self.stop()
+        self.board.open_cameras.discard(self._number)
+        self.camera = None
+        self._config = {}
+
+    def _next(self, job: Job) -> Request | None:
+        """Make the newest frame, if the camera runs and has a buffer left to write it to."""
+        starved = self.board.held >= int(self._config.get("buffer_count", 0))
+        if not self.started or self.board.hangs or starved or job not in self._jobs:
+            return None
+        self._jobs.remove(job)
+        self._frames += self.board.between
+        self.board.held += 1
+        return Request(self.board, self._config, self._frames)
+
+
+class Job:
+    """A capture in the camera's queue."""
+
+    def __init__(self, camera: Picamera2) -> None:
+        self._camera = camera
+        self._request: Request | None = None
+        self.cancelled = False
+
+    def get_result(self, timeout: float | None = None) -> Request:
+        """Wait for the request."""
+        if self.cancelled:
+            raise CancelledError
+        if self._request is None:
+            self._request = self._camera._next(self)  # noqa: SLF001 - one module, two halves of one thing
+        if self._request is None:
+            if timeout is None:
+                raise AssertionError("this would wait for ever")
+            threading.Event().wait(timeout)
+            raise TimeoutError
+        return self._request
+
+
+class Request:
+    """A buffer with a picture in it."""
+
+    def __init__(self, board: Board, config: dict[str, Any], frame: int) -> None:
+        self._board = board
+        self._config = config
+        self._frame = frame
+        self._references = 1
+
+    def make_array(self, name: str) -> NDArray[np.uint8]:
+        """Copy the stream's picture out of the buffer, as picamera2 shapes it."""
+        if self._references <= 0:
+            raise RuntimeError("the request was released")
+        stream = self._config.get(name)
+        if stream is None:
+            raise RuntimeError(f"Stream {name!r} is not defined")
+        return _picture(stream, self._config["colour_space"], self._frame)
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Return what the sensor says of the frame: a clock that ends now and ticks 30 times a second."""
+        if self._references <= 0:
+            raise RuntimeError("the request was released")
+        period_ns = 33_333_000
+        return {"SensorTimestamp": _START_NS + self._frame * period_ns, "FrameDuration": 33_333}
+
+    def release(self) -> None:
+        """Give the buffer back to the camera."""
+        self._references -= 1
+        if self._references < 0:
+            raise RuntimeError("CompletedRequest: lock now has negative ref_count")
+        self._board.held -= 1
+
+
+_START_NS = time.monotonic_ns()
+
+
+def _failed_to_open(why: str) -> RuntimeError:
+    error = RuntimeError("Camera __init__ sequence did not complete.")
+    error.__cause__ = RuntimeError(f"Failed to acquire camera: {why}")
+    return error
+
+
+def _check(name: str, stream: dict[str, Any]) -> None:
+    if stream["format"] not in _BYTES:
+        raise RuntimeError(f"Bad format {stream['format']} in stream {name}")
+    size = stream["size"]
+    if type(size) is not tuple or len(size) != 2:
+        raise RuntimeError(f"size in {name} stream should be (width, height)")
+    if size[0] % 2 or size[1] % 2:
+        raise RuntimeError("width and height should be even")
+
+
+def _picture(stream: dict[str, Any], space: ColorSpace, frame: int) -> NDArray[np.uint8]:
+    import numpy as np
+
+    width, height = stream["size"]
+    scene = np.empty((height, width, 3), np.uint8)
+    scene[:, : width // 2], scene[:, width // 2 :] = _RED, _BLUE
+    scene[: height // 8, : width // 8] = frame % 251  # so that no two frames are equal
+    if stream["format"] == "YUV420":
+        return _to_yuv(scene, stream["stride"], full_range=space.name == "sYCC")
+    order = scene if stream["format"] in ("BGR888", "XBGR8888") else scene[:, :, ::-1]
+    if _BYTES[stream["format"]] == 4:
+        order = np.dstack([order, np.full((height, width), 255, np.uint8)])
+    return np.ascontiguousarray(order)
+
+
+def _to_yuv(scene: NDArray[np.uint8], stride: int, *, full_range: bool) -> NDArray[np.uint8]:
+    """Lay Y, then U, then V out as libcamera does: rows of U and V are half as long, and padded as well."""
+    import numpy as np
+
+    height, width = scene.shape[:2]
+    red, green, blue = (scene[:, :, n].astype(np.float32) for n in range(3))
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    u, v = (blue - luma) * 0.564, (red - luma) * 0.713
+    if not full_range:
+        luma, u, v = luma * 219 / 255 + 16, u * 224 / 255, v * 224 / 255
+    out = np.full(stride * height * 3 // 2, _PADDING, np.uint8)
+    out[: stride * height].reshape(height, stride)[:, :width] = np.clip(luma.round(), 0, 255)
+    planes = out[stride * height :].reshape(2, height // 2, stride // 2)
+    for plane, chroma in zip(planes, (u, v), strict=True):
+        plane[:, : width // 2] = np.clip((chroma[::2, ::2] + 128).round(), 0, 255)
+    return out.reshape(height * 3 // 2, stride)

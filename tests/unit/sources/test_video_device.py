@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edged.errors import DeviceBusy, Reason
+from edged.sources import _video_device
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.testing.v4l2 import Device
+
+
+def board(root: Path, nodes: dict[str, str]) -> Path:
+    """A small /sys and /dev."""
+    (root / "dev/v4l/by-id").mkdir(parents=True)
+    for node, name in nodes.items():
+        entry = root / "sys/class/video4linux" / node
+        entry.mkdir(parents=True)
+        (entry / "name").write_text(f"{name}\n")
+        (root / "dev" / node).touch()
+    return root
+
+
+def test_finds_cameras_by_their_stable_name(tmp_path: Path, device: Device) -> None:
+    del device
+    root = board(tmp_path / "root", {"video0": "Onboard", "video10": "HD Webcam", "v4l-subdev0": "sensor"})
+    stable = root / "dev/v4l/by-id/usb-HD_Webcam-video-index0"
+    stable.symlink_to("../../video10")
+    found = _video_device.find(root)
+    assert [(c.device, c.name) for c in found] == [
+        (str(stable), "HD Webcam"),
+        (str(root / "dev/video0"), "Onboard"),
+    ]
+    assert found[0].node == str(root / "dev/video10")
+
+
+@pytest.mark.parametrize("driver", [b"bcm2835-isp", b"unicam", b"rp1-cfe", b"pispbe"])
+def test_leaves_the_nodes_of_the_raspberry_pi_camera_to_libcamera(
+    tmp_path: Path, device: Device, driver: bytes
+) -> None:
+    device.driver = driver
+    assert _video_device.find(board(tmp_path / "root", {"video0": "isp"})) == []
+
+
+def test_leaves_out_what_captures_nothing(tmp_path: Path, device: Device) -> None:
+    device.capabilities = 0x04A00000
+    assert _video_device.find(board(tmp_path / "root", {"video1": "metadata"})) == []
+
+
+def test_a_machine_without_cameras(tmp_path: Path) -> None:
+    assert _video_device.find(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "says"),
+    [
+        (errno.ENOENT, Reason.ABSENT, "plugged in"),
+        (errno.EACCES, Reason.DENIED, "group video"),
+        (errno.ENODEV, Reason.LOST, "unplugged"),
+        (errno.EBUSY, Reason.BUSY, "in use"),
+        (errno.ENOTTY, Reason.ABSENT, "no camera"),
+        (errno.EIO, Reason.LOST, "Input/output"),
+    ],
+)
+def test_says_what_the_kernel_means(code: int, reason: Reason, says: str) -> None:
+    error = _video_device.explain("/dev/video7", OSError(code, os.strerror(code)))
+    assert error.reason is reason
+    assert "/dev/video7" in str(error)
+    assert says in str(error)
+
+
+def test_names_who_holds_it(tmp_path: Path) -> None:
+    device = tmp_path / "video0"
+    device.touch()
+    proc = tmp_path / "proc"
+    for pid, target in ((4711, device), (4712, tmp_path / "other")):
+        (proc / str(pid) / "fd").mkdir(parents=True)
+        (proc / str(pid) / "fd" / "3").symlink_to(target)
+        (proc / str(pid) / "comm").write_text("motion\n")
+    (proc / "self").mkdir()
+    assert _video_device.holder(str(device), proc) == "motion (pid 4711)"
+    assert _video_device.holder(str(tmp_path / "none"), proc) == ""
+    busy = DeviceBusy("/dev/video0 is in use", "motion (pid 4711)")
+    assert str(busy) == "/dev/video0 is in use (held by motion (pid 4711))"
