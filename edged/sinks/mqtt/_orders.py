@@ -1,0 +1,75 @@
+"""Switches and commands: what others may ask of this node over MQTT."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edged.sinks.mqtt._session import Message
+
+MAX_COMMAND = 8192  # bytes
+_PIPELINE = re.compile(r"[a-z0-9-]{1,32}")
+_VERB = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A request on ``cmd/<verb>``; hand it back with the answer to ``MqttSink.reply``."""
+
+    verb: str
+    payload: bytes
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+class Orders:
+    """Checks an order and gives it to whom it concerns.
+
+    Retained orders are ignored: they were given some other day and would be carried out at every reconnect.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        on_switch: Callable[[str, bool], None],
+        on_command: Callable[[Command], None] | None,
+    ) -> None:
+        self._base = base
+        self._on_switch = on_switch
+        self._on_command = on_command
+
+    @property
+    def subscriptions(self) -> list[str]:
+        """The topics on which orders come."""
+        commands = [] if self._on_command is None else [f"{self._base}/cmd/+"]
+        return [f"{self._base}/+/enabled/set", *commands]
+
+    def handle(self, message: Message) -> bool:
+        """Carry an order out; False where it is none."""
+        if message.retained:
+            return False
+        match message.topic.removeprefix(f"{self._base}/").split("/"):
+            case [pipeline, "enabled", "set"] if _PIPELINE.fullmatch(pipeline):
+                return self._switch(pipeline, message.payload.strip())
+            case ["cmd", verb] if _VERB.fullmatch(verb):
+                return self._command(verb, message)
+        return False
+
+    def _switch(self, pipeline: str, word: bytes) -> bool:
+        if word not in (b"ON", b"OFF"):
+            return False
+        self._on_switch(pipeline, word == b"ON")
+        return True
+
+    def _command(self, verb: str, message: Message) -> bool:
+        if self._on_command is None or len(message.payload) > MAX_COMMAND:
+            return False
+        response = message.response_topic
+        if response is not None and (not response or response[0] == "$" or set(response) & set("+#\0")):
+            response = None
+        self._on_command(Command(verb, message.payload, response, message.correlation))
+        return True

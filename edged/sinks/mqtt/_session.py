@@ -1,0 +1,79 @@
+"""One connection, as the main thread sees it: publish and subscribe until it is down."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paho.mqtt.client import MQTT_ERR_SUCCESS
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paho.mqtt.client import Client, MQTTMessageInfo
+
+WINDOW = 20  # publishes in flight; fewer where the broker says so
+UNSENT = 20  # QoS 0 messages that may wait for the socket
+PACKET_OVERHEAD = 32  # bytes of a PUBLISH beside topic and payload, generously
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message that arrived.
+
+    Attributes:
+        retained: the broker kept it from earlier; it is no news.
+        response_topic, correlation: where and with which mark MQTT 5 requesters want the answer.
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+class Session:
+    """Wraps the paho client of one connection. After ``down`` every call is harmless and leads nowhere."""
+
+    def __init__(self, client: Client, *, window: int = WINDOW, max_packet: int = 0) -> None:
+        self._client = client
+        self.window = min(WINDOW, window or WINDOW)
+        self._max_packet = max_packet
+        self._unsent: deque[MQTTMessageInfo] = deque()
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Whether the broker takes a message of this size."""
+        size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD
+        return not self._max_packet or size <= self._max_packet
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Send with QoS 1 and return the id that ``acked`` will name."""
+        return self._client.publish(topic, payload, qos=1, retain=retain).mid
+
+    def publish_once(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
+        """Send with QoS 0, or drop it where too many still wait for the socket. Tells whether it was sent."""
+        while self._unsent and self._unsent[0].is_published():
+            self._unsent.popleft()
+        if len(self._unsent) >= UNSENT or not self.fits(topic, payload):
+            return False
+        properties = None
+        if correlation is not None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap
+            properties.CorrelationData = correlation
+        info = self._client.publish(topic, payload, qos=0, properties=properties)
+        if info.rc != MQTT_ERR_SUCCESS:
+            return False
+        self._unsent.append(info)
+        return True
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe with QoS 1."""
+        self._client.subscribe([(topic, 1) for topic in topics])
+
+    def disconnect(self) -> None:
+        """Say goodbye, so that the broker does not publish the will."""
+        self._client.disconnect()

@@ -1,0 +1,86 @@
+"""Why there is no connection, in a word for programs and a sentence for people."""
+
+from __future__ import annotations
+
+import enum
+import socket
+import ssl
+from typing import NamedTuple
+
+from edged.errors import ConfigError
+
+
+class State(enum.StrEnum):
+    """The connection now."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    AUTH = "auth refused"
+    CERTIFICATE = "certificate refused"
+    TLS = "tls failed"
+    NAME = "name not found"
+    REFUSED = "connection refused"
+    TIMEOUT = "no answer"
+    UNREACHABLE = "unreachable"
+    PROTOCOL = "protocol refused"
+    TAKEN = "taken over"
+    LOST = "connection lost"
+    STOPPED = "stopped"
+
+
+class Why(NamedTuple):
+    """A state and the sentence that goes with it."""
+
+    state: State
+    detail: str
+
+
+_CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
+    0x84: Why(State.PROTOCOL, "the broker does not speak this version of MQTT: set protocol"),
+    0x85: Why(State.PROTOCOL, "the broker does not accept this node's client id"),
+    0x86: Why(State.AUTH, "the broker refuses the user name or the password"),
+    0x87: Why(State.AUTH, "the broker does not let this user in"),
+    0x8A: Why(State.AUTH, "the broker has banned this client"),
+    0x8B: Why(State.LOST, "the broker is shutting down"),
+    0x8C: Why(State.AUTH, "the broker wants another way of logging in"),
+    0x8E: Why(State.TAKEN, "another client logged in with this node's name"),
+}
+
+
+def of_code(code: int, name: str, *, connected: bool) -> Why:
+    """Explain a reason code with which the broker refuses or ends a connection."""
+    state = State.LOST if connected else State.REFUSED
+    return _CODES.get(code, Why(state, f"the broker says: {name.lower()}"))
+
+
+def of_error(error: Exception) -> Why:
+    """Explain an exception while connecting."""
+    reason = getattr(error, "strerror", None) or str(error)
+    match error:
+        case ssl.SSLCertVerificationError():
+            why = Why(State.CERTIFICATE, f"the broker's certificate is not accepted: {error.verify_message}")
+        case ssl.SSLError():
+            why = of_tls_text(str(error)) or Why(State.TLS, f"TLS failed: {error}")
+        case ConfigError():
+            why = Why(State.TLS, str(error))
+        case socket.gaierror() | UnicodeError():
+            why = Why(State.NAME, f"the name cannot be resolved: {reason}")
+        case ConnectionRefusedError():
+            why = Why(State.REFUSED, "nothing listens there")
+        case TimeoutError():
+            why = Why(State.TIMEOUT, "it does not answer")
+        case OSError():
+            why = Why(State.UNREACHABLE, reason)
+        case _:
+            why = Why(State.LOST, f"{type(error).__name__}: {error}")
+    return why
+
+
+def of_tls_text(text: str) -> Why | None:
+    """Explain what OpenSSL says; with TLS 1.3 a client's certificate is refused only after the handshake."""
+    lowered = text.lower()
+    if "alert" in lowered:
+        return Why(State.CERTIFICATE, f"the broker refuses this node's certificate, or wants one: {text}")
+    if "wrong_version_number" in lowered or "wrong version number" in lowered:
+        return Why(State.TLS, "the broker does not speak TLS on this port")
+    return None
