@@ -61,10 +61,13 @@ def find(root: Path = Path("/")) -> list[Camera]:
             continue
         device = root / "dev" / node
         driver = captures(device)
-        # A device that may not be opened is listed all the same: opening it will say what to do.
-        if driver is None or driver.startswith(_NO_CAMERA):
+        name = _text(sysfs / node / "name") or node
+        if driver is None or driver.startswith(_NO_CAMERA) or name.startswith(_NO_CAMERA):
             continue
-        found.append(Camera(_stable(root, node), str(device), _text(sysfs / node / "name") or node))
+        # One that may not be asked is listed all the same, since opening it says what to do; but only the
+        # first node of a device: the others are metadata and outputs.
+        if driver or _text(sysfs / node / "index") in ("", "0"):
+            found.append(Camera(_stable(root, node), str(device), name))
     return sorted(found, key=lambda camera: "/by-id/" not in camera.device)
 
 

@@ -154,6 +154,8 @@ class Camera:
                 f"{self._device} gives only the pixel format '{given}', which does not come out right; "
                 "try another `size`, or `format: mjpg`",
             )
+        if self._config.format not in ("auto", given.lower()):
+            log.info("%s gives pixel format %s; it cannot give %s", self._device, given, self._config.format)
         w, h = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         if (w, h) != (width, height):
             log.info("%s gives %dx%d; it cannot give %dx%d", self._device, w, h, width, height)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def paint(path: Path, value: int, *, size: tuple[int, int] = (64, 48)) -> Path:
-    """Write a picture of one colour, whose blue is ``value`` (a multiple of ten), in the format of the suffix."""
+    """Write a picture of one colour, whose blue is ``value`` (a multiple of ten)."""
     import cv2
     import numpy as np
 

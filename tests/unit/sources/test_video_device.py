@@ -52,6 +52,17 @@ def test_leaves_out_what_captures_nothing(tmp_path: Path, device: Device) -> Non
     assert _video_device.find(board(tmp_path / "root", {"video1": "metadata"})) == []
 
 
+def test_lists_one_node_of_a_camera_that_may_not_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening it will say what to do; a second node is metadata, a codec is no camera."""
+    monkeypatch.setattr(_video_device, "captures", lambda _: "")
+    names = {"video0": "HD Webcam", "video1": "HD Webcam", "video10": "bcm2835-codec-decode"}
+    root = board(tmp_path / "root", names)
+    (root / "sys/class/video4linux/video1/index").write_text("1\n")
+    assert [camera.node for camera in _video_device.find(root)] == [str(root / "dev/video0")]
+
+
 def test_a_machine_without_cameras(tmp_path: Path) -> None:
     assert _video_device.find(tmp_path) == []
 
