@@ -51,8 +51,8 @@ def grabbing(line: Line, *, eager: bool = True) -> Grabber[int]:
 
 
 def stop(grabber: Grabber[int], line: Line) -> None:
-    threading.Timer(0, line.next.release).start()
-    grabber._stopping.set()
+    grabber._stopping.set()  # before the frame that lets the thread look at it
+    line.next.release()
     assert grabber.stop(WAIT_S)
     assert line.released == 1
 
