@@ -1,0 +1,142 @@
+"""The rules of the house that a reviewer would otherwise have to watch."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import io
+import re
+import subprocess
+import sys
+import tokenize
+import types
+import typing
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+import edged
+from edged.events import Event
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(edged.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+DRIVERS = [p for p in (PACKAGE / "sources").glob("*.py") if not p.name.startswith("_")]
+HEAVY = ("numpy", "cv2", "picamera2", "libcamera", "ai_edge_litert", "tflite_runtime")
+# Modules that the main process imports, or may.
+MAIN = ("app", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire")
+
+
+def _named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _comments(path: Path) -> list[tuple[int, str]]:
+    with path.open("rb") as file:
+        return [
+            (token.start[0], token.string)
+            for token in tokenize.tokenize(file.readline)
+            if token.type == tokenize.COMMENT
+        ]
+
+
+def _field_types(kind: object) -> set[object]:
+    """Every plain type that a value of this type can hold, however deep."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        return set().union(*(_field_types(hints[f.name]) for f in dataclasses.fields(kind)))
+    origin = typing.get_origin(kind)
+    if origin in {tuple, types.UnionType, typing.Union}:
+        return set().union(*(_field_types(a) for a in typing.get_args(kind) if a is not Ellipsis))
+    return {kind}
+
+
+def test_an_event_can_hold_no_picture() -> None:
+    assert _field_types(Event) <= {str, int, float, bool, type(None)}
+
+
+def test_an_event_and_all_in_it_is_frozen() -> None:
+    module = importlib.import_module(Event.__module__)
+    for kind in vars(module).values():
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            assert kind.__dataclass_params__.frozen, kind.__name__
+
+
+def test_imports_keep_the_contracts() -> None:
+    cli = pytest.importorskip("importlinter.cli", reason="import-linter comes with the extra 'lint'")
+    report = io.StringIO()
+    with redirect_stdout(report):
+        status = cli.lint_imports(config_filename=str(ROOT / "setup.cfg"), cache_dir=None)
+    assert status == 0, report.getvalue()
+
+
+def test_what_main_imports_is_light() -> None:
+    """Asked of a fresh interpreter, because this one has run the tests of the worker's side."""
+    names = [_module(p) for p in MODULES if p.relative_to(PACKAGE).with_suffix("").parts[0] in MAIN]
+    names += [_module(p) for p in DRIVERS]
+    program = (
+        "import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", DRIVERS, ids=_named)
+def test_a_driver_knows_no_other_driver(path: Path) -> None:
+    others = {_module(p) for p in DRIVERS} - {_module(path)}
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            imported |= {str(node.module), *(f"{node.module}.{a.name}" for a in node.names)}
+        elif isinstance(node, ast.Import):
+            imported |= {a.name for a in node.names}
+    assert not imported & others
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_a_module_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) < 350
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert not text.strip() or ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=_named)
+def test_nothing_is_left_for_later_or_silenced_without_a_reason(path: Path) -> None:
+    for line, comment in _comments(path):
+        assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", comment), f"{path}:{line}"
+        if "noqa" in comment:
+            assert re.search(r"# noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*\s+\S", comment), f"{path}:{line}: {comment}"
+        if "type: ignore" in comment:
+            assert re.search(r"# type: ignore\[[\w, -]+\]\s+\S", comment), f"{path}:{line}: {comment}"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=_named)
+def test_tests_use_real_parts_and_do_not_sleep(path: Path) -> None:
+    in_unit = path.is_relative_to(ROOT / "tests" / "unit")
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        assert called.split(".")[-1] not in {"Mock", "MagicMock", "AsyncMock"}, f"{path}:{node.lineno}"
+        assert not (in_unit and called == "time.sleep"), f"{path}:{node.lineno}"
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    vague = re.compile(r"util|helper|manager|common|misc|base$")
+    assert [_named(p) for p in MODULES if vague.search(p.stem)] == []
