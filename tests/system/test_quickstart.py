@@ -1,0 +1,128 @@
+"""``deploy/quickstart`` as a newcomer calls it: into an empty folder, with the real daemon."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICKSTART = str(ROOT / "deploy" / "quickstart")
+# The shell that started pytest may ignore Ctrl-C, and what is ignored is inherited.
+COMMAND = ["env", "--default-signal=INT", QUICKSTART, "--prefix"]
+
+pytestmark = pytest.mark.mosquitto
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("quickstart") / "venv"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """With a place for temporary files, by which what is left over can be told from what others have."""
+    return {**os.environ, "TMPDIR": str(tmp_path)}
+
+
+def _left_over(folder: Path) -> list[str]:
+    """What is still there of a call: processes that name its folder, and files in it."""
+    commands = []
+    for process in psutil.process_iter():
+        try:
+            commands.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return [c for c in commands if str(folder) in c] + [str(p) for p in folder.iterdir()]
+
+
+def _call(prefix: Path, environment: dict[str, str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, str(prefix)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def test_installs_and_shows_what_a_subscriber_receives(
+    prefix: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = _call(prefix, environment, 480)
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert "edged/quickstart/status  online" in lines
+    assert "edged/quickstart/status  offline" in lines
+    labels = re.findall(
+        r'^edged/quickstart/photos/event .*"type":"(?:start|change)".*?"label":"([^"]+)"',
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert len(set(labels)) >= 3, done.stdout
+    assert "What next" in done.stdout
+    assert _left_over(tmp_path) == []
+
+
+def test_second_call_installs_nothing_and_is_quick(
+    prefix: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = _call(prefix, environment, 60)
+    assert done.returncode == 0, done.stdout
+    assert "already there" in done.stdout
+    assert _left_over(tmp_path) == []
+
+
+def test_ctrl_c_ends_everything(prefix: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, str(prefix)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("edged/quickstart/status  online"):
+                break
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to all of its group
+        rest = running.stdout.read()
+        assert running.wait(20) == 130, rest
+    assert _left_over(tmp_path) == []
+
+
+def test_a_daemon_that_fails_is_explained(prefix: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    program = prefix / "bin" / "edged"
+    good = program.read_text()
+    try:
+        program.write_text(
+            '#!/bin/sh\n[ "$1" = --help ] && exit 0\necho "no route to the moon" >&2\nexit 1\n'
+        )
+        done = _call(prefix, environment, 60)
+    finally:
+        program.write_text(good)
+    assert done.returncode == 1
+    assert "the daemon ended by itself" in done.stdout
+    assert "no route to the moon" in done.stdout
+    assert _left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["--seconds", "soon"]])
+def test_wrong_arguments_are_refused_before_anything_happens(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, str(tmp_path / "venv"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert done.returncode in {1, 64}
+    assert not (tmp_path / "venv").exists()
