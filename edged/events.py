@@ -1,4 +1,4 @@
-"""Events: all that may leave the box. Frozen, without arrays, at most 8 KiB, described by ``schema/event.schema.json``."""
+"""Events: all that may leave the box. Frozen, no arrays, at most 8 KiB; ``schema/event.schema.json``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ModelTag:
-    """Which model answered: its file's name without folder and suffix, and the first 8 hex digits of its sha256."""
+    """Which model answered: its file's name without folder and suffix, and 8 hex digits of its sha256."""
 
     name: str
     sha256: str
@@ -106,6 +106,17 @@ class Event:
             data["network"] = True
         return data
 
+    def state(self, since: str) -> dict[str, Any]:
+        """Return what the pipeline sees now as JSON-ready data (``schema/state.schema.json``).
+
+        Args:
+            since: ``ts`` of the event that decided this label.
+        """
+        data = self.payload()
+        for key in ("id", "type", "top", "latency_ms", "replayed"):
+            data.pop(key, None)
+        return data | {"since": since}
+
     def to_json(self) -> bytes:
-        """Return the payload as compact UTF-8 JSON, at most ``MAX_BYTES`` long (by the bounds of its fields)."""
+        """Return the payload as compact UTF-8 JSON; the bounds of its fields keep it to ``MAX_BYTES``."""
         return json.dumps(self.payload(), ensure_ascii=False, separators=(",", ":")).encode()

@@ -61,7 +61,7 @@ class MemorySpool:
         return self._last
 
     def accept(self, event: Event) -> Event:
-        """Queue the event and return it with its id; to stay in bounds, older ones, at worst it, are dropped."""
+        """Queue the event and return it with its id; drops older ones, at worst it, to stay in bounds."""
         self._last += 1
         event = event.with_id(f"{self._stem}/{self._last}")
         kept = _Kept(Row(self._last, event.pipeline, event.to_json()), self._now())

@@ -1,7 +1,7 @@
 """The thread that connects, runs paho's loop, and connects again.
 
 paho's own thread dies of the first exception in a callback, comes back up to 28 s late and looks healthy all
-the while, so this one calls ``Client.loop`` itself: every callback is guarded, every wait is at most 5 s, and a
+the while. This one calls ``Client.loop`` itself: every callback is guarded, every wait is at most 5 s, and a
 client is used for one connection only.
 """
 

@@ -1,0 +1,304 @@
+"""Home Assistant's MQTT device discovery: this node as one device, announced, kept up to date and withdrawn.
+
+What the retained message on ``<prefix>/device/<node>/config`` says is the memory here: it is read back after
+each connect, so that pipelines which are gone get their removal stubs and nothing is withdrawn that was never
+announced, without a file of our own.
+
+Home Assistant (2025.4 and 2026.11 were tried) wants it gently: of two discoveries back to back it takes only
+the first component of the second, an unknown key at the top refuses the whole device, one inside a component
+is dropped without a word, and what it does not see it does not remove.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import edged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+GAP_S = 1.0  # between two discoveries of one node
+SETTLE_S = 1.0  # after a connect, for the retained message to arrive
+BIRTH_S = (
+    0.5,
+    3.0,
+)  # after Home Assistant's birth, spread so that a house full of nodes does not answer at once
+MAX_STUBS = 100  # of components that are gone
+FINE = ("running", "starting", "disabled")  # states of a pipeline in health that are no problem
+
+Component = dict[str, Any]
+
+
+def payload(
+    node: str,
+    pipelines: Sequence[str],
+    previous: Mapping[str, str] | None = None,
+    *,
+    prefix: str = "edged",
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Build the discovery payload of a node.
+
+    Args:
+        node: its name.
+        pipelines: the names of its pipelines.
+        previous: component ids announced before, with their platforms; what is gone gets a removal stub.
+        prefix: the MQTT prefix of edged.
+
+    Returns:
+        The payload, and all its component ids with their platforms, stubs too: the next ``previous``.
+    """
+    base = f"{prefix}/{node}"
+    components = _node(base)
+    for pipeline in pipelines:
+        components |= _pipeline(base, pipeline, node)
+    for kind, component in components.items():
+        component |= {"uniq_id": f"edged_{node}_{kind}", "qos": 1}
+    gone = [id_ for id_ in sorted(previous or {}) if id_ not in components][:MAX_STUBS]
+    stubs = {id_: {"p": (previous or {})[id_]} for id_ in gone}
+    cmps = components | stubs
+    data = {
+        "dev": {
+            "ids": [f"edged_{node}"],
+            "name": node,
+            "mf": "edged",
+            "mdl": "On-device classifier",
+            "sw": edged.__version__,
+        },
+        "o": {"name": "edged", "sw": edged.__version__},
+        "avty": [{"t": f"{base}/status"}],
+        "cmps": cmps,
+    }
+    return data, {id_: component["p"] for id_, component in cmps.items()}
+
+
+def _node(base: str) -> dict[str, Component]:
+    health = f"{base}/health"
+    return {
+        "node_problem": {
+            "p": "binary_sensor",
+            "name": "Problem",
+            "dev_cla": "problem",
+            "ent_cat": "diagnostic",
+            "stat_t": health,
+            "val_tpl": "{{ 'OFF' if value_json.status | default('') == 'ok' else 'ON' }}",
+            "json_attr_t": health,
+            "json_attr_tpl": "{{ {'problems': value_json.problems | default([])} | to_json }}",
+        },
+        "node_queue": {
+            "p": "sensor",
+            "name": "Queued events",
+            "ic": "mdi:tray-full",
+            "ent_cat": "diagnostic",
+            "stat_cla": "measurement",
+            "unit_of_meas": "events",
+            "stat_t": health,
+            "val_tpl": "{{ value_json.queue | default('None') }}",
+        },
+        "node_uptime": {
+            "p": "sensor",
+            "name": "Uptime",
+            "dev_cla": "duration",
+            "ent_cat": "diagnostic",
+            "stat_cla": "measurement",
+            "unit_of_meas": "s",
+            "stat_t": health,
+            "val_tpl": "{{ value_json.uptime_s | int if value_json.uptime_s is defined else 'None' }}",
+        },
+    }
+
+
+def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
+    """The five entities of a pipeline.
+
+    Only what is seen depends on the pipeline's availability: the switch must work while it is off, and the
+    problem must show while it is away.
+    """
+    topic, name = f"{base}/{pipeline}", title(pipeline, node)
+    seen = {
+        "stat_t": f"{topic}/state",
+        "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
+        "avty_mode": "all",
+    }
+    mine = f"(value_json.pipelines | default({{}})).get('{pipeline}', {{}})"
+    return {
+        f"{pipeline}_label": {
+            "p": "sensor",
+            "name": name,
+            "ic": "mdi:tag-text-outline",
+            "val_tpl": "{{ value_json.label | default('None') }}",
+            "json_attr_t": f"{topic}/state",
+            "json_attr_tpl": (
+                "{{ {'previous': value_json.previous | default(none),"
+                " 'since': value_json.since | default(none),"
+                " 'accelerator': value_json.accelerator | default(none),"
+                " 'degraded': value_json.degraded | default(none)} | to_json }}"
+            ),
+            **seen,
+        },
+        f"{pipeline}_score": {
+            "p": "sensor",
+            "name": f"{name} score",
+            "ic": "mdi:percent-outline",
+            "stat_cla": "measurement",
+            "unit_of_meas": "%",
+            "val_tpl": "{{ (value_json.score * 100) | round(1) if value_json.score is defined else 'None' }}",
+            **seen,
+        },
+        f"{pipeline}_enabled": {
+            "p": "switch",
+            "name": f"{name} enabled",
+            "ic": "mdi:cctv",
+            "cmd_t": f"{topic}/enabled/set",
+            "stat_t": f"{topic}/enabled/state",
+        },
+        f"{pipeline}_problem": {
+            "p": "binary_sensor",
+            "name": f"{name} problem",
+            "dev_cla": "problem",
+            "ent_cat": "diagnostic",
+            "stat_t": f"{base}/health",
+            "val_tpl": f"{{{{ 'OFF' if {mine}.get('state') in {list(FINE)} else 'ON' }}}}",
+            "json_attr_t": f"{base}/health",
+            "json_attr_tpl": (
+                f"{{{{ {{'state': {mine}.get('state'), 'last_error': {mine}.get('last_error'),"
+                f" 'restarts': {mine}.get('restarts')}} | to_json }}}}"
+            ),
+        },
+        f"{pipeline}_fps": {
+            "p": "sensor",
+            "name": f"{name} rate",
+            "ic": "mdi:speedometer",
+            "ent_cat": "diagnostic",
+            "stat_cla": "measurement",
+            "unit_of_meas": "fps",
+            "sug_dsp_prc": 1,
+            "stat_t": f"{base}/health",
+            "val_tpl": f"{{{{ 'None' if {mine}.get('fps') is none else {mine}.get('fps') }}}}",
+        },
+    }
+
+
+def title(pipeline: str, node: str) -> str:
+    """Return a pipeline's name for people; it never begins with the device's, which would appear twice."""
+    words = pipeline.strip("-").replace("-", " ") or pipeline
+    named = words[:1].upper() + words[1:]
+    device = node.lower()
+    return f"Pipeline {named}" if named.lower().startswith((device, device.replace("-", " "))) else named
+
+
+class Announcer:
+    """Decides when the discovery topic is written; the MQTT sink does it (``edged.sinks.mqtt.Discovery``).
+
+    Args:
+        node: this node's name.
+        pipelines: the names of its pipelines.
+        prefix: the MQTT prefix of edged.
+        discovery_prefix: Home Assistant's.
+        enabled: announce; otherwise withdraw what an earlier run announced.
+        uniform: spreads the answers to a birth.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        pipelines: Sequence[str],
+        *,
+        prefix: str = "edged",
+        discovery_prefix: str = "homeassistant",
+        enabled: bool = True,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._node = node
+        self._pipelines = tuple(pipelines)
+        self._prefix = prefix
+        self._topic = f"{discovery_prefix}/device/{node}/config"
+        self._birth = f"{discovery_prefix}/status"
+        self._enabled = enabled
+        self._uniform = uniform
+        self._retained = b""  # what the broker holds on the topic
+        self._known: dict[str, str] = {}  # its components and those of the payloads before
+        self._again = False  # publish even what is there already
+        self._due: float | None = None
+        self._sent_at = float("-inf")
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """Our own topic, to read back, and the birth message."""
+        return (self._topic, self._birth)
+
+    @property
+    def wake_at(self) -> float | None:
+        """When ``poll`` has something to do."""
+        return None if self._due is None else max(self._due, self._sent_at + GAP_S)
+
+    def update(self, pipelines: Sequence[str], now: float) -> None:
+        """The configuration has these pipelines from now on."""
+        self._pipelines = tuple(pipelines)
+        self._plan(now)
+
+    def connected(self, now: float) -> None:
+        """Wait for the retained message."""
+        self._retained = b""
+        self._due = now + SETTLE_S
+
+    def disconnected(self) -> None:
+        """Do nothing until the next connection."""
+        self._due = None
+
+    def message(self, topic: str, payload: bytes, *, retained: bool, now: float) -> None:
+        """Read our retained message back, or hear that Home Assistant has started."""
+        if topic == self._topic and retained:
+            self._retained = payload
+            self._known |= _components(payload)
+            self._plan(now)
+        elif topic == self._birth and not retained and payload == b"online" and self._enabled:
+            self._again = True
+            self._plan(now + self._uniform(*BIRTH_S))
+
+    def poll(self, now: float) -> list[tuple[str, bytes]]:
+        """Return the message that is due."""
+        wake = self.wake_at
+        if wake is None or now < wake:
+            return []
+        self._due = None
+        text = self._text(now)
+        if text is None or (text == self._retained and not self._again):
+            return []
+        self._again = False
+        self._retained = text
+        self._sent_at = now
+        return [(self._topic, text)]
+
+    def _plan(self, at: float) -> None:
+        self._due = at if self._due is None else max(self._due, at)
+
+    def _text(self, now: float) -> bytes | None:
+        """Return what the topic should hold now; None where it is none of our business."""
+        if not self._enabled:
+            ours = bool(_components(self._retained))
+            self._known.clear()
+            return b"" if ours else None
+        data, known = payload(self._node, self._pipelines, self._known, prefix=self._prefix)
+        moved = [id_ for id_, platform in self._known.items() if known.get(id_, platform) != platform]
+        for (
+            id_
+        ) in moved:  # an entity that changes its platform goes first, or it would stay beside the new one
+            data["cmps"][id_] = {"p": self._known[id_]}
+        if moved:
+            self._plan(now + GAP_S)
+        self._known = known
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _components(text: bytes) -> dict[str, str]:
+    """Return the component ids of a discovery payload of ours, with their platforms; of others nothing."""
+    try:
+        data = json.loads(text)
+        if data["o"]["name"] != "edged":
+            return {}
+        return {str(id_): str(component["p"]) for id_, component in data["cmps"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
