@@ -1,0 +1,137 @@
+"""A real mosquitto on a free loopback port, for tests: with TLS or passwords, stopped and started on one port."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class Broker:
+    """``with Broker(tmp_path) as broker: … broker.port``; ``stop``, ``start``, ``freeze`` and ``thaw`` as wanted.
+
+    Args:
+        folder: for its configuration and log.
+        users: name → password; given, nobody else gets in.
+        tls: folder of :func:`certificates`.
+        require_certificate: clients need one of that CA.
+        acl: lines of an ACL file.
+        extra: more lines of its configuration.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        users: dict[str, str] | None = None,
+        tls: Path | None = None,
+        require_certificate: bool = False,
+        acl: Sequence[str] = (),
+        extra: Sequence[str] = (),
+    ) -> None:
+        if MOSQUITTO is None:
+            pytest.skip("mosquitto is not installed: apt install mosquitto")
+        self.port = free_port()
+        self._config = folder / "mosquitto.conf"
+        self._log = folder / "mosquitto.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        lines = [f"listener {self.port} {HOST}", f"allow_anonymous {'false' if users else 'true'}"]
+        if users:
+            lines.append(f"password_file {self._passwords(folder, users)}")
+        if tls is not None:
+            lines += [f"cafile {tls}/ca.pem", f"certfile {tls}/server.pem", f"keyfile {tls}/server.key"]
+            lines += [f"require_certificate {'true' if require_certificate else 'false'}"]
+        if acl:
+            (folder / "acl").write_text("\n".join([*acl, ""]))
+            lines.append(f"acl_file {folder / 'acl'}")
+        self._config.write_text("\n".join([*lines, "persistence false", "user root", *extra, ""]))
+
+    @staticmethod
+    def _passwords(folder: Path, users: dict[str, str]) -> Path:
+        path = folder / "passwords"
+        path.write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
+        subprocess.run(["mosquitto_passwd", "-U", str(path)], check=True, capture_output=True)
+        return path
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def start(self) -> None:
+        assert MOSQUITTO is not None
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen([MOSQUITTO, "-v", "-c", str(self._config)], stdout=out, stderr=out)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, self.port)) == 0:
+                    return
+            time.sleep(0.01)
+        raise RuntimeError(f"mosquitto did not start: {self.log[-2000:]}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(how)
+            self._process.wait(10)
+            self._process = None
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It keeps its connections and its port, and says nothing more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def certificates(folder: Path) -> Path:
+    """Make ca.pem, server.{pem,key} for localhost, client.{pem,key}, and other.pem of a CA that signed nothing."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+
+    def openssl(*args: str) -> None:
+        subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    for name in ("ca", "other"):
+        openssl("req", "-x509", *curve, "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+    (folder / "san.cnf").write_text("subjectAltName=DNS:localhost\n")
+    for name in ("server", "client"):
+        openssl("req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl(
+            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-days", "2", "-extfile", "san.cnf", "-out", f"{name}.pem",
+        )  # fmt: skip
+    return folder
