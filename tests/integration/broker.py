@@ -78,7 +78,9 @@ class Broker:
     def start(self) -> None:
         assert MOSQUITTO is not None
         with self._log.open("ab") as out:
-            self._process = subprocess.Popen([MOSQUITTO, "-v", "-c", str(self._config)], stdout=out, stderr=out)
+            self._process = subprocess.Popen(
+                [MOSQUITTO, "-v", "-c", str(self._config)], stdout=out, stderr=out
+            )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -126,10 +128,24 @@ def certificates(folder: Path) -> Path:
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for name in ("ca", "other"):
-        openssl("req", "-x509", *curve, "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        openssl(
+            "req",
+            "-x509",
+            *curve,
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.pem",
+        )
     (folder / "san.cnf").write_text("subjectAltName=DNS:localhost\n")
     for name in ("server", "client"):
-        openssl("req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl(
+            "req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr"
+        )
         openssl(
             "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
             "-days", "2", "-extfile", "san.cnf", "-out", f"{name}.pem",

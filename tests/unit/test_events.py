@@ -140,4 +140,6 @@ def test_no_field_of_an_event_can_hold_a_picture() -> None:
         return found
 
     assert kinds(EVENT.schema) == {"object", "array", "string", "number", "integer", "boolean"}
-    assert all("maxItems" in part for part in EVENT.schema["properties"].values() if part.get("type") == "array")
+    assert all(
+        "maxItems" in part for part in EVENT.schema["properties"].values() if part.get("type") == "array"
+    )
