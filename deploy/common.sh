@@ -51,6 +51,8 @@ quietly() {
     return "$status"
 }
 
+package_lists=old
+
 # require_packages PACKAGE…: install by apt those that are missing, and only those.
 require_packages() {
     local missing=() package
@@ -61,7 +63,10 @@ require_packages() {
     command -v apt-get >/dev/null || die "these packages are missing and there is no apt: ${missing[*]}"
     # Asked for here, where a person can type the password, and not behind a progress line.
     as_root true || die "cannot become root to install: ${missing[*]}"
-    quietly "apt-get update" as_root apt-get -q update || say "    (going on with the package lists that are here)"
+    if [ "$package_lists" = old ]; then
+        quietly "apt-get update" as_root apt-get -q update || say "    (going on with the package lists that are here)"
+        package_lists=new
+    fi
     quietly "apt-get install ${missing[*]}" as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -q install -y --no-install-recommends "${missing[@]}" ||
         die "apt could not install: ${missing[*]}"
