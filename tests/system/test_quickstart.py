@@ -126,3 +126,20 @@ def test_wrong_arguments_are_refused_before_anything_happens(arguments: list[str
     )
     assert done.returncode in {1, 64}
     assert not (tmp_path / "venv").exists()
+
+
+def test_a_32_bit_system_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    dpkg = tmp_path / "dpkg"
+    dpkg.write_text("#!/bin/sh\necho armhf\n")
+    dpkg.chmod(0o755)
+    done = subprocess.run(
+        [*COMMAND, str(tmp_path / "venv")],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "armhf" in done.stderr
+    assert "64-bit" in done.stderr
