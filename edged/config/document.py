@@ -3,6 +3,7 @@
 Only the plain part of YAML is read: blocks, lists and text. What makes YAML surprising is refused where it
 stands: duplicate keys, anchors and aliases, tags, merge keys, a second document, more than ten levels.
 A scalar stays the text that stands in the file; what it means is decided by the type declared for it.
+"""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class Mqtt(Section):
     )
     password_file: SecretFile | None = Field(
         default=None,
-        description="file with the password; a relative name: $CREDENTIALS_DIRECTORY first, then beside this file",
+        description="file with the password; looked for in $CREDENTIALS_DIRECTORY, then beside this file",
     )
     tls: Tls | None = Field(default=None, description="encrypt; {} takes the system's CA certificates")
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = Field(default=20, description="MQTT keep-alive, in s")

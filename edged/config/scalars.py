@@ -1,7 +1,7 @@
 """Turns the tree into plain data for the models, and refuses what would be read differently than it looks.
 
 Scalars stay text: the declared type reads them. Numbers are the exception in one point: ``1_000``, ``0x10``,
-``010`` and ``.inf`` mean different things to different readers of YAML, so a number is written in plain decimal.
+``010`` and ``.inf`` mean different things to different readers of YAML, so numbers are plain decimal.
 """
 
 from __future__ import annotations
