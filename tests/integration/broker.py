@@ -1,4 +1,4 @@
-"""A real mosquitto on a free loopback port, for tests: with TLS or passwords, stopped and started on one port."""
+"""A real mosquitto on a free loopback port: with TLS or passwords, stopped and started on one port."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 HOST = "127.0.0.1"
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 class Broker:
-    """``with Broker(tmp_path) as broker: … broker.port``; ``stop``, ``start``, ``freeze`` and ``thaw`` as wanted.
+    """``with Broker(tmp_path) as broker: … broker.port``; stop, start, freeze and thaw it as wanted.
 
     Args:
         folder: for its configuration and log.
@@ -119,7 +119,7 @@ class Broker:
 
 
 def certificates(folder: Path) -> Path:
-    """Make ca.pem, server.{pem,key} for localhost, client.{pem,key}, and other.pem of a CA that signed nothing."""
+    """Make ca.pem, {server,client}.{pem,key} signed by it for localhost, and other.{pem,key}, a stranger."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
 

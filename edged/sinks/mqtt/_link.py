@@ -172,7 +172,10 @@ class Link:
 
     def _ended(self) -> tuple[Why, float]:
         if self._up_since is not None:
-            return self._why or Why(State.LOST, "the connection broke"), clock.monotonic() - self._up_since
+            lived_s = clock.monotonic() - self._up_since
+            # Not every broker tells a client that another one took its place.
+            soon = "" if lived_s >= STABLE_S else " at once; perhaps another client has this node's name"
+            return self._why or Why(State.LOST, f"the connection broke{soon}"), lived_s
         silent = "the broker closed the connection without an answer; perhaps it wants TLS on this port"
         return self._why or Why(State.LOST, silent), 0.0
 

@@ -59,6 +59,8 @@ def of_error(error: Exception) -> Why:
     match error:
         case ssl.SSLCertVerificationError():
             why = Why(State.CERTIFICATE, f"the broker's certificate is not accepted: {error.verify_message}")
+        case ssl.SSLEOFError() | ConnectionResetError() | BrokenPipeError():
+            why = Why(State.LOST, "the broker closed the connection at once; perhaps only one side uses TLS")
         case ssl.SSLError():
             why = of_tls_text(str(error)) or Why(State.TLS, f"TLS failed: {error}")
         case ConfigError():
