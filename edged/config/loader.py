@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -108,7 +108,7 @@ def _explained(name: str, tree: document.Mapping, error: ValidationError) -> lis
     """Return pydantic's errors in words, but for those about a place of which something was said already."""
     found = []
     for item in error.errors(include_url=False, include_input=False):
-        steps = (*item["loc"], *_key(item))
+        steps = (*item["loc"], *item.get("ctx", {}).get("steps", ()))
         place = places.find(tree, _CONFIG, steps)
         if not place.bad:
             found.append((place, item))
@@ -117,12 +117,6 @@ def _explained(name: str, tree: document.Mapping, error: ValidationError) -> lis
     if len(found) > MAX_PROBLEMS:
         explained.append(Problem(name, f"there are {len(found) - MAX_PROBLEMS} more errors behind these"))
     return explained
-
-
-def _key(item: Any) -> tuple[str, ...]:
-    """Return the key that a validator of a whole block points at."""
-    key = item.get("ctx", {}).get("key")
-    return (key,) if isinstance(key, str) else ()
 
 
 def _sorted(problems: list[Problem]) -> list[Problem]:

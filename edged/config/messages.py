@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from edged import sources
 from edged.config import fields
 from edged.config.document import data, where
-from edged.config.models import FORMS
 from edged.config.places import Place, shown
 from edged.config.secrets import is_secret_key
+from edged.config.values import FORMS
 from edged.errors import Problem
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ def problem(name: str, place: Place, error: Any) -> Problem:
     at, kind = where(name, place.mark), error["type"]
     if kind == "extra_forbidden":
         return _unknown_key(at, place)
+    if kind in ("consistency", "driver", "value_error"):
+        return Problem(at, f"{place.path}: {error['ctx'].get('error', error['msg'])}".removeprefix(": "))
     if place.missing:
         return Problem(at, f"{place.path} is missing", place.declared.description if place.declared else "")
     if kind == "unknown_kind":
         return _unknown_kind(at, place)
-    if kind in ("consistency", "driver", "value_error"):
-        return Problem(at, f"{place.path}: {error['ctx'].get('error', error['msg'])}".removeprefix(": "))
     return _unfit(at, place)
 
 

@@ -38,13 +38,13 @@ def _read(value: Any) -> SourceConfig:
     kind = value.get("kind")
     if not isinstance(kind, str):
         state = "no_kind" if "kind" not in value else "bad_kind"
-        raise PydanticCustomError(state, "kind must be the name of a driver", {"key": "kind"})
+        raise PydanticCustomError(state, "kind must be the name of a driver", {"steps": ("kind",)})
     if kind not in sources.kinds():
-        raise PydanticCustomError("unknown_kind", "there is no source of that kind", {"key": "kind"})
+        raise PydanticCustomError("unknown_kind", "there is no source of that kind", {"steps": ("kind",)})
     try:
         config = driver_config(kind)
     except DriverError as error:
-        raise PydanticCustomError("driver", "{error}", {"key": "kind", "error": str(error)}) from None
+        raise PydanticCustomError("driver", "{error}", {"steps": ("kind",), "error": str(error)}) from None
     return config.model_validate(value)
 
 

@@ -1,0 +1,193 @@
+"""A pipeline's part of the configuration: source → model → task → decision.
+
+The descriptions are the single text behind ``edged schema``, the commented sample and the error messages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from edged.config.source import AnySource
+from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
+
+THRESHOLD = 0.5  # enter, where none is written
+BUNDLED_THRESHOLD = 0.25  # the same for the bundled model, whose scores over 1,000 labels are modest
+EXIT_RATIO = 0.7  # exit threshold to enter threshold, where none is written
+
+
+class Normalize(Section):
+    """Scaling of float inputs: (pixel - mean) / std."""
+
+    mean: Annotated[float, Field(allow_inf_nan=False)] = Field(default=127.5, description="0..255")
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(default=127.5, description="above 0")
+
+
+class ModelSection(Section):
+    """One .tflite file with its labels."""
+
+    file: Path | None = Field(default=None, description="the .tflite file; left out: the bundled classifier")
+    labels: Path | None = Field(
+        default=None, description="one label a line; left out: the labels packed in the file"
+    )
+    sha256: Sha256 | None = Field(default=None, description="refuse a file with another checksum")
+    edgetpu_file: Path | None = Field(default=None, description="the twin compiled for the Edge TPU")
+    edgetpu_sha256: Sha256 | None = Field(default=None, description="refuse a twin with another checksum")
+    fit: Literal["stretch", "crop", "letterbox"] = Field(
+        default="stretch", description="how the picture is made to fit the model's input"
+    )
+    normalize: Normalize | None = Field(
+        default=None, description="float inputs only; default: the metadata's, else 127.5"
+    )
+    threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="default: cores, at most 4"
+    )
+    runtime: Literal["auto", "litert", "tflite-runtime"] = Field(
+        default="auto", description="auto takes LiteRT where it is installed"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelSection:
+        if self.file is None and self.edgetpu_file is None:
+            for key in ("labels", "sha256"):
+                if getattr(self, key) is not None:
+                    raise wrong(f"{key} belongs to a model: write file too", key)
+        if self.edgetpu_file is None and self.edgetpu_sha256 is not None:
+            raise wrong("edgetpu_sha256 belongs to edgetpu_file: write that too", "edgetpu_sha256")
+        return self
+
+
+class Accelerator(Section):
+    """Where the model runs."""
+
+    policy: Literal["cpu", "prefer", "require"] = Field(
+        default="cpu", description="prefer falls back to the CPU, require does not"
+    )
+    device: Annotated[str, StringConstraints(pattern=DEVICE)] = Field(
+        default="usb", description="usb, pci, usb:0 …"
+    )
+    library: str = Field(default="libedgetpu.so.1", description="the Edge TPU runtime")
+
+
+class TaskSection(Section):
+    """What the model's output means."""
+
+    kind: Literal["classify"] = Field(default="classify", description="the task")
+    top_k: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="findings to report, best first")
+
+
+class LabelRule(Section):
+    """Thresholds of one label."""
+
+    threshold: Probability | None = Field(default=None, description="enter at this score, 0..1")
+    exit_threshold: Probability | None = Field(default=None, description="leave below this score, 0..1")
+
+
+class DecisionSection(Section):
+    """When a finding becomes news."""
+
+    threshold: Probability | None = Field(
+        default=None, description="enter at this score, 0..1; default 0.5, with the bundled model 0.25"
+    )
+    exit_threshold: Probability | None = Field(
+        default=None, description="leave below this score, 0..1; default 0.7 of threshold"
+    )
+    votes: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="findings that must agree …")
+    window: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="… of the last so many")
+    min_dwell_s: Seconds = Field(default=0, description="keep a decision at least so long, in s")
+    cooldown_s: Seconds = Field(
+        default=0, description="after an end, do not start the same label for so long, in s"
+    )
+    labels: dict[Label, LabelRule] = Field(default_factory=dict, description="thresholds by label")
+    ignore: tuple[Label, ...] = Field(default=(), description="labels that never decide")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DecisionSection:
+        if self.votes > self.window:
+            raise wrong(f"{self.votes} votes cannot come from a window of {self.window}", "votes")
+        return self
+
+    def thresholds(self, default: float, label: str | None = None) -> tuple[float, float]:
+        """Return (enter, exit) for a label, or for those without a rule.
+
+        A rule with a threshold of its own brings its own exit threshold, by default 0.7 of it.
+
+        Args:
+            default: the enter threshold where none is written.
+            label: whose; None for the labels without a rule.
+        """
+        rule = self.labels.get(label) if label is not None else None
+        enter, leave = self.threshold, self.exit_threshold
+        if rule is not None and rule.threshold is not None:
+            enter, leave = rule.threshold, rule.exit_threshold
+        elif rule is not None and rule.exit_threshold is not None:
+            leave = rule.exit_threshold
+        enter = default if enter is None else enter
+        return enter, EXIT_RATIO * enter if leave is None else leave
+
+
+class Publish(Section):
+    """What is sent beside news."""
+
+    heartbeat_s: Seconds = Field(default=0, description="repeat the decision so often, in s; 0: never")
+    result: bool = Field(default=False, description="send each inference on …/result, QoS 0")
+
+
+class Deadlines(Section):
+    """How long a worker may stay in one stage before it is replaced."""
+
+    open_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
+        default=8, description="in s"
+    )
+    capture_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
+        default=5, description="in s"
+    )
+    invoke_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
+        default=5, description="in s"
+    )
+
+
+class PipelineSection(Section):
+    """source → model → task → decision."""
+
+    source: AnySource = Field(description="where the frames come from")
+    enabled: bool = Field(default=True, description="run from the start; MQTT can switch it")
+    model: ModelSection = Field(default_factory=ModelSection, description="left out: the bundled classifier")
+    accelerator: Accelerator = Field(default_factory=Accelerator, description="left out: the CPU")
+    task: TaskSection = Field(default_factory=TaskSection, description="left out: classify")
+    decision: DecisionSection = Field(
+        default_factory=DecisionSection, description="when a finding becomes news"
+    )
+    publish: Publish = Field(default_factory=Publish, description="what is sent beside news")
+    deadlines: Deadlines = Field(default_factory=Deadlines, description="how long a stage may take")
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it runs the classifier that comes with edged."""
+        return self.model.file is None and self.model.edgetpu_file is None
+
+    def thresholds(self, label: str | None = None) -> tuple[float, float]:
+        """Return the scores (enter, exit) of a label, or of those without a rule; 0..1."""
+        return self.decision.thresholds(BUNDLED_THRESHOLD if self.bundled else THRESHOLD, label)
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> PipelineSection:
+        for label in (None, *self.decision.labels):
+            enter, leave = self.thresholds(label)
+            if leave > enter:
+                steps = () if label is None else ("labels", label)
+                message = f"exit_threshold ({leave:g}) is above threshold ({enter:g})"
+                raise wrong(message, "decision", *steps, "exit_threshold")
+        return self
+
+    @model_validator(mode="after")
+    def _twins(self) -> PipelineSection:
+        policy = self.accelerator.policy
+        if policy != "cpu" and self.model.edgetpu_file is None:
+            message = f"{policy} needs model.edgetpu_file, the twin for the Edge TPU"
+            raise wrong(message, "accelerator", "policy")
+        if policy != "require" and self.model.edgetpu_file is not None and self.model.file is None:
+            raise wrong(f"accelerator.policy {policy} also needs file, the model for the CPU", "model")
+        return self

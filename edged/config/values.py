@@ -1,0 +1,49 @@
+"""The kinds of value that the configuration knows, with their ranges and their words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+RESERVED = frozenset({"status", "health", "cmd"})  # levels of the topic beside the pipelines' names
+NAME = r"^[a-z0-9-]{1,32}$"
+TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
+SHA256 = r"^[0-9a-fA-F]{64}$"
+NO_SPACES = r"^\S+$"
+DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2})$"
+FORMS: dict[str, str] = {
+    NAME: "1 to 32 characters of a-z, 0-9 and -",
+    TOPIC: "an MQTT topic without spaces, #, + and outer /",
+    SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
+    NO_SPACES: "text without spaces",
+    DEVICE: "usb, pci, or one of several such as usb:0",
+}
+"""The patterns of this file in words, for messages."""
+
+
+def wrong(message: str, *steps: str) -> PydanticCustomError:
+    """Return the error of a block that points at what these steps lead to."""
+    return PydanticCustomError("consistency", "{message}", {"steps": steps, "message": message})
+
+
+def _free(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"'{name}' is a topic of edged itself; take another name")
+    return name
+
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+PipelineName = Annotated[str, StringConstraints(pattern=NAME), AfterValidator(_free)]
+TopicLevels = Annotated[str, StringConstraints(pattern=TOPIC, max_length=64)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=86400 * 366, allow_inf_nan=False)]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256, to_lower=True)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class Section(BaseModel):
+    """A block of the file. Unknown keys are errors; values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
