@@ -55,10 +55,14 @@ __all__ = [
 class Tls(Section):
     """TLS to the broker. Verification of the broker's certificate and name is always on."""
 
-    ca_file: Path | None = Field(default=None, description="CA certificates (PEM); left out: the system's")
-    cert_file: Path | None = Field(default=None, description="this node's certificate (PEM), with key_file")
+    ca_file: Path | None = Field(
+        examples=["ca.pem"], default=None, description="CA certificates (PEM); left out: the system's"
+    )
+    cert_file: Path | None = Field(
+        examples=["porch.pem"], default=None, description="this node's certificate (PEM), with key_file"
+    )
     key_file: Path | None = Field(
-        default=None, description="this node's private key (PEM), without passphrase"
+        examples=["porch.key"], default=None, description="this node's private key (PEM), without passphrase"
     )
 
     @model_validator(mode="after")
@@ -73,17 +77,20 @@ class Mqtt(Section):
     """The broker."""
 
     host: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=NO_SPACES)] = Field(
-        description="name or address of the broker"
+        examples=["broker.lan"], description="name or address of the broker"
     )
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        default=None, description="default 1883, with tls 8883"
+        examples=[1883], default=None, description="default 1883, with tls 8883"
     )
     prefix: TopicLevels = Field(default="edged", description="first part of every topic")
     protocol: Literal["5", "3.1.1"] = Field(default="5", description='5 or "3.1.1"')
     username: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
-        default=None, description="name to log in with; its password stands in password_file"
+        examples=["porch-pi"],
+        default=None,
+        description="name to log in with; its password stands in password_file",
     )
     password_file: SecretFile | None = Field(
+        examples=["mqtt-password"],
         default=None,
         description="file with the password; looked for in $CREDENTIALS_DIRECTORY, then beside this file",
     )

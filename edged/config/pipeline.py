@@ -28,13 +28,27 @@ class Normalize(Section):
 class ModelSection(Section):
     """One .tflite file with its labels."""
 
-    file: Path | None = Field(default=None, description="the .tflite file; left out: the bundled classifier")
-    labels: Path | None = Field(
-        default=None, description="one label a line; left out: the labels packed in the file"
+    file: Path | None = Field(
+        examples=["mobilenet_v2.tflite"],
+        default=None,
+        description="the .tflite file; left out: the bundled classifier",
     )
-    sha256: Sha256 | None = Field(default=None, description="refuse a file with another checksum")
-    edgetpu_file: Path | None = Field(default=None, description="the twin compiled for the Edge TPU")
-    edgetpu_sha256: Sha256 | None = Field(default=None, description="refuse a twin with another checksum")
+    labels: Path | None = Field(
+        examples=["imagenet.txt"],
+        default=None,
+        description="one label a line; left out: the labels packed in the file",
+    )
+    sha256: Sha256 | None = Field(
+        examples=["0" * 64], default=None, description="refuse a file with another checksum"
+    )
+    edgetpu_file: Path | None = Field(
+        examples=["mobilenet_v2_edgetpu.tflite"],
+        default=None,
+        description="the twin compiled for the Edge TPU",
+    )
+    edgetpu_sha256: Sha256 | None = Field(
+        examples=["0" * 64], default=None, description="refuse a twin with another checksum"
+    )
     fit: Literal["stretch", "crop", "letterbox"] = Field(
         default="stretch", description="how the picture is made to fit the model's input"
     )
@@ -42,7 +56,7 @@ class ModelSection(Section):
         default=None, description="float inputs only; default: the metadata's, else 127.5"
     )
     threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        default=None, description="default: cores, at most 4"
+        examples=[2], default=None, description="default: cores, at most 4"
     )
     runtime: Literal["auto", "litert", "tflite-runtime"] = Field(
         default="auto", description="auto takes LiteRT where it is installed"
@@ -81,7 +95,9 @@ class TaskSection(Section):
 class LabelRule(Section):
     """Thresholds of one label."""
 
-    threshold: Probability | None = Field(default=None, description="enter at this score, 0..1")
+    threshold: Probability | None = Field(
+        examples=[0.4], default=None, description="enter at this score, 0..1"
+    )
     exit_threshold: Probability | None = Field(default=None, description="leave below this score, 0..1")
 
 
@@ -89,10 +105,12 @@ class DecisionSection(Section):
     """When a finding becomes news."""
 
     threshold: Probability | None = Field(
-        default=None, description="enter at this score, 0..1; default 0.5, with the bundled model 0.25"
+        examples=[0.5],
+        default=None,
+        description="enter at this score, 0..1; default 0.5, with the bundled model 0.25",
     )
     exit_threshold: Probability | None = Field(
-        default=None, description="leave below this score, 0..1; default 0.7 of threshold"
+        examples=[0.35], default=None, description="leave below this score, 0..1; default 0.7 of threshold"
     )
     votes: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="findings that must agree …")
     window: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="… of the last so many")
@@ -100,8 +118,14 @@ class DecisionSection(Section):
     cooldown_s: Seconds = Field(
         default=0, description="after an end, do not start the same label for so long, in s"
     )
-    labels: dict[Label, LabelRule] = Field(default_factory=dict, description="thresholds by label")
-    ignore: tuple[Label, ...] = Field(default=(), description="labels that never decide")
+    labels: dict[Label, LabelRule] = Field(
+        examples=[{"Egyptian cat": {"threshold": 0.4}}],
+        default_factory=dict,
+        description="thresholds by label",
+    )
+    ignore: tuple[Label, ...] = Field(
+        examples=[["ruffed grouse"]], default=(), description="labels that never decide"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> DecisionSection:
