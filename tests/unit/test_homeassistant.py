@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from edged.homeassistant import BIRTH_S, GAP_S, SETTLE_S, Announcer, payload, title
 
 TEXT = {"type": "string", "minLength": 1}
+DEVICE = ("name", "mf", "mdl", "sw")
 AVTY = {
     "type": "array",
     "minItems": 1,
@@ -60,7 +61,7 @@ ACCEPTED = Draft202012Validator({
             "type": "object",
             "additionalProperties": False,
             "required": ["ids", "name"],
-            "properties": {"ids": {"type": "array", "items": TEXT}} | dict.fromkeys(("name", "mf", "mdl", "sw"), TEXT),
+            "properties": {"ids": {"type": "array", "items": TEXT}, **dict.fromkeys(DEVICE, TEXT)},
         },
         "o": {
             "type": "object",
