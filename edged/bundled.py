@@ -1,0 +1,16 @@
+"""The classifier and the photographs that come with edged: where they are, and what to expect of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+MODEL = _HERE / "models" / "efficientnet_lite0_uint8.tflite"
+LABELS = _HERE / "models" / "efficientnet_lite0_uint8.txt"
+PHOTOS = _HERE / "photos"
+
+# The scores of this model are soft: right answers lie at 0.3 to 0.5.
+THRESHOLD = 0.25
+
+MODEL_SHA256 = "35e8e20b17f6cfd7414aa9c57678568b9958dabeea5ae8d79490d4025ba1f0d0"
