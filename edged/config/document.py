@@ -72,6 +72,12 @@ def data(node: Node) -> Any:
     return None if node.plain and node.text in _EMPTY else node.text
 
 
+def kind(node: Node) -> str | None:
+    """Return the text under a block's key ``kind``, or None."""
+    below = node.items.get("kind") if isinstance(node, Mapping) else None
+    return below.text if isinstance(below, Scalar) else None
+
+
 def parse(text: str, name: str) -> tuple[Mapping | None, list[Problem]]:
     """Read a file's text.
 
@@ -223,6 +229,7 @@ def _syntax(name: str, error: yaml.MarkedYAMLError) -> Problem:
 
 _INDENT = "look at the indentation, or quote the text"
 _SYNTAX = (
+    ("nesting depth", f"nested more than {MAX_DEPTH} levels deep", ""),
     (
         "cannot start any token",
         "this character cannot stand here",

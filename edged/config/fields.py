@@ -92,15 +92,15 @@ def of_field(info: FieldInfo) -> Declared:
     return declared(info.annotation, tuple(info.metadata), info.description or "")
 
 
-def child(parent: Declared, data: Any, key: str | int) -> Declared | None:
+def child(parent: Declared, kind: str | None, key: str | int) -> Declared | None:
     """Return what is declared under a key of a block or for an item of a list, or None where nothing is.
 
     Args:
         parent: what is declared for the block or the list.
-        data: what the file has there; a source's ``kind`` decides what belongs beside it.
+        kind: what the file has there under ``kind``, which decides what belongs beside it in a source.
         key: the key, or the number of the item.
     """
-    model = block(parent, data)
+    model = block(parent, kind)
     if model is not None:
         info = model.model_fields.get(str(key))
         return of_field(info) if info is not None else None
@@ -115,13 +115,13 @@ def child(parent: Declared, data: Any, key: str | int) -> Declared | None:
     return None
 
 
-def block(parent: Declared, data: Any) -> type[BaseModel] | None:
+def block(parent: Declared, kind: str | None) -> type[BaseModel] | None:
     """Return the model of a block; for a source that of its driver."""
     model = parent.model
-    if model is not SourceConfig or not isinstance(data, dict):
+    if model is not SourceConfig or kind is None:
         return model
     try:
-        return driver_config(str(data.get("kind")))
+        return driver_config(kind)
     except DriverError:
         return model
 

@@ -92,7 +92,7 @@ def reads(text: str, name: str, base: Path) -> Loaded:
     except ValidationError as error:
         problems += _explained(name, tree, error)
     if config is None or problems:
-        raise ConfigError(_sorted(problems))
+        raise ConfigError(in_order(problems))
     return Loaded(absolute(config, base), name, tree)
 
 
@@ -119,7 +119,7 @@ def _explained(name: str, tree: document.Mapping, error: ValidationError) -> lis
     return explained
 
 
-def _sorted(problems: list[Problem]) -> list[Problem]:
+def in_order(problems: list[Problem]) -> list[Problem]:
     """Return the problems in the order of the file, each once, and no endless list."""
 
     def place(problem: Problem) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from edged import sources
 from edged.config import fields
-from edged.config.document import data, where
+from edged.config.document import data, kind, where
 from edged.config.places import Place, shown
 from edged.config.secrets import is_secret_key
 from edged.config.values import FORMS
@@ -37,14 +37,14 @@ def problem(name: str, place: Place, error: Any) -> Problem:
         place: what ``find`` returned for the error's location.
         error: one item of ``ValidationError.errors()``.
     """
-    at, kind = where(name, place.mark), error["type"]
-    if kind == "extra_forbidden":
+    at, type_ = where(name, place.mark), error["type"]
+    if type_ == "extra_forbidden":
         return _unknown_key(at, place)
-    if kind in ("consistency", "driver", "value_error"):
+    if type_ in ("consistency", "driver", "value_error"):
         return Problem(at, f"{place.path}: {error['ctx'].get('error', error['msg'])}".removeprefix(": "))
     if place.missing:
         return Problem(at, f"{place.path} is missing", place.declared.description if place.declared else "")
-    if kind == "unknown_kind":
+    if type_ == "unknown_kind":
         return _unknown_kind(at, place)
     return _unfit(at, place)
 
@@ -53,7 +53,7 @@ def _unknown_key(at: str, place: Place) -> Problem:
     if is_secret_key(place.name):
         hint = "write it into a file of its own and name that file in password_file"
         return Problem(at, f"{place.path}: a secret does not stand in this file", hint)
-    model = fields.block(place.above[0], data(place.above[1])) if place.above and place.above[0] else None
+    model = fields.block(place.above[0], kind(place.above[1])) if place.above and place.above[0] else None
     known = list(model.model_fields) if model else []
     hint = closest(place.name, known) or f"there are {', '.join(known)}"
     return Problem(at, f"{place.path}: there is no key '{shown(place.name)}'", hint)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.config import fields
-from edged.config.document import Mapping, Node, Scalar, Sequence, data
+from edged.config.document import Mapping, Node, Scalar, Sequence, data, kind
 from edged.config.secrets import is_secret_key, redact
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Place:
     def _enter(self, part: str | int, below: Node | None, key: Scalar | None) -> None:
         above = (self.declared, self.node)
         self.above, self.name, self.key = above, str(part), key
-        self.declared = fields.child(self.declared, data(self.node), part) if self.declared else None
+        self.declared = fields.child(self.declared, kind(self.node), part) if self.declared else None
         self.path += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if self.path else shown(part)
         self.secret = self.secret or is_secret_key(self.name)
         self.missing = below is None

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, get_origin
 
 from edged.config import fields
-from edged.config.document import Mapping, Node, Scalar, Sequence, data, where
+from edged.config.document import Mapping, Node, Scalar, Sequence, data, kind, where
 from edged.config.messages import words
 from edged.errors import Problem
 
@@ -43,8 +43,7 @@ class Reader:
         return data(node)
 
     def _block(self, node: Mapping, declared: Declared | None, path: str) -> dict[str, Any]:
-        kind = node.items.get("kind")
-        model = fields.block(declared, {"kind": data(kind)} if kind else {}) if declared else None
+        model = fields.block(declared, kind(node)) if declared else None
         below = {key: self._child(key, model, declared) for key in node.items}
         items = node.items
         named = declared and any(get_origin(t) is dict for t in declared.types)

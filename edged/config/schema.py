@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -24,6 +25,11 @@ def schema() -> dict[str, Any]:
         "title": "edged",
         "description": "The configuration of edged",
     }
+
+
+def text() -> str:
+    """Return the schema as ``edged schema`` prints it and as it ships."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _lift(part: Any, lifted: dict[str, Any]) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import edged.sources
 from edged.errors import DriverError
 
 
+@functools.cache
+def _others() -> tuple[EntryPoint, ...]:
+    """Return the drivers that others installed; looked for once, since it reads every package's metadata."""
+    return tuple(entry_points(group="edged.sources"))
+
+
 def kinds() -> list[str]:
     """Return every driver's name, sorted."""
     own = {m.name for m in pkgutil.iter_modules(edged.sources.__path__) if not m.name.startswith("_")}
-    return sorted(own | {e.name for e in entry_points(group="edged.sources")})
+    return sorted(own | {e.name for e in _others()})
 
 
 def load(kind: str) -> Any:
@@ -26,6 +33,7 @@ def load(kind: str) -> Any:
     for module in pkgutil.iter_modules(edged.sources.__path__):
         if module.name == kind and not kind.startswith("_"):
             return importlib.import_module(f"edged.sources.{kind}")
-    for entry in entry_points(group="edged.sources", name=kind):
-        return entry.load()
+    for entry in _others():
+        if entry.name == kind:
+            return entry.load()
     raise DriverError(f"there is no source of kind '{kind}'; there are {', '.join(kinds())}")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edged.config import document
+from edged.config.document import Mapping, Scalar, Sequence, data, parse
+
+SAMPLE = Path(__file__).resolve().parents[3] / "config" / "edged.yaml"
+
+
+def said(text: str) -> list[str]:
+    return [str(problem) for problem in parse(text, "f")[1]]
+
+
+def test_everything_stays_text_and_knows_its_place() -> None:
+    tree, problems = parse("a: [12:30:00, no]\nb:\n  c: 1.10\n  d:\n", "f")
+    assert not problems
+    assert tree is not None
+    assert data(tree) == {"a": ["12:30:00", "no"], "b": {"c": "1.10", "d": None}}
+    block = tree.items["b"]
+    assert isinstance(block, Mapping)
+    assert (block.items["c"].line, block.items["c"].column) == (2, 5)
+    assert (block.keys["c"].line, block.keys["c"].column) == (2, 2)
+
+
+@pytest.mark.parametrize("text", ["~", "null", "Null", "NULL", ""])
+def test_nothing_is_none_only_without_quotes(text: str) -> None:
+    tree, _ = parse(f"a: {text}\nb: '{text}'\n", "f")
+    assert tree is not None
+    assert data(tree) == {"a": None, "b": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3", "f:3:1: the key 'a' stands here twice (first on line 1; keep one)"),
+        ("a: &x 1", "f:1:4: an anchor (&…) is not read here"),
+        ("a: *x", "f:1:4: an alias (*…) is not read here"),
+        ("a: !!int 1", "f:1:4: a tag (!…) is not read here"),
+        ("a: ! x", "f:1:4: a tag (!…) is not read here"),
+        ("a:\n  <<: 1", "f:2:3: a merge key (<<) is not read here"),
+        ("a: 1\n---\nb: 2", "f:2:1: a second document begins here"),
+        ("- 1", "f:1:1: the file must be a block of keys"),
+        ("text", "f:1:1: the file must be a block of keys"),
+        ("", "f: the file is empty"),
+        ("# nothing\n", "f: the file is empty"),
+        ("[1]: 2", "f:1:1: a key must be text"),
+        ("? {a: b}\n: 2", "f:1:3: a key must be text"),
+        ("a: b\x07", "f:1:5: the control character U+0007"),
+        ("a: b\0", "f:1:5: the control character U+0000"),
+        ('a: "\\0"', "f:1:4: the control character U+0000"),
+        ("a: |\n  b\n", "f:1:4: the control character U+000A"),
+        ("a:\n\t- b", "f:2:1: this character cannot stand here (indent with spaces"),
+        ("a: b: c", "f:1:5: a ':' that cannot stand here"),
+        ("a: [1, 2\nb: 3", "f:2:2: a ',' or the closing bracket is missing"),
+        ("a: 'b", "f:1:6: the file ends inside a quoted text"),
+        ("a: 1\n b: 2", "f:2:3: a ':' that cannot stand here"),
+        ("a: [" * 20, "f:1:21: nested more than 10 levels deep"),
+    ],
+)
+def test_what_is_refused_is_named_with_its_place(text: str, expected: str) -> None:
+    assert any(line.startswith(expected) for line in said(text)), said(text)
+
+
+def test_ten_levels_are_allowed() -> None:
+    tree, problems = parse("a: " + "[" * 9 + "]" * 9, "f")
+    assert tree is not None
+    assert not problems
+
+
+def test_all_problems_come_at_once() -> None:
+    assert len(said("a: &x 1\nb: *x\na: !t 2\n")) == 4
+
+
+@pytest.mark.parametrize(
+    "text", ["p: *hunter2", "p: &hunter2 a", "p: !hunter2 a", "p: !hunter2!a b", "p: 'hunter2"]
+)
+def test_a_password_that_looks_like_yaml_is_not_repeated(text: str) -> None:
+    assert said(text)
+    assert "hunter2" not in str(said(text))
+
+
+def test_a_depth_that_would_end_a_recursion_ends_early() -> None:
+    assert ["nested more than 10 levels deep" in line for line in said("[" * 60_000)] == [True]
+
+
+@pytest.mark.skipif(not hasattr(yaml, "CSafeLoader"), reason="PyYAML was built without libyaml")
+def test_both_parsers_give_the_same_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "é: 'ü'\n" + SAMPLE.read_text("utf-8")
+    fast = parse(text, "f")
+    monkeypatch.setattr(document, "_LOADER", yaml.SafeLoader)
+    assert parse(text, "f") == fast
+
+
+def test_a_bad_node_is_marked() -> None:
+    tree, _ = parse("a: &x [1]", "f")
+    assert tree is not None
+    node = tree.items["a"]
+    assert isinstance(node, Sequence)
+    assert node.bad
+    assert not isinstance(node.items[0], Scalar) or not node.items[0].bad
