@@ -26,6 +26,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 DRIVERS = [p for p in (PACKAGE / "sources").glob("*.py") if not p.name.startswith("_")]
 HEAVY = ("numpy", "cv2", "picamera2", "libcamera", "ai_edge_litert", "tflite_runtime")
+# What only one place of the package imports, whatever module is added later.
+DOORS = {
+    "paho": "sinks/mqtt/",
+    "yaml": "config/",
+    "ai_edge_litert": "inference/runtime.py",
+    "tflite_runtime": "inference/runtime.py",
+}
 # Modules that the main process imports, or may.
 MAIN = ("app", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire")
 
@@ -57,6 +64,17 @@ def _field_types(kind: object) -> set[object]:
     if origin in {tuple, types.UnionType, typing.Union}:
         return set().union(*(_field_types(a) for a in typing.get_args(kind) if a is not Ellipsis))
     return {kind}
+
+
+def _imported(path: Path) -> set[str]:
+    """The full names that a module imports, wherever in it the import stands."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names |= {str(node.module), *(f"{node.module}.{a.name}" for a in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {a.name for a in node.names}
+    return names
 
 
 def test_an_event_can_hold_no_picture() -> None:
@@ -93,16 +111,17 @@ def test_what_main_imports_is_light() -> None:
     assert answer.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_each_library_has_one_door(path: Path) -> None:
+    here = path.relative_to(PACKAGE).as_posix()
+    for name in {n.split(".")[0] for n in _imported(path)} & DOORS.keys():
+        assert here.startswith(DOORS[name]), f"{here} imports {name}"
+
+
 @pytest.mark.parametrize("path", DRIVERS, ids=_named)
 def test_a_driver_knows_no_other_driver(path: Path) -> None:
     others = {_module(p) for p in DRIVERS} - {_module(path)}
-    imported = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            imported |= {str(node.module), *(f"{node.module}.{a.name}" for a in node.names)}
-        elif isinstance(node, ast.Import):
-            imported |= {a.name for a in node.names}
-    assert not imported & others
+    assert not _imported(path) & others
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_named)
