@@ -1,0 +1,191 @@
+"""Turns findings into news: a pure state machine without clock and without I/O.
+
+::
+
+              N of M votes for X                  N of M votes for Y
+    unknown ────────────────────▶ X (start) ────────────────────────▶ Y (change)
+       ▲                          │                                   │
+       └──────────────────────────┴── not N of M any more (end) ──────┘
+
+Each update is one vote. It goes to the label with the best score among those that reach their threshold; the
+decided label only needs its lower exit threshold, so a score that wavers between the two changes nothing.
+``unknown`` is a value like others: a model's class of that name never decides.
+
+A decided label goes when fewer than ``votes`` of the last ``window`` findings are for it **and** at least
+``votes`` are against it: so one missing look does not end "3 of 3", and "2 of 10" holds while 2 of 10 see it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from edged.events import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from edged.events import Finding
+
+_NO_LABELS: Mapping[str, tuple[float, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a finding becomes news.
+
+    Attributes:
+        threshold: the score, 0..1, from which a label may be decided.
+        exit_threshold: the score below which the decided label is no longer seen.
+        votes, window: a decision needs ``votes`` of the last ``window`` findings.
+        min_dwell_s: a label, once decided, stays at least so long. ``unknown`` does not: what comes after it
+            is news.
+        cooldown_s: after its end, a label is not decided again for so long.
+        labels: (threshold, exit_threshold) of labels that have their own.
+        ignore: labels that are never decided.
+        heartbeat_s: repeat the decision after so long without news; 0: never.
+    """
+
+    threshold: float = 0.5
+    exit_threshold: float = 0.35
+    votes: int = 1
+    window: int = 1
+    min_dwell_s: float = 0.0
+    cooldown_s: float = 0.0
+    labels: Mapping[str, tuple[float, float]] = field(default_factory=lambda: _NO_LABELS)
+    ignore: frozenset[str] = frozenset()
+    heartbeat_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """News.
+
+    Attributes:
+        type: start | change | end | heartbeat.
+        label: decided now; ``unknown`` after an end.
+        score: of the label in the latest finding that named it, 0..1; 0 for ``unknown``.
+        previous: the label decided before.
+    """
+
+    type: str
+    label: str
+    score: float
+    previous: str
+
+
+class Decision:
+    """What a pipeline has decided, one finding after another.
+
+    Attributes:
+        label: decided now, or ``unknown``.
+        score: of the label in the latest finding that named it; 0 for ``unknown``.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.label = UNKNOWN
+        self.score = 0.0
+        self._rules = rules
+        self._default = (rules.threshold, min(rules.exit_threshold, rules.threshold))
+        self._ignored = rules.ignore | {UNKNOWN}
+        self._previous = UNKNOWN
+        # A vote is a label or UNKNOWN; None counts neither for nor against anything.
+        self._votes: deque[str | None] = deque(maxlen=rules.window)
+        self._counts: dict[str, int] = {}
+        self._since_s = 0.0
+        self._ended_s: dict[str, float] = {}
+        self._told_s: float | None = None  # the latest news
+
+    def update(self, findings: Iterable[Finding], now_s: float) -> tuple[Change, ...]:
+        """Take the findings of one frame, in any order, and return what is new.
+
+        Args:
+            findings: of a task; none at all is a vote for ``unknown``.
+            now_s: monotonic time in seconds; never less than before.
+        """
+        vote = self._look(findings)
+        self._count(vote)
+        target = self._target(vote, now_s)
+        if target != self.label:
+            return (self._switch(target, now_s),)
+        return self._heartbeat(now_s)
+
+    def _look(self, findings: Iterable[Finding]) -> str:
+        """Return this frame's vote, and keep the scores that it gives."""
+        label, best, vote, vote_score = self.label, (-1.0, False, ""), UNKNOWN, 0.0
+        for finding in findings:
+            name, score = finding.label, finding.score
+            if name in self._ignored:
+                continue
+            enter, leave = self._rules.labels.get(name, self._default)
+            decided = name == label
+            if decided:
+                self.score = score
+            # Of equal scores the decided label has the best, then the name: the order must not matter.
+            if score >= (min(leave, enter) if decided else enter) and (score, decided, name) > best:
+                best, vote, vote_score = (score, decided, name), name, score
+        self._vote_score = vote_score
+        return vote
+
+    def _count(self, vote: str) -> None:
+        votes, counts = self._votes, self._counts
+        if len(votes) == votes.maxlen:
+            oldest = votes[0]
+            if oldest is not None:
+                counts[oldest] -= 1
+                if not counts[oldest]:
+                    del counts[oldest]
+        votes.append(vote)
+        counts[vote] = counts.get(vote, 0) + 1
+
+    def _target(self, vote: str, now_s: float) -> str:
+        """Return the label that the votes are for now."""
+        rules, label, counts = self._rules, self.label, self._counts
+        if vote == label or (label != UNKNOWN and now_s - self._since_s < rules.min_dwell_s):
+            return label
+        held, wanted = counts.get(label, 0), counts.get(vote, 0)
+        lost = label != UNKNOWN and held < rules.votes
+        ready = vote != UNKNOWN and wanted >= rules.votes and not self._cooling(vote, now_s)
+        if ready and (label == UNKNOWN or lost or wanted > held):
+            return vote
+        if lost and sum(counts.values()) - held >= rules.votes:
+            return UNKNOWN
+        return label
+
+    def _cooling(self, label: str, now_s: float) -> bool:
+        ended_s = self._ended_s.get(label)
+        if ended_s is None:
+            return False
+        if now_s - ended_s < self._rules.cooldown_s:
+            return True
+        del self._ended_s[label]
+        return False
+
+    def _switch(self, target: str, now_s: float) -> Change:
+        self._previous, self.label = self.label, target
+        self._since_s = self._told_s = now_s
+        if target == UNKNOWN:
+            kind, self.score = "end", 0.0
+            if self._rules.cooldown_s > 0:
+                self._ended_s[self._previous] = now_s
+        else:
+            kind, self.score = "start" if self._previous == UNKNOWN else "change", self._vote_score
+        self._forget(target)
+        return Change(kind, target, self.score, self._previous)
+
+    def _forget(self, target: str) -> None:
+        """Keep only the votes for what was decided: those before belong to the decision before."""
+        kept = target if target != UNKNOWN else None
+        votes = [vote if vote == kept else None for vote in self._votes]
+        self._votes = deque(votes, maxlen=self._votes.maxlen)
+        self._counts = {kept: votes.count(kept)} if kept is not None else {}
+
+    def _heartbeat(self, now_s: float) -> tuple[Change, ...]:
+        if self._told_s is None:
+            self._told_s = now_s
+        elif 0 < self._rules.heartbeat_s <= now_s - self._told_s:
+            self._told_s = now_s
+            return (Change("heartbeat", self.label, self.score, self._previous),)
+        return ()

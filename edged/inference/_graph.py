@@ -1,0 +1,155 @@
+"""Walks over the graph of a .tflite file: its tensors, its operators, and what gives the answer.
+
+Positions of fields are those of TFLite's ``schema.fbs`` version 3.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edged.inference._flatbuffer import Malformed, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DTYPES = {
+    0: "float32",
+    1: "float16",
+    2: "int32",
+    3: "uint8",
+    4: "int64",
+    5: "string",
+    6: "bool",
+    7: "int16",
+    8: "complex64",
+    9: "int8",
+    10: "float64",
+}
+
+CUSTOM = 32  # BuiltinOperator
+_STEPS = {
+    25: "softmax",
+    14: "sigmoid",
+    9: "layer",
+    3: "layer",
+}  # FULLY_CONNECTED and CONV_2D are plain layers
+_REPACKING = frozenset({22, 43, 6, 114})  # RESHAPE, SQUEEZE, DEQUANTIZE, QUANTIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or an output.
+
+    Attributes:
+        shape: as allocated.
+        dtype: numpy's name of it, such as ``uint8``.
+        scale, zero_point: real = (stored - zero_point) * scale; scale 0 where it is not quantised.
+        dynamic: which dimensions the file leaves open, by position.
+        channels: how many scales there are; more than 1 is quantised for each channel.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+    dynamic: tuple[int, ...] = ()
+    channels: int = 1
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The inputs and outputs of a graph, and the kind of step that computes its first output."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    last_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    code: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read(graph: Table, buffers: int, codes: Sequence[int]) -> Graph:
+    """Look at everything in a graph.
+
+    Args:
+        graph: the SubGraph.
+        buffers: how many buffers the model has.
+        codes: the builtin code of each of its operator codes.
+
+    Raises:
+        Malformed: something points out of the file or to what is not there.
+    """
+    tensors = [_tensor(table, buffers) for table in graph.tables(0)]
+    operators = [_operator(table, len(tensors), codes) for table in graph.tables(3)]
+    inputs, outputs = (_indices(graph, slot, len(tensors)) for slot in (1, 2))
+    return Graph(
+        tuple(tensors[i] for i in inputs if i >= 0),
+        tuple(tensors[i] for i in outputs if i >= 0),
+        _last_step(operators, outputs[0]) if outputs else "",
+    )
+
+
+def _tensor(table: Table, buffers: int) -> Tensor:
+    within(table.integer(2, "I"), max(buffers, 1))
+    shape = tuple(map(int, table.numbers(0, "i")))
+    quantization = table.table(4)
+    scales: tuple[float, ...] = ()
+    zeros: tuple[float, ...] = ()
+    if quantization is not None:
+        scales, zeros = quantization.numbers(2, "f"), quantization.numbers(3, "q")
+    if any(size < 0 for size in shape) or not all(map(math.isfinite, scales)):
+        raise Malformed("tensor")
+    kind = table.integer(1, "b")
+    return Tensor(
+        name=table.text(3),
+        shape=shape,
+        dtype=_DTYPES.get(kind, f"type {kind}"),
+        scale=scales[0] if scales else 0.0,
+        zero_point=int(zeros[0]) if zeros else 0,
+        dynamic=tuple(i for i, size in enumerate(table.numbers(7, "i")) if size == -1),
+        channels=len(scales),
+    )
+
+
+def _operator(table: Table, tensors: int, codes: Sequence[int]) -> _Operator:
+    table.table(4)  # its options; what they hold is the runtime's to check
+    table.table(11)
+    table.blob(5)
+    code = codes[within(table.integer(0, "I"), len(codes))]
+    inputs, outputs, _ = (_indices(table, slot, tensors) for slot in (1, 2, 8))
+    return _Operator(code, inputs, outputs)
+
+
+def _indices(table: Table, slot: int, tensors: int) -> tuple[int, ...]:
+    """Return numbers of tensors; -1 stands for an optional one that is left out."""
+    numbers = tuple(map(int, table.numbers(slot, "i")))
+    if numbers and not (min(numbers) >= -1 and max(numbers) < tensors):
+        raise Malformed("number of a tensor")
+    return numbers
+
+
+def within(number: int, count: int) -> int:
+    """Return the number if it is one of ``count``."""
+    if not 0 <= number < count:
+        raise Malformed(f"number {number} of {count}")
+    return number
+
+
+def _last_step(operators: Sequence[_Operator], output: int) -> str:
+    """Follow the output back over steps that only repack it."""
+    for operator in reversed(operators):
+        if output not in operator.outputs:
+            continue
+        if operator.code not in _REPACKING:
+            return _STEPS.get(operator.code, "")
+        if not operator.inputs:
+            return ""
+        output = operator.inputs[0]
+    return ""

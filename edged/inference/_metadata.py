@@ -1,0 +1,134 @@
+"""What TFLite metadata says about a classifier: its labels and the normalisation that it was trained with.
+
+The metadata is a FlatBuffer inside a buffer of the model; the label file that it names lies in a zip archive
+that is appended to the .tflite (schema: ``metadata_schema.fbs`` of tflite-support).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edged.inference import labels as label_files
+from edged.inference._flatbuffer import FlatBuffer, Malformed, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
+_NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
+_READABLE = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_LOCAL_HEADER = b"PK\x03\x04"
+# What zipfile raises on archives that are cut, crafted, encrypted or compressed in an odd way.
+_BAD_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    OverflowError,
+)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Scaling of pixels: (pixel - mean) / std; one number for all channels or one for each."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the metadata says.
+
+    Attributes:
+        normalization: of the input, or None.
+        label_file: the name of the packed file with the labels of the output, or None.
+    """
+
+    normalization: Normalization | None = None
+    label_file: str | None = None
+
+
+def read(blob: memoryview) -> Metadata:
+    """Read the content of the buffer that TFLITE_METADATA names.
+
+    Raises:
+        Malformed: it is not whole.
+    """
+    if len(blob) < 8 or bytes(blob[4:8]) != b"M001":
+        raise Malformed("metadata")
+    subgraph = next(FlatBuffer(blob).root().tables(3), None)
+    if subgraph is None:
+        return Metadata()
+    image = next(subgraph.tables(2), None)
+    answer = next(subgraph.tables(3), None)
+    return Metadata(
+        _normalization(image) if image is not None else None,
+        _label_file(answer) if answer is not None else None,
+    )
+
+
+def _normalization(tensor: Table) -> Normalization | None:
+    for unit in tensor.tables(4):
+        options = unit.table(1)
+        if unit.integer(0, "B") == _NORMALIZATION and options is not None:
+            mean, std = options.numbers(0, "f"), options.numbers(1, "f")
+            if _usable(mean, std):
+                return Normalization(mean, std)
+    return None
+
+
+def _usable(mean: tuple[float, ...], std: tuple[float, ...]) -> bool:
+    counts = len(mean) in {1, 3} and len(std) in {1, 3}
+    return counts and all(map(math.isfinite, mean)) and all(math.isfinite(s) and s > 0 for s in std)
+
+
+def _label_file(tensor: Table) -> str | None:
+    """Return the file that names the classes; of several the one without locale, else the English one."""
+    ranked: list[tuple[int, str]] = []
+    for file in tensor.tables(6):
+        if file.integer(2, "b") == _AXIS_LABELS and file.text(0):
+            locale = file.text(3)
+            ranked.append((0 if not locale else 1 if locale.startswith("en") else 2, file.text(0)))
+    return min(ranked)[1] if ranked else None
+
+
+def packed_labels(content: bytes, end: int, name: str, where: str) -> tuple[str, ...] | None:
+    """Return the labels in a packed file, or None where nothing is packed.
+
+    Args:
+        content: the whole .tflite.
+        end: where its FlatBuffer ends at the earliest.
+        name: of the packed file.
+        where: names the model in errors.
+
+    Raises:
+        Malformed: an archive begins behind the FlatBuffer but cannot be read.
+        ModelError: the packed file is no list of labels.
+    """
+    if content.find(_LOCAL_HEADER, end) < 0:
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            member = next(_named(archive, name), None)
+            if member is None:
+                return None
+            with archive.open(member) as file:
+                data = file.read(label_files.MAX_BYTES + 1)
+    except _BAD_ARCHIVE as error:
+        raise Malformed(f"packed files: {error}") from None
+    return label_files.parse(data, f"{where}: {name} packed in it")
+
+
+def _named(archive: zipfile.ZipFile, name: str) -> Iterator[zipfile.ZipInfo]:
+    for member in archive.infolist():
+        if member.filename == name and member.compress_type in _READABLE and not member.flag_bits & 1:
+            yield member

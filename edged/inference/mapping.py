@@ -1,0 +1,78 @@
+"""Maps pixels to the values that a model's input stores; the rule is in :mod:`edged.inference.preprocess`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from edged.inference.classifier import ClassifierSpec
+
+    Map = Callable[[NDArray[np.uint8], NDArray[Any]], None]  # from a picture, into a tensor
+
+_DEFAULT = 127.5  # mean and standard deviation where nothing else is said
+_WHOLE_PICTURE = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
+_SLACK = 0.03  # of a range's width: calibrated ranges are a little off
+
+
+def create(spec: ClassifierSpec, normalize: tuple[float, float] | None) -> Map | None:
+    """Return what fills the tensor, or None where the pixels are already what it stores.
+
+    Args:
+        spec: of the model.
+        normalize: (mean, std) in the place of the metadata's.
+    """
+    if spec.input_dtype != "float32" and is_plain(spec):
+        return _less_128 if spec.input_dtype == "int8" else None
+    table = stored_values(spec, normalize)
+
+    def look_up(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
+        cv2.LUT(picture, table, dst=tensor)
+
+    return look_up
+
+
+def _less_128(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
+    np.bitwise_xor(picture, 0x80, out=tensor.view(np.uint8))
+
+
+def is_plain(spec: ClassifierSpec) -> bool:
+    """Whether a quantised input stores pixels as they are (int8: less 128)."""
+    if spec.input_scale <= 0:
+        return True
+    lowest = -128 if spec.input_dtype == "int8" else 0
+    low = (lowest - spec.input_zero_point) * spec.input_scale
+    high = low + 255 * spec.input_scale
+    return any(
+        abs(low - first) <= _SLACK * (last - first) and abs(high - last) <= _SLACK * (last - first)
+        for first, last in _WHOLE_PICTURE
+    )
+
+
+def stored_values(spec: ClassifierSpec, normalize: tuple[float, float] | None) -> NDArray[Any]:
+    """Return what each value of a pixel is stored as: ``[256]``, or ``[1, 256, 3]`` by channel."""
+    mean: tuple[float, ...] = (_DEFAULT,)
+    std: tuple[float, ...] = (_DEFAULT,)
+    if normalize is not None:
+        mean, std = (normalize[0],), (normalize[1],)
+    elif spec.normalization is not None:
+        mean, std = spec.normalization.mean, spec.normalization.std
+    if spec.channels == 1:  # colours of a grey model mean nothing
+        mean, std = mean[:1], std[:1]
+    real = (np.arange(256.0)[:, None] - np.array(mean)) / np.array(std)
+    values = _quantise(real, spec) if spec.input_dtype != "float32" else real.astype(np.float32)
+    return np.ascontiguousarray(values[:, 0]) if values.shape[1] == 1 else values[None]
+
+
+def _quantise(real: NDArray[np.float64], spec: ClassifierSpec) -> NDArray[Any]:
+    kind = np.dtype(spec.input_dtype)
+    limits = np.iinfo(kind)
+    stored = np.rint(real / spec.input_scale) + spec.input_zero_point
+    clipped: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(kind)
+    return clipped

@@ -1,0 +1,120 @@
+"""One .tflite file with its labels, open in a runtime."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged.errors import ModelError
+from edged.events import ModelTag
+from edged.inference import classifier
+from edged.inference import runtime as runtimes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edged.inference.classifier import Classifier, ClassifierSpec
+    from edged.inference.runtime import Interpreter
+
+_MOST_THREADS = 4
+
+
+class Model:
+    """Owns one interpreter; for one thread at a time.
+
+    Attributes:
+        spec: what goes in and comes out.
+        labels: one for each class.
+        tag: what events say about it.
+        runtime_name: which runtime runs it.
+    """
+
+    def __init__(self, loaded: Classifier, interpreter: Interpreter, runtime_name: str) -> None:
+        self.spec: ClassifierSpec = loaded.spec
+        self.labels = loaded.labels
+        self.tag = tag(loaded.file.path, loaded.file.sha256)
+        self.runtime_name = runtime_name
+        self._interpreter: Interpreter | None = interpreter
+        self._input = int(interpreter.get_input_details()[0]["index"])
+        self._output = int(interpreter.get_output_details()[0]["index"])
+        self._set, self._get, self._run = (
+            interpreter.set_tensor,
+            interpreter.get_tensor,
+            interpreter.invoke,
+        )
+
+    def invoke(self, prepared: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Run the model.
+
+        Args:
+            prepared: exactly the input tensor's shape and type, from ``Preparer.prepare``.
+
+        Returns:
+            The output, flat, in its own type; the caller's to keep.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        try:
+            self._set(self._input, prepared)
+            self._run()
+            return self._get(self._output).reshape(-1)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{self.tag.name}: the runtime failed: {' '.join(str(error).split())}"
+            ) from error
+
+    def close(self) -> None:
+        """Give the interpreter's memory back; may be called twice, and nothing can be invoked afterwards."""
+        self._interpreter = None
+        self._set = self._get = self._run = _closed
+
+
+def _closed(*_: object) -> NDArray[np.generic]:
+    raise ModelError("the model is closed")
+
+
+def tag(file: Path, sha256: str) -> ModelTag:
+    """Return what events say about a model: no folder, at most 64 characters."""
+    return ModelTag(file.stem[:64], sha256[:8])
+
+
+def default_threads() -> int:
+    """Return as many threads as this process has cores, at most 4: more gains small models nothing."""
+    return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+
+
+def open_model(
+    file: Path,
+    labels: Path | None = None,
+    sha256: str | None = None,
+    *,
+    runtime: str = "auto",
+    threads: int | None = None,
+    delegate: object | None = None,
+) -> Model:
+    """Check a model and open it.
+
+    Args:
+        file: the .tflite file.
+        labels: the text file of labels; None: those packed in the model.
+        sha256: the checksum that the file must have; it is that of the very bytes which the runtime gets.
+        runtime: ``auto``, ``litert`` or ``tflite-runtime``.
+        threads: of the CPU kernels; None: cores, at most 4.
+        delegate: of an Edge TPU; the model must then be compiled for one.
+
+    Raises:
+        ModelError: the file, its labels or the model cannot be used; one sentence that names the file.
+        DriverError: the runtime is missing; the message holds the command that installs it.
+    """
+    loaded = classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None)
+    name = runtimes.choose(runtime)
+    try:
+        interpreter = runtimes.open_interpreter(
+            loaded.file.content, runtime=name, threads=threads or default_threads(), delegate=delegate
+        )
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from error
+    return Model(loaded, interpreter, name)

@@ -1,0 +1,208 @@
+"""From a frame to the model's input tensor, in the capture thread, in a fraction of a millisecond.
+
+The order keeps the work small: the crop is a view, resizing comes before everything that touches pixels, and
+rotation, colours and the mapping to the tensor's type run on the small picture.
+
+How pixels become stored values (2026-01):
+
+* float32: (pixel - mean) / std; from the configuration, else the model's metadata, else 127.5 both.
+* uint8, int8 whose range is that of a whole picture (-1..1, 0..1, 0..255, -128..127, or not quantised): pixels
+  as they are, for int8 less 128. That is what converters make of such models, and no arithmetic at all.
+* uint8, int8 in any other range: normalised as for float32, then divided by the scale, plus the zero point.
+
+Large pictures are halved, as often as they stay large enough, by averaging 2x2 pixels and then resized
+bilinearly. For 640x480 to 224x224 that takes 0.24 ms where area interpolation takes 1.8 ms; bilinear alone
+(0.16 ms) leaves out most of the pixels of a large picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+
+from edged.errors import ModelError
+from edged.inference import mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from edged.inference.classifier import ClassifierSpec
+    from edged.sources import Frame
+
+    Picture = NDArray[np.uint8]
+    Convert = Callable[[Any, Any], None]
+
+Fit = Literal["stretch", "crop", "letterbox"]
+Region = tuple[int, int, int, int]  # x, y, width, height
+
+_RING = 4  # one that the model reads, one that waits, one being filled, and one to spare
+_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+_COLOURS = {
+    ("bgr", 3): cv2.COLOR_BGR2RGB,
+    ("bgr", 1): cv2.COLOR_BGR2GRAY,
+    ("rgb", 1): cv2.COLOR_RGB2GRAY,
+    ("grey", 3): cv2.COLOR_GRAY2RGB,
+}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where pixels come from and go to, for frames of one size.
+
+    Attributes:
+        source: the part of the frame that is looked at, as it comes from the camera.
+        size: (width, height) to resize it to, before rotation.
+        target: where that lands in the model's picture; None: all of it.
+    """
+
+    source: tuple[slice, slice]
+    size: tuple[int, int]
+    target: tuple[slice, slice] | None
+
+
+class Preparer:
+    """Makes input tensors of one model from frames of one source; for one thread.
+
+    Args:
+        spec: of the model.
+        fit: how the picture is made to fit: stretch it, crop its middle, or letterbox it with black.
+        rotate: turn the picture clockwise by 0, 90, 180 or 270 degrees before anything else.
+        crop: look only at this part, after rotation.
+        normalize: (mean, std) in the place of the metadata's; None: the metadata's, else 127.5.
+    """
+
+    def __init__(
+        self,
+        spec: ClassifierSpec,
+        fit: Fit = "stretch",
+        rotate: int = 0,
+        crop: Region | None = None,
+        normalize: tuple[float, float] | None = None,
+    ) -> None:
+        self._width, self._height, self._channels = spec.width, spec.height, spec.channels
+        self._fit = fit
+        self._crop = crop
+        self._turn = _TURNS.get(rotate % 360)
+        self._sideways = rotate % 180 == 90
+        self._map = mapping.create(spec, normalize)
+        self._ring = [np.empty(spec.input_shape, spec.input_dtype) for _ in range(_RING)]
+        shape = (spec.height, spec.width, 3)[: 2 if spec.channels == 1 else 3]
+        self._views = [tensor.reshape(shape) for tensor in self._ring]
+        self._canvas = np.zeros(shape, np.uint8)
+        self._next = 0
+        self._plans: dict[tuple[int, ...], _Plan] = {}
+
+    def prepare(self, frame: Frame) -> NDArray[np.generic]:
+        """Return the frame as the model's input: its shape, its type, contiguous.
+
+        The array is one of a ring of four: it is overwritten by the fourth call after this one.
+
+        Raises:
+            ModelError: the crop reaches out of the picture.
+        """
+        at = self._next
+        self._next = (at + 1) % _RING
+        small = self._shrink(frame)
+        view = self._views[at]
+        if self._map is None:
+            self._colour(small, frame.order, view)
+        else:
+            self._map(self._colour(small, frame.order, None), view)
+        return self._ring[at]
+
+    def _shrink(self, frame: Frame) -> Picture:
+        """Return the part to look at, upright, in the model's size."""
+        pixels = frame.pixels
+        plan = self._plans.get(pixels.shape)
+        if plan is None:
+            plan = self._plan(pixels.shape[1], pixels.shape[0])
+            self._plans = {pixels.shape: plan}
+        picture = resize(pixels[plan.source], plan.size)
+        if self._turn is not None:
+            picture = np.asarray(cv2.rotate(picture, self._turn), np.uint8)
+        if plan.target is None:
+            return picture
+        canvas = np.zeros((self._height, self._width, *picture.shape[2:]), np.uint8)
+        canvas[plan.target] = picture
+        return canvas
+
+    def _colour(self, picture: Picture, order: str, out: Any) -> Picture:
+        """Return the picture in the model's colours, written to ``out`` where there is one."""
+        code = _COLOURS.get((order, self._channels))
+        if code is not None:
+            return np.asarray(cv2.cvtColor(picture, code, dst=out), np.uint8)
+        if out is not None:
+            np.copyto(out, picture)
+        return picture
+
+    def _plan(self, width: int, height: int) -> _Plan:
+        """Lay out a frame of this size; all of it is thought upright and turned back at the end."""
+        if self._sideways:
+            width, height = height, width
+        x, y, w, h = _inside(self._crop, width, height) if self._crop else (0, 0, width, height)
+        size, target = (self._width, self._height), None
+        if self._fit == "crop":
+            x, y, w, h = _middle((x, y, w, h), self._width / self._height)
+        elif self._fit == "letterbox":
+            size, target = _letterbox(w, h, self._width, self._height)
+        x, y, w, h = self._unturned((x, y, w, h), width, height)
+        source = (slice(y, y + h), slice(x, x + w))
+        return _Plan(source, size[::-1] if self._sideways else size, target)
+
+    def _unturned(self, region: Region, width: int, height: int) -> Region:
+        """Return where a region of the upright picture lies in the camera's."""
+        x, y, w, h = region
+        if self._turn == cv2.ROTATE_90_CLOCKWISE:
+            return y, width - x - w, h, w
+        if self._turn == cv2.ROTATE_180:
+            return width - x - w, height - y - h, w, h
+        if self._turn == cv2.ROTATE_90_COUNTERCLOCKWISE:
+            return height - y - h, x, h, w
+        return region
+
+
+def resize(picture: Picture, size: tuple[int, int]) -> Picture:
+    """Return the picture in another size (width, height), without leaving pixels out."""
+    width, height = size
+    rows, columns = picture.shape[:2]
+    while rows >= 2 * height and columns >= 2 * width:
+        rows, columns = rows // 2, columns // 2
+        # At exactly half the size OpenCV averages 2x2 pixels with vector instructions.
+        picture = cv2.resize(
+            picture[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA
+        )  # type: ignore[assignment] # same type
+    if (columns, rows) == size:
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _inside(crop: Region, width: int, height: int) -> Region:
+    x, y, w, h = crop
+    if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
+        raise ModelError(
+            f"crop [{x}, {y}, {w}, {h}] reaches out of the picture, which has {width}x{height} pixels "
+            "after rotation"
+        )
+    return crop
+
+
+def _middle(region: Region, aspect: float) -> Region:
+    """Return the largest part of a region that has this ratio of width to height, in its middle."""
+    x, y, w, h = region
+    width, height = max(1, min(w, round(h * aspect))), max(1, min(h, round(w / aspect)))
+    return x + (w - width) // 2, y + (h - height) // 2, width, height
+
+
+def _letterbox(w: int, h: int, width: int, height: int) -> tuple[tuple[int, int], tuple[slice, slice] | None]:
+    """Return (size, where it goes) of a picture of w x h in one of width x height."""
+    scale = min(width / w, height / h)
+    size = max(1, min(width, round(w * scale))), max(1, min(height, round(h * scale)))
+    if size == (width, height):
+        return size, None
+    x, y = (width - size[0]) // 2, (height - size[1]) // 2
+    return size, (slice(y, y + size[1]), slice(x, x + size[0]))

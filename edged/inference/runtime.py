@@ -1,0 +1,173 @@
+"""The only door to a TFLite runtime: LiteRT, or tflite-runtime where that is asked for or alone.
+
+2026-01: LiteRT runs a quantised MobileNet v2 several times as fast as tflite-runtime 2.14 on x86-64, so ``auto``
+takes it wherever it is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edged.errors import DriverError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+# By name: the module, and the package that brings it. The order is that of ``auto``.
+_RUNTIMES = {
+    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
+    "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
+}
+
+
+class Interpreter(Protocol):
+    """What edged uses of either runtime's interpreter."""
+
+    def allocate_tensors(self) -> None:
+        """Prepare for :meth:`invoke`."""
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """Describe the inputs; ``index`` is what the other methods take."""
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """Describe the outputs."""
+
+    def set_tensor(self, tensor_index: int, value: NDArray[Any]) -> None:
+        """Copy a value in; shape and type must be the tensor's."""
+
+    def get_tensor(self, tensor_index: int) -> NDArray[np.generic]:
+        """Copy a value out."""
+
+    def invoke(self) -> None:
+        """Run the model, without holding Python's lock."""
+
+
+def available() -> dict[str, str]:
+    """Return the runtimes that are installed here, with their versions, best first; imports none of them."""
+    found = {}
+    for name, (module, package) in _RUNTIMES.items():
+        if importlib.util.find_spec(module.partition(".")[0]) is not None:
+            try:
+                found[name] = importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:  # put there by hand
+                found[name] = "unknown"
+    return found
+
+
+def choose(runtime: str) -> str:
+    """Return the name of the runtime that ``auto``, or a name, means here.
+
+    Raises:
+        DriverError: it is not installed, or cannot work with the numpy that is here.
+    """
+    found = available()
+    name = next(iter(found), "litert") if runtime == "auto" else runtime
+    if name not in _RUNTIMES:
+        raise DriverError(f"there is no runtime {name}; there are {', '.join(_RUNTIMES)}")
+    if name not in found:
+        raise DriverError(f"the runtime {name} is not installed: pip install {_RUNTIMES[name][1]}")
+    numpy = importlib.metadata.version("numpy")
+    if name == "tflite-runtime" and int(numpy.partition(".")[0]) >= 2:
+        # It imports, and fails on the first interpreter.
+        raise DriverError(
+            f"tflite-runtime {found[name]} does not work with numpy {numpy}: write runtime: litert, "
+            "or pip install 'numpy<2'"
+        )
+    return name
+
+
+def preload(runtime: str = "auto") -> str:
+    """Import a runtime, so that forked workers have it; opens nothing and starts no thread.
+
+    Returns:
+        Its name.
+
+    Raises:
+        DriverError: there is none that works here.
+    """
+    name = choose(runtime)
+    _load(name)
+    return name
+
+
+def _load(name: str) -> Any:
+    module, package = _RUNTIMES[name]
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise DriverError(f"the runtime {name} cannot be loaded ({error}): pip install {package}") from error
+
+
+def open_interpreter(
+    content: bytes, *, runtime: str = "auto", threads: int = 1, delegate: object | None = None
+) -> Interpreter:
+    """Return an interpreter that is ready to run.
+
+    Args:
+        content: of a .tflite file that was checked: runtimes crash on damaged ones.
+        runtime: ``auto``, ``litert`` or ``tflite-runtime``.
+        threads: of the CPU kernels.
+        delegate: of an accelerator, from the same runtime; None: the CPU.
+
+    Raises:
+        DriverError: the runtime is not there.
+        ModelError: it cannot run this model; one sentence, without the file, which it does not know.
+    """
+    interpreter = _load(choose(runtime)).Interpreter
+    delegates = None if delegate is None else [delegate]
+    try:
+        with _without_information():
+            opened: Interpreter = interpreter(
+                model_content=content, num_threads=threads, experimental_delegates=delegates
+            )
+            opened.allocate_tensors()
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise ModelError(f"the runtime refuses the model: {_sentence(error)}") from error
+    return opened
+
+
+def _sentence(error: Exception) -> str:
+    """Return what a runtime has to say without its links and repetitions."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.partition(" See instructions:")[0].removesuffix(".")[:300]
+
+
+@contextmanager
+def _without_information() -> Iterator[None]:
+    """Keep the runtimes' INFO lines off standard error; all else is passed on.
+
+    They write to the descriptor from C++, and neither has a switch for it. What is written meanwhile waits in
+    memory and is lost only if the process dies in here.
+    """
+    sys.stderr.flush()
+    try:
+        kept, waiting = os.dup(2), os.memfd_create("stderr")
+    except OSError:  # no descriptors left, or no memfd: chatter is the smaller evil
+        yield
+        return
+    try:
+        os.dup2(waiting, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        _pass_on(waiting)
+        os.close(kept)
+        os.close(waiting)
+
+
+def _pass_on(waiting: int) -> None:
+    os.lseek(waiting, 0, os.SEEK_SET)
+    with os.fdopen(os.dup(waiting), "rb") as file:
+        rest = b"".join(line for line in file if not line.startswith(b"INFO:"))
+    if rest:
+        os.write(2, rest)

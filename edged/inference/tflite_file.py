@@ -1,0 +1,182 @@
+"""Reads what a .tflite file says about itself, without a runtime and without numpy.
+
+Runtimes crash on damaged files, so no runtime sees a file before it was walked here from end to end. ``edged
+check`` reads models through this too, in a process that holds no pixels. The file is read once; its checksum
+is that of exactly the bytes which a runtime gets later.
+
+Positions of fields are those of TFLite's ``schema.fbs`` version 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edged.errors import ModelError
+from edged.inference import _graph, _metadata, _sniff
+from edged.inference._flatbuffer import FlatBuffer, Malformed, Table
+from edged.inference._metadata import Metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.inference._graph import Tensor
+    from edged.inference._metadata import Normalization
+
+MAX_BYTES = 512 * 1024 * 1024
+
+EDGETPU_OP = "edgetpu-custom-op"
+DETECTION_OP = "TFLite_Detection_PostProcess"
+# Custom operators that both runtimes bring with them.
+_BUILT_IN = frozenset({DETECTION_OP, "AudioSpectrogram", "Mfcc", "NumericVerify"})
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A .tflite file that is whole.
+
+    Attributes:
+        path: where it was read.
+        content: its bytes, for the runtime.
+        sha256: of these bytes, 64 hex digits.
+        inputs, outputs: of its main graph.
+        custom_ops: names of operators that are not TFLite's own.
+        last_step: what gives its first output: ``softmax``, ``sigmoid``, ``layer``, or empty where nothing
+            can be told.
+        labels: from its metadata, or None.
+        normalization: from its metadata, or None.
+    """
+
+    path: Path
+    content: bytes = field(repr=False)
+    sha256: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    custom_ops: tuple[str, ...] = ()
+    last_step: str = ""
+    labels: tuple[str, ...] | None = field(default=None, repr=False)
+    normalization: Normalization | None = None
+
+
+def read(path: Path, sha256: str | None = None, *, edgetpu: bool = False) -> ModelFile:
+    """Read and check a model.
+
+    Args:
+        path: the .tflite file.
+        sha256: the checksum that it must have, at least its first 8 hex digits; None: any.
+        edgetpu: it is to run on an Edge TPU, so it must be compiled for one; otherwise it must not.
+
+    Raises:
+        ModelError: it cannot be used; one sentence that names it.
+    """
+    content = _content(path)
+    if content[4:8] != b"TFL3":
+        raise ModelError(f"{path}: this is no .tflite file; {_sniff.guess(content)}")
+    digest = hashlib.sha256(content).hexdigest()
+    wrong = sha256 is not None and not digest.startswith(sha256.lower())
+    try:
+        model = _walk(path, content, digest)
+    except Malformed:
+        has = f" (sha256 {digest[:8]}…, not {sha256[:8]}…)" if wrong and sha256 else ""
+        raise ModelError(f"{path}: the file is truncated or damaged{has}; copy it again") from None
+    if wrong and sha256:
+        raise ModelError(
+            f"{path}: its sha256 begins {digest[:8]}, but {sha256[:8]} is wanted; another model?"
+        )
+    _check_operators(model, edgetpu=edgetpu)
+    return model
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a regular file of a bearable size."""
+    try:
+        # A FIFO would block here for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            about = os.fstat(descriptor)
+            if stat.S_ISDIR(about.st_mode):
+                raise ModelError(f"{path}: this is a folder, perhaps a SavedModel; edged runs .tflite files")
+            if not stat.S_ISREG(about.st_mode):
+                raise ModelError(f"{path}: this is no regular file")
+            if about.st_size > MAX_BYTES:
+                raise ModelError(f"{path}: the file has {about.st_size >> 20} MB; 512 are the most")
+            content = file.read(MAX_BYTES)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{path}: the file cannot be read: {error}") from None
+    if not content:
+        raise ModelError(f"{path}: the file is empty; copy it again")
+    return content
+
+
+def _walk(path: Path, content: bytes, digest: str) -> ModelFile:
+    buffer = FlatBuffer(content)
+    model = buffer.root()
+    codes = [(max(c.integer(0, "b"), c.integer(3, "i")), c.text(1)) for c in model.tables(1)]
+    blobs = [_blob(entry, buffer) for entry in model.tables(4)]
+    graphs = [_graph.read(graph, len(blobs), [code for code, _ in codes]) for graph in model.tables(2)]
+    if not graphs:
+        raise Malformed("no graph")
+    _walk_signatures(model)
+    metadata = Metadata()
+    for entry in model.tables(6):
+        name, number = entry.text(0), entry.integer(1, "I")
+        if name == "TFLITE_METADATA" and number < len(blobs):
+            metadata = _metadata.read(blobs[number])
+    labels = None
+    if metadata.label_file is not None:
+        labels = _metadata.packed_labels(content, buffer.end, metadata.label_file, str(path))
+    return ModelFile(
+        path=path,
+        content=content,
+        sha256=digest,
+        inputs=graphs[0].inputs,
+        outputs=graphs[0].outputs,
+        custom_ops=tuple(name or "without a name" for code, name in codes if code == _graph.CUSTOM),
+        last_step=graphs[0].last_step,
+        labels=labels,
+        normalization=metadata.normalization,
+    )
+
+
+def _blob(entry: Table, buffer: FlatBuffer) -> memoryview:
+    """Return a buffer's bytes: behind the FlatBuffer where the file is too large for it, inside otherwise."""
+    offset, size = entry.integer(1, "Q"), entry.integer(2, "Q")
+    if offset > 1:  # 0: not used, 1: a placeholder
+        buffer.reach(offset, size)
+        return memoryview(buffer.data)[offset : offset + size]
+    return entry.blob(0)
+
+
+def _walk_signatures(model: Table) -> None:
+    for signature in model.tables(7):
+        signature.text(2)
+        for slot in (0, 1):
+            for entry in signature.tables(slot):
+                entry.text(0)
+
+
+def _check_operators(model: ModelFile, *, edgetpu: bool) -> None:
+    compiled = EDGETPU_OP in model.custom_ops
+    if compiled and not edgetpu:
+        raise ModelError(
+            f"{model.path}: this model is compiled for the Edge TPU and cannot run on the CPU; "
+            "write it as edgetpu_file, and its CPU twin as file"
+        )
+    if edgetpu and not compiled:
+        raise ModelError(
+            f"{model.path}: this model is not compiled for the Edge TPU; edgetpu_compiler does that"
+        )
+    for name in model.custom_ops:
+        if name.startswith("Flex"):
+            raise ModelError(
+                f"{model.path}: it needs {name[4:]} of full TensorFlow; convert it without Select ops"
+            )
+        if name not in _BUILT_IN and name != EDGETPU_OP:
+            raise ModelError(f"{model.path}: it needs the custom operator {name}, which no runtime here has")
