@@ -42,6 +42,11 @@ class Loaded:
         """Return ``file:line:column`` of the value under these steps, or of the block that would hold it."""
         return document.where(self.name, places.find(self.tree, _CONFIG, steps).mark)
 
+    def written(self, steps: Sequence[str | int]) -> str | None:
+        """Return the text under these steps as it stands in the file."""
+        place = places.find(self.tree, _CONFIG, steps)
+        return place.node.text if isinstance(place.node, document.Scalar) and not place.missing else None
+
 
 def load(path: Path | str) -> Config:
     """Return the configuration in a file.

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from edged import bundled
 from edged.config.source import AnySource
 from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
 
 THRESHOLD = 0.5  # enter, where none is written
-BUNDLED_THRESHOLD = 0.25  # the same for the bundled model, whose scores over 1,000 labels are modest
 EXIT_RATIO = 0.7  # exit threshold to enter threshold, where none is written
 
 
@@ -194,7 +194,7 @@ class PipelineSection(Section):
 
     def thresholds(self, label: str | None = None) -> tuple[float, float]:
         """Return the scores (enter, exit) of a label, or of those without a rule; 0..1."""
-        return self.decision.thresholds(BUNDLED_THRESHOLD if self.bundled else THRESHOLD, label)
+        return self.decision.thresholds(bundled.THRESHOLD if self.bundled else THRESHOLD, label)
 
     @model_validator(mode="after")
     def _hysteresis(self) -> PipelineSection:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
-import edged
+from edged import bundled
 from edged.config import fields
 from edged.config.machine import Machine, survey
 from edged.config.models import Config, PipelineSection, host_node
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-PHOTOS = Path(edged.__file__).parent / "photos"
 _WIDTH = 110
 _COLUMN = 36  # of the sentence behind a value
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._-]*")
@@ -64,7 +62,7 @@ def _pipelines(machine: Machine) -> Iterator[str]:
         found.append(({"kind": "picamera2"}, "the camera at the CSI connector"))
     found += [({"kind": "v4l2", "device": device}, name) for device, name in machine.cameras]
     if not found:
-        found = [({"kind": "folder", "path": str(PHOTOS)}, "the photographs that come with edged")]
+        found = [({"kind": "folder", "path": str(bundled.PHOTOS)}, "the photographs that come with edged")]
     for number, (source, name) in enumerate(found):
         title = "".join(c for c in name if c.isprintable())[:60]
         yield from ([f"  ## {title}"] if title else [])

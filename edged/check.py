@@ -1,0 +1,197 @@
+"""What ``edged check`` finds: builds all that can be built without touching a device, and lists what fails.
+
+Every problem points at the line and column of the key that it is about. Nothing is opened but regular files,
+so the check runs on any machine, also on one that has neither camera nor accelerator.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged import bundled, sources
+from edged.config import loader, messages
+from edged.config.regular import read_regular
+from edged.config.secrets import read_secret
+from edged.errors import ConfigError, ModelError, Problem
+from edged.inference import classifier, labels, tflite_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edged.config.models import Config, PipelineSection, Tls
+
+Step = str | int
+_MAX_PEM = 1024 * 1024
+_DEVICES = ("device", "camera")  # the keys by which the drivers name what only one pipeline can have
+
+
+def check(path: Path | str) -> list[Problem]:
+    """Return all that is wrong with a configuration file, in its order; nothing if it is good."""
+    try:
+        loaded = loader.read(path)
+    except ConfigError as error:
+        return error.problems
+    return _Check(loaded).problems()
+
+
+class _Check:
+    """Goes through one configuration."""
+
+    def __init__(self, loaded: loader.Loaded) -> None:
+        self._loaded = loaded
+        self._config: Config = loaded.config
+        self._problems: list[Problem] = []
+
+    def problems(self) -> list[Problem]:
+        """Look at everything once."""
+        self._sinks()
+        self._devices()
+        for name, pipeline in self._config.pipelines.items():
+            self._source(name, pipeline)
+            self._model(name, pipeline)
+        return loader.in_order(self._problems)
+
+    def _say(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
+        path = ".".join(str(step) for step in steps if step != "[key]")
+        self._problems.append(Problem(self._loaded.where(steps), f"{path}: {what}", hint))
+
+    def _sinks(self) -> None:
+        mqtt, jsonl = self._config.mqtt, self._config.jsonl
+        if mqtt is not None and mqtt.password_file is not None:
+            try:
+                read_secret(mqtt.password_file)
+            except ConfigError as error:
+                self._files(("mqtt", "password_file"), error)
+        if mqtt is not None and mqtt.tls is not None:
+            self._tls(mqtt.tls)
+        if jsonl is not None and jsonl.path != "-":
+            file = Path(jsonl.path)
+            if not _is_folder(file.parent):
+                self._say(("jsonl", "path"), f"there is no folder {file.parent}", "create it")
+            elif _is_folder(file):
+                self._say(("jsonl", "path"), f"{file} is a folder", "name a file in it")
+
+    def _files(self, steps: Sequence[Step], error: ConfigError) -> None:
+        """Say of a file that is named under a key what is wrong with it."""
+        for problem in error.problems:
+            self._say(steps, f"{problem.where}: {problem.what}", problem.hint)
+
+    def _tls(self, tls: Tls) -> None:
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        files = {"ca_file": tls.ca_file, "cert_file": tls.cert_file, "key_file": tls.key_file}
+        steps = ("mqtt", "tls")
+        readable = {
+            key: file for key, file in files.items() if file and self._is_readable((*steps, key), file)
+        }
+        if ca := readable.get("ca_file"):
+            try:
+                context.load_verify_locations(ca)
+            except (OSError, ValueError):
+                self._say((*steps, "ca_file"), f"{ca} holds no certificate", "it must be PEM")
+        cert, key = readable.get("cert_file"), readable.get("key_file")
+        if cert and key:
+            try:
+                # An empty passphrase: without one, OpenSSL would ask on the terminal.
+                context.load_cert_chain(cert, key, password="")
+            except (OSError, ValueError) as error:
+                what = f"{cert} and {key} are no pair of certificate and key"
+                self._say((*steps, "cert_file"), what, _pair(getattr(error, "reason", None) or ""))
+
+    def _is_readable(self, steps: Sequence[Step], file: Path) -> bool:
+        try:
+            read_regular(file, _MAX_PEM)
+        except ConfigError as error:
+            self._files(steps, error)
+            return False
+        return True
+
+    def _devices(self) -> None:
+        """Name both pipelines where two want the same camera at the same time."""
+        taken: dict[tuple[str, str], str] = {}
+        for name, pipeline in self._config.pipelines.items():
+            source = pipeline.source
+            key = next((key for key in _DEVICES if hasattr(source, key)), None)
+            if key is None or not pipeline.enabled:
+                continue
+            device = str(getattr(source, key))
+            resolved = os.path.realpath(device) if device.startswith("/") else device
+            other = taken.setdefault((source.kind, resolved), name)
+            if other != name:
+                what = f"pipelines {other} and {name} both take {source.kind} {key} {device}"
+                self._say(("pipelines", name, "source", key), what, "a camera serves one pipeline at a time")
+
+    def _source(self, name: str, pipeline: PipelineSection) -> None:
+        kind = pipeline.source.kind
+        try:
+            sources.load(kind).create(pipeline.source, sources.Hint())
+        except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+            what = f"{kind} cannot be built: {str(error) or type(error).__name__}"
+            self._say(("pipelines", name, "source", "kind"), what)
+
+    def _model(self, name: str, pipeline: PipelineSection) -> None:
+        """Read the models and their labels, and look for the labels that the decision names."""
+        section = pipeline.model
+        if pipeline.bundled:
+            self._labels(name, pipeline, labels.load(bundled.LABELS))
+        names = self._label_file(name, section.labels)
+        known: Sequence[str] | None = names or None
+        for key, sha256 in (("edgetpu_file", section.edgetpu_sha256), ("file", section.sha256)):
+            file = getattr(section, key)
+            if file is None or names == ():
+                continue
+            try:
+                model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
+                known = classifier.spec(model, names).labels
+            except ModelError as error:
+                at = "labels" if section.labels and str(error).startswith(str(section.labels)) else key
+                self._say(("pipelines", name, "model", at), str(error), self._elsewhere((name, key), file))
+        if known:
+            self._labels(name, pipeline, known)
+
+    def _label_file(self, name: str, file: Path | None) -> Sequence[str] | None:
+        """Return the labels in a file, None where there is none, and () where it cannot be used."""
+        if file is None:
+            return None
+        try:
+            return labels.load(file)
+        except ModelError as error:
+            self._say(
+                ("pipelines", name, "model", "labels"), str(error), self._elsewhere((name, "labels"), file)
+            )
+            return ()
+
+    def _elsewhere(self, named: tuple[str, str], file: Path) -> str:
+        """Return where else a file was looked for that is nowhere."""
+        name, key = named
+        written = self._loaded.written(("pipelines", name, "model", key))
+        if os.path.lexists(file) or written is None or written.startswith("/"):
+            return ""
+        return f"also looked for {self._config.state_dir / 'models' / written}"
+
+    def _labels(self, name: str, pipeline: PipelineSection, known: Sequence[str]) -> None:
+        """Look whether the labels that the decision names exist."""
+        steps = ("pipelines", name, "decision")
+        places: list[tuple[tuple[Step, ...], str]] = [
+            ((*steps, "labels", label, "[key]"), label) for label in pipeline.decision.labels
+        ]
+        places += [((*steps, "ignore", i), label) for i, label in enumerate(pipeline.decision.ignore)]
+        for place, label in places:
+            if label not in known:
+                self._say(place, f"the model has no label '{label}'", messages.closest(label, known))
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where a name is too long
+
+
+def _pair(reason: str) -> str:
+    """Return what to do about a certificate and a key that OpenSSL does not take, by its reason."""
+    if "MISMATCH" in reason:
+        return "the key belongs to another certificate"
+    if "DECRYPT" in reason or "PASSWORD" in reason:
+        return "the key has a passphrase; write it without one"
+    return "both must be PEM"

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edged.config.loader import loads
+from edged.config.secrets import Secret, is_secret_key, read_secret, redact
+from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def stored(path: Path, data: bytes, mode: int = 0o600) -> Path:
+    path.write_bytes(data)
+    path.chmod(mode)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_secret(path)
+    assert "hunter2" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b"hunter2", b"hunter2\n", b"hunter2\r\n"])
+def test_one_newline_at_the_end_is_the_editors(tmp_path: Path, data: bytes) -> None:
+    assert read_secret(stored(tmp_path / "p", data)).reveal() == "hunter2"
+
+
+def test_all_else_is_the_secret(tmp_path: Path) -> None:
+    assert read_secret(stored(tmp_path / "p", " hünter 2 \n\n".encode())).reveal() == " hünter 2 \n"
+
+
+def test_a_secret_shows_itself_to_nobody() -> None:
+    secret = Secret("hunter2")
+    shown = f"{secret} {secret!r} {secret!s} {secret:>9} %s {[secret]}" % secret
+    assert "hunter2" not in shown
+    assert "***" in shown
+    with pytest.raises(TypeError, match="not written"):
+        pickle.dumps(secret)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"hunter2" * 600, "longer than 4096"),
+        (b"hunter2\xff", "not UTF-8"),
+    ],
+)
+def test_what_is_no_secret_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+    assert said in refusal(stored(tmp_path / "p", data))
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert "no such file" in refusal(tmp_path / "none")
+    assert "not a file" in refusal(tmp_path / "fifo")
+    assert "not a file" in refusal(tmp_path)
+
+
+def test_a_secret_that_everybody_can_read_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_secret(stored(tmp_path / "p", b"hunter2"))
+        assert not caplog.text
+        read_secret(stored(tmp_path / "p", b"hunter2", 0o644))
+    assert "chmod 600" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://u:p@h:554/1", "rtsp://***@h:554/1"),
+        ("rtsp://u:p@ss/w@h/1", "rtsp://***@h/1"),
+        ("http://token@h", "http://***@h"),
+        ("rtsp://h/1", "rtsp://h/1"),
+        ("a@b", "a@b"),
+    ],
+)
+def test_addresses_lose_their_credentials(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+def test_keys_of_secrets_are_known() -> None:
+    assert all(
+        map(is_secret_key, ("password", "Passwd", "mqtt_password", "api-key", "apikey", "token", "secret"))
+    )
+    assert not any(map(is_secret_key, ("host", "keepalive_s", "compass", "pinned", "bypass_s")))
+
+
+def test_no_repr_of_a_configuration_holds_a_secret(tmp_path: Path) -> None:
+    stored(tmp_path / "p", b"hunter2")
+    text = (
+        "mqtt: {host: b, username: u, password_file: p}\n"
+        "pipelines: {a: {source: {kind: video, url: 'rtsp://u:hunter2@h/1'}}}\n"
+    )
+    assert "hunter2" not in repr(loads(text, "f", tmp_path))
