@@ -18,6 +18,7 @@ from edged.errors import ConfigError, ModelError, Problem
 from edged.inference import classifier, labels, tflite_file
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from edged.config.models import Config, PipelineSection, Tls
@@ -94,12 +95,25 @@ class _Check:
                 self._say((*steps, "ca_file"), f"{ca} holds no certificate", "it must be PEM")
         cert, key = readable.get("cert_file"), readable.get("key_file")
         if cert and key:
-            try:
-                # An empty passphrase: without one, OpenSSL would ask on the terminal.
-                context.load_cert_chain(cert, key, password="")
-            except (OSError, ValueError) as error:
-                what = f"{cert} and {key} are no pair of certificate and key"
-                self._say((*steps, "cert_file"), what, _pair(getattr(error, "reason", None) or ""))
+            self._pair(context, cert, key)
+
+    def _pair(self, context: ssl.SSLContext, cert: Path, key: Path) -> None:
+        asked = []
+
+        def passphrase() -> str:
+            asked.append(True)  # and not on the terminal, where OpenSSL would ask
+            return ""
+
+        try:
+            context.load_cert_chain(cert, key, passphrase)
+        except (OSError, ValueError) as error:
+            hint = "both must be PEM"
+            if asked:
+                hint = "the key has a passphrase; write it without one"
+            elif "MISMATCH" in str(getattr(error, "reason", "")):
+                hint = "the key belongs to another certificate"
+            what = f"{cert} and {key} are no pair of certificate and key"
+            self._say(("mqtt", "tls", "cert_file"), what, hint)
 
     def _is_readable(self, steps: Sequence[Step], file: Path) -> bool:
         try:
@@ -138,16 +152,19 @@ class _Check:
         if pipeline.bundled:
             self._labels(name, pipeline, labels.load(bundled.LABELS))
         names = self._label_file(name, section.labels)
-        known: Sequence[str] | None = names or None
-        for key, sha256 in (("edgetpu_file", section.edgetpu_sha256), ("file", section.sha256)):
+        known: Sequence[str] = names or ()
+        for key, sha256 in (("file", section.sha256), ("edgetpu_file", section.edgetpu_sha256)):
             file = getattr(section, key)
-            if file is None or names == ():
+            if file is None:
                 continue
             try:
                 model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
-                known = classifier.spec(model, names).labels
+                if names == ():
+                    classifier.spec(model)
+                else:
+                    _, known = classifier.spec_and_labels(model, known or None, str(section.labels or file))
             except ModelError as error:
-                at = "labels" if section.labels and str(error).startswith(str(section.labels)) else key
+                at = "labels" if section.labels and str(error).startswith(f"{section.labels}:") else key
                 self._say(("pipelines", name, "model", at), str(error), self._elsewhere((name, key), file))
         if known:
             self._labels(name, pipeline, known)
@@ -186,12 +203,3 @@ class _Check:
 
 def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where a name is too long
-
-
-def _pair(reason: str) -> str:
-    """Return what to do about a certificate and a key that OpenSSL does not take, by its reason."""
-    if "MISMATCH" in reason:
-        return "the key belongs to another certificate"
-    if "DECRYPT" in reason or "PASSWORD" in reason:
-        return "the key has a passphrase; write it without one"
-    return "both must be PEM"

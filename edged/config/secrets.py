@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 4096
 _SECRET_KEY = re.compile(
-    r"pass(wd|phrase)?$|password|secret|token|api[_-]?key|credential|^(pin|pwd)$", re.IGNORECASE
+    r"(^|[_-])pass(wd|phrase)?$|password|secret|token|api[_-]?key|credential|^(pin|pwd)$", re.IGNORECASE
 )
 # Greedy up to the last @: a password may hold characters that a well-formed address would escape.
 _IN_URL = re.compile(r"(?<=://)[^\s\"']*@")

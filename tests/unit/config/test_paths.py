@@ -27,7 +27,8 @@ def read(base: Path, source: str = "kind: folder, path: photos", model: str = ""
 
 def test_relative_paths_begin_beside_the_file(tmp_path: Path) -> None:
     tls = "{ca_file: ca.pem, cert_file: c/c.pem, key_file: /k.pem}"
-    rest = f"mqtt: {{host: b, username: u, password_file: p, tls: {tls}}}\njsonl: {{path: e.jsonl}}\nrun_dir: run\n"
+    mqtt = f"mqtt: {{host: b, username: u, password_file: p, tls: {tls}}}\n"
+    rest = f"{mqtt}jsonl: {{path: e.jsonl}}\nrun_dir: run\n"
     config = read(tmp_path, rest=rest)
     assert config.mqtt is not None
     assert config.mqtt.tls is not None
