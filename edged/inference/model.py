@@ -39,11 +39,6 @@ class Model:
         self._interpreter: Interpreter | None = interpreter
         self._input = int(interpreter.get_input_details()[0]["index"])
         self._output = int(interpreter.get_output_details()[0]["index"])
-        self._set, self._get, self._run = (
-            interpreter.set_tensor,
-            interpreter.get_tensor,
-            interpreter.invoke,
-        )
 
     def invoke(self, prepared: NDArray[np.generic]) -> NDArray[np.generic]:
         """Run the model.
@@ -57,10 +52,13 @@ class Model:
         Raises:
             ModelError: the runtime failed.
         """
+        interpreter = self._interpreter
+        if interpreter is None:
+            raise ModelError(f"{self.tag.name}: the model is closed")
         try:
-            self._set(self._input, prepared)
-            self._run()
-            return self._get(self._output).reshape(-1)
+            interpreter.set_tensor(self._input, prepared)
+            interpreter.invoke()
+            return interpreter.get_tensor(self._output).reshape(-1)
         except (RuntimeError, ValueError) as error:
             raise ModelError(
                 f"{self.tag.name}: the runtime failed: {' '.join(str(error).split())}"
@@ -69,16 +67,12 @@ class Model:
     def close(self) -> None:
         """Give the interpreter's memory back; may be called twice, and nothing can be invoked afterwards."""
         self._interpreter = None
-        self._set = self._get = self._run = _closed
-
-
-def _closed(*_: object) -> NDArray[np.generic]:
-    raise ModelError("the model is closed")
 
 
 def tag(file: Path, sha256: str) -> ModelTag:
-    """Return what events say about a model: no folder, at most 64 characters."""
-    return ModelTag(file.stem[:64], sha256[:8])
+    """Return what events say about a model: no folder, at most 64 characters, none of them a control."""
+    name = "".join(c if c.isprintable() else "?" for c in file.stem[:64])
+    return ModelTag(name, sha256[:8])
 
 
 def default_threads() -> int:

@@ -1,7 +1,7 @@
 """The only door to a TFLite runtime: LiteRT, or tflite-runtime where that is asked for or alone.
 
-2026-01: LiteRT runs a quantised MobileNet v2 several times as fast as tflite-runtime 2.14 on x86-64, so ``auto``
-takes it wherever it is installed.
+2026-01: LiteRT runs a quantised MobileNet v2 several times as fast as tflite-runtime 2.14 on x86-64, so
+``auto`` takes it wherever it is installed.
 """
 
 from __future__ import annotations

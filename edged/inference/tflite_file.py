@@ -97,8 +97,6 @@ def _content(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             about = os.fstat(descriptor)
-            if stat.S_ISDIR(about.st_mode):
-                raise ModelError(f"{path}: this is a folder, perhaps a SavedModel; edged runs .tflite files")
             if not stat.S_ISREG(about.st_mode):
                 raise ModelError(f"{path}: this is no regular file")
             if about.st_size > MAX_BYTES:
@@ -106,6 +104,10 @@ def _content(path: Path) -> bytes:
             content = file.read(MAX_BYTES)
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise ModelError(
+            f"{path}: this is a folder, perhaps a SavedModel; edged runs .tflite files"
+        ) from None
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise

@@ -1,0 +1,181 @@
+"""Writes small real .tflite models of every kind that edged runs, without TensorFlow.
+
+A model averages the picture over some of its axes; what is left is a row of scores. Averaged over rows and
+colours its answer is the brightest column; averaged over rows and columns it is the strongest colour.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int8": 9}
+
+
+@dataclass
+class Kind:
+    """A quantised type, or float32 with scale 0."""
+
+    dtype: str = "float32"
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+@dataclass
+class Packed:
+    """TFLite metadata to pack into a model."""
+
+    labels: str | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    compression: int = zipfile.ZIP_STORED
+
+
+class _Graph:
+    def __init__(self) -> None:
+        self.model = schema.ModelT()
+        self.model.version = 3
+        self.model.operatorCodes, self.model.buffers = [], [schema.BufferT()]
+        self.model.metadata = []
+        self.graph = schema.SubGraphT()
+        self.graph.tensors, self.graph.operators = [], []
+        self.model.subgraphs = [self.graph]
+
+    def tensor(self, name: str, shape: tuple[int, ...], kind: Kind, data: np.ndarray | None = None) -> int:
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = name.encode(), list(shape), _TYPES[kind.dtype]
+        tensor.buffer = 0 if data is None else self.buffer(data.tobytes())
+        if kind.scale:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.zeroPoint = [kind.scale], [kind.zero_point]
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def buffer(self, data: bytes) -> int:
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(data, np.uint8)
+        self.model.buffers.append(buffer)
+        return len(self.model.buffers) - 1
+
+    def operator(self, code: int, inputs: list[int], output: int, options: object, options_type: int) -> None:
+        entry = schema.OperatorCodeT()
+        entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), 2
+        self.model.operatorCodes.append(entry)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(self.model.operatorCodes) - 1
+        operator.inputs, operator.outputs = inputs, [output]
+        operator.builtinOptions, operator.builtinOptionsType = options, options_type
+        self.graph.operators.append(operator)
+
+    def bytes(self) -> bytes:
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def build(
+    shape: tuple[int, ...] = (1, 8, 8, 3),
+    axes: tuple[int, ...] = (1, 3),
+    picture: Kind | None = None,
+    scores: Kind | None = None,
+    *,
+    head: str = "softmax",
+    gain: float = 1.0,
+    outputs: int = 1,
+    packed: Packed | None = None,
+) -> bytes:
+    """Return a model.
+
+    Args:
+        shape: of its input.
+        axes: to average over.
+        picture: the input's type.
+        scores: the output's type; left out: that of the input.
+        head: ``softmax``, ``sigmoid``, ``layer`` (float only: a fully connected one) or ``none``.
+        gain: factor before the softmax or of the layer.
+        outputs: how many times to name the output.
+        packed: metadata.
+    """
+    picture = picture or Kind()
+    scores = scores or picture
+    graph = _Graph()
+    kept = tuple(size for axis, size in enumerate(shape) if axis not in axes)
+    source = graph.tensor("picture", shape, picture)
+    over = graph.tensor("axes", (len(axes),), Kind("int32"), np.array(axes, np.int32))
+    mean = graph.tensor("mean", kept, scores if head == "none" else picture)
+    graph.operator(40, [source, over], mean, schema.ReducerOptionsT(), schema.BuiltinOptions.ReducerOptions)
+    answer = mean
+    if head != "none":
+        answer = graph.tensor("scores", kept, scores)
+        _head(graph, head, gain, mean, answer)
+    graph.graph.inputs, graph.graph.outputs = [source], [answer] * outputs
+    archive = _pack(graph, packed) if packed is not None else b""
+    return graph.bytes() + archive
+
+
+def _head(graph: _Graph, head: str, gain: float, source: int, target: int) -> None:
+    if head == "softmax":
+        options = schema.SoftmaxOptionsT()
+        options.beta = gain
+        graph.operator(25, [source], target, options, schema.BuiltinOptions.SoftmaxOptions)
+    elif head == "sigmoid":
+        graph.operator(14, [source], target, None, 0)
+    else:
+        count = graph.graph.tensors[source].shape[-1]
+        weights = (np.eye(count) * gain).astype(np.float32)
+        matrix = graph.tensor("weights", weights.shape, Kind(), weights)
+        options = schema.FullyConnectedOptionsT()
+        graph.operator(9, [source, matrix, -1], target, options, schema.BuiltinOptions.FullyConnectedOptions)
+
+
+def _pack(graph: _Graph, packed: Packed) -> bytes:
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = b"TFLITE_METADATA", graph.buffer(metadata(packed))
+    graph.model.metadata.append(entry)
+    if packed.labels is None:
+        return b""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", packed.compression) as archive:
+        archive.writestr("labels.txt", packed.labels)
+    return file.getvalue()
+
+
+def metadata(packed: Packed) -> bytes:
+    """Return TFLite metadata; positions of fields as in ``metadata_schema.fbs``."""
+    b = flatbuffers.Builder(256)
+
+    def table(fields: dict[int, tuple[str, int]]) -> int:
+        b.StartObject(8)
+        for slot, (kind, value) in fields.items():
+            if kind == "offset":
+                b.PrependUOffsetTRelativeSlot(slot, value, 0)
+            else:
+                b.PrependInt8Slot(slot, value, 0)
+        return b.EndObject()
+
+    def tables(*offsets: int) -> int:
+        b.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            b.PrependUOffsetTRelative(offset)
+        return b.EndVector()
+
+    def floats(values: tuple[float, ...]) -> int:
+        b.StartVector(4, len(values), 4)
+        for value in reversed(values):
+            b.PrependFloat32(value)
+        return b.EndVector()
+
+    scaling = table({0: ("offset", floats(packed.mean)), 1: ("offset", floats(packed.std))})
+    unit = table({0: ("byte", 1), 1: ("offset", scaling)})
+    picture = table({4: ("offset", tables(unit))})
+    name = b.CreateString("labels.txt")
+    file = table({0: ("offset", name), 2: ("byte", 2)})
+    answer = table({6: ("offset", tables(file))} if packed.labels is not None else {})
+    graph = table({2: ("offset", tables(picture)), 3: ("offset", tables(answer))})
+    b.Finish(table({3: ("offset", tables(graph))}), b"M001")
+    return bytes(b.Output())

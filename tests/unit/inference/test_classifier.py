@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tflite_builder import Kind, Packed, build
+
+from edged.errors import ModelError
+from edged.inference import classifier, tflite_file
+from edged.inference._graph import Tensor
+from edged.inference.tflite_file import ModelFile
+
+PICTURE = Tensor("picture", (1, 224, 224, 3), "uint8", 1 / 128, 128)
+SCORES = Tensor("scores", (1, 1001), "uint8", 1 / 256)
+FILE = ModelFile(Path("m.tflite"), b"", 64 * "0", (PICTURE,), (SCORES,))
+
+
+def _with(
+    shape: tuple[int, ...] = PICTURE.shape, out: tuple[int, ...] = SCORES.shape, **picture: object
+) -> ModelFile:
+    return replace(
+        FILE,
+        inputs=(replace(PICTURE, shape=shape, **picture),),  # type: ignore[arg-type] # fields by name
+        outputs=(replace(SCORES, shape=out),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "height", "width", "channels"),
+    [
+        ((1, 224, 320, 3), 224, 320, 3),
+        ((1, 96, 96, 1), 96, 96, 1),
+        ((1, 96, 64), 96, 64, 1),
+        ((96, 64, 3), 96, 64, 3),
+        ((96, 64, 1), 96, 64, 1),
+    ],
+)
+def test_accepts_pictures(shape: tuple[int, ...], height: int, width: int, channels: int) -> None:
+    spec = classifier.spec(_with(shape))
+    assert (spec.height, spec.width, spec.channels) == (height, width, channels)
+    assert spec.input_shape == shape
+
+
+@pytest.mark.parametrize("out", [(1, 10), (10,), (1, 1, 1, 10), (1, 10, 1, 1)])
+def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
+    assert classifier.spec(_with(out=out)).classes == 10
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (_with((2, 224, 224, 3)), "batch size 1"),
+        (_with((1, 3, 224, 224)), "channels come last"),
+        (_with((1, 224, 224, 4)), "4 channels"),
+        (_with((1, 1, 1, 3), dynamic=(0, 1, 2)), "size of the picture open"),
+        (_with((1, 4, 224, 3)), "no picture of 8"),
+        (_with((1, 128)), "no picture"),
+        (_with((5, 224, 224, 7, 3)), "no picture"),
+        (_with(()), "a single number"),
+        (_with(dtype="int16"), "int16"),
+        (_with(dtype="string"), "text"),
+        (_with(channels=3), "each channel"),
+        (_with(scale=-1.0), "negative"),
+        (_with(out=(1, 1)), "one number"),
+        (_with(out=(1, 1917, 4)), "boxes"),
+        (_with(out=(1, 56, 56, 21)), "segmentation"),
+        (_with(out=(2, 3, 4, 5)), "no row of scores"),
+        (_with(out=(0,)), "no row of scores"),
+        (replace(FILE, inputs=(PICTURE, PICTURE)), "2 inputs"),
+        (replace(FILE, inputs=()), "0 inputs"),
+        (replace(FILE, outputs=4 * (SCORES,)), "object detector, with 4 outputs"),
+        (replace(FILE, outputs=2 * (SCORES,)), "2 outputs"),
+        (replace(FILE, custom_ops=(tflite_file.DETECTION_OP,)), "object detector"),
+        (replace(FILE, outputs=(replace(SCORES, dtype="int64"),)), "int64"),
+        (replace(FILE, outputs=(replace(SCORES, scale=0.0),)), "no scale"),
+    ],
+)
+def test_refuses_what_is_no_classifier_and_says_what_runs(file: ModelFile, said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        classifier.spec(file)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("m.tflite: ")
+    assert "image classifiers" in str(caught.value)
+
+
+def test_labels_come_from_the_file_or_from_the_model(tmp_path: Path) -> None:
+    model, labels = tmp_path / "m.tflite", tmp_path / "l.txt"
+    labels.write_text("\n".join("ABCDEFGH"))
+    model.write_bytes(build(packed=Packed("\n".join("abcdefgh"))))
+    assert classifier.load(model).labels == tuple("abcdefgh")
+    assert classifier.load(model, labels).labels == tuple("ABCDEFGH")
+    model.write_bytes(build(picture=Kind("uint8", 1 / 128, 128), scores=Kind("uint8", 1 / 256)))
+    with pytest.raises(ModelError, match="8 lines"):
+        classifier.load(model)
+    labels.write_text("\n".join("ABCDEFG"))
+    with pytest.raises(ModelError, match=r"l\.txt: 7 labels do not fit the 8 classes"):
+        classifier.load(model, labels)
+
+
+def test_an_embedding_extractor_is_recognised(testdata: Path) -> None:
+    models = testdata / "models"
+    with pytest.raises(ModelError, match="embedding extractor"):
+        classifier.load(models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
+    with pytest.raises(ModelError, match="1001 labels do not fit the 1024 classes"):
+        classifier.load(
+            models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
+            testdata / "labels" / "imagenet_labels.txt",
+        )

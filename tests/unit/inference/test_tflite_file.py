@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import time
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tflite_builder import Kind, Packed, build
+
+from edged.errors import ModelError
+from edged.inference import tflite_file
+from edged.inference.tflite_file import ModelFile, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABELS = "\n".join("abcdefgh")
+PLAIN = build()
+PACKED = build(packed=Packed(LABELS, (127.0,), (128.0,), zipfile.ZIP_DEFLATED))
+shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def _written(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "porch.tflite"
+    path.write_bytes(content)
+    return path
+
+
+def _message(path: Path, sha256: str | None = None, *, edgetpu: bool = False) -> str:
+    with pytest.raises(ModelError) as caught:
+        read(path, sha256, edgetpu=edgetpu)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+def test_says_what_goes_in_and_out(tmp_path: Path) -> None:
+    content = build(picture=Kind("uint8", 0.25, 3), scores=Kind("uint8", 1 / 256))
+    model = read(_written(tmp_path, content))
+    assert model.content == content
+    assert model.sha256 == hashlib.sha256(content).hexdigest()
+    (picture,), (scores,) = model.inputs, model.outputs
+    assert (picture.name, picture.shape, picture.dtype) == ("picture", (1, 8, 8, 3), "uint8")
+    assert (picture.scale, picture.zero_point) == (0.25, 3)
+    assert (scores.shape, scores.dtype, scores.scale) == ((1, 8), "uint8", 1 / 256)
+    assert (model.labels, model.normalization, model.custom_ops) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("head", "step"), [("softmax", "softmax"), ("sigmoid", "sigmoid"), ("layer", "layer"), ("none", "")]
+)
+def test_sees_what_computes_the_scores(tmp_path: Path, head: str, step: str) -> None:
+    assert read(_written(tmp_path, build(head=head))).last_step == step
+
+
+def test_reads_the_metadata(tmp_path: Path) -> None:
+    model = read(_written(tmp_path, PACKED))
+    assert model.labels == tuple("abcdefgh")
+    assert model.normalization is not None
+    assert (model.normalization.mean, model.normalization.std) == ((127.0,), (128.0,))
+
+
+def test_a_normalisation_that_cannot_be_is_none(tmp_path: Path) -> None:
+    for mean, std in [((1.0,), (0.0,)), ((float("nan"),), (1.0,)), ((), ()), ((1.0, 2.0), (1.0,))]:
+        model = read(_written(tmp_path, build(packed=Packed(LABELS, mean, std))))
+        assert model.normalization is None
+
+
+def test_metadata_of_real_models(testdata: Path) -> None:
+    model = read(testdata / "models" / "mobilenet_v2_1.0_224_quant.tflite")
+    assert model.labels is not None
+    assert len(model.labels) == 1001
+    assert model.labels[:2] == ("background", "tench, Tinca tinca")
+    assert model.normalization is not None
+    assert model.normalization.mean == (127.5,)
+    assert model.last_step == "softmax"
+
+
+def test_every_cut_is_found(tmp_path: Path) -> None:
+    archive = PACKED.index(b"PK\x03\x04")  # cut there, it is a whole model whose labels were never packed
+    for content in (PLAIN, PACKED):
+        for length in {*range(8, len(content))} - {*range(archive, archive + 4)}:
+            assert "truncated" in _message(_written(tmp_path, content[:length]))
+    assert "too short" in _message(_written(tmp_path, PLAIN[:6]))
+
+
+def test_a_cut_in_a_large_real_model_is_found(testdata: Path, tmp_path: Path) -> None:
+    content = (testdata / "models" / "mobilenet_v2_1.0_224_quant.tflite").read_bytes()
+    for length in (len(content) - 1, len(content) - 4096, len(content) // 2, 1000):
+        assert "truncated" in _message(_written(tmp_path, content[:length]))
+
+
+@shared_folder
+@given(flips=st.lists(st.tuples(st.integers(0, len(PACKED) - 1), st.integers(1, 255)), max_size=4))
+def test_flipped_bytes_give_a_model_or_one_sentence(flips: list[tuple[int, int]], tmp_path: Path) -> None:
+    content = bytearray(PACKED)
+    for at, flip in flips:
+        content[at] ^= flip
+    sentence = ""
+    try:
+        assert isinstance(read(_written(tmp_path, bytes(content))), ModelFile)
+    except ModelError as error:
+        sentence = str(error)
+    assert "\n" not in sentence
+
+
+@shared_folder
+@given(rest=st.binary(max_size=400))
+def test_random_bytes_give_one_sentence(rest: bytes, tmp_path: Path) -> None:
+    for content in (rest, struct.pack("<I4s", 8, b"TFL3") + rest):
+        with pytest.raises(ModelError):
+            read(_written(tmp_path, content))
+
+
+def test_a_file_that_is_all_parts_ends_soon(tmp_path: Path) -> None:
+    """Vectors whose every entry is one and the same table, as deep as the schema goes."""
+    many = 200_000
+    table = 64  # Model, SubGraph and Tensor at once: every field is a vector of references to it
+    head = bytearray(128)
+    struct.pack_into("<I4s", head, 0, table, b"TFL3")
+    struct.pack_into("<HH4H", head, 16, 12, 20, 4, 8, 12, 16)
+    struct.pack_into("<i", head, table, table - 16)
+    for slot in range(4):
+        struct.pack_into("<I", head, table + 4 + 4 * slot, 128 - (table + 4 + 4 * slot))
+    vector = struct.pack("<I", many) + b"".join(
+        struct.pack("<I", 2**32 + table - (132 + 4 * i) & 0xFFFFFFFF) for i in range(many)
+    )
+    started = time.perf_counter()
+    assert "truncated or damaged" in _message(_written(tmp_path, bytes(head) + vector))
+    assert time.perf_counter() - started < 5
+
+
+def test_the_checksum_is_held(tmp_path: Path) -> None:
+    path = _written(tmp_path, PLAIN)
+    digest = hashlib.sha256(PLAIN).hexdigest()
+    assert read(path, digest.upper()).sha256 == digest
+    message = _message(path, "0c9f0000" + 56 * "0")
+    assert digest[:8] in message
+    assert "0c9f0000" in message
+
+
+def test_a_damaged_file_with_a_wrong_checksum_is_called_damaged(tmp_path: Path) -> None:
+    message = _message(_written(tmp_path, PLAIN[:-9]), 64 * "0")
+    assert "truncated" in message
+    assert "00000000" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"TFL", "too short"),
+        (bytes(5000), "zeros"),
+        (b"\n<!DOCTYPE html><html>", "web page"),
+        (b"PK\x03\x04" + bytes(40), "zip"),
+        (b"\x1f\x8b\x08" + bytes(40), "gzip"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(40), "Keras"),
+        (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX"),
+        (b"\x08\x01\x12\x80\x80", "too short"),
+        (b"\x08\x01\x12\x80\x80\x01\x0a\x40saved", "SavedModel"),
+        (b"\x0a\x2d\x0a\x05input\x12\x0bPlaceholder" + bytes(40), "frozen"),
+        (b"\x18\x00\x00\x00TFL2" + bytes(40), "version"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
+        (b"\xff\xd8\xff\xe0" + bytes(40), "photograph"),
+        (b"background\ntench\ngoldfish\n", "text"),
+        (bytes(range(1, 255)), "something else"),
+    ],
+)
+def test_says_what_else_it_looks_like(tmp_path: Path, content: bytes, said: str) -> None:
+    assert said in _message(_written(tmp_path, content))
+
+
+def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+    assert "no such file" in _message(tmp_path / "absent.tflite")
+    assert "folder" in _message(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    assert "no regular file" in _message(tmp_path / "fifo")
+    assert "cannot be read" in _message(tmp_path / "with\0nul")
+
+
+def test_a_file_of_unbearable_size_is_not_read(tmp_path: Path) -> None:
+    path = _written(tmp_path, PLAIN)
+    os.truncate(path, tflite_file.MAX_BYTES + 1)
+    assert "512" in _message(path)
+
+
+def test_edge_tpu_and_cpu_are_not_mixed_up(testdata: Path) -> None:
+    compiled = testdata / "models" / "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
+    assert "edgetpu_file" in _message(compiled)
+    assert read(compiled, edgetpu=True).custom_ops == (tflite_file.EDGETPU_OP,)
+    plain = testdata / "models" / "mobilenet_v1_0.25_128_quant.tflite"
+    assert "not compiled" in _message(plain, edgetpu=True)
+
+
+def test_an_unknown_operator_is_named(testdata: Path) -> None:
+    assert "fake-op-double" in _message(testdata / "models" / "unresolved_custom_op.tflite")
+
+
+def test_packed_labels_that_are_none_are_named(tmp_path: Path) -> None:
+    bomb = build(packed=Packed("x" * 2_000_000, compression=zipfile.ZIP_DEFLATED))
+    assert "labels.txt" in _message(_written(tmp_path, bomb))
+    assert "control" in _message(_written(tmp_path, build(packed=Packed("a\x07\nb"))))
+
+
+def test_labels_that_were_never_packed_are_no_error(tmp_path: Path) -> None:
+    archive = PACKED.index(b"PK\x03\x04")
+    assert read(_written(tmp_path, PACKED[:archive])).labels is None
+
+
+def test_takes_milliseconds(testdata: Path) -> None:
+    path = testdata / "models" / "mobilenet_v2_1.0_224_quant.tflite"
+    best = 1.0
+    for _ in range(3):
+        started = time.perf_counter()
+        read(path)
+        best = min(best, time.perf_counter() - started)
+    assert best < 0.2

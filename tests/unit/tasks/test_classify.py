@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from pydantic import ValidationError
+
+from edged.inference.classifier import ClassifierSpec
+from edged.tasks import classify
+
+LABELS = [f"class {n}" for n in range(1001)]
+
+
+def _task(
+    classes: int = 4,
+    dtype: str = "float32",
+    scale: float = 0.0,
+    zero_point: int = 0,
+    *,
+    last_step: str = "",
+    top_k: int = 3,
+) -> classify.Classify:
+    spec = ClassifierSpec(
+        width=8,
+        height=8,
+        channels=3,
+        input_shape=(1, 8, 8, 3),
+        input_dtype="uint8",
+        input_scale=1.0,
+        input_zero_point=0,
+        output_dtype=dtype,
+        output_scale=scale,
+        output_zero_point=zero_point,
+        classes=classes,
+        last_step=last_step,
+    )
+    return classify.create(classify.Config(top_k=top_k), spec, LABELS[:classes])
+
+
+def _scores(task: classify.Classify, values: list[float], dtype: str = "float32") -> list[tuple[str, float]]:
+    return [(f.label, pytest.approx(f.score, abs=1e-4)) for f in task.decode(np.array(values, dtype))]
+
+
+SOFTMAX = [float(x) for x in np.exp([1, 4, 2, 3]) / np.exp([1, 4, 2, 3]).sum()]
+
+
+@pytest.mark.parametrize("last_step", ["", "softmax", "layer"])
+def test_probabilities_are_never_softmaxed_again(last_step: str) -> None:
+    assert _scores(_task(last_step=last_step), SOFTMAX) == [
+        ("class 1", SOFTMAX[1]),
+        ("class 3", SOFTMAX[3]),
+        ("class 2", SOFTMAX[2]),
+    ]
+
+
+@pytest.mark.parametrize("last_step", ["", "layer"])
+@pytest.mark.parametrize("shift", [0.0, -50.0, 1e4])
+def test_logits_become_probabilities(last_step: str, shift: float) -> None:
+    values = [x + shift for x in (1, 4, 2, 3)]
+    assert _scores(_task(last_step=last_step), values)[0] == ("class 1", SOFTMAX[1])
+
+
+def test_logits_that_happen_to_lie_in_0_1_are_logits_after_a_plain_layer() -> None:
+    values = [0.1, 0.9, 0.2, 0.3]
+    assert _scores(_task(last_step="layer"), values)[0][1] == np.exp(0.9) / np.exp(values).sum()
+    # Where nothing tells, they are taken for what a sigmoid gives: independent answers.
+    assert _scores(_task(), values)[0] == ("class 1", 0.9)
+    assert _scores(_task(last_step="sigmoid"), values)[0] == ("class 1", 0.9)
+
+
+def test_quantised_probabilities_are_known_by_their_range_not_by_their_sum() -> None:
+    unsure = [2, 3, 2, 2]  # of 256: rounding has eaten nearly everything
+    assert _scores(_task(dtype="uint8", scale=1 / 256), unsure, "uint8")[0] == ("class 1", 3 / 256)
+    task = _task(dtype="int8", scale=1 / 256, zero_point=-128)
+    assert _scores(task, [-126, -125, -126, -128], "int8")[0] == ("class 1", 3 / 256)
+    assert _scores(_task(dtype="uint8", scale=1 / 255), [0, 255, 0, 0], "uint8")[0] == ("class 1", 1.0)
+
+
+def test_quantised_logits_are_dequantised_then_softmaxed() -> None:
+    stored = [int(x / 0.1) + 100 for x in (1, 4, 2, 3)]
+    task = _task(dtype="uint8", scale=0.1, zero_point=100)
+    assert [score for _, score in _scores(task, stored, "uint8")] == [SOFTMAX[1], SOFTMAX[3], SOFTMAX[2]]
+    task = _task(dtype="int8", scale=0.1, zero_point=-5)
+    assert _scores(task, [x - 105 for x in stored], "int8")[0] == ("class 1", SOFTMAX[1])
+    # A softmax whose scale allows more than 1 is still one.
+    task = _task(dtype="uint8", scale=0.01, last_step="softmax")
+    assert _scores(task, [0, 90, 10, 0], "uint8")[0] == ("class 1", 0.9)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [np.nan, 1, 2, 3],
+        [1, 2, 3, np.nan],
+        [np.inf, 1, 2, 3],
+        [np.nan] * 4,
+        [-np.inf] * 4,
+        [np.inf, np.nan, 0, 0],
+    ],
+)
+def test_what_is_no_number_finds_nothing(values: list[float]) -> None:
+    assert list(_task().decode(np.array(values, np.float32))) == []
+    assert list(_task(last_step="softmax").decode(np.array(values, np.float32))) == []
+
+
+def test_a_class_that_is_ruled_out_is_no_harm() -> None:
+    findings = _task().decode(np.array([-np.inf, 4, -np.inf, -np.inf], np.float32))
+    assert [(f.label, f.score) for f in findings] == [("class 1", 1.0)]
+
+
+def test_the_lower_class_comes_first_among_equals() -> None:
+    task = _task(dtype="uint8", scale=1 / 256)
+    assert [f.label for f in task.decode(np.array([0, 9, 0, 9], np.uint8))] == [
+        "class 1",
+        "class 3",
+        "class 0",
+    ]
+
+
+def test_top_k() -> None:
+    values = np.array(SOFTMAX, np.float32)
+    assert len(_task(top_k=1).decode(values)) == 1
+    assert len(_task(top_k=10).decode(values)) == 4
+    with pytest.raises(ValidationError):
+        classify.Config(top_k=0)
+
+
+@given(
+    arrays.arrays(np.float32, 7, elements=st.floats(width=32)),
+    st.sampled_from(["", "layer", "softmax", "sigmoid"]),
+)
+def test_floats_give_ordered_scores_between_0_and_1_or_nothing(output: np.ndarray, last_step: str) -> None:
+    findings = _task(7, last_step=last_step).decode(output)
+    scores = [f.score for f in findings]
+    assert all(0 <= score <= 1 for score in scores)
+    assert scores == sorted(scores, reverse=True)
+    assert bool(findings) == bool(np.isfinite(output.max()))
+    if findings:
+        assert findings[0].label == LABELS[int(output.argmax())]
+    assert list(_task(7, last_step=last_step).decode(output)) == list(findings)
+
+
+@given(
+    data=st.data(),
+    dtype=st.sampled_from(["uint8", "int8"]),
+    scale=st.floats(1e-6, 100),
+    zero_point=st.integers(-128, 255),
+)
+def test_stored_values_give_ordered_scores_between_0_and_1(
+    data: st.DataObject, dtype: str, scale: float, zero_point: int
+) -> None:
+    output = data.draw(arrays.arrays(dtype, 9))
+    findings = _task(9, dtype, scale, zero_point).decode(output)
+    scores = [f.score for f in findings]
+    assert len(scores) == 3
+    assert all(0 <= score <= 1 for score in scores)
+    assert scores == sorted(scores, reverse=True)
+    assert len({f.label for f in findings}) == 3
+
+
+def test_takes_microseconds() -> None:
+    rng = np.random.default_rng(1)
+    quantised = rng.integers(0, 256, 1001).astype(np.uint8)
+    floats = rng.normal(size=1001).astype(np.float32)
+    for task, output in (
+        (_task(1001, "uint8", 1 / 256), quantised),
+        (_task(1001, "uint8", 0.1, 100), quantised),
+        (_task(1001), floats),
+    ):
+        best = 1.0
+        for _ in range(200):
+            started = time.perf_counter()
+            task.decode(output)
+            best = min(best, time.perf_counter() - started)
+        print(task, round(best * 1e6, 1), "us")
+        assert best < 200e-6
