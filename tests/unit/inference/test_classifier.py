@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from edged.inference import classifier, tflite_file
 from edged.inference._graph import Tensor
 from edged.inference.tflite_file import ModelFile
 
+ROOT = Path(__file__).resolve().parents[3]
 PICTURE = Tensor("picture", (1, 224, 224, 3), "uint8", 1 / 128, 128)
 SCORES = Tensor("scores", (1, 1001), "uint8", 1 / 256)
 FILE = ModelFile(Path("m.tflite"), b"", 64 * "0", (PICTURE,), (SCORES,))
@@ -107,3 +110,17 @@ def test_an_embedding_extractor_is_recognised(testdata: Path) -> None:
             models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
             testdata / "labels" / "imagenet_labels.txt",
         )
+
+
+def test_a_check_of_a_model_needs_no_numpy_and_no_runtime() -> None:
+    program = (
+        "import sys\n"
+        "from edged import bundled\n"
+        "from edged.inference import classifier\n"
+        "classifier.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256)\n"
+        "print([m for m in ('numpy', 'cv2', 'ai_edge_litert', 'tflite_runtime') if m in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+    )
+    assert answer.stdout.strip() == "[]"
