@@ -1,0 +1,23 @@
+"""The verbs of the command line, one module each.
+
+A module has ``NAME``, ``HELP``, ``configure(parser)``, which adds its options, and ``run(arguments)``, which
+returns an exit status of sysexits. What is heavy is imported in ``run``, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEFAULT = "/etc/edged/edged.yaml"
+USAGE, DATA, NO_INPUT, UNAVAILABLE, SOFTWARE = 64, 65, 66, 69, 70
+CANNOT_CREATE, TEMPORARY, CONFIG, INTERRUPTED = 73, 75, 78, 130
+
+
+def complain(lines: Iterable[object]) -> None:
+    """Write to standard error, one line each."""
+    for line in lines:
+        print(f"edged: {line}", file=sys.stderr)
