@@ -107,6 +107,16 @@ def _load(name: str) -> Any:
         raise DriverError(f"the runtime {name} cannot be loaded ({error}): pip install {package}") from error
 
 
+def load_delegate(runtime: str, library: str, options: dict[str, str]) -> Any:
+    """Return a delegate for :func:`open_interpreter` with the same runtime.
+
+    Raises:
+        DriverError: the runtime is not there.
+        OSError, AttributeError, ValueError: as the runtime raises them: no library, no delegate, no device.
+    """
+    return _load(choose(runtime)).load_delegate(library, options)
+
+
 def open_interpreter(
     content: bytes, *, runtime: str = "auto", threads: int = 1, delegate: object | None = None
 ) -> Interpreter:

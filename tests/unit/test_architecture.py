@@ -34,7 +34,7 @@ DOORS = {
     "tflite_runtime": "inference/runtime.py",
 }
 # Modules that the main process imports, or may.
-MAIN = ("app", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire")
+MAIN = ("app", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire", "pulse")
 
 
 def _named(path: Path) -> str:
