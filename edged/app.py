@@ -115,6 +115,7 @@ class Daemon:
             await asyncio.wait_for(self._supervisor.stop(WORKERS_STOP_S), WORKERS_STOP_S + 0.3)
         except TimeoutError:
             log.error("workers did not stop in time")  # noqa: TRY400 - where it waited says nothing
+        self._reporter.offline()
         self._wiring.close(OUTLET_STOP_S)
         queued = self._spool.counts().queued
         if queued:

@@ -103,6 +103,11 @@ class Reporter:
             for suffix in self._retained:
                 self._outlet.retain(suffix, "")
 
+    def offline(self) -> None:
+        """The daemon stops: nothing is seen any more."""
+        for name in self._kinds:
+            self.retain(f"{name}/availability", "offline")
+
     def retain(self, suffix: str, payload: str) -> None:
         """Keep a topic at this value, also through a change of outlets."""
         self._retained[suffix] = payload

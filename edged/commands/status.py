@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "status"
 HELP = "say what the running daemon is doing"
+WIDTH = 200  # where nobody looks: a line is a line
 _COLOURS = {"ok": "green", "degraded": "yellow", "problem": "red"}
 _STATES = {"running": "green", "ended": "green", "waiting": "red", "starting": "yellow", "disabled": "dim"}
 
@@ -47,19 +48,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_dir(config: str | None) -> Path:
+    """Return where the daemon writes; a file that is wrong just now must not hide one that runs."""
     from edged.config import loader, models
+    from edged.errors import ConfigError
 
-    return models.run_dir() if config is None else loader.load(config).run_dir
+    if config is not None:
+        try:
+            return loader.load(config).run_dir
+        except ConfigError as error:
+            commands.complain([*error.problems, f"so this looks in {models.run_dir()}"])
+    return models.run_dir()
 
 
 def _show(data: Mapping[str, Any]) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(_summary(data))
+    people = Console(highlight=False)
+    console = people if people.is_terminal else Console(highlight=False, width=WIDTH)
+    console.print(_summary(data), soft_wrap=True)
     console.print(_pipelines(data["pipelines"]))
     for problem in data["problems"]:
-        console.print(f"[yellow]![/] {_plain(problem)}")
+        console.print(f"[yellow]![/] {_plain(problem)}", soft_wrap=True)
 
 
 def _summary(data: Mapping[str, Any]) -> str:
@@ -74,6 +83,7 @@ def _summary(data: Mapping[str, Any]) -> str:
         f"[bold]{data['node']}[/]  {status}  {program}, clock {data['clock']}",
         f"broker  {broker['state']}: {_plain(broker['detail'])}",
         f"events  {count}{f', {dropped}' if dropped else ''}",
+        f"walls   {_walls(data['pipelines'])}",
         f"memory  {sum(resident.values()):.0f} MB resident in {len(resident)} processes",
     ]
     return "\n".join(lines)
@@ -83,26 +93,36 @@ def _pipelines(pipelines: Mapping[str, Any]) -> RenderableType:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("pipeline", "state", "model", "on"):
-        table.add_column(column)
-    for column in ("fps", "inference p50/p95", "frames", "dropped", "restarts"):
-        table.add_column(column, justify="right")
-    table.add_column("isolation")
+    table.add_column("pipeline", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for column in ("fps", "inference", "frames", "dropped", "restarts"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("model", overflow="ellipsis", no_wrap=True)
     for name, p in pipelines.items():
-        invoke = p["invoke_ms"]
+        invoke, model = p["invoke_ms"], p["model"]
         table.add_row(
             name,
             f"[{_STATES.get(p['state'], 'white')}]{p['state']}[/]",
-            _plain(p["model"]["name"]) if p["model"] else "",
-            f"{p['accelerator']} {p['runtime']}".strip(),
             "" if p["fps"] is None else f"{p['fps']:.1f}",
-            "" if invoke["p50"] is None else f"{invoke['p50']:.1f} / {invoke['p95']:.1f} ms",
+            "" if invoke["p50"] is None else f"{invoke['p50']:.1f} ms",
             str(p["frames"]),
             str(sum(p["dropped"].values())),
             str(p["restarts"]),
-            ", ".join(p["isolation"]) + (" (keeps a route to its camera)" if p["network"] else ""),
+            f"{_plain(model['name'])} ({p['accelerator']}, {p['runtime']})" if model else "",
         )
     return table
+
+
+def _walls(pipelines: Mapping[str, Any]) -> str:
+    """Say what keeps the workers from the network: once where it is the same for all."""
+    walls: dict[str, list[str]] = {}
+    for name, p in pipelines.items():
+        if p["state"] == "running":
+            held = ", ".join(p["isolation"]) or ("a route to its camera" if p["network"] else "none")
+            walls.setdefault(held, []).append(name)
+    if len(walls) == 1:
+        return f"{next(iter(walls))} (all workers)"
+    return "; ".join(f"{held} ({', '.join(names)})" for held, names in walls.items()) or "no worker runs"
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ NAME = "try"
 STOP_S = 2.0  # for the worker to close its source
 LOOK_S = 0.02
 BROKER_S = 5.0  # for the broker to answer, and for the last words to it
+# What OpenCV and FFmpeg say of a source stands in the fault, in words, and would tear the table.
+_QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 _PASSING = frozenset({"picture", "source"})  # kinds of faults that may go by themselves, once it has run
 
 
@@ -43,9 +46,10 @@ def attempt(options: Options, view: View) -> int:
     root.handlers = [_ToView(view)]
     root.setLevel(logging.ERROR)  # what the supervisor has to say comes as a fault
     view.begin(words)
+    os.environ |= _QUIET
 
     async def life() -> int:
-        return await _Trial(section, options, view).run()
+        return await _Trial(section, words, options, view).run()
 
     return asyncio.run(life())
 
@@ -53,8 +57,9 @@ def attempt(options: Options, view: View) -> int:
 class _Trial:
     """The supervisor's listener for one pipeline."""
 
-    def __init__(self, section: PipelineSection, options: Options, view: View) -> None:
+    def __init__(self, section: PipelineSection, words: str, options: Options, view: View) -> None:
         self._section = section
+        self._words = words
         self._count = options.count
         self._view = view
         self._shown = 0
@@ -125,7 +130,7 @@ class _Trial:
         if self._shown:
             self._finish(0)
         else:
-            what = status.last_error or "it gave no picture"
+            what = status.last_error or f"{self._words}: no picture is in it that can be read"
             self._done.set_exception(Refused(what, NO_INPUT))
 
     def _fault(self, status: PipelineStatus) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BAR = 32  # characters of a score bar
 REFRESH_HZ = 8
-_WALLS = {"seccomp": "no internet sockets (seccomp)", "netns": "a network of its own (namespace)"}
+_WALLS = {"seccomp": "has no internet sockets (seccomp)", "netns": "is in an empty network (netns)"}
 
 
 class View(Protocol):
@@ -109,6 +109,7 @@ class Table:
         self._source = ""
         self._latest: tuple[Event, Outcome, PipelineStatus] | None = None
         self._count = 0
+        self._over = False
         self._live = Live(
             console=Console(highlight=False),
             get_renderable=self._drawn,
@@ -135,6 +136,7 @@ class Table:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over = True
         self._live.stop()
 
     def _drawn(self) -> Group:
@@ -155,7 +157,8 @@ class Table:
         foot.append(
             f"\nisolation: {_isolation(status)}", style="green" if status.isolation else "bold yellow"
         )
-        foot.append("\nCtrl-C ends", style="dim")
+        if not self._over:
+            foot.append("\nCtrl-C ends", style="dim")
         return Group(head, *(_bar(f.label, f.score, first=not n) for n, f in enumerate(event.top)), foot)
 
 
@@ -178,10 +181,10 @@ def _engine(event: Event, status: PipelineStatus) -> str:
 
 def _isolation(status: PipelineStatus) -> str:
     if status.network:
-        return "the process with the pictures keeps a route to its network camera"
+        return "what holds the pictures keeps a route to its network camera"
     if not status.isolation:
-        return "NONE: the process with the pictures can reach the network"
-    return "the process with the pictures has " + " and ".join(_WALLS.get(w, w) for w in status.isolation)
+        return "NONE: what holds the pictures can reach the network"
+    return "what holds the pictures " + " and ".join(_WALLS.get(w, w) for w in status.isolation)
 
 
 def _complain(sentence: str) -> None:
