@@ -101,8 +101,9 @@ class Daemon:
             await self._supervisor.start()
             await self._supervisor.apply(self._config.pipelines, self._config.isolation)
             await self._supervisor.settle(SETTLE_S)
-            log.info("ready: %s", health.headline(self._message()))
+            self._tick()
             self._notifier.ready()
+            log.info("ready: %s", health.headline(self._message()))
             while True:
                 await self._reload.wait()
                 self._reload.clear()

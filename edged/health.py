@@ -123,10 +123,8 @@ def headline(data: Mapping[str, Any]) -> str:
     pipelines = data["pipelines"].values()
     running = sum(p["state"] in ("running", "ended") for p in pipelines)
     enabled = sum(p["enabled"] for p in pipelines)
-    line = (
-        f"{running} of {enabled} pipelines running; broker: {data['broker']['state']}; {data['queue']} queued"
-    )
-    return f"{line}; {data['problems'][0]}" if data["problems"] else line
+    line = f"{running} of {enabled} pipelines running, {data['queue']} events queued"
+    return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
 
 
 def measure(pids: Mapping[str, int], proc: Path = Path("/proc")) -> dict[str, Process]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edged import bundled
+from edged import bundled, sources
 from edged.config import machine
 from edged.config.models import PipelineSection
 
@@ -84,9 +84,7 @@ def _source(options: Options, found: machine.Machine | None) -> tuple[dict[str, 
         fps = {"fps": 30} if options.live else {}
         return {"kind": "synthetic", "interval_s": 0, **fps}, "a synthetic pattern"
     if "://" in text:
-        from edged.sources.video import shown
-
-        return {"kind": "video", "url": text, "interval_s": 0}, shown(text)
+        return {"kind": "video", "url": text, "interval_s": 0}, sources.load("video").shown(text)
     return _path(Path(text), options)
 
 
