@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from edged import clock
 from edged.supervisor._backoff import Backoff
+from edged.supervisor._stderr import Outlet
 from edged.worker.order import PING
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class ForkServer:
         self._turn = asyncio.Lock()
         self._backoff = Backoff()
         self._stopping = False
+        self._outlet = Outlet()
 
     @property
     def pid(self) -> int | None:
@@ -56,7 +58,8 @@ class ForkServer:
         self._process = subprocess.Popen(
             [sys.executable, *program],
             stdin=subprocess.DEVNULL,
-            stdout=2,  # standard output is for events
+            stdout=self._outlet.write_fd,  # standard output is for events
+            stderr=self._outlet.write_fd,
             pass_fds=[theirs.fileno()],
             env=os.environ | _ENVIRONMENT,
         )
@@ -123,6 +126,7 @@ class ForkServer:
         if self._control is not None:
             loop.add_reader(self._control, self._readable)
         loop.add_reader(self._pidfd, self._exited)
+        loop.add_reader(self._outlet.read_fd, self._outlet.pump)
 
     def _readable(self) -> None:
         control = self._control
@@ -179,3 +183,8 @@ class ForkServer:
             self._process.kill()
             self._process.wait()
             self._release()
+        if self._outlet.read_fd >= 0:
+            with contextlib.suppress(RuntimeError):  # it may never have run on an event loop
+                asyncio.get_running_loop().remove_reader(self._outlet.read_fd)
+            self._outlet.pump()
+            self._outlet.close()
