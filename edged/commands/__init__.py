@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT = "/etc/edged/edged.yaml"
-USAGE, DATA, NO_INPUT, UNAVAILABLE, SOFTWARE = 64, 65, 66, 69, 70
-CANNOT_CREATE, TEMPORARY, CONFIG, INTERRUPTED = 73, 75, 78, 130
+USAGE, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, CONFIG, INTERRUPTED = 64, 69, 70, 73, 78, 130
 
 
 def complain(lines: Iterable[object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from edged import commands
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    from edged.errors import Problem
 
 NAME = "run"
 HELP = "run the daemon; SIGTERM stops it, SIGHUP reads the configuration again"
@@ -48,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         app.run(Path(arguments.config), supervisor, reporter, signals, notifier)
     except ConfigError as error:
-        for problem in error.problems:
-            log.error("%s", problem)  # noqa: TRY400 - a mistake in a file has no traceback
+        _say(error.problems, plain=arguments.log == "text" and not logs.is_journal(sys.stderr))
         notifier.status(f"configuration refused: {error.problems[0]}")
         return commands.CONFIG
     except Exception:
@@ -58,3 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         signals.release()
     return 0
+
+
+def _say(problems: Sequence[Problem], *, plain: bool) -> None:
+    """Name every problem: for a person, an editor or a script as `edged check` does, else in the log."""
+    for problem in problems:
+        if plain:
+            print(problem, file=sys.stderr)
+        else:
+            log.error("%s", problem)
