@@ -27,8 +27,8 @@ HELLO_S = 60.0  # for the imports, which take 10 s on a slow board
 FORK_S = 5.0
 _POLL_S = 0.05  # for another process to be started
 _PR_SET_CHILD_SUBREAPER = 36
-# One thread for linear algebra that edged hardly does, and few heaps: both are memory that nobody needs.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+# One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 class ForkServer:
@@ -74,7 +74,9 @@ class ForkServer:
         Raises:
             OSError: that was not possible; the sentence says why. It is worth another try.
         """
-        answer = await self._ask(worker.order.to_json(), [worker.theirs.fileno(), worker.pulse.fd])
+        answer = await self._ask(
+            worker.order.to_json(), [worker.theirs.fileno(), worker.pulse.fd, *worker.models]
+        )
         if "pid" not in answer:
             raise OSError(str(answer.get("error", "the fork server made no sense")))
         return int(str(answer["pid"]))

@@ -13,7 +13,7 @@ from edged.supervisor._deadlines import Watch
 from edged.supervisor._worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from edged.supervisor._board import Board
     from edged.supervisor._forkserver import ForkServer
@@ -31,7 +31,7 @@ class Keeper:
     """One worker, over all its lives.
 
     Args:
-        order: builds what the next worker is told; called for each.
+        order: builds what the next worker is told, with descriptors of its models; called for each.
         deadlines: by stage, in s.
         memory_mb: a worker that takes more is replaced.
         forkserver: forks it.
@@ -41,7 +41,7 @@ class Keeper:
 
     def __init__(
         self,
-        order: Callable[[], Order],
+        order: Callable[[], Awaitable[tuple[Order, Sequence[int]]]],
         *,
         deadlines: Mapping[Stage, float],
         memory_mb: float,
@@ -83,8 +83,8 @@ class Keeper:
 
     async def _start(self, pause_s: float) -> None:
         await asyncio.sleep(pause_s)
-        order = self._order()
-        worker = Worker(order, self)
+        order, models = await self._order()
+        worker = Worker(order, self, models)
         self._board.starting()
         try:
             pid = await self._forkserver.fork(worker)

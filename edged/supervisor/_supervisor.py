@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import clock
+from edged import bundled, clock
 from edged.pulse import MAX_SEATS, Stage
 from edged.supervisor._accelerator import Choice
 from edged.supervisor._board import Board
 from edged.supervisor._forkserver import ForkServer
 from edged.supervisor._keeper import Keeper
+from edged.supervisor._shelf import Shelf
 from edged.supervisor._status import PipelineStatus
 from edged.worker.order import Order, SeatOrder
 
@@ -70,6 +71,7 @@ class Supervisor:
         self._results = results
         self._enabled = {name: section.enabled for name, section in pipelines.items()}
         self._forkserver = ForkServer()
+        self._shelf = Shelf()
         self._groups: dict[str, _Group] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -150,6 +152,7 @@ class Supervisor:
         if self._closing:
             await asyncio.wait(self._closing, timeout=timeout_s)
         self._forkserver.stop()
+        self._shelf.close()
 
     # Inside.
 
@@ -199,19 +202,28 @@ class Supervisor:
 
     def _close(self, key: str) -> None:
         group = self._groups.pop(key)
+        used = [s.model for g in self._groups.values() for s in g.sections.values()]
+        files = {path for model in used for path in (model.file, model.edgetpu_file) if path is not None}
+        self._shelf.keep({bundled.MODEL} | files)
         task = asyncio.get_running_loop().create_task(group.keeper.stop())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def _order(self, key: str) -> Order:
+    async def _order(self, key: str) -> tuple[Order, list[int]]:
+        """Build what the next worker of a group is told, with the descriptors of its models."""
         group = self._groups[key]
         cores = len(os.sched_getaffinity(0))
         threads = max(1, min(MOST_THREADS, cores // max(1, len(self._groups))))
         now = clock.monotonic()
-        seats = []
+        seats: list[SeatOrder] = []
+        models: dict[Path, int] = {}  # descriptors by file
         for name, section in group.sections.items():
             policy = section.accelerator.policy
             on_tpu = policy == "require" or (policy == "prefer" and group.choice.use_it(now))
+            file = section.model.edgetpu_file if on_tpu else section.model.file
+            file = file or bundled.MODEL
+            if file not in models and (model := await self._shelf.fetch(file)) >= 0:
+                models[file] = model
             seats.append(
                 SeatOrder(
                     name=name,
@@ -221,9 +233,12 @@ class Supervisor:
                     accelerator="edgetpu" if on_tpu else "cpu",
                     degraded=policy == "prefer" and not on_tpu,
                     threads=threads,
+                    model=list(models).index(file) if file in models else -1,
                 )
             )
-        return Order(next(iter(group.sections)), os.getpid(), group.isolation, tuple(seats))
+        return Order(next(iter(group.sections)), os.getpid(), group.isolation, tuple(seats)), list(
+            models.values()
+        )
 
     def _lost(self, key: str, _why: str) -> bool:
         """An accelerator failed; True where the CPU takes over."""

@@ -15,6 +15,8 @@ from edged.events import MAX_BYTES
 from edged.pulse import Pulse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edged.wire import Report
     from edged.worker.order import Order
 
@@ -41,12 +43,14 @@ class Worker:
 
     Attributes:
         order: what it was asked to do.
+        models: descriptors of the models that the order speaks of; closed when it was forked.
         pulse: what it is doing.
         pid: None until it was forked, and after it ended.
     """
 
-    def __init__(self, order: Order, owner: Owner) -> None:
+    def __init__(self, order: Order, owner: Owner, models: Sequence[int] = ()) -> None:
         self.order = order
+        self.models = models
         self.pulse = Pulse.create()
         self.pid: int | None = None
         self._owner = owner
@@ -58,7 +62,7 @@ class Worker:
 
     def born(self, pid: int) -> None:
         """The fork server forked it."""
-        self.theirs.close()
+        self._close_theirs()
         self._loop.add_reader(self._pipe, self._readable)
         try:
             self._pidfd = os.pidfd_open(pid)
@@ -83,13 +87,19 @@ class Worker:
         self._over = True
         self.kill()
         self._close_pipe()
-        self.theirs.close()
+        self._close_theirs()
         self.pulse.close()
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
             self._reap()
             os.close(self._pidfd)
             self._pidfd = -1
+
+    def _close_theirs(self) -> None:
+        self.theirs.close()
+        for model in self.models:
+            os.close(model)
+        self.models = ()
 
     def _close_pipe(self) -> None:
         if self._pipe.fileno() >= 0:
