@@ -1,7 +1,7 @@
 """What the pipeline is compared with, each in a process of its own: prints invocations a second.
 
-python tests/bench/plain.py bare    MODEL LABELS SECONDS [THREADS]    invoke() in a loop, nothing else
-python tests/bench/plain.py careful MODEL LABELS SECONDS              cv2 and the runtime, as a careful user writes it
+python tests/bench/plain.py bare MODEL LABELS SECONDS [THREADS]  # invoke() in a loop, nothing else
+python tests/bench/plain.py careful MODEL LABELS SECONDS  # cv2 and the runtime, by a careful user
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -55,8 +56,7 @@ def bare(model: str, seconds: float, threads: int = 1) -> float:
 
 def careful(model: str, labels: str, seconds: float) -> float:
     """Read, resize, colours, invoke, best three, label: one after the other, buffers reused."""
-    with open(labels, encoding="utf-8") as file:
-        names = [line.strip() for line in file]
+    names = Path(labels).read_text("utf-8").splitlines()
     made = interpreter(model)
     given, asked = made.get_input_details()[0], made.get_output_details()[0]
     height, width = given["shape"][1:3]
