@@ -116,6 +116,7 @@ class Link:
         self._uniform = uniform
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._session: Session | None = None  # of this connection
         self._up_since: float | None = None
         self._why: Why | None = None  # of the connection that is ending
         self._abort: Why | None = None  # set by the main thread
@@ -159,12 +160,14 @@ class Link:
             log.exception("a defect in the connection to the broker")
             self._end(_state.of_error(error))
         finally:
+            if self._session is not None:
+                self._session.end()
             if client is not None:
                 client.reinitialise()  # the one public way to close a client's sockets
         return self._ended()
 
     def _forget(self) -> None:
-        self._why = self._abort = self._up_since = None
+        self._why = self._abort = self._up_since = self._session = None
 
     def _end(self, why: Why | None) -> None:
         """Note why this connection ends; the first reason is the cause of the others."""
@@ -243,7 +246,7 @@ class Link:
             self._end(_state.of_code(code.value, code.getName(), connected=False))
             return
         self._up_since = clock.monotonic()
-        session = Session(
+        self._session = session = Session(
             client,
             window=getattr(properties, "ReceiveMaximum", 0),
             max_packet=getattr(properties, "MaximumPacketSize", 0),

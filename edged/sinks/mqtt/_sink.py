@@ -147,14 +147,16 @@ class MqttSink:
         """Flush what can be flushed, say ``offline`` and disconnect, in ``timeout_s``; call it once."""
         deadline = clock.monotonic() + timeout_s
         self._closing = True
-        if self._session is not None:
-            self.drain()
-            self._settle(deadline - timeout_s * 0.4)
-            self._dirty = {self._status: None}
-            self._latest[self._status] = b"offline"
-            self._farewell(deadline - timeout_s * 0.2)
-        self._link.stop(max(0.1, deadline - clock.monotonic()))
-        self._release()
+        try:
+            if self._session is not None:
+                self.drain()
+                self._settle(deadline - timeout_s * 0.4)
+                self._dirty = {self._status: None}
+                self._latest[self._status] = b"offline"
+                self._farewell(deadline - timeout_s * 0.2)
+        finally:  # whatever becomes of the goodbye, no thread is left behind and no row in flight
+            self._link.stop(max(0.1, deadline - clock.monotonic()))
+            self._release()
         self._session = None
         self._why = Why(State.STOPPED, "closed")
 
