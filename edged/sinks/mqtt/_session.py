@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WINDOW = 20  # publishes in flight; fewer where the broker says so
 UNSENT = 20  # QoS 0 messages that may wait for the socket
 PACKET_OVERHEAD = 32  # bytes of a PUBLISH beside topic and payload, generously
+MAX_EXPIRY_S = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ class Session:
     as it takes to put a packet into paho's queue, and ``end`` takes the same one.
     """
 
-    def __init__(self, client: Client, *, window: int = WINDOW, max_packet: int = 0) -> None:
+    def __init__(
+        self, client: Client, *, window: int = WINDOW, max_packet: int = 0, mqtt5: bool = True
+    ) -> None:
         self._client = client
+        self._mqtt5 = mqtt5
         self.window = min(WINDOW, window or WINDOW)
         self._max_packet = max_packet
         self._unsent: deque[MQTTMessageInfo] = deque()
@@ -60,12 +64,25 @@ class Session:
         size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD
         return not self._max_packet or size <= self._max_packet
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
-        """Send with QoS 1; return the id that ``acked`` will name, after the end one that it never names."""
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+    ) -> int:
+        """Send with QoS 1; return the id that ``acked`` will name, after the end one that it never names.
+
+        Args:
+            topic: without wildcards.
+            payload: what :meth:`fits`.
+            retain: the broker keeps it for those who come later.
+            expiry_s: an MQTT 5 broker does not pass it on when it is older.
+        """
+        properties = None
+        if expiry_s is not None and self._mqtt5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap
+            properties.MessageExpiryInterval = min(MAX_EXPIRY_S, max(1, int(expiry_s)))
         with self._lock:
             if self._over:
                 return next(self._nowhere)
-            return self._client.publish(topic, payload, qos=1, retain=retain).mid
+            return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
 
     def publish_once(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
         """Send with QoS 0, or drop it where too many still wait for the socket. Tells whether it was sent."""

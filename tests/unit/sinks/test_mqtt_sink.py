@@ -33,13 +33,17 @@ class Broker:
         self.topics: list[str] = []
         self.received: list[tuple[str, bytes, bool]] = []
         self.unanswered: deque[int] = deque()
+        self.expiries: list[float | None] = []
         self.mid = 0
 
     def fits(self, topic: str, payload: bytes) -> bool:
         return not self.largest or len(topic) + len(payload) <= self.largest
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+    ) -> int:
         self.mid += 1
+        self.expiries.append(expiry_s)
         self.received.append((topic, payload, retain))
         self.unanswered.append(self.mid)
         assert len(self.unanswered) <= self.window
