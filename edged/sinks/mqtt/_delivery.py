@@ -8,7 +8,6 @@ and one row of it under way.
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from edged.sinks.mqtt import _confirmation
@@ -160,4 +159,4 @@ class Delivery:
         self._credit = min(SHARE - 1, max(0, self._credit + waited - (SHARE - 1) * len(fresh)))
         if waited < room - len(fresh) and not shut:
             self._backlog = False
-        return list(itertools.chain(fresh, old))
+        return sorted((*fresh, *old), key=lambda row: row.sequence)
