@@ -59,6 +59,7 @@ class Broker:
         if MOSQUITTO is None:
             pytest.skip("mosquitto is not installed: apt install mosquitto")
         self.port = free_port()
+        self._acl = folder / "acl"
         self._config = folder / "mosquitto.conf"
         self._log = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,8 +70,8 @@ class Broker:
             lines += [f"cafile {tls}/ca.pem", f"certfile {tls}/server.pem", f"keyfile {tls}/server.key"]
             lines += [f"require_certificate {'true' if require_certificate else 'false'}"]
         if acl:
-            (folder / "acl").write_text("\n".join([*acl, ""]))
-            lines.append(f"acl_file {folder / 'acl'}")
+            self._acl.write_text("\n".join([*acl, ""]))
+            lines.append(f"acl_file {self._acl}")
         self._config.write_text("\n".join([*lines, "persistence false", "user root", *extra, ""]))
 
     @staticmethod
@@ -109,6 +110,12 @@ class Broker:
 
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
+
+    def reload(self, *, acl: Sequence[str]) -> None:
+        """Give it another ACL file while it runs; it must have been started with one."""
+        assert self._process is not None
+        self._acl.write_text("\n".join([*acl, ""]))
+        self._process.send_signal(signal.SIGHUP)
 
     def freeze(self) -> None:
         """It keeps its connections and its port, and says nothing more."""

@@ -192,11 +192,17 @@ class Link:
                 log.exception("a defect in the connection to the broker")
             self._end(_state.of_error(error))
         finally:
-            if self._session is not None:
-                self._session.end()
-            if client is not None:
-                client.reinitialise()  # the one public way to close a client's sockets
+            self._throw_away(client)
         return self._ended()
+
+    def _throw_away(self, client: Client | None) -> None:
+        if self._session is not None:
+            self._session.end()
+        if client is not None:
+            try:
+                client.reinitialise()  # the one public way to close a client's sockets
+            except OSError as error:
+                log.debug("a socket that could not be closed: %s", error)
 
     def _forget(self) -> None:
         self._why = self._abort = self._up_since = self._session = None

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from edged import clock
+from edged.sinks.mqtt._defects import Defects
 from edged.sinks.mqtt._delivery import Delivery
 from edged.sinks.mqtt._inbox import Inbox
 from edged.sinks.mqtt._link import Link
@@ -84,6 +85,7 @@ class MqttSink:
         self._retained = Retained(self._status, b"online")
         self._window = Window()
         self._complained: set[str] = set()
+        self._defects = Defects()
         self._counts: Counter[str] = Counter()
         self._overflowed = 0  # of links that were replaced
         self._closing = self._saying_goodbye = False
@@ -278,7 +280,13 @@ class MqttSink:
     def _send_discovery(self, session: Session) -> None:
         if self._discovery is None or self._closing or len(self._window) >= session.window:
             return
-        for topic, payload in self._discovery.poll(clock.monotonic()):
+        try:
+            due = self._discovery.poll(clock.monotonic())
+        except Exception as error:  # a defect there must not hold up the events
+            if self._defects.is_new(error):
+                log.exception("a defect in the discovery")
+            return
+        for topic, payload in due:
             self._publish_retained(session, topic, payload)
 
     def _publish_retained(self, session: Session, topic: str, payload: bytes) -> None:
