@@ -23,6 +23,7 @@ import sys
 import threading
 from typing import NoReturn
 
+from edged import log as logs
 from edged.errors import DriverError
 from edged.pulse import MAX_SEATS
 from edged.worker.order import PING
@@ -127,5 +128,5 @@ def _between(control: socket.socket, data: bytes, fds: list[int], write: int) ->
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logs.setup()
     serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
