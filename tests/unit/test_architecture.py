@@ -34,7 +34,11 @@ DOORS = {
     "tflite_runtime": "inference/runtime.py",
 }
 # Modules that the main process imports, or may.
-MAIN = ("app", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire")
+MAIN = (
+    *("app", "trial", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire"),
+    *("reporter", "report", "wiring", "stamp", "statusfile", "systemd", "signals", "log", "cli", "commands"),
+    "pulse",
+)
 
 
 def _named(path: Path) -> str:
