@@ -96,7 +96,7 @@ def test_a_renewed_password_heals_without_a_restart(tmp_path: Path) -> None:
 
     async def life() -> float:
         with Broker(tmp_path, users={"porch": "right"}) as broker:
-            secret = lambda: read_secret(file).reveal()  # noqa: E731  short and only here
+            secret = lambda: read_secret(file, warn=False).reveal()  # noqa: E731  short and only here
             async with Node(port=broker.port, username="porch", password_file=file, password=secret) as node:
                 await until(lambda: node.sink.degraded == "auth", "refused")
                 node.sink._link._pause_s = lambda *_: 60.0  # type: ignore[method-assign]  # as after a minute
