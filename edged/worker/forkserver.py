@@ -42,7 +42,8 @@ def serve(control: socket.socket, main: int) -> NoReturn:
     """
     from edged.worker import _birth, _memory
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is main's to handle
+    for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
+        signal.signal(sent, signal.SIG_IGN)
     _birth.die_with_parent(main)
     _birth.name_process("edged-fork")
     runtime = _preload()
