@@ -265,6 +265,35 @@ def test_noise_never_ends_the_connection(tmp_path: Path, caplog: pytest.LogCaptu
     assert len(caplog.records) <= 10  # each defect is told once
 
 
+def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path) -> None:
+    async def life() -> tuple[list[float], float]:
+        broker = Broker(tmp_path, extra=["max_queued_messages 0"])
+        async with Node(port=broker.port) as node:
+            for _ in range(5000):
+                node.happen()
+            with broker, Subscriber(broker.port, EVENTS) as other:
+                await until(lambda: other.seen, "the first of the backlog")
+                began = time.perf_counter()
+                sent: dict[int, float] = {}
+                while node.spool.counts().queued > 100:
+                    node.happen()
+                    sent[node.spool.last] = time.perf_counter()
+                    await asyncio.sleep(0.02)
+                await until(lambda: node.spool.counts().queued == 0, "all")
+                took = time.perf_counter() - began
+                await until(lambda: len(other.seen) >= node.spool.last, "all")
+                arrived = {int(json.loads(m.payload)["id"].split("/")[2]): m.at for m in other.seen}
+                return [arrived[number] - at for number, at in sent.items()], took
+
+    delays, took = asyncio.run(life())
+    print(
+        f"a backlog of 5,000 gone in {took:.1f} s; {len(delays)} events meanwhile: at a subscriber after"
+        f" {statistics.median(delays) * 1000:.1f} ms median, {max(delays) * 1000:.1f} ms at worst"
+    )
+    assert statistics.median(delays) < 0.1
+    assert max(delays) < took / 2
+
+
 async def outage(folder: Path, seconds: float, count: int = 10) -> list[float]:
     """Take the broker of so many nodes away; return when each had its first event acknowledged after that."""
     broker = Broker(folder)
