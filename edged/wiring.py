@@ -103,10 +103,18 @@ def _mqtt(
     sink = MqttSink(
         mqtt,
         node=config.node,
-        password=None if password is None else password.reveal(),
+        password=None if password is None else lambda: _again(mqtt, password),
         spool=spool,
         call_soon=loop.call_soon_threadsafe,
         on_switch=on_switch,
         homeassistant=announcer,
+        strict=config.spool.ordering == "strict",
+        confirm=config.spool.ack == "application",
     )
     return Wiring(sink, announcer=announcer)
+
+
+def _again(mqtt: Mqtt, password: Secret) -> str:
+    """Read the password anew, for each attempt to connect: a renewed one is used without a restart."""
+    found = password if mqtt.password_file is None else read_secret(mqtt.password_file, warn=False)
+    return found.reveal()

@@ -29,6 +29,9 @@ class Outlet:
     def open(self) -> None:
         pass
 
+    def check(self) -> None:
+        pass
+
     def drain(self) -> None:
         self.drained += 1
 
