@@ -68,6 +68,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._complaints: list[str] = []
+        self._losses = health.Losses()
         self._config = config = loader.load(path)
         self._spool = wiring.spool(config)
         self._stamp = Stamp(config.node)
@@ -95,11 +96,11 @@ class Daemon:
     async def _work(self) -> None:
         self._wiring.outlet.open()
         self._reporter.attach(self._wiring.outlet, self._wiring.copy)
+        await self._supervisor.start()
+        await self._supervisor.apply(self._config.pipelines, self._config.isolation)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look())
             tasks.create_task(self._feed_watchdog())
-            await self._supervisor.start()
-            await self._supervisor.apply(self._config.pipelines, self._config.isolation)
             await self._supervisor.settle(SETTLE_S)
             self._tick()
             self._notifier.ready()
@@ -209,7 +210,7 @@ class Daemon:
 
     def _message(self) -> dict[str, object]:
         pids = {"main": os.getpid(), **self._supervisor.processes()}
-        outlet = self._wiring.outlet
+        outlet, counts = self._wiring.outlet, self._spool.counts()
         return health.message(
             health.Snapshot(
                 node=self._config.node,
@@ -217,11 +218,11 @@ class Daemon:
                 at=clock.wall(),
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
-                counts=self._spool.counts(),
+                counts=counts,
                 broker=health.Broker(str(outlet.state), outlet.detail),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,
-                complaints=self._complaints,
+                complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
             )
         )
 
@@ -241,7 +242,12 @@ def run(path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals
     """Run the daemon until a signal asks it to stop; see :class:`Daemon`."""
 
     async def life() -> None:
-        await Daemon(path, supervisor, reporter, signals, notifier).run()
+        try:
+            daemon = Daemon(path, supervisor, reporter, signals, notifier)
+        except ConfigError:
+            await supervisor.stop(WORKERS_STOP_S)  # its fork server is there already
+            raise
+        await daemon.run()
 
     asyncio.run(life())
 

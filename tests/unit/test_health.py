@@ -174,6 +174,19 @@ def test_figures_are_no_news_and_states_are() -> None:
     assert health.essence(before) != health.essence(state_moved)
 
 
+def test_what_was_lost_is_said_for_an_hour() -> None:
+    now = [0.0]
+    losses = health.Losses(lambda: now[0])
+    assert losses.sentences({"full": 0}) == []
+    assert losses.sentences({"full": 1}) == ["events were dropped within the last hour (full)"]
+    now[0] = 3000.0
+    assert losses.sentences({"full": 1, "age": 2}) == ["events were dropped within the last hour (age, full)"]
+    now[0] = 4000.0
+    assert losses.sentences({"full": 1, "age": 2}) == ["events were dropped within the last hour (age)"]
+    now[0] = 9000.0
+    assert losses.sentences({"full": 1, "age": 2}) == []
+
+
 def test_the_headline() -> None:
     fine = health.message(snapshot(status(), status("yard", state="starting")))
     assert health.headline(fine) == "1 of 2 pipelines running, 1 events queued"
