@@ -19,8 +19,9 @@ import os
 from typing import TYPE_CHECKING
 
 from edged import clock, health, wiring
+from edged.claim import Claim
 from edged.config import loader
-from edged.errors import ConfigError, Problem
+from edged.errors import ConfigError, EdgedError, Problem
 from edged.report import Report
 from edged.stamp import Stamp
 
@@ -54,6 +55,7 @@ class Daemon:
 
     Raises:
         ConfigError: the configuration is wrong, or a file that it names for the broker.
+        Unavailable: another daemon has this run directory.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class Daemon:
         self._complaints: list[str] = []
         self._losses = health.Losses()
         self._config = config = loader.load(path)
+        self._claim = Claim(config.run_dir)
         self._spool = wiring.spool(config)
         self._stamp = Stamp(config.node)
         self._secret = wiring.secret(config)
         self._wiring = self._wire(config, self._secret)
         self._report = Report(config.run_dir)
+        self._claim.take()
         reporter.begin(self._stamp, self._spool, _kinds(config))
 
     async def run(self) -> None:
@@ -124,6 +128,7 @@ class Daemon:
             log.warning("%d events were not delivered yet", queued)
         self._spool.close()
         self._report.close()
+        self._claim.release()
         log.info("stopped")
 
     # Out.
@@ -244,7 +249,7 @@ def run(path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals
     async def life() -> None:
         try:
             daemon = Daemon(path, supervisor, reporter, signals, notifier)
-        except ConfigError:
+        except EdgedError:
             await supervisor.stop(WORKERS_STOP_S)  # its fork server is there already
             raise
         await daemon.run()

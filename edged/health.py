@@ -178,7 +178,7 @@ def _impaired(now: Snapshot) -> list[str]:
     for name, status in now.pipelines.items():
         if status.degraded:
             found.append(f"{name}: runs on {status.accelerator or 'another device'}, not as configured")
-        if status.state == "running" and not status.isolation:
+        if status.state == "running" and not status.isolation and not status.network:
             found.append(f"{name}: its worker is not cut off from the network")
     if now.broker.state not in _BROKER_FINE:
         found.append(f"broker: {now.broker.state}: {now.broker.detail}")

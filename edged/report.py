@@ -29,6 +29,7 @@ class Report:
     def __init__(self, run_dir: Path, now: Callable[[], float] = clock.monotonic) -> None:
         self._file = StatusFile(run_dir)
         self._now = now
+        self._silent = False  # the last one could not be written
         self._told: object = None
         self._written: object = None
         self._told_at = self._written_at = float("-inf")
@@ -52,4 +53,8 @@ class Report:
         try:
             self._file.write(message)
         except OSError as error:
-            log.warning("`edged status` will see nothing: %s: %s", error.filename, error.strerror)
+            if not self._silent:
+                log.warning("`edged status` sees nothing new: %s: %s", error.filename, error.strerror)
+            self._silent = True
+        else:
+            self._silent = False

@@ -152,6 +152,11 @@ def test_home_assistant_and_health_agree_about_a_pipeline(state: str) -> None:
     assert (message["status"] != "problem") == (state in FINE)
 
 
+def test_a_network_camera_keeps_its_route_by_configuration() -> None:
+    message = health.message(snapshot(status(isolation=(), network=True)))
+    assert (message["status"], message["pipelines"]["porch"]["network"]) == ("ok", True)
+
+
 def test_many_problems_are_counted() -> None:
     message = health.message(snapshot(complaints=[f"complaint {n}" for n in range(64)]))
     assert len(message["problems"]) == health.MOST_PROBLEMS
