@@ -23,6 +23,7 @@ import sys
 import threading
 from typing import NoReturn
 
+from edged import log as logs
 from edged.errors import DriverError
 from edged.pulse import MAX_SEATS
 from edged.worker.order import PING
@@ -41,7 +42,8 @@ def serve(control: socket.socket, main: int) -> NoReturn:
     """
     from edged.worker import _birth, _memory
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is main's to handle
+    for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
+        signal.signal(sent, signal.SIG_IGN)
     _birth.die_with_parent(main)
     _birth.name_process("edged-fork")
     runtime = _preload()
@@ -127,5 +129,5 @@ def _between(control: socket.socket, data: bytes, fds: list[int], write: int) ->
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logs.setup()
     serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -20,9 +22,16 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody takes while the broker is away.
+
+    Not one of those that the kernel gives to clients: with the broker gone, a client that connects to its
+    port may be given that very port, and the broker cannot have it back.
+    """
+    for port in random.sample(range(10_000, 30_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise RuntimeError("no free port")
 
 
 class Broker:
@@ -50,6 +59,7 @@ class Broker:
         if MOSQUITTO is None:
             pytest.skip("mosquitto is not installed: apt install mosquitto")
         self.port = free_port()
+        self._acl = folder / "acl"
         self._config = folder / "mosquitto.conf"
         self._log = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,8 +70,8 @@ class Broker:
             lines += [f"cafile {tls}/ca.pem", f"certfile {tls}/server.pem", f"keyfile {tls}/server.key"]
             lines += [f"require_certificate {'true' if require_certificate else 'false'}"]
         if acl:
-            (folder / "acl").write_text("\n".join([*acl, ""]))
-            lines.append(f"acl_file {folder / 'acl'}")
+            self._acl.write_text("\n".join([*acl, ""]))
+            lines.append(f"acl_file {self._acl}")
         self._config.write_text("\n".join([*lines, "persistence false", "user root", *extra, ""]))
 
     @staticmethod
@@ -100,6 +110,12 @@ class Broker:
 
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
+
+    def reload(self, *, acl: Sequence[str]) -> None:
+        """Give it another ACL file while it runs; it must have been started with one."""
+        assert self._process is not None
+        self._acl.write_text("\n".join([*acl, ""]))
+        self._process.send_signal(signal.SIGHUP)
 
     def freeze(self) -> None:
         """It keeps its connections and its port, and says nothing more."""
