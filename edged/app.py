@@ -76,7 +76,7 @@ class Daemon:
         self._spool = wiring.spool(config)
         self._stamp = Stamp(config.node)
         self._secret = wiring.secret(config)
-        self._wiring = self._wire(config, self._secret)
+        self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
         self._claim.take()
         reporter.begin(self._stamp, self._spool, _kinds(config))
@@ -133,10 +133,10 @@ class Daemon:
 
     # Out.
 
-    def _wire(self, config: Config, secret: Secret | None) -> Wiring:
+    def _wire(self, config: Config) -> Wiring:
         """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
-        return wiring.wire(config, secret, spool=self._spool, loop=loop, on_switch=self._switch)
+        return wiring.wire(config, spool=self._spool, loop=loop, on_switch=self._switch)
 
     def _switch(self, name: str, on: bool) -> None:
         """Do what came on ``enabled/set``."""
@@ -156,7 +156,7 @@ class Daemon:
             config = loader.load(self._path)
             _refuse_what_needs_a_restart(self._path, self._config, config)
             secret = wiring.secret(config)
-            wired = self._wire(config, secret) if self._outward(config, secret) else None
+            wired = self._wire(config) if self._outward(config, secret) else None
         except ConfigError as error:
             self._refuse(error.problems)
         else:
@@ -199,6 +199,9 @@ class Daemon:
     async def _look(self) -> None:
         while True:
             self._tick()
+            await asyncio.sleep(TICK_S)
+            self._tick()
+            self._wiring.outlet.check()
             await asyncio.sleep(TICK_S)
 
     def _tick(self) -> None:
