@@ -125,7 +125,7 @@ class Daemon:
         self._wiring.close(OUTLET_STOP_S)
         queued = self._spool.counts().queued
         if queued:
-            log.warning("%d events were not delivered yet", queued)
+            log.warning("not delivered yet: %d", queued)
         self._spool.close()
         self._report.close()
         self._claim.release()

@@ -147,7 +147,8 @@ def headline(data: Mapping[str, Any]) -> str:
     pipelines = data["pipelines"].values()
     running = sum(p["state"] in ("running", "ended") for p in pipelines)
     enabled = sum(p["enabled"] for p in pipelines)
-    line = f"{running} of {enabled} pipelines running, {data['queue']} events queued"
+    queue = f"{data['queue']} event{'' if data['queue'] == 1 else 's'} queued"
+    line = f"{running} of {enabled} pipelines running, {queue}"
     return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
 
 

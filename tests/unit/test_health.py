@@ -194,9 +194,9 @@ def test_what_was_lost_is_said_for_an_hour() -> None:
 
 def test_the_headline() -> None:
     fine = health.message(snapshot(status(), status("yard", state="starting")))
-    assert health.headline(fine) == "1 of 2 pipelines running, 1 events queued"
+    assert health.headline(fine) == "1 of 2 pipelines running, 1 event queued"
     bad = health.message(snapshot(status(state="waiting", fault="source", last_error="away")))
-    assert health.headline(bad) == "0 of 1 pipelines running, 1 events queued; porch: away"
+    assert health.headline(bad) == "0 of 1 pipelines running, 1 event queued; porch: away"
 
 
 def test_memory_is_measured_of_those_that_are_there() -> None:
