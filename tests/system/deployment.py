@@ -1,7 +1,7 @@
-"""The deployment, step by step, on machines with a real systemd; ``tests/system/run`` prepares and calls this.
+"""The deployment, step by step, on machines with a real systemd; ``tests/system/run`` prepares and calls it.
 
-Two boards, ``porch`` and ``garage``, and a ``broker``: all come from the same bare Debian, and the playbooks of
-``deploy/`` are applied to them over ssh, as a person would. Each step shows one thing and returns its figure.
+Two boards, ``porch`` and ``garage``, and a ``broker``: all come from the same bare Debian, and the playbooks
+of ``deploy/`` are applied to them over ssh, as a person would. Each step shows one thing and returns its figure.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def install(trial: Trial) -> str:
     played = trial.play("site", edged_serial=["100%"])
     times = {b.name: trial.consumer.events(b.name)[0].at - since for b in (trial.porch, trial.garage)}
     assert max(times.values()) <= 300, times
-    return f"porch {times['porch']:.0f} s, garage {times['garage']:.0f} s (together); playbook {played.seconds:.0f} s"
+    figures = ", ".join(f"{name} {took:.0f} s" for name, took in times.items())
+    return f"{figures}, both at once; playbook {played.seconds:.0f} s"
 
 
 @step("a second run changes nothing, nor does one in check mode find anything to change")
@@ -226,9 +227,7 @@ def watchdog(trial: Trial) -> str:
     return f"well again {took:.0f} s after it froze"
 
 
-@step(
-    "an outage of the broker, and the board restarts meanwhile: it comes up by itself and delivers what was queued"
-)
+@step("the board restarts while the broker is away: it comes up by itself and delivers what was queued")
 def reboot(trial: Trial) -> str:
     since = time.time()
     until("events", lambda: len(trial.consumer.events("porch", since)) >= 2, 20)
@@ -267,7 +266,10 @@ def sandbox(trial: Trial) -> str:
         unit,
         flags=re.MULTILINE,
     )
-    unit = unit.replace("Type=notify", "Type=oneshot")
+    # systemd takes the run directory away with a service, and the real one still needs its own.
+    unit = unit.replace("Type=notify", "Type=oneshot").replace(
+        "RuntimeDirectory=edged", "RuntimeDirectory=edgedprobe"
+    )
     target = trial.porch.path / "etc/systemd/system"
     (target / "edgedprobe.service").write_text(unit)
     shutil.copytree(target / "edged.service.d", target / "edgedprobe.service.d", dirs_exist_ok=True)
@@ -286,20 +288,19 @@ def sandbox(trial: Trial) -> str:
     pids = [str(p["pid"]) for name, p in workers.items() if name != "main"]
     inside = trial.porch.says(f"ss -tuapn | grep -cE 'pid=({'|'.join(pids)}),' || true")
     assert inside == "0", inside
-    return f"{len(found['good'])} of {len(found['good'])} allowed, {len(found['bad'])} of {len(found['bad'])} refused"
+    return f"{len(found['good'])} things allowed that must be, {len(found['bad'])} refused that must be"
 
 
-@step("a good upgrade, one board after the other")
+@step("a good upgrade: no event is lost on the way")
 def upgrade(trial: Trial) -> str:
     new = f"{trial.version}.post1"
     since = time.time()
-    played = trial.play("site", edged_version=new, edged_wheelhouse=str(trial.house(new)))
-    for board in (trial.porch, trial.garage):
-        assert board.says("readlink /opt/edged/current") == f"releases/{new}"
-        assert trial.status(board)["version"] == new
+    played = trial.play("site", "--limit", "porch", edged_version=new, edged_wheelhouse=str(trial.house(new)))
+    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{new}"
+    assert trial.status(trial.porch)["version"] == new
     account = trial.consumer.account("porch", since)
     assert account.missing == 0, account
-    return f"{trial.version} to {new} on 2 boards in {played.seconds:.0f} s; porch: {account}"
+    return f"{trial.version} to {new} in {played.seconds:.0f} s; {account}"
 
 
 @step("an upgrade to a broken release: the old one runs again, the next board is never touched")
@@ -324,12 +325,11 @@ def broken(trial: Trial) -> str:
 
 @step("rollback.yml: the release before, with its configuration")
 def rollback(trial: Trial) -> str:
-    played = trial.play("rollback")
-    for board in (trial.porch, trial.garage):
-        assert board.says("readlink /opt/edged/current") == f"releases/{trial.version}"
-        assert trial.status(board)["version"] == trial.version
-        assert trial.is_well(board)
-    return f"2 boards in {played.seconds:.0f} s"
+    played = trial.play("rollback", "--limit", "porch")
+    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{trial.version}"
+    assert trial.status(trial.porch)["version"] == trial.version
+    assert trial.is_well(trial.porch)
+    return f"in {played.seconds:.0f} s"
 
 
 @step("certificates rotate by playbook, and no event is lost")

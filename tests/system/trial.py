@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 8883
 # Folders whose content a run of the playbook in check mode may change: logs, and Ansible's own copies.
-_NO_CHANGE = re.compile(r"^/(root/\.ansible|tmp|var/tmp|var/log|var/cache/apt|run|var/lib/systemd|etc/\.pwd\.lock)")
+_NO_CHANGE = re.compile(
+    r"^/(root/\.ansible|tmp|var/tmp|var/log|var/cache/apt|run|var/lib/systemd|etc/\.pwd\.lock)"
+)
 
 
 @dataclass(frozen=True)
