@@ -33,8 +33,8 @@ PING_S = 3.0
 _KILLED_S = 1.0  # for a killed process to be gone
 _POLL_S = 0.05  # for another process to be started
 _PR_SET_CHILD_SUBREAPER = 36
-# One thread for linear algebra that edged hardly does, and few heaps: both are memory that nobody needs.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+# One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 class ForkServer:
@@ -92,7 +92,7 @@ class ForkServer:
             OSError: that was not possible; the sentence says why. It is worth another try.
         """
         lane = worker.pulse.model()
-        fds = [worker.theirs.fileno(), worker.pulse.fd]
+        fds = [worker.theirs.fileno(), worker.pulse.fd, *worker.models]
         question = asyncio.get_running_loop().create_task(
             self._ask(worker.order.to_json(), fds, FORK_S, lambda: lane.enter(Stage.BIRTH))
         )

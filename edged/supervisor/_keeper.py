@@ -13,7 +13,7 @@ from edged.supervisor._deadlines import Watch
 from edged.supervisor._worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from edged.supervisor._board import Board
     from edged.supervisor._forkserver import ForkServer
@@ -35,7 +35,7 @@ class Keeper:
     """One worker, over all its lives.
 
     Args:
-        order: builds what the next worker is told; called for each.
+        order: builds what the next worker is told, with descriptors of its models; called for each.
         deadlines: by stage, in s.
         memory_mb: a worker that takes more is replaced.
         forkserver: forks it.
@@ -46,7 +46,7 @@ class Keeper:
 
     def __init__(
         self,
-        order: Callable[[], Order],
+        order: Callable[[], Awaitable[tuple[Order, Sequence[int]]]],
         *,
         deadlines: Mapping[Stage, float],
         memory_mb: float,
@@ -115,8 +115,8 @@ class Keeper:
         self.start(max(0.2, self._backoff.pause_s(clock.monotonic())))
 
     async def _fork(self) -> None:
-        order = self._order()
-        worker = Worker(order, self)
+        order, models = await self._order()
+        worker = Worker(order, self, models)
         try:
             self._board.starting()
             worker.born(pid := await self._forkserver.fork(worker))

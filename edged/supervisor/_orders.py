@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from edged import bundled
 from edged.events import UNKNOWN
 from edged.pulse import Stage
 from edged.worker.order import Order, SeatOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edged.config.models import PipelineSection
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def order(
     sections: Mapping[str, PipelineSection],
     labels: Mapping[str, str],
+    models: Sequence[Path] = (),
     *,
     on_tpu: bool,
     isolation: str,
@@ -31,6 +33,7 @@ def order(
     Args:
         sections: of its pipelines, by name; at least one.
         labels: what they had decided before.
+        models: the files of which descriptors go along.
         on_tpu: run on the accelerator; otherwise on the CPU, which is less than a policy ``prefer`` asks for.
         isolation: required | optional.
         threads: of the CPU kernels, where the configuration names no number.
@@ -46,10 +49,21 @@ def order(
             accelerator="edgetpu" if on_tpu else "cpu",
             degraded=not on_tpu and section.accelerator.policy != "cpu",
             threads=threads,
+            model=models.index(file) if (file := model_of(section, on_tpu=on_tpu)) in models else -1,
         )
         for name, section in sections.items()
     )
     return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe)
+
+
+def model_of(section: PipelineSection, *, on_tpu: bool) -> Path:
+    """Return the file that a pipeline runs."""
+    return (section.model.edgetpu_file if on_tpu else section.model.file) or bundled.MODEL
+
+
+def files_of(section: PipelineSection) -> set[Path]:
+    """Return the files that a pipeline may run."""
+    return {model_of(section, on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
 
 
 def deadlines(sections: Mapping[str, PipelineSection]) -> dict[Stage, float]:

@@ -16,6 +16,7 @@ from edged.supervisor._accelerators import Accelerators, key_of
 from edged.supervisor._board import Board
 from edged.supervisor._forkserver import ForkServer
 from edged.supervisor._keeper import Keeper
+from edged.supervisor._shelf import Shelf
 from edged.supervisor._status import PipelineStatus
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Supervisor:
         self._results = results
         self._enabled = {name: section.enabled for name, section in pipelines.items()}
         self._forkserver = ForkServer()
+        self._shelf = Shelf()
         self._groups: dict[str, _Group] = {}
         self._accelerators = Accelerators(
             self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
@@ -169,6 +171,7 @@ class Supervisor:
         self._spawn(self._closing, self._accelerators.stop())
         await asyncio.wait(self._closing, timeout=timeout_s)
         _process.sweep()
+        self._shelf.close()
 
     # Inside.
 
@@ -194,6 +197,8 @@ class Supervisor:
         for key, sections in wanted.items():
             if key not in self._groups:
                 self._groups[key] = self._open(key, sections, labels, known)
+        sections_now = [section for group in self._groups.values() for section in group.sections.values()]
+        self._shelf.keep(set().union(*map(_orders.files_of, sections_now)))
 
     def _wanted(self) -> dict[str, dict[str, PipelineSection]]:
         """Group the enabled pipelines: one worker for each, or for all on one accelerator."""
@@ -244,19 +249,25 @@ class Supervisor:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def _order(self, key: str) -> Order:
-        """Return what the next worker of a group is told."""
+    async def _order(self, key: str) -> tuple[Order, list[int]]:
+        """Return what the next worker of a group is told, with the descriptors of its models."""
         group = self._groups[key]
         group.files = _orders.signature(group.sections)
         ended = {status.name for status in group.board.all() if status.state == "ended"}
-        return _orders.order(
-            {name: section for name, section in group.sections.items() if name not in ended},
+        sections = {name: section for name, section in group.sections.items() if name not in ended}
+        models = await self._shelf.fetch_all(
+            {_orders.model_of(section, on_tpu=group.on_tpu) for section in sections.values()}
+        )
+        order = _orders.order(
+            sections,
             group.board.labels,
+            list(models),
             on_tpu=group.on_tpu,
             isolation=group.isolation,
             threads=self._threads(),
             results=self._results,
         )
+        return order, list(models.values())
 
     def _threads(self) -> int:
         cores = len(os.sched_getaffinity(0))
@@ -282,7 +293,7 @@ class Supervisor:
         if not sections:
             return None
         order = _orders.order(
-            sections, {}, on_tpu=True, isolation=self._isolation, threads=self._threads(), probe=True
+            sections, {}, (), on_tpu=True, isolation=self._isolation, threads=self._threads(), probe=True
         )
         return order, _orders.deadlines(sections)
 

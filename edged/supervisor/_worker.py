@@ -15,6 +15,8 @@ from edged.pulse import Pulse, Stage
 from edged.supervisor._process import Process
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from edged.wire import Report
     from edged.worker.order import Order
 
@@ -42,20 +44,27 @@ class Worker:
 
     Attributes:
         order: what it was asked to do.
+        models: descriptors of the models that the order speaks of; closed when it was forked.
         pulse: what it is doing.
         stage: what its main thread was doing when it ended.
     """
 
-    def __init__(self, order: Order, owner: Owner) -> None:
+    def __init__(self, order: Order, owner: Owner, models: Sequence[int] = ()) -> None:
         self.order = order
-        self.pulse = Pulse.create()
+        self.models = models
         self.stage = Stage.BIRTH
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         try:
             self._pipe, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError:
-            self.pulse.close()
+            close_all(models)
+            raise
+        try:
+            self.pulse = Pulse.create()
+        except OSError:
+            self._pipe.close()
+            self._close_theirs()
             raise
         self._pipe.setblocking(False)
         self._process: Process | None = None
@@ -70,7 +79,7 @@ class Worker:
 
     def born(self, pid: int) -> None:
         """The fork server forked it."""
-        self.theirs.close()
+        self._close_theirs()
         try:
             self._process = Process(pid, self._gone)
         except OSError:  # no descriptors left; the pid is safe, since nobody else reaps it
@@ -104,8 +113,13 @@ class Worker:
         """Give everything back; of a worker that was never born, or is gone."""
         self._deaf = True
         self._close_pipe()
-        self.theirs.close()
+        self._close_theirs()
         self.pulse.close()
+
+    def _close_theirs(self) -> None:
+        self.theirs.close()
+        close_all(self.models)
+        self.models = ()
 
     def _close_pipe(self) -> None:
         if self._pipe.fileno() >= 0:
@@ -170,3 +184,9 @@ class Worker:
         self.stage = self.pulse.model().read().stage
         self.discard()
         self._owner.exited(self, how)
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors."""
+    for descriptor in descriptors:
+        os.close(descriptor)

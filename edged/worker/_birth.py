@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 import os
 import signal
@@ -38,23 +37,21 @@ def name_process(name: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
-def live(data: bytes, pipe: int, pulse: int) -> NoReturn:
+def live(data: bytes, fds: list[int]) -> NoReturn:
     """Be a worker, from the fork to the end.
 
     Args:
         data: the order.
-        pipe: SOCK_SEQPACKET to main.
-        pulse: the page that main looks at.
+        fds: what came with it: the pipe to main, the pulse, and models.
     """
     status = 70
     try:
         order = Order.from_json(data)
         _await_adoption(order.main)
         name_process(f"edged:{order.name}")
-        pipe, pulse = _only(pipe, pulse)
-        gc.enable()
+        pipe, pulse, *models = _only(fds)
         reports = Reports(socket.socket(fileno=pipe))
-        status = _work(order, reports, Pulse(pulse))
+        status = _work(order, reports, Pulse(pulse), models)
     except BaseException:
         log.exception("a defect in a worker")
     os._exit(status)  # no clean-up of the fork server's things
@@ -70,19 +67,19 @@ def _await_adoption(main: int) -> None:
     die_with_parent(main)
 
 
-def _only(pipe: int, pulse: int) -> tuple[int, int]:
-    """Close every descriptor but standard error and these two, and return these as they are now."""
+def _only(fds: list[int]) -> list[int]:
+    """Close every descriptor but standard error and these, and return these as they are now."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2, 1)  # standard output is for events, and none is printed here
-    highest = max(pipe, pulse, 10) + 1
-    pipe, pulse = os.dup2(pipe, highest, inheritable=False), os.dup2(pulse, highest + 1, inheritable=False)
-    os.closerange(3, highest)
-    os.closerange(highest + 2, 1 << 16)
-    return pipe, pulse
+    first = max(*fds, 10) + 1
+    kept = [os.dup2(fd, first + n, inheritable=False) for n, fd in enumerate(fds)]
+    os.closerange(3, first)
+    os.closerange(first + len(fds), 1 << 16)
+    return kept
 
 
-def _work(order: Order, reports: Reports, pulse: Pulse) -> int:
+def _work(order: Order, reports: Reports, pulse: Pulse, models: list[int]) -> int:
     networked = any(_needs_network(seat.section["source"]) for seat in order.seats)
     if networked:
         sandbox.keep_network()
@@ -94,7 +91,8 @@ def _work(order: Order, reports: Reports, pulse: Pulse) -> int:
             reports.send(wire.Fault(seat.name, "isolation", "none", _NO_ISOLATION))
         return os.EX_NOPERM
     sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
-    return Host(order, reports, pulse, isolation=isolation, network=networked).run()
+    host = Host(order, reports, pulse, isolation=isolation, network=networked)
+    return host.run(models)
 
 
 _NO_ISOLATION = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import logging
 import os
@@ -14,6 +16,8 @@ from edged.pulse import Stage
 from edged.worker.seat import Seat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edged.pulse import Pulse
     from edged.worker._reports import Reports
     from edged.worker.capture import Item
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BEAT_S = 1.0
+_SETTLED = 3  # beats after which everything is open
 _CLOSE_S = 1.0  # for the sources to close when main says so
 
 
@@ -40,13 +45,21 @@ class Host:
         self._filled: queue.SimpleQueue[tuple[Seat, Item | None]] = queue.SimpleQueue()
         self._seats: list[Seat] = []
         self._beat_at = 0.0
+        self._beats = 0
 
-    def run(self) -> int:
-        """Work until everything has ended or main has gone; returns the exit status."""
+    def run(self, models: Sequence[int]) -> int:
+        """Work until everything has ended or main has gone; returns the exit status.
+
+        Args:
+            models: descriptors of the models that came with the order.
+        """
         for number, order in enumerate(self._order.seats):
-            seat = self._load(number, order)
+            seat = self._load(number, order, models[order.model] if order.model >= 0 else None)
             if seat is not None:
                 self._seats.append(seat)
+        for model in models:
+            with contextlib.suppress(OSError):  # two seats may share one
+                os.close(model)
         if not self._seats:
             return os.EX_CONFIG
         self._reports.watch(self._stop)
@@ -66,12 +79,12 @@ class Host:
         on_tpu = any(order.accelerator == "edgetpu" for order in self._order.seats)
         return "accelerator" if on_tpu else "model"
 
-    def _load(self, number: int, order: SeatOrder) -> Seat | None:
+    def _load(self, number: int, order: SeatOrder, file: int | None) -> Seat | None:
         """Open one pipeline's model; None where that fails, which is reported."""
         seat = Seat(order, self._reports, self._lane)
         kind, reason = "model", "file"
         try:
-            model = seat.load(self._pulse.capture(number), functools.partial(self._deliver, seat))
+            model = seat.load(self._pulse.capture(number), functools.partial(self._deliver, seat), file)
         except Unavailable as error:
             kind, reason, said = "accelerator", error.reason.value, str(error)
         except DriverError as error:
@@ -108,6 +121,9 @@ class Host:
         now = clock.monotonic()
         if now - self._beat_at >= _BEAT_S:
             self._beat_at = now
+            self._beats += 1
+            if self._beats == _SETTLED:
+                ctypes.CDLL(None).malloc_trim(0)  # what opening took and nobody needs any more
             for each in self._seats:
                 each.beat(now)
 

@@ -6,7 +6,7 @@ would stay locked in the child for ever. Both are checked before each fork.
 ::
 
     main                          fork server
-     │  order + [pipe, pulse] ───▶ │ fork ─▶ between ─ fork ─▶ worker
+     │  order + [pipe, pulse, …] ─▶ │ fork ─▶ between ─ fork ─▶ worker
      │ ◀── {"pid": …}              │ ◀─pid── exits: the worker becomes main's child
 """
 
@@ -24,6 +24,7 @@ import threading
 from typing import NoReturn
 
 from edged.errors import DriverError
+from edged.pulse import MAX_SEATS
 from edged.worker.order import PING
 
 log = logging.getLogger(__name__)
@@ -38,18 +39,19 @@ def serve(control: socket.socket, main: int) -> NoReturn:
         control: SOCK_SEQPACKET to main.
         main: its process id.
     """
-    from edged.worker import _birth
+    from edged.worker import _birth, _memory
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is main's to handle
     _birth.die_with_parent(main)
     _birth.name_process("edged-fork")
     runtime = _preload()
     gc.collect()
+    _memory.drop_untouched()
     gc.freeze()  # what is here now is never looked at again, so its pages stay shared
     _send(control, {"runtime": runtime})
     while True:
         try:
-            data, fds, _flags, _address = socket.recv_fds(control, MAX_ORDER, 2)
+            data, fds, _flags, _address = socket.recv_fds(control, MAX_ORDER, 2 + MAX_SEATS)
         except OSError:
             os._exit(0)
         if not data:
@@ -69,10 +71,11 @@ def _preload() -> str:
     import cv2
 
     from edged.inference import runtime
-    from edged.worker import _host, sandbox
+    from edged.worker import _host, _warm, sandbox
 
     cv2.setNumThreads(1)  # pictures are small, and a pool of threads does not survive a fork
     del _host, sandbox
+    _warm.warm_up()
     with contextlib.suppress(ImportError, OSError, RuntimeError):
         import pyseccomp
 
@@ -92,7 +95,7 @@ def _forked(control: socket.socket, data: bytes, fds: list[int]) -> dict[str, ob
     if threads != 1:
         names = ", ".join(thread.name for thread in threading.enumerate())
         return {"error": f"the fork server has {threads} threads ({names}), so nothing can be forked from it"}
-    if len(fds) != 2:
+    if len(fds) < 2:
         return {"error": "an order without a pipe and a pulse"}
     read, write = os.pipe()
     between = os.fork()
@@ -115,7 +118,7 @@ def _between(control: socket.socket, data: bytes, fds: list[int], write: int) ->
             control.close()
             from edged.worker import _birth
 
-            _birth.live(data, fds[0], fds[1])
+            _birth.live(data, fds)
         os.write(write, str(pid).encode())
     except BaseException:
         log.exception("a worker could not be forked")

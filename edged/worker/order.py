@@ -24,6 +24,7 @@ class SeatOrder:
         accelerator: cpu | edgetpu: where to run now.
         degraded: this is not what the configuration asks for.
         threads: of the CPU kernels, where the configuration names no number.
+        model: which of the descriptors that come with the order has the model's bytes; -1: read its file.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SeatOrder:
     accelerator: str = "cpu"
     degraded: bool = False
     threads: int = 1
+    model: int = -1
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,13 @@ class Seat:
         self._model: Model
         self._task: classify.Classify
 
-    def load(self, capture_lane: Lane, deliver: Callable[[Item | None], object]) -> Model:
+    def load(self, capture_lane: Lane, deliver: Callable[[Item | None], object], file: int | None) -> Model:
         """Open the model and build the rest; nothing of the source is touched.
+
+        Args:
+            capture_lane: for the capture thread.
+            deliver: what that thread calls with each item.
+            file: a descriptor of the model's bytes; None: open its file.
 
         Raises:
             ModelError: the model cannot be used.
@@ -80,7 +85,7 @@ class Seat:
         """
         section = self._section
         self._lane.enter(Stage.LOAD)
-        self._model = self._open()
+        self._model = self._open(file)
         self._task = classify.create(
             classify.Config(top_k=section.task.top_k), self._model.spec, self._model.labels
         )
@@ -110,7 +115,7 @@ class Seat:
         self._lane.enter(Stage.IDLE)
         return self._model
 
-    def _open(self) -> Model:
+    def _open(self, content: int | None) -> Model:
         section, order = self._section.model, self._order
         threads = section.threads or order.threads
         if order.accelerator == "edgetpu":
@@ -125,7 +130,13 @@ class Seat:
         if file is None:
             file, labels, sha256 = bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256
         return models.open_model(
-            file, labels, sha256, runtime=section.runtime, threads=threads, delegate=delegate
+            file,
+            labels,
+            sha256,
+            runtime=section.runtime,
+            threads=threads,
+            delegate=delegate,
+            content=content,
         )
 
     def take(self, item: Item | None) -> None:
