@@ -7,10 +7,18 @@ whoever watches this process.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.errors import Reason, Unavailable
 from edged.inference import runtime as runtimes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def compile_hint(file: Path | None) -> str:
+    """Return what makes the missing twin of a model."""
+    return f"the compiler for the Edge TPU makes it: edgetpu_compiler {file or 'MODEL.tflite'}"
 
 
 def open_delegate(runtime: str, library: str, device: str) -> Any:

@@ -150,7 +150,7 @@ class Keeper:
     def exited(self, worker: Worker, how: str) -> None:
         """Start the next one, unless everything is over."""
         self._worker, self._watch = None, None
-        if self._retired or self._board.ended():
+        if self._idle():
             return
         now = clock.monotonic()
         if self._replaced:
@@ -164,7 +164,7 @@ class Keeper:
         self._board.exited(kind, f"the worker {why}", explained)
         if blamed:
             self._lost(why)
-        if self._retired:
+        if self._idle():  # somebody else took over
             return
         pause_s = self._backoff.pause_s(now)
         if any(seat.name not in explained for seat in worker.order.seats):

@@ -88,7 +88,7 @@ def signature(sections: Mapping[str, PipelineSection]) -> tuple[object, ...]:
 
 def _about(file: Path | None) -> tuple[int, ...]:
     try:
-        found = os.stat(file) if file is not None else None
+        found = file.stat() if file is not None else None
     except OSError:
         return (-1,)
     return () if found is None else (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

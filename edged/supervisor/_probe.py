@@ -67,7 +67,7 @@ class Probe:
 
     def reported(self, _worker: Worker, report: Report) -> None:
         """Keep what is wrong."""
-        if isinstance(report, wire.Fault):
+        if isinstance(report, wire.Fault) and report.kind == "accelerator":
             self._why = self._why or report.message
 
     def misbehaved(self, worker: Worker, what: str) -> None:

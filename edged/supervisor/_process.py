@@ -70,9 +70,12 @@ def weight(pid: int) -> tuple[float, int]:
     """Return a process's memory in MB and how many files it has open; zeros for one that is gone."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-        return pages * _PAGE_MB, len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names are enough
     except (OSError, ValueError, IndexError):
         return 0.0, 0
+    try:
+        return pages * _PAGE_MB, len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names are enough
+    except OSError:  # not for us
+        return pages * _PAGE_MB, 0
 
 
 def _reap(pidfd: int) -> str:

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHORTEST_S, LONGEST_S = 0.5, 30.0  # between two attempts to open a source
+SHORTEST_S, LONGEST_S = 0.5, 8.0  # between two attempts to open a source
 STABLE_S = 20.0  # a source that worked so long starts the pauses anew
 BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened anew
-FROZEN_AFTER = 10  # equal pictures in a row
+FROZEN_AFTER = 5  # equal pictures in a row
+BAD_S = 2.0  # without a good picture, after which bad ones are more than a hiccup
 _TURN_S = 1.0  # this thread stamps its lane at least so often
 _PATIENCE = 0.6  # of the capture deadline, for the driver to give up by itself
 
@@ -106,6 +107,8 @@ class Capture:
         self._pause_s = SHORTEST_S
         self._blind: str | None = None
         self._blind_since = 0.0
+        self._good_at = 0.0  # the latest good picture, or the opening
+        self._away = False
         self._thread = threading.Thread(target=self._run, name=f"capture:{name}", daemon=True)
 
     def start(self) -> None:
@@ -128,8 +131,8 @@ class Capture:
 
     @property
     def blind(self) -> bool:
-        """Whether the source gives pictures that cannot be classified."""
-        return self._blind is not None
+        """Whether the source is away, or gives pictures that cannot be classified."""
+        return self._away or self._blind is not None
 
     def _run(self) -> None:
         try:
@@ -172,12 +175,13 @@ class Capture:
 
     def _fault(self, kind: str, reason: str, message: str) -> None:
         self._figures.dropped[reason] += 1
+        self._away = True
         self._report(wire.Fault(self._name, kind, reason, message))
 
     def _read(self, source: Source) -> None:
         quality = Quality(FROZEN_AFTER if source.live else 0)
         lane, timeout_s, perf = self._lane, self._timeout_s, time.perf_counter
-        self._due = clock.monotonic()
+        self._due = self._good_at = clock.monotonic()
         while self._turn():
             began = perf()
             lane.enter(Stage.CAPTURE)
@@ -188,7 +192,7 @@ class Capture:
             if bad is not None:
                 self._look_away(bad)
                 continue
-            self._blind = None
+            self._blind, self._good_at, self._away = None, clock.monotonic(), False
             tensor = self._preparer.prepare(frame)
             lane.enter(Stage.IDLE)
             number = frame.number if self._numbered else None
@@ -199,7 +203,9 @@ class Capture:
         self._figures.dropped[bad] += 1
         self._free.put(None)  # nothing was delivered
         now = clock.monotonic()
-        if self._blind != bad:
+        if now - self._good_at < BAD_S:
+            pass
+        elif self._blind != bad:
             self._blind, self._blind_since = bad, now
             self._report(wire.Fault(self._name, "picture", bad, _SENTENCES[bad]))
         elif bad != "black" and now - self._blind_since > BLIND_S:
