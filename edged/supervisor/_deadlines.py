@@ -62,13 +62,13 @@ class Watch:
             return None
         for number, lane in enumerate(self._lanes):
             reading = lane.read()
-            if reading.since > now + _AHEAD_S:
+            if reading.since > now + _AHEAD_S and reading.stage is not Stage.GONE:
                 reading = Reading(Stage.IDLE, 0.0)
             limit_s = self._deadlines.get(reading.stage, IDLE_S)
             if reading.stage is Stage.GONE or now - reading.since <= limit_s:
                 self._suspects.pop(number, None)
             elif self._suspects.get(number) == reading:
-                return Overdue(reading.stage, f"{_DOING[reading.stage]} for {now - reading.since:.1f} s")
+                return _overdue(reading, now)
             else:
                 self._suspects[number] = reading
         return None
@@ -77,3 +77,9 @@ class Watch:
         """Forget suspicions and raise none for a moment: this process itself was away for a while."""
         self._suspects.clear()
         self._patient_until = now + GRACE_S
+
+
+def _overdue(reading: Reading, now: float) -> Overdue:
+    if reading.since <= 0:
+        return Overdue(reading.stage, "wrote nonsense into its pulse")
+    return Overdue(reading.stage, f"{_DOING[reading.stage]} for {now - reading.since:.1f} s")

@@ -103,6 +103,7 @@ class Capture:
         self._stopping = threading.Event()
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._free.put(None)
+        self._my_turn = False  # the last item was taken, and no other one was delivered since
         self._due = 0.0
         self._pause_s = SHORTEST_S
         self._blind: str | None = None
@@ -196,12 +197,12 @@ class Capture:
             tensor = self._preparer.prepare(frame)
             lane.enter(Stage.IDLE)
             number = frame.number if self._numbered else None
+            self._my_turn = False
             self._deliver(Item(tensor, frame.captured_at, number, (perf() - began) * 1000))
 
     def _look_away(self, bad: str) -> None:
         """Count a picture that is none, say so once, and give up on a source that gives no other."""
         self._figures.dropped[bad] += 1
-        self._free.put(None)  # nothing was delivered
         now = clock.monotonic()
         if now - self._good_at < BAD_S:
             pass
@@ -216,11 +217,9 @@ class Capture:
 
     def _turn(self) -> bool:
         """Wait until the last item was taken and the next one is due; False when stopping."""
-        try:
-            self._free.get_nowait()
-        except queue.Empty:
-            if not self._wait_free():
-                return False
+        if not self._my_turn and not self._wait_free():
+            return False
+        self._my_turn = True
         if self._interval_s > 0:
             now = clock.monotonic()
             if now < self._due:
@@ -230,13 +229,15 @@ class Capture:
         return not self._stopping.is_set()
 
     def _wait_free(self) -> bool:
+        wait_s = 0.0
         while not self._stopping.is_set():
-            self._lane.enter(Stage.IDLE)
             try:
-                self._free.get(timeout=_TURN_S)
+                self._free.get(wait_s > 0, wait_s)
             except queue.Empty:
-                continue
-            return True
+                self._lane.enter(Stage.IDLE)
+                wait_s = _TURN_S
+            else:
+                return True
         return False
 
     def _rest(self, seconds: float) -> None:
