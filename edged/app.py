@@ -206,6 +206,7 @@ class Daemon:
 
     def _tick(self) -> None:
         try:
+            self._wiring.outlet.check()
             self._reporter.tick()
             message = self._message()
             self._notifier.status(health.headline(message))

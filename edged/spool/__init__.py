@@ -34,7 +34,7 @@ class Row:
     Attributes:
         sequence: the last part of its id; grows by one from event to event, over restarts too where rows
             outlive one.
-        pipeline: names its topic.
+        pipeline: names its topic; empty: the spool's own record, which goes to ``<prefix>/<node>/gap``.
         payload: the event as JSON, with its id.
         waited: it was in flight when a connection broke, or comes from an earlier run.
         left_s: time until it is too old, in s, when it was handed out; None where the store does not say.

@@ -9,16 +9,17 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 HOST = "127.0.0.1"
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "mosquitto"
 
 
 def free_port() -> int:
@@ -73,6 +74,25 @@ class Broker:
             self._acl.write_text("\n".join([*acl, ""]))
             lines.append(f"acl_file {self._acl}")
         self._config.write_text("\n".join([*lines, "persistence false", "user root", *extra, ""]))
+
+    @classmethod
+    def shipped(cls, folder: Path, pem: Path) -> Self:
+        """The one that config/mosquitto describes, put where its comments say, below Debian's own file."""
+        broker = cls(folder)
+        text = (SHIPPED / "edged.conf").read_text()
+        (folder / "db").mkdir()
+        (folder / "conf.d").mkdir()
+        for theirs, ours in {
+            "listener 8883\n": f"listener {broker.port} {HOST}\n",
+            "/etc/mosquitto/certs/": f"{pem}/",
+            "/etc/mosquitto/edged.acl\n": f"{SHIPPED / 'edged.acl'}\n",
+        }.items():
+            assert theirs in text
+            text = text.replace(theirs, ours)
+        (folder / "conf.d" / "edged.conf").write_text(text)
+        debian = ["persistence true", f"persistence_location {folder}/db/", f"include_dir {folder}/conf.d"]
+        broker._config.write_text("\n".join([*debian, "user root", ""]))
+        return broker
 
     @staticmethod
     def _passwords(folder: Path, users: dict[str, str]) -> Path:
@@ -134,8 +154,13 @@ class Broker:
         self.stop()
 
 
-def certificates(folder: Path) -> Path:
-    """Make ca.pem, {server,client}.{pem,key} signed by it for localhost, and other.{pem,key}, a stranger."""
+def certificates(folder: Path, *more: str) -> Path:
+    """Make ca.pem, {server,client}.{pem,key} signed by it for localhost, and other.{pem,key}, a stranger.
+
+    Args:
+        folder: for the files.
+        more: names of others that the CA knows.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
 
@@ -158,7 +183,7 @@ def certificates(folder: Path) -> Path:
             f"{name}.pem",
         )
     (folder / "san.cnf").write_text("subjectAltName=DNS:localhost\n")
-    for name in ("server", "client"):
+    for name in ("server", "client", *more):
         openssl(
             "req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr"
         )

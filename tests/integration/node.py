@@ -89,6 +89,13 @@ class Node:
         self.spool.accept(event(label, pipeline))
         self.sink.drain()
 
+    def drop(self, count: int) -> None:
+        """Let so many events happen that never leave."""
+        for _ in range(count):
+            self.spool.accept(event())
+        for row in self.spool.pending(count):
+            self.spool.refused(row.sequence)
+
     async def connected(self) -> None:
         await until(
             lambda: self.sink.state == "connected", f"connected, but {self.sink.state}: {self.sink.detail}"

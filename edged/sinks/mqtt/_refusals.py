@@ -9,7 +9,7 @@ pass.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Refusals:
     def __init__(self) -> None:
         self._held: dict[int, _Held] = {}  # by sequence
         self._records: dict[int, _Record] = {}
-        self._in_a_row: Counter[str] = Counter()  # by pipeline, without a success between
+        self._in_a_row: defaultdict[str, set[int]] = defaultdict(set)  # by pipeline, since its last success
         self._worked: dict[str, float] = {}  # by pipeline, when a row got through
         self._anything_worked = float("-inf")
 
@@ -56,7 +56,7 @@ class Refusals:
     @property
     def shut(self) -> frozenset[str]:
         """Pipelines of which nothing more is to be sent for now."""
-        return frozenset(name for name, count in self._in_a_row.items() if count >= SHUT)
+        return frozenset(name for name, rows in self._in_a_row.items() if len(rows) >= SHUT)
 
     @property
     def wake_at(self) -> float | None:
@@ -69,10 +69,9 @@ class Refusals:
         record.tries += 1
         if code in HOPELESS or (record.tries >= TRIES and self._is_poison(row, record, code)):
             self._records.pop(row.sequence)
-            self._in_a_row[row.pipeline] -= 1
+            self._in_a_row[row.pipeline].discard(row.sequence)
             return True
-        if record.tries == 1:
-            self._in_a_row[row.pipeline] += 1
+        self._in_a_row[row.pipeline].add(row.sequence)
         pause = min(LONGEST_S, FIRST_S * 2 ** min(record.tries - 1, 10))
         self._held[row.sequence] = _Held(row, now, now + pause)
         while len(self._records) > REMEMBERED:
@@ -86,7 +85,7 @@ class Refusals:
             return
         self._worked[row.pipeline] = now
         self._records.pop(row.sequence, None)
-        if self._in_a_row.pop(row.pipeline, 0) >= SHUT:
+        if len(self._in_a_row.pop(row.pipeline, ())) >= SHUT:
             for held in self._held.values():
                 if held.row.pipeline == row.pipeline:
                     held.due_at = now

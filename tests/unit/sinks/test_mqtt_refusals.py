@@ -70,6 +70,23 @@ def test_a_topic_that_takes_nothing_is_left_alone_until_it_takes_one() -> None:
     assert [again.sequence for again in refusals.due(FIRST_S + 1, 9)] == [2, 3, 4, 5]
 
 
+def test_what_no_retry_helps_says_nothing_of_the_topic() -> None:
+    refusals = Refusals()
+    for sequence in range(3 * SHUT):
+        assert refusals.refused(row(sequence), 0x99, 0.0)
+    assert refusals.shut == frozenset()
+
+
+def test_a_topic_that_is_still_closed_after_a_reconnection_is_soon_left_alone() -> None:
+    refusals = Refusals()
+    for _ in range(2):
+        assert refusals.shut == frozenset()
+        for sequence in range(SHUT):
+            refusals.refused(row(sequence), NOT_AUTHORIZED, 0.0)
+        assert refusals.shut == {"p"}
+        refusals.release()
+
+
 def test_poison_rows_of_a_busy_topic_do_not_shut_it() -> None:
     refusals = Refusals()
     for sequence in range(1, 3 * SHUT, 3):
