@@ -149,6 +149,14 @@ class SpoolSection(Section):
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
         default=168, description="drop events older than this, in h"
     )
+    ordering: Literal["relaxed", "strict"] = Field(
+        default="relaxed",
+        description="strict: one event at a time, and none before an older one; slow after an outage",
+    )
+    ack: Literal["broker", "application"] = Field(
+        default="broker",
+        description="application: keep events until a consumer confirms them on <prefix>/<node>/ack",
+    )
 
 
 class HealthSection(Section):
