@@ -190,19 +190,21 @@ class OnDisk(Accounting):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.ended = False
+        self.boots = 1
         self.open()
 
     def open(self) -> None:
         self.spool = disk(self.clock, Path(self.folder.name), max_mb=0.005)
         self.kept = Settled(self.spool)
 
-    @rule(boot=st.integers(0, 3))
-    def restart(self, boot: int) -> None:
+    @rule(reboot=st.booleans())
+    def restart(self, reboot: bool) -> None:
         self.spool.flush(FLUSH_S)
         before = self.spool.counts()
         self.spool.close()
-        self.clock.boot = f"boot-{boot}"
+        if reboot:
+            self.boots += 1
+            self.clock.reboot(f"boot-{self.boots}", away=0)
         self.open()
         assert self.kept.counts() == before
         self.flying = set()
