@@ -81,7 +81,7 @@ class DeviceBusy(Unavailable):
 
 
 class StateBusy(Unavailable):
-    """Another edged works in this state directory; ``pid`` is its process, where that is known. Exit code 75."""
+    """Another edged works in this state directory; ``pid`` is its process, if known. Exit code 75."""
 
     def __init__(self, state_dir: Path, pid: int | None) -> None:
         holder = "another edged" if pid is None else f"another edged (process {pid})"

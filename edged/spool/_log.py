@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _HEADER = 32
 _FRAME = 24
+_NEAR = 16  # frames from the beginning: those of earlier rounds stand behind
+_MOST = 1 << 24  # pages; a number beyond it is damaged itself
 _BIG, _LITTLE = 0x377F0683, 0x377F0682
 
 
@@ -42,6 +45,28 @@ def inspect(path: Path) -> Log:
     if words is None or not 512 <= page <= 65536 or list(_sum(words, data[:24], (0, 0))) != check:
         return Log.DAMAGED
     return _frames(data, words, page, struct.pack(">2I", salt1, salt2), (check[0], check[1]))
+
+
+def replay(path: Path, onto: Path, page: int) -> None:
+    """Write all pages of a damaged log into its file, up to the last commit, and remove it.
+
+    sqlite stops at the first frame whose checksum is wrong, and does not begin at a damaged head. Rows
+    have checksums of their own, so those that come out whole this way are good.
+    """
+    data = path.read_bytes()
+    size = _FRAME + page
+    frames = [data[at : at + size] for at in range(_HEADER, len(data) - size + 1, size)]
+    salts = Counter(frame[8:16] for frame in frames[:_NEAR]).most_common(1)
+    frames = [frame for frame in frames if salts and frame[8:16] == salts[0][0]]
+    while frames and frames[-1][4:8] == b"\0\0\0\0":
+        frames.pop()
+    with onto.open("r+b") as file:
+        for frame in frames:
+            number = int.from_bytes(frame[:4], "big")
+            if 0 < number <= _MOST:
+                file.seek((number - 1) * page)
+                file.write(frame[_FRAME:])
+    path.unlink()
 
 
 def _frames(data: bytes, words: str, page: int, salts: bytes, check: tuple[int, int]) -> Log:

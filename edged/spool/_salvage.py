@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -50,16 +51,36 @@ class Opened:
 def open_file(path: Path, connect: Callable[[Path], Database], node: str) -> Opened:
     """Open the file, or make it, or make it again from what is readable. Raises ``DiskError``."""
     try:
+        for suffix in _BESIDE:
+            if beside(path, suffix).is_dir():
+                beside(path, suffix).rename(beside(_aside(path), suffix))
         if not path.exists() or path.stat().st_size == 0:
             beside(path, "-wal").unlink(missing_ok=True)
             _store.create(path, connect, Ledger(node))
-        return _open(path, connect, node, _log.inspect(beside(path, "-wal")))
+        opened = _open(path, connect, node, _log.inspect(beside(path, "-wal")))
+        begin_session(opened)
     except DiskError as error:
         if error.trouble not in {Trouble.DAMAGED, Trouble.FAILED}:
             raise
         return rebuild(path, connect, node, str(error))
     except OSError as error:
         raise disk_error(error) from error
+    return opened
+
+
+def begin_session(opened: Opened) -> None:
+    """Have it in the file itself that it is open: a log that vanishes is missed. Raises ``DiskError``."""
+    opened.ledger.clean = False
+    store = opened.store
+    try:
+        store.begin()
+        store.write_ledger(opened.ledger)
+        store.commit()
+        store.carry_over()
+    except DiskError:
+        store.rollback()
+        store.close()
+        raise
 
 
 def rebuild(path: Path, connect: Callable[[Path], Database], node: str, why: str) -> Opened:
@@ -131,7 +152,7 @@ def _aside(path: Path) -> Path:
     kept = sorted(path.parent.glob(f"{path.name}.damaged-*[0-9Z]"), key=lambda p: p.stat().st_mtime)
     for old in kept[: max(0, len(kept) - KEEP + 1)]:
         for suffix in _BESIDE:
-            beside(old, suffix).unlink(missing_ok=True)
+            _remove(beside(old, suffix))
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     name, number = path.with_name(f"{path.name}.damaged-{stamp}"), 1
     while name.exists():
@@ -140,26 +161,37 @@ def _aside(path: Path) -> Path:
     return name
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _read(path: Path) -> tuple[dict[int, Entry], Ledger | None]:
-    """Read what can be read, from a copy, first as it is and then with the head of a new file."""
-    if not path.exists():
-        return {}, None
+    """Read what can be read, from a copy: as sqlite does, then with more and more force."""
     copy = path.with_name(f"{path.name}.reading")
+    best: tuple[dict[int, Entry], Ledger | None] = ({}, None)
+    deadline = time.monotonic() + PATIENCE_S
+    logged = beside(path, "-wal").exists()
     try:
-        best: tuple[dict[int, Entry], Ledger | None] = ({}, None)
-        for graft in (False, True):
+        for replay, graft in itertools.product((False, True) if logged else (False,), (False, True)):
+            if not path.exists() or time.monotonic() >= deadline:
+                break
             _copy(path, copy)
+            if replay:
+                _log.replay(beside(copy, "-wal"), copy, _store.PAGE)
             if graft:
                 _graft(copy)
-            got = _rows(copy)
+            got = _rows(copy, deadline)
             if len(got[0]) + bool(got[1]) > len(best[0]) + bool(best[1]):
                 best = got
-            if best[1] is not None:
+            if best[1] is not None and not logged:
                 break
-        return best
     finally:
         for suffix in (*_BESIDE, "-journal", "-shm"):
             beside(copy, suffix).unlink(missing_ok=True)
+    return best
 
 
 def _copy(path: Path, copy: Path) -> None:
@@ -184,7 +216,7 @@ def _graft(copy: Path) -> None:
         file.write(head)
 
 
-def _rows(path: Path) -> tuple[dict[int, Entry], Ledger | None]:
+def _rows(path: Path, deadline: float) -> tuple[dict[int, Entry], Ledger | None]:
     try:
         database = Sqlite(path)
     except DiskError:
@@ -195,7 +227,7 @@ def _rows(path: Path) -> tuple[dict[int, Entry], Ledger | None]:
         database.rows("PRAGMA locking_mode=EXCLUSIVE")
         if database.rows("PRAGMA application_id") != [(_store.APPLICATION,)]:
             return {}, None
-        for row in _each(database):
+        for row in _each(database, deadline):
             entry = unpack(row)
             if entry is not None and entry.place > 0:
                 found[entry.place] = entry
@@ -222,9 +254,8 @@ def _close(database: Sqlite) -> None:
         return
 
 
-def _each(database: Sqlite) -> Iterator[tuple[object, ...]]:
+def _each(database: Sqlite, deadline: float) -> Iterator[tuple[object, ...]]:
     """Yield rows in order, over damaged pages by greater and greater jumps."""
-    deadline = time.monotonic() + PATIENCE_S
     at, jump, limit = -1, 0, 500
     while time.monotonic() < deadline and jump < _JUMP:
         try:

@@ -221,8 +221,8 @@ class Store:
             return
 
     def carry_over(self) -> None:
-        """Write the log into the file."""
-        self._database.rows("PRAGMA wal_checkpoint(PASSIVE)")
+        """Write the log into the file and begin it anew, with salts that tell new frames from old ones."""
+        self._database.rows("PRAGMA wal_checkpoint(RESTART)")
 
     def shrink(self) -> None:
         """Give the space of rows that are gone back to the disk."""

@@ -25,7 +25,7 @@ from edged.spool._desk import Desk
 from edged.spool._ledger import Ledger
 from edged.spool._lock import Lock
 from edged.spool._ranges import Ranges
-from edged.spool._sqlite import DiskError, Sqlite
+from edged.spool._sqlite import Sqlite
 from edged.spool._store import PAGE, disk_error
 from edged.spool._writer import Writer
 
@@ -251,7 +251,6 @@ class DiskSpool:
             self._lock.take()
             opened = _salvage.open_file(path, connect, node)
             ages.adopt(opened.ledger.boots)
-            self._begin_session(opened)
         except StateBusy:
             raise
         except OSError as error:
@@ -260,21 +259,6 @@ class DiskSpool:
         if opened.reset:
             log.error("spool: %s; set aside, %d rows salvaged", opened.reset, opened.salvaged)
         return opened, ""
-
-    @staticmethod
-    def _begin_session(opened: Opened) -> None:
-        """Have it in the file itself that it is open, so that a log that vanishes is missed."""
-        opened.ledger.clean = False
-        store = opened.store
-        try:
-            store.begin()
-            store.write_ledger(opened.ledger)
-            store.commit()
-            store.carry_over()
-        except DiskError:
-            store.rollback()
-            store.close()
-            raise
 
     def _tell(self) -> None:
         """Have main fetch what was accepted; from any thread."""
