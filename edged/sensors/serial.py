@@ -20,6 +20,7 @@ Lines by a pattern whose groups are the channels, and frames whose fields are wr
 from __future__ import annotations
 
 import re
+import termios
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _MOST_LINE = 512  # bytes
-_POLL_S = 0.25  # how long one read waits; what has come is looked at between two
+_POLL_S = 0.25  # how long one read waits
+_FULL = 2048  # bytes; the kernel's buffer has 4096
 
 
 class Value(Block):
@@ -124,7 +126,7 @@ def create(config: Config) -> Sensor:
 
 
 class Serial:
-    """Reads the next thing that the device says: what it said before may be old."""
+    """Gives the newest thing that the device said since the last reading, or waits for the next."""
 
     def __init__(self, config: Config, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._config = config
@@ -132,6 +134,9 @@ class Serial:
         self._frame = config.told
         self._pattern = re.compile(config.pattern) if config.pattern else None
         self._port: Any = None
+        self._rest = b""  # the beginning of something that is still coming
+        self._whole = False  # whether the beginning of the next line was seen
+        self._fault = ""  # what was wrong with all that came since the last reading
 
     def open(self) -> None:
         """Open the port for this process alone."""
@@ -140,24 +145,22 @@ class Serial:
         except ImportError as error:
             raise DriverError("pyserial is missing: pip install 'edged[serial]'") from error
         self.close()
-        device = self._config.device
+        config = self._config
         try:
             self._port = serial.Serial(
-                device, self._config.baud, timeout=_POLL_S, write_timeout=1, exclusive=True
+                config.device, config.baud, timeout=_POLL_S, write_timeout=1, exclusive=True
             )
-        except (OSError, ValueError) as error:
-            raise _explained(device, error) from error
+        except (OSError, ValueError, termios.error) as error:
+            raise _explained(config.device, error) from error
+        self._rest, self._whole = b"", False
 
     def read(self) -> Sequence[Reading]:
-        """Wait for the next frame or line with a value in it."""
+        """Return the newest values; wait for them where none came."""
         if self._port is None:
             raise Unavailable(Reason.LOST, f"{self._config.device} is not open")
         try:
-            self._port.reset_input_buffer()
-            if self._frame is not None:
-                return self._next_frame(self._frame)
-            return self._next_line()
-        except OSError as error:
+            return self._newest()
+        except (OSError, termios.error) as error:
             if isinstance(error, Unavailable):
                 raise
             raise Unavailable(Reason.LOST, f"{self._config.device}: {error}") from error
@@ -168,38 +171,55 @@ class Serial:
             self._port.close()
             self._port = None
 
-    def _next_frame(self, frame: _frames.Frame) -> Sequence[Reading]:
+    def _newest(self) -> Sequence[Reading]:
         until = self._monotonic() + self._config.timeout_s
-        if frame.request:
-            self._port.write(frame.request_bytes)
-        data, damaged = b"", False
-        while self._monotonic() < until:
-            data += self._port.read(max(1, frame.length - len(data)))
-            found, data, bad = frame.find(data)
-            damaged = damaged or bad
-            if found is not None:
-                ts = clock.wall()
-                units = frame.quantities()
-                return [Reading(name, v, units[name].unit, ts) for name, v in frame.values(found).items()]
-        if damaged:
-            return self._nothing("the checksum is wrong")
-        return self._silent()
+        self._fault = ""
+        if self._frame is not None and self._frame.request:
+            self._port.reset_input_buffer()
+            self._rest = b""
+            self._port.write(self._frame.request_bytes)
+        elif self._port.in_waiting >= _FULL:
+            # The kernel keeps the oldest when its buffer is full: what is in there is not the newest.
+            self._port.reset_input_buffer()
+            self._rest, self._whole = b"", False
+        take = self._frames if self._frame is not None else self._lines
+        while True:
+            data = self._port.read(self._port.in_waiting or 1)
+            if data and (readings := take(data)):
+                return readings
+            if self._monotonic() >= until:
+                break
+        if self._fault:
+            return self._nothing(self._fault)
+        message = f"{self._config.device} said nothing for {self._config.timeout_s:g} s"
+        raise Unavailable(Reason.TIMEOUT, message)
 
-    def _next_line(self) -> Sequence[Reading]:
-        until = self._monotonic() + self._config.timeout_s
-        data, whole = b"", False
-        while self._monotonic() < until:
-            data += self._port.read(max(1, self._port.in_waiting))
-            *lines, data = data.split(b"\n")
-            for line in lines:
-                # The first line after the flush may have lost its beginning.
-                if whole and (readings := self._parse(line)):
-                    return readings
-                whole = True
-            data = data[-_MOST_LINE:]
-        if whole:
-            return self._nothing("no line fits the pattern")
-        return self._silent()
+    def _frames(self, data: bytes) -> list[Reading]:
+        frame = self._frame
+        if frame is None:
+            return []
+        newest, self._rest = None, self._rest + data
+        while True:
+            found, self._rest, damaged = frame.find(self._rest)
+            self._fault = "the checksum is wrong" if damaged else self._fault
+            if found is None:
+                break
+            newest = found
+        if newest is None:
+            return []
+        ts, given = clock.wall(), frame.quantities()
+        return [Reading(name, value, given[name].unit, ts) for name, value in frame.values(newest).items()]
+
+    def _lines(self, data: bytes) -> list[Reading]:
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[-_MOST_LINE:]
+        newest: list[Reading] = []
+        for line in lines:
+            if self._whole:  # the first one after open may have lost its beginning
+                newest = self._parse(line) or newest
+                self._fault = "no line fits the pattern"
+            self._whole = True
+        return newest
 
     def _parse(self, line: bytes) -> list[Reading]:
         text = line[-_MOST_LINE:].decode("utf-8", "replace").strip()
@@ -213,10 +233,6 @@ class Serial:
         ts = clock.wall()
         return [Reading(n, None, q.unit, ts, Quality.BAD, reason) for n, q in self._config.gives().items()]
 
-    def _silent(self) -> Sequence[Reading]:
-        message = f"{self._config.device} said nothing for {self._config.timeout_s:g} s"
-        raise Unavailable(Reason.TIMEOUT, message)
-
 
 def _reading(name: str, text: str | None, unit: str, ts: float) -> Reading:
     try:
@@ -225,7 +241,7 @@ def _reading(name: str, text: str | None, unit: str, ts: float) -> Reading:
         return Reading(name, None, unit, ts, Quality.BAD, f"'{(text or '')[:40]}' is no number")
 
 
-def _explained(device: str, error: OSError | ValueError) -> Unavailable:
+def _explained(device: str, error: Exception) -> Unavailable:
     text = str(error)
     code = getattr(error, "errno", None)
     if code == 13 or "Permission denied" in text:

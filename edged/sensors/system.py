@@ -110,7 +110,7 @@ class System:
         except _sysfs.NotMeasured as error:
             reason = str(error)
         except (OSError, ValueError, IndexError) as error:
-            reason = f"the kernel says nothing of it: {error}"[:120]
+            reason = f"the kernel says nothing of it: {getattr(error, 'strerror', None) or error}"
         return Reading(name, None, unit, clock.wall(), Quality.BAD, reason)
 
     def _text(self, name: str) -> str:

@@ -44,7 +44,7 @@ class SensorStatus:
 
     Attributes:
         name: of the sensor.
-        state: starting | running | waiting (away: trying again) | hung | failed (until its driver is installed).
+        state: starting | running | waiting (away: trying again) | hung | failed (a package is missing).
         last_error: the latest fault in one sentence; "" if there was none.
         reads: how often it was read.
         faults: how often it went away, hung or broke.
