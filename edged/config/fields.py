@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from edged.config.by_kind import SENSORS, SOURCES
 from edged.config.secrets import Marker
-from edged.config.source import driver_config
 from edged.errors import DriverError
-from edged.sources import SourceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,12 +115,13 @@ def child(parent: Declared, kind: str | None, key: str | int) -> Declared | None
 
 
 def block(parent: Declared, kind: str | None) -> type[BaseModel] | None:
-    """Return the model of a block; for a source that of its driver."""
+    """Return the model of a block; for a source and a sensor that of its driver."""
     model = parent.model
-    if model is not SourceConfig or kind is None:
+    drivers = next((drivers for drivers in (SOURCES, SENSORS) if drivers.base is model), None)
+    if drivers is None or kind is None:
         return model
     try:
-        return driver_config(kind)
+        return drivers.config(kind)
     except DriverError:
         return model
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from edged import bundled
-from edged.config.source import AnySource
+from edged.config.by_kind import AnySource
 from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
 
 THRESHOLD = 0.5  # enter, where none is written

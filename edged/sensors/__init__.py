@@ -141,7 +141,7 @@ class Aggregate(Block):
     """Several readings made one."""
 
     window_s: Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)] = Field(
-        description="time over which readings are gathered, in s"
+        examples=[60], description="time over which readings are gathered, in s"
     )
     how: Literal["mean", "min", "max", "last"] = Field(default="mean", description="what is made of them")
 
