@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from edged import sensors, sources
 from edged.errors import DriverError
-from edged.sensors import SensorConfig
-from edged.sources import SourceConfig
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -111,9 +108,3 @@ def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
 
 def _dump(value: BaseModel, info: Any) -> Any:
     return value.model_dump(mode=info.mode)
-
-
-SOURCES = ByKind("source", SourceConfig, sources.kinds, sources.load)
-SENSORS = ByKind("sensor", SensorConfig, sensors.kinds, sensors.load)
-AnySource = Annotated[SourceConfig, SOURCES]
-AnySensor = Annotated[SensorConfig, SENSORS]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edged.config.by_kind import SENSORS, SOURCES
 from edged.config.secrets import Marker
+from edged.config.sensor import SENSORS
+from edged.config.source import SOURCES
 from edged.errors import DriverError
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from edged.config.by_kind import AnySensor
 from edged.config.pipeline import (
     Accelerator,
     Deadlines,
@@ -30,6 +29,7 @@ from edged.config.pipeline import (
     TaskSection,
 )
 from edged.config.secrets import SecretFile
+from edged.config.sensor import AnySensor
 from edged.config.values import NO_SPACES, Name, Section, TopicLevels, TopicName, wrong
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from edged import bundled
-from edged.config.by_kind import AnySource
+from edged.config.source import AnySource
 from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
 
 THRESHOLD = 0.5  # enter, where none is written
@@ -186,6 +186,9 @@ class PipelineSection(Section):
     )
     publish: Publish = Field(default_factory=Publish, description="what is sent beside news")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="how long a stage may take")
+    memory_mb: Annotated[float, Field(ge=64, le=1e6, allow_inf_nan=False)] = Field(
+        default=768, description="replace a worker that grows beyond this, in MB"
+    )
 
     @property
     def bundled(self) -> bool:

@@ -14,9 +14,10 @@ from pydantic_core import PydanticUndefined
 
 from edged import bundled
 from edged.config import fields
-from edged.config.by_kind import SENSORS, SOURCES
 from edged.config.machine import Machine, survey
 from edged.config.models import Config, PipelineSection, host_node
+from edged.config.sensor import SENSORS
+from edged.config.source import driver_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def _pipelines(machine: Machine) -> Iterator[str]:
 
 
 def _source(source: dict[str, Any]) -> Iterator[str]:
-    for name, info in SOURCES.config(source["kind"]).model_fields.items():
+    for name, info in driver_config(source["kind"]).model_fields.items():
         if name in source:
             yield from _entry(name, info, source[name], "      ")
         else:

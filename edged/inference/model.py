@@ -88,6 +88,7 @@ def open_model(
     runtime: str = "auto",
     threads: int | None = None,
     delegate: object | None = None,
+    content: int | None = None,
 ) -> Model:
     """Check a model and open it.
 
@@ -98,16 +99,20 @@ def open_model(
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         threads: of the CPU kernels; None: cores, at most 4.
         delegate: of an Edge TPU; the model must then be compiled for one.
+        content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
 
     Raises:
         ModelError: the file, its labels or the model cannot be used; one sentence that names the file.
         DriverError: the runtime is missing; the message holds the command that installs it.
     """
-    loaded = classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None)
+    loaded = classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None, content=content)
     name = runtimes.choose(runtime)
     try:
         interpreter = runtimes.open_interpreter(
-            loaded.file.content, runtime=name, threads=threads or default_threads(), delegate=delegate
+            loaded.file.content if content is None else content,
+            runtime=name,
+            threads=threads or default_threads(),
+            delegate=delegate,
         )
     except ModelError as error:
         raise ModelError(f"{file}: {error}") from error

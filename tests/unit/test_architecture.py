@@ -50,6 +50,7 @@ MAIN = (
     "homeassistant",
     "events",
     "wire",
+    "pulse",
 )
 
 

@@ -11,11 +11,11 @@ import yaml
 
 from edged import sensors
 from edged.config import by_kind
-from edged.config.by_kind import SENSORS
 from edged.config.loader import load, loads
 from edged.config.machine import Machine
 from edged.config.sample import sample
 from edged.config.schema import schema, text
+from edged.config.sensor import SENSORS
 from edged.errors import DriverError
 from edged.sensors.synthetic import Config as Synthetic
 

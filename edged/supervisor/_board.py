@@ -1,0 +1,141 @@
+"""What is known of one worker's pipelines, over all its lives, and who is told."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edged import wire
+from edged.events import UNKNOWN
+from edged.supervisor._status import PipelineStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from edged.supervisor._status import Listener
+    from edged.wire import Report
+
+log = logging.getLogger(__name__)
+
+# What a change of is worth a word to the listener; the figures are looked at when they are wanted.
+_NEWS = ("state", "online", "enabled", "fault", "last_error", "accelerator", "degraded", "restarts")
+
+
+class Board:
+    """Statuses by pipeline.
+
+    Attributes:
+        labels: what each pipeline had decided last.
+    """
+
+    def __init__(self, names: Iterable[str], listener: Listener) -> None:
+        self._statuses = {name: PipelineStatus(name, enabled=True) for name in names}
+        self._listener = listener
+        self._before: dict[str, tuple[int, Counter[str]]] = {}  # frames, dropped of earlier workers
+        self.labels: dict[str, str] = {}
+
+    def all(self) -> Sequence[PipelineStatus]:
+        """Return the statuses of now."""
+        return list(self._statuses.values())
+
+    def label(self, name: str) -> str:
+        """Return what a pipeline had decided last."""
+        return self.labels.get(name, UNKNOWN)
+
+    def ended(self) -> bool:
+        """Whether every source gave everything."""
+        return all(status.state == "ended" for status in self.all())
+
+    def starting(self) -> None:
+        """A worker is being started."""
+        for status in self.all():
+            self._set(status.name, state="waiting" if status.fault else "starting")
+
+    def born(self, pid: int) -> None:
+        """It is there."""
+        for status in self.all():
+            self._before[status.name] = (status.frames, Counter(status.dropped))
+            self._set(status.name, pid=pid)
+
+    def fault(self, kind: str, sentence: str, state: str) -> None:
+        """Something is wrong with all of them."""
+        for status in self.all():
+            self._fault(status.name, kind, sentence, state)
+
+    def exited(self, why: tuple[str, str] | None) -> None:
+        """The worker is gone; ``why`` is kind and sentence where it did not explain itself."""
+        for status in self.all():
+            if status.state == "ended":
+                continue
+            kind, sentence = why or (status.fault, status.last_error)
+            self._set(
+                status.name,
+                state="waiting",
+                online=False,
+                pid=None,
+                fault=kind,
+                last_error=sentence,
+                restarts=status.restarts + 1,
+                fps=0.0,
+            )
+
+    def take(self, report: Report) -> None:
+        """Take a worker's report."""
+        name = report.pipeline
+        match report:
+            case wire.Outcome():
+                if report.type != "result":
+                    self.labels[name] = report.label
+                self._listener.outcome(report, self._statuses[name])
+            case wire.Beat():
+                self._beat(report)
+            case wire.Ready():
+                self._set(
+                    name,
+                    model=report.model,
+                    runtime=report.runtime,
+                    accelerator=report.accelerator,
+                    degraded=report.degraded,
+                    network=report.network,
+                    isolation=report.isolation,
+                )
+            case wire.Running():
+                self._running(name)
+            case wire.Fault():
+                self._fault(name, report.kind, report.message, "waiting")
+            case wire.Ended():
+                self._set(name, state="ended", online=False, fault="")
+
+    def _running(self, name: str) -> None:
+        status = self._statuses[name]
+        if status.fault:
+            log.info("%s: running again", name)
+        elif status.state != "running":
+            log.info("%s: running (%s on %s)", name, status.runtime, status.accelerator)
+        self._set(name, state="running", online=True, fault="")
+
+    def _fault(self, name: str, kind: str, sentence: str, state: str) -> None:
+        if sentence != self._statuses[name].last_error or not self._statuses[name].fault:
+            log.warning("%s: %s", name, sentence)
+        self._set(name, state=state, online=False, fault=kind, last_error=sentence)
+
+    def _beat(self, beat: wire.Beat) -> None:
+        frames, dropped = self._before.get(beat.pipeline, (0, Counter()))
+        ran = beat.frames > 0
+        self._set(
+            beat.pipeline,
+            fps=beat.fps,
+            capture_p50_ms=beat.capture_ms if ran else None,
+            invoke_p50_ms=beat.invoke_p50_ms if ran else None,
+            invoke_p95_ms=beat.invoke_p95_ms if ran else None,
+            frames=frames + beat.frames,
+            dropped=dict(dropped + Counter(beat.dropped)),
+        )
+
+    def _set(self, name: str, **changes: Any) -> None:
+        old = self._statuses[name]
+        new = self._statuses[name] = replace(old, **changes)
+        if any(getattr(old, key) != getattr(new, key) for key in _NEWS):
+            self._listener.changed(new)
