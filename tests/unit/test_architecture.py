@@ -40,16 +40,9 @@ DOORS = {
 }
 # Modules that the main process imports, or may.
 MAIN = (
-    "app",
-    "config",
+    *("app", "trial", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire"),
+    *("reporter", "report", "wiring", "stamp", "statusfile", "systemd", "signals", "log", "cli", "commands"),
     "sensors",
-    "supervisor",
-    "spool",
-    "sinks",
-    "health",
-    "homeassistant",
-    "events",
-    "wire",
     "pulse",
 )
 

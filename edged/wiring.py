@@ -1,0 +1,112 @@
+"""What goes out and how: the outlet of the spool, the copy of events, Home Assistant's announcer.
+
+It is built as a whole from its part of the configuration, and rebuilt as a whole when that part changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from edged.config.secrets import Secret, read_secret
+from edged.homeassistant import Announcer
+from edged.sinks.jsonl import JsonlSink
+from edged.spool.memory import MemorySpool
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from edged.config.models import Config, Mqtt
+    from edged.sinks import Outlet
+    from edged.spool import Spool
+
+
+class Wiring(NamedTuple):
+    """Everything that goes out.
+
+    Attributes:
+        outlet: takes events out of the spool.
+        copy: JSON lines beside MQTT.
+        announcer: to Home Assistant, where there is a broker.
+    """
+
+    outlet: Outlet
+    copy: JsonlSink | None = None
+    announcer: Announcer | None = None
+
+    def close(self, timeout_s: float) -> None:
+        """Send what can still be sent, in that time."""
+        self.outlet.close(timeout_s)
+        if self.copy is not None:
+            self.copy.close()
+
+
+def spool(config: Config) -> Spool:
+    """Return the spool, where events wait."""
+    return MemorySpool(config.node, max_mb=config.spool.max_mb, max_age_h=config.spool.max_age_h)
+
+
+def secret(config: Config) -> Secret | None:
+    """Return the broker's password. Raises ``ConfigError``."""
+    if config.mqtt is None or config.mqtt.password_file is None:
+        return None
+    return read_secret(config.mqtt.password_file)
+
+
+def needs(config: Config, password: Secret | None) -> object:
+    """Return what the wiring depends on, to compare."""
+    clear = None if password is None else password.reveal()
+    return config.mqtt, config.jsonl, config.homeassistant, clear
+
+
+def wire(
+    config: Config,
+    password: Secret | None,
+    *,
+    spool: Spool,
+    loop: asyncio.AbstractEventLoop,
+    on_switch: Callable[[str, bool], None],
+) -> Wiring:
+    """Build what goes out; nothing is opened yet.
+
+    Raises:
+        ConfigError: a TLS file is missing or wrong.
+    """
+    jsonl = config.jsonl
+    lines = JsonlSink(jsonl.path, max_mb=jsonl.max_mb, keep=jsonl.keep) if jsonl else None
+    if config.mqtt is None:
+        from edged.sinks.lines import Lines
+
+        return Wiring(Lines(lines or JsonlSink(), spool, loop.call_later))
+    wired = _mqtt(config, config.mqtt, password, spool=spool, loop=loop, on_switch=on_switch)
+    return wired._replace(copy=lines)
+
+
+def _mqtt(
+    config: Config,
+    mqtt: Mqtt,
+    password: Secret | None,
+    *,
+    spool: Spool,
+    loop: asyncio.AbstractEventLoop,
+    on_switch: Callable[[str, bool], None],
+) -> Wiring:
+    from edged.sinks.mqtt import MqttSink  # paho only where there is a broker
+
+    announcer = Announcer(
+        config.node,
+        list(config.pipelines),
+        prefix=mqtt.prefix,
+        discovery_prefix=config.homeassistant.prefix,
+        enabled=config.homeassistant.discovery,
+    )
+    sink = MqttSink(
+        mqtt,
+        node=config.node,
+        password=None if password is None else password.reveal(),
+        spool=spool,
+        call_soon=loop.call_soon_threadsafe,
+        on_switch=on_switch,
+        homeassistant=announcer,
+    )
+    return Wiring(sink, announcer=announcer)
