@@ -304,3 +304,22 @@ def test_a_sensor_that_cannot_be_built_is_one_problem(base: Path, monkeypatch: p
     assert said(base, "sensors: {board: {kind: thermal}}\n") == [
         "/edged.yaml:1:25: sensors.board.kind: thermal cannot be built: no Config"
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("device_class: temprature", "sensors.a.device_class: Home Assistant knows no class 'temprature' of"),
+        ("device_class: temprature", "(did you mean 'temperature'?)"),
+        ("device_class: temperature, unit: lx", "takes no temperature in 'lx' (it takes K, °C, °F)"),
+        ("device_class: dor, binary: true", "no class 'dor' of a state (did you mean 'door'?)"),
+    ],
+)
+def test_a_class_that_home_assistant_would_refuse_is_told(base: Path, keys: str, says: str) -> None:
+    mqtt = "mqtt:\n  host: broker.lan\nhomeassistant:\n  discovery: true\n"
+    sensor = f"sensors: {{a: {{kind: synthetic, {keys}}}}}\n"
+    lines = said(base, mqtt + sensor)
+    assert len(lines) == 1, lines
+    assert says in lines[0]
+    assert said(base, mqtt.replace("true", "false") + sensor) == []
+    assert said(base, sensor) == []
