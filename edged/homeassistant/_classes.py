@@ -60,8 +60,9 @@ UNITS: dict[str, frozenset[str]] = {
     "wind_speed": frozenset({"m/s", "km/h", "mph", "kn", "ft/s"}),
 }
 _WORDS = """
-battery battery_charging carbon_monoxide cold connectivity door garage_door gas heat light lock moisture motion
-moving occupancy opening plug power presence problem running safety smoke sound tamper update vibration window
+battery battery_charging carbon_monoxide cold connectivity door garage_door gas heat light lock moisture
+motion moving occupancy opening plug power presence problem running safety smoke sound tamper update
+vibration window
 """
 STATES = frozenset(_WORDS.split())
 COUNTERS = frozenset({"energy", "gas", "water"})  # only grow; Home Assistant takes no "measurement" of them
