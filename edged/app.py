@@ -4,6 +4,7 @@
  Config ─▶ spool ─▶ outlet (MQTT or JSON lines) ◀─ Home Assistant's announcer
                       ▲
  Supervisor ─▶ Reporter ─▶ topics, events          every half second: health ─▶ topic, file, systemd
+ Sensors ─▶ SensorReport ─▶ topics
 ```
 
 It reads in the order in which things happen: build, start, ready, run, reload, stop. Nothing waits for the
@@ -19,10 +20,13 @@ import os
 from typing import TYPE_CHECKING
 
 from edged import clock, health, wiring
+from edged.claim import Claim
 from edged.config import loader
-from edged.errors import ConfigError, Problem
+from edged.errors import ConfigError, EdgedError, Problem
 from edged.report import Report
+from edged.sensorreport import SensorReport
 from edged.stamp import Stamp
+from edged.supervisor import Sensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +43,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # between two looks at what changed
 SETTLE_S = 20.0  # the longest wait for pipelines before READY
-WORKERS_STOP_S, OUTLET_STOP_S = 2.5, 1.2  # of the 5 s that stopping may take
+WORKERS_STOP_S, SENSORS_STOP_S, OUTLET_STOP_S = 2.3, 0.4, 1.2  # of the 5 s that stopping may take
 
 
 class Daemon:
@@ -54,6 +58,7 @@ class Daemon:
 
     Raises:
         ConfigError: the configuration is wrong, or a file that it names for the broker.
+        Unavailable: another daemon has this run directory.
     """
 
     def __init__(
@@ -68,12 +73,17 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._complaints: list[str] = []
+        self._losses = health.Losses()
         self._config = config = loader.load(path)
+        self._claim = Claim(config.run_dir)
         self._spool = wiring.spool(config)
         self._stamp = Stamp(config.node)
         self._secret = wiring.secret(config)
-        self._wiring = self._wire(config, self._secret)
+        self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
+        self._sensor_report = SensorReport(reporter)
+        self._sensors = Sensors(self._sensor_report)
+        self._claim.take()
         reporter.begin(self._stamp, self._spool, _kinds(config))
 
     async def run(self) -> None:
@@ -95,11 +105,12 @@ class Daemon:
     async def _work(self) -> None:
         self._wiring.outlet.open()
         self._reporter.attach(self._wiring.outlet, self._wiring.copy)
+        await self._supervisor.start()
+        await self._supervisor.apply(self._config.pipelines, self._config.isolation)
+        self._read_sensors(self._config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look())
             tasks.create_task(self._feed_watchdog())
-            await self._supervisor.start()
-            await self._supervisor.apply(self._config.pipelines, self._config.isolation)
             await self._supervisor.settle(SETTLE_S)
             self._tick()
             self._notifier.ready()
@@ -109,9 +120,15 @@ class Daemon:
                 self._reload.clear()
                 await self._read_again()
 
+    def _read_sensors(self, config: Config) -> None:
+        self._sensor_report.sensors(config.sensors)
+        self._sensors.apply(config.sensors, config.isolation)
+
     async def _close(self) -> None:
         """Stop the workers, say goodbye, in less than the 5 s that there are."""
         log.info("stopping")
+        await self._sensors.stop(SENSORS_STOP_S)
+        self._sensor_report.offline()
         try:
             await asyncio.wait_for(self._supervisor.stop(WORKERS_STOP_S), WORKERS_STOP_S + 0.3)
         except TimeoutError:
@@ -120,17 +137,18 @@ class Daemon:
         self._wiring.close(OUTLET_STOP_S)
         queued = self._spool.counts().queued
         if queued:
-            log.warning("%d events were not delivered yet", queued)
+            log.warning("not delivered yet: %d", queued)
         self._spool.close()
         self._report.close()
+        self._claim.release()
         log.info("stopped")
 
     # Out.
 
-    def _wire(self, config: Config, secret: Secret | None) -> Wiring:
+    def _wire(self, config: Config) -> Wiring:
         """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
-        return wiring.wire(config, secret, spool=self._spool, loop=loop, on_switch=self._switch)
+        return wiring.wire(config, spool=self._spool, loop=loop, on_switch=self._switch)
 
     def _switch(self, name: str, on: bool) -> None:
         """Do what came on ``enabled/set``."""
@@ -150,7 +168,7 @@ class Daemon:
             config = loader.load(self._path)
             _refuse_what_needs_a_restart(self._path, self._config, config)
             secret = wiring.secret(config)
-            wired = self._wire(config, secret) if self._outward(config, secret) else None
+            wired = self._wire(config) if self._outward(config, secret) else None
         except ConfigError as error:
             self._refuse(error.problems)
         else:
@@ -175,6 +193,8 @@ class Daemon:
         self._reporter.pipelines({**_kinds(old), **_kinds(config)})
         moved = await self._supervisor.apply(config.pipelines, config.isolation)
         self._reporter.pipelines(_kinds(config))
+        if config.sensors != old.sensors or config.isolation != old.isolation:
+            self._read_sensors(config)
         if wired is not None:
             if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
                 self._reporter.withdraw()
@@ -183,7 +203,7 @@ class Daemon:
             wired.outlet.open()
             self._reporter.attach(wired.outlet, wired.copy)
         elif self._wiring.announcer is not None:
-            self._wiring.announcer.update(list(config.pipelines), clock.monotonic())
+            self._wiring.announcer.update(list(config.pipelines), clock.monotonic(), config.sensors)
             self._wiring.outlet.drain()
         what = ", ".join(sorted(moved)) or "none"
         log.info("configuration reloaded; pipelines concerned: %s", what)
@@ -194,9 +214,13 @@ class Daemon:
         while True:
             self._tick()
             await asyncio.sleep(TICK_S)
+            self._tick()
+            self._wiring.outlet.check()
+            await asyncio.sleep(TICK_S)
 
     def _tick(self) -> None:
         try:
+            self._wiring.outlet.check()
             self._reporter.tick()
             message = self._message()
             self._notifier.status(health.headline(message))
@@ -209,7 +233,9 @@ class Daemon:
 
     def _message(self) -> dict[str, object]:
         pids = {"main": os.getpid(), **self._supervisor.processes()}
-        outlet = self._wiring.outlet
+        if self._sensors.pid is not None:
+            pids["sensors"] = self._sensors.pid
+        outlet, counts = self._wiring.outlet, self._spool.counts()
         return health.message(
             health.Snapshot(
                 node=self._config.node,
@@ -217,11 +243,12 @@ class Daemon:
                 at=clock.wall(),
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
-                counts=self._spool.counts(),
+                sensors=self._sensors.status(),
+                counts=counts,
                 broker=health.Broker(str(outlet.state), outlet.detail),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,
-                complaints=self._complaints,
+                complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
             )
         )
 
@@ -241,7 +268,12 @@ def run(path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals
     """Run the daemon until a signal asks it to stop; see :class:`Daemon`."""
 
     async def life() -> None:
-        await Daemon(path, supervisor, reporter, signals, notifier).run()
+        try:
+            daemon = Daemon(path, supervisor, reporter, signals, notifier)
+        except EdgedError:
+            await supervisor.stop(WORKERS_STOP_S)  # its fork server is there already
+            raise
+        await daemon.run()
 
     asyncio.run(life())
 

@@ -1,7 +1,7 @@
 """The command line. Exit statuses are those of sysexits.h.
 
-64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 78 configuration; 130 after Ctrl-C.
-Nobody sees a traceback for a mistake of theirs: a missing file, a closed pipe, Ctrl-C.
+64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 75 busy, 78 configuration; 130 after
+Ctrl-C. Nobody sees a traceback for a mistake of theirs: a missing file, a closed pipe, Ctrl-C.
 """
 
 from __future__ import annotations

@@ -15,13 +15,15 @@ import edged
 from edged import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from edged.sensorwire import Turned
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
 
 VERSION = 1
 MOST_PROBLEMS = 20
+REMEMBERED_S = 3600.0
 LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
@@ -51,6 +53,7 @@ class Snapshot:
         at: wall clock, s since 1970.
         synced: whether that can be trusted.
         pipelines: by name.
+        sensors: by name.
         counts: of the spool.
         broker: where events go.
         processes: by name; ``main`` is this one.
@@ -68,6 +71,30 @@ class Snapshot:
     processes: Mapping[str, Process] = field(default_factory=dict)
     isolation: str = "required"
     complaints: Sequence[str] = ()
+    sensors: Mapping[str, Turned] = field(default_factory=dict)
+
+
+class Losses:
+    """Remembers for a while that events were dropped: it is a problem, but not one for ever.
+
+    Args:
+        now: monotonic, in s.
+    """
+
+    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
+        self._now = now
+        self._seen: dict[str, int] = {}
+        self._at: dict[str, float] = {}
+
+    def sentences(self, dropped: Mapping[str, int]) -> list[str]:
+        """Return what is to be said, given how many were dropped so far, by reason."""
+        now = self._now()
+        for reason, count in dropped.items():
+            if count > self._seen.get(reason, 0):
+                self._at[reason] = now
+        self._seen = dict(dropped)
+        recent = sorted(reason for reason, at in self._at.items() if now - at < REMEMBERED_S)
+        return [f"events were dropped within the last hour ({', '.join(recent)})"] if recent else []
 
 
 def message(now: Snapshot) -> dict[str, Any]:
@@ -88,6 +115,16 @@ def message(now: Snapshot) -> dict[str, Any]:
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
         "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
+        "sensors": {
+            name: {
+                "state": status.state,
+                "online": status.state == "running",
+                "last_error": _bounded(status.last_error),
+                "reads": status.reads,
+                "faults": status.faults,
+            }
+            for name, status in now.sensors.items()
+        },
         "queue": now.counts.queued,
         "events": {
             "accepted": now.counts.accepted,
@@ -111,6 +148,7 @@ def essence(data: Mapping[str, Any]) -> object:
         data["problems"],
         data["broker"]["state"],
         data["isolation"],
+        {name: (sensor["state"], sensor["last_error"]) for name, sensor in data["sensors"].items()},
         {
             name: [p[key] for key in ("state", "online", "enabled", "restarts", "last_error", "degraded")]
             for name, p in data["pipelines"].items()
@@ -123,7 +161,8 @@ def headline(data: Mapping[str, Any]) -> str:
     pipelines = data["pipelines"].values()
     running = sum(p["state"] in ("running", "ended") for p in pipelines)
     enabled = sum(p["enabled"] for p in pipelines)
-    line = f"{running} of {enabled} pipelines running, {data['queue']} events queued"
+    queue = f"{data['queue']} event{'' if data['queue'] == 1 else 's'} queued"
+    line = f"{running} of {enabled} pipelines running, {queue}"
     return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
 
 
@@ -140,11 +179,16 @@ def measure(pids: Mapping[str, int], proc: Path = Path("/proc")) -> dict[str, Pr
 
 
 def _failing(now: Snapshot) -> list[str]:
-    """Return what keeps a pipeline from working."""
-    return [
+    """Return what keeps a pipeline or a sensor from working."""
+    pipelines = [
         f"{name}: {status.last_error or status.state}"
         for name, status in now.pipelines.items()
         if status.enabled and (status.fault or status.state not in WORKING)
+    ]
+    return pipelines + [
+        f"{name}: {status.last_error or status.state}"
+        for name, status in now.sensors.items()
+        if status.state not in ("running", "starting")
     ]
 
 
@@ -154,7 +198,7 @@ def _impaired(now: Snapshot) -> list[str]:
     for name, status in now.pipelines.items():
         if status.degraded:
             found.append(f"{name}: runs on {status.accelerator or 'another device'}, not as configured")
-        if status.state == "running" and not status.isolation:
+        if status.state == "running" and not status.isolation and not status.network:
             found.append(f"{name}: its worker is not cut off from the network")
     if now.broker.state not in _BROKER_FINE:
         found.append(f"broker: {now.broker.state}: {now.broker.detail}")

@@ -71,7 +71,9 @@ class Turned:
 
 
 Message = Up | Refused | Alive | Measured | Turned
-_KINDS: dict[str, type[Message]] = {kind.__name__.lower(): kind for kind in (Up, Refused, Alive, Measured, Turned)}
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__.lower(): kind for kind in (Up, Refused, Alive, Measured, Turned)
+}
 
 
 def encode(message: Message) -> bytes:
@@ -87,7 +89,8 @@ def decode(data: bytes) -> Message:
     """Parse what the worker sent.
 
     Raises:
-        WireError: it is no message: too long, no JSON, a field missing, unknown, of another type or out of range.
+        WireError: it is no message: too long, no JSON, a field missing, unknown, of another type or out of
+            range.
     """
     if len(data) > MAX_BYTES:
         raise WireError(f"{len(data)} bytes and more; {MAX_BYTES} are the most")
@@ -155,7 +158,11 @@ def _count(value: Any) -> int:
 
 
 def _isolation(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(wall in ("seccomp", "netns") for wall in value) or len(value) > 2:
+    if (
+        not isinstance(value, list)
+        or not all(wall in ("seccomp", "netns") for wall in value)
+        or len(value) > 2
+    ):
         raise WireError("walls expected")
     return tuple(value)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged.config.secrets import Secret, read_secret
+from edged.config.secrets import read_secret
 from edged.homeassistant import Announcer
 from edged.sinks.jsonl import JsonlSink
 from edged.spool.memory import MemorySpool
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.config.models import Config, Mqtt
+    from edged.config.secrets import Secret
     from edged.sinks import Outlet
     from edged.spool import Spool
 
@@ -61,7 +62,6 @@ def needs(config: Config, password: Secret | None) -> object:
 
 def wire(
     config: Config,
-    password: Secret | None,
     *,
     spool: Spool,
     loop: asyncio.AbstractEventLoop,
@@ -78,14 +78,13 @@ def wire(
         from edged.sinks.lines import Lines
 
         return Wiring(Lines(lines or JsonlSink(), spool, loop.call_later))
-    wired = _mqtt(config, config.mqtt, password, spool=spool, loop=loop, on_switch=on_switch)
+    wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch)
     return wired._replace(copy=lines)
 
 
 def _mqtt(
     config: Config,
     mqtt: Mqtt,
-    password: Secret | None,
     *,
     spool: Spool,
     loop: asyncio.AbstractEventLoop,
@@ -99,14 +98,19 @@ def _mqtt(
         prefix=mqtt.prefix,
         discovery_prefix=config.homeassistant.prefix,
         enabled=config.homeassistant.discovery,
+        sensors=config.sensors,
     )
+    file = mqtt.password_file
     sink = MqttSink(
         mqtt,
         node=config.node,
-        password=None if password is None else password.reveal(),
+        # Read again before each attempt, so that a renewed one is used without a restart.
+        password=None if file is None else lambda: read_secret(file).reveal(),
         spool=spool,
         call_soon=loop.call_soon_threadsafe,
         on_switch=on_switch,
         homeassistant=announcer,
+        strict=config.spool.ordering == "strict",
+        confirm=config.spool.ack == "application",
     )
     return Wiring(sink, announcer=announcer)

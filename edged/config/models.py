@@ -97,7 +97,9 @@ class Mqtt(Section):
         description="file with the password; looked for in $CREDENTIALS_DIRECTORY, then beside this file",
     )
     tls: Tls | None = Field(default=None, description="encrypt; {} takes the system's CA certificates")
-    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = Field(default=20, description="MQTT keep-alive, in s")
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = Field(
+        default=20, description="in s; a connection that fell silent is noticed within 1.5 times this"
+    )
 
     @field_validator("host")
     @classmethod
@@ -150,6 +152,14 @@ class SpoolSection(Section):
     )
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
         default=168, description="drop events older than this, in h"
+    )
+    ordering: Literal["relaxed", "strict"] = Field(
+        default="relaxed",
+        description="strict: one event at a time, and none before an older one; slow after an outage",
+    )
+    ack: Literal["broker", "application"] = Field(
+        default="broker",
+        description="application: keep events until a consumer confirms them on <prefix>/<node>/ack",
     )
 
 

@@ -316,5 +316,5 @@ def _components(text: bytes) -> dict[str, str]:
         if data["o"]["name"] != "edged":
             return {}
         return {str(id_): str(component["p"]) for id_, component in data["cmps"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

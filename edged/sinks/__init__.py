@@ -28,6 +28,9 @@ class Outlet(Protocol):
     def open(self) -> None:
         """Begin; never raises because somebody else is away."""
 
+    def check(self) -> None:
+        """Look after itself; called about once a second."""
+
     def drain(self) -> None:
         """Send what may be sent now."""
 

@@ -57,6 +57,9 @@ class Lines:
         """Send what waits."""
         self.drain()
 
+    def check(self) -> None:
+        """Do nothing: a line that was not taken is tried again by itself."""
+
     def drain(self) -> None:
         """Write what waits, some of it at a time; after a failure it waits for a while."""
         if self._again is None and self._write():

@@ -46,6 +46,10 @@ class Options:
     live: bool = False
 
 
+# A person waits, and perhaps on a slow board or an emulator: no worker has to be replaced in seconds here.
+_PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
+
+
 def pipeline(options: Options, found: machine.Machine | None = None) -> tuple[PipelineSection, str]:
     """Return the pipeline, and its source in words.
 
@@ -60,7 +64,8 @@ def pipeline(options: Options, found: machine.Machine | None = None) -> tuple[Pi
     if "labels" in model and "file" not in model:
         raise Refused("--labels are those of a model: write --model too", USAGE)
     try:
-        return PipelineSection.model_validate({"source": source, "model": model}), words
+        section = {"source": source, "model": model, "deadlines": _PATIENT}
+        return PipelineSection.model_validate(section), words
     except ValidationError as error:
         raise Refused(f"{words}: {error.errors()[0]['msg']}", USAGE) from None
 

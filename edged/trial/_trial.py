@@ -46,7 +46,7 @@ def attempt(options: Options, view: View) -> int:
     root.handlers = [_ToView(view)]
     root.setLevel(logging.ERROR)  # what the supervisor has to say comes as a fault
     view.begin(words)
-    os.environ |= _QUIET
+    os.environ.update(_QUIET | os.environ)
 
     async def life() -> int:
         return await _Trial(section, words, options, view).run()

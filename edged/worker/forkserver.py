@@ -23,6 +23,7 @@ import sys
 import threading
 from typing import NoReturn
 
+from edged import log as logs
 from edged.errors import DriverError
 from edged.pulse import MAX_SEATS
 from edged.worker.order import PING
@@ -39,11 +40,13 @@ def serve(control: socket.socket, main: int) -> NoReturn:
         control: SOCK_SEQPACKET to main.
         main: its process id.
     """
-    from edged.worker import _birth, _memory
+    from edged.worker import _kernel, _memory
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is main's to handle
-    _birth.die_with_parent(main)
-    _birth.name_process("edged-fork")
+    for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
+        signal.signal(sent, signal.SIG_IGN)
+    _kernel.die_with_parent(main)
+    _kernel.name_process("edged-fork")
+    alone = _threads()  # 1; under an emulator, which has threads of its own, more
     runtime = _preload()
     gc.collect()
     _memory.drop_untouched()
@@ -56,7 +59,7 @@ def serve(control: socket.socket, main: int) -> NoReturn:
             os._exit(0)
         if not data:
             os._exit(0)
-        _send(control, _forked(control, data, fds))
+        _send(control, _forked(control, data, fds, alone))
         for fd in fds:
             os.close(fd)
 
@@ -87,14 +90,17 @@ def _preload() -> str:
         return ""
 
 
-def _forked(control: socket.socket, data: bytes, fds: list[int]) -> dict[str, object]:
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names are enough
+
+
+def _forked(control: socket.socket, data: bytes, fds: list[int], alone: int) -> dict[str, object]:
     """Fork a worker and return the answer to the order."""
     if data == PING:
         return {"alive": True}
-    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names are enough
-    if threads != 1:
+    if _threads() > alone:
         names = ", ".join(thread.name for thread in threading.enumerate())
-        return {"error": f"the fork server has {threads} threads ({names}), so nothing can be forked from it"}
+        return {"error": f"the fork server has more than one thread ({names}): nothing can be forked from it"}
     if len(fds) < 2:
         return {"error": "an order without a pipe and a pulse"}
     read, write = os.pipe()
@@ -127,5 +133,5 @@ def _between(control: socket.socket, data: bytes, fds: list[int], write: int) ->
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logs.setup()
     serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))

@@ -1,7 +1,8 @@
-"""The process that reads the sensors: a fresh interpreter, small, cut off from the network before it opens a device.
+"""The process that reads the sensors: a fresh interpreter, cut off from the network before it opens a device.
 
-Started as ``python -m edged.worker.sensorhost PIPE ORDER PARENT``: two descriptors and the process id of main. The
-order is JSON: ``{"isolation": …, "sensors": {name: keys}}``. It ends when main closes the pipe, or with main.
+Started as ``python -m edged.worker.sensorhost PIPE ORDER PARENT``: two descriptors, and the process id of
+main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}}``. It ends when main closes the pipe, or
+with main. It is no child of the fork server, whose memory is full of what sensors do not need.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 ALIVE_S = 1.0
 STOP_S = 0.5
 _NO_ISOLATION = (
-    "the sensor worker cannot be cut off from the network here; install libseccomp2, or write isolation: optional"
+    "the sensor worker cannot be cut off from the network: no seccomp filter and no network namespace can be "
+    "had here; install libseccomp2, or write isolation: optional to run all the same"
 )
 
 
@@ -78,13 +81,16 @@ class Reports:
 def main(arguments: list[str]) -> int:
     """Read sensors until main closes the pipe."""
     pipe_fd, order_fd, parent = map(int, arguments)
+    for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
+        signal.signal(sent, lambda *_: None)  # not SIG_IGN, which the programs of kind command would inherit
     die_with_parent(parent)
     name_process("edged:sensors")
     logging.basicConfig(stream=sys.stderr, format="<4>%(message)s")
-    with open(order_fd, "rb") as file:
+    with open(order_fd, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
         order: dict[str, Any] = json.load(file)
     configs = {
-        name: sensors.load(keys["kind"]).Config.model_validate(keys) for name, keys in order["sensors"].items()
+        name: sensors.load(keys["kind"]).Config.model_validate(keys)
+        for name, keys in order["sensors"].items()
     }
     pipe = socket.socket(fileno=pipe_fd)
     reports = Reports(pipe, configs)

@@ -30,7 +30,6 @@ def wired(config: Config) -> wiring.Wiring:
     async def build() -> wiring.Wiring:
         return wiring.wire(
             config,
-            wiring.secret(config),
             spool=wiring.spool(config),
             loop=asyncio.get_running_loop(),
             on_switch=lambda _name, _on: None,
@@ -55,6 +54,29 @@ def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:
     assert "hunter2" not in repr(found)
 
 
+def test_a_password_is_read_for_each_attempt(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    outlet = wired(config(tmp_path, MQTT)).outlet
+    assert isinstance(outlet, MqttSink)
+    assert outlet._settings.password() == "hunter2"
+    secret.write_text("hunter3\n")
+    assert outlet._settings.password() == "hunter3"
+    secret.unlink()
+    with pytest.raises(ConfigError, match="no such file"):
+        outlet._settings.password()
+
+
+@pytest.mark.parametrize("ack", ["broker", "application"])
+@pytest.mark.parametrize("ordering", ["relaxed", "strict"])
+def test_how_events_are_delivered_is_the_spools_section(tmp_path: Path, ordering: str, ack: str) -> None:
+    section = f"mqtt: {{host: h}}\nspool: {{ordering: {ordering}, ack: {ack}}}"
+    outlet = wired(config(tmp_path, section)).outlet
+    assert isinstance(outlet, MqttSink)
+    assert outlet._delivery._strict is (ordering == "strict")
+    assert outlet._confirmations == ("edged/n/ack" if ack == "application" else "")
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [(MQTT, "there is no such file"), ("mqtt: {host: h, tls: {ca_file: ca.pem}}", "no such file")],
@@ -62,8 +84,12 @@ def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_used_is_an_error_of_the_configuration(
     tmp_path: Path, more: str, sentence: str
 ) -> None:
-    with pytest.raises(ConfigError, match="(?i)" + sentence):
+    def build() -> None:
+        wiring.secret(config(tmp_path, more))
         wired(config(tmp_path, more))
+
+    with pytest.raises(ConfigError, match="(?i)" + sentence):
+        build()
 
 
 @pytest.mark.parametrize(
