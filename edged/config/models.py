@@ -63,8 +63,10 @@ class Tls(Section):
     cert_file: Path | None = Field(
         examples=["porch.pem"], default=None, description="this node's certificate (PEM), with key_file"
     )
-    key_file: Path | None = Field(
-        examples=["porch.key"], default=None, description="this node's private key (PEM), without passphrase"
+    key_file: SecretFile | None = Field(
+        examples=["porch.key"],
+        default=None,
+        description="this node's private key (PEM), no passphrase; in $CREDENTIALS_DIRECTORY or beside this file",
     )
 
     @model_validator(mode="after")
