@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import logging
 import os
-import signal
+import resource
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 from edged import sources, wire
@@ -16,25 +17,14 @@ from edged.config.source import driver_config
 from edged.pulse import Pulse
 from edged.worker import sandbox
 from edged.worker._host import Host
+from edged.worker._kernel import die_with_parent, name_process
 from edged.worker._reports import Reports
 from edged.worker.order import Order
 
 log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _ADOPTION_S = 5.0
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, and end if that happened already."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def name_process(name: str) -> None:
-    """Name this process in the process list (the first 15 characters)."""
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+_MOST_FILES = 512  # a driver that leaks meets this before the machine suffers
 
 
 def live(data: bytes, fds: list[int]) -> NoReturn:
@@ -50,6 +40,7 @@ def live(data: bytes, fds: list[int]) -> NoReturn:
         _await_adoption(order.main)
         name_process(f"edged:{order.name}")
         pipe, pulse, *models = _only(fds)
+        _limit()
         reports = Reports(socket.socket(fileno=pipe))
         status = _work(order, reports, Pulse(pulse), models)
     except BaseException:
@@ -77,6 +68,13 @@ def _only(fds: list[int]) -> list[int]:
     os.closerange(3, first)
     os.closerange(first + len(fds), 1 << 16)
     return kept
+
+
+def _limit() -> None:
+    """Bound what a worker can take from others: descriptors; and memory, by being the first to go."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 
 
 def _work(order: Order, reports: Reports, pulse: Pulse, models: list[int]) -> int:
