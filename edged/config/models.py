@@ -66,7 +66,8 @@ class Tls(Section):
     key_file: SecretFile | None = Field(
         examples=["porch.key"],
         default=None,
-        description="this node's private key (PEM), no passphrase; in $CREDENTIALS_DIRECTORY or beside this file",
+        description="this node's private key (PEM), without passphrase; in $CREDENTIALS_DIRECTORY or "
+        "beside this file",
     )
 
     @model_validator(mode="after")
