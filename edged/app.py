@@ -98,6 +98,8 @@ class Daemon:
             await self._close()
 
     async def _work(self) -> None:
+        if self._stop.is_set():
+            return  # asked for while all this was built
         self._wiring.outlet.open()
         self._reporter.attach(self._wiring.outlet, self._wiring.copy)
         await self._supervisor.start()
