@@ -73,13 +73,13 @@ class Daemon:
         self._losses = health.Losses()
         self._config = config = loader.load(path)
         self._claim = Claim(config.run_dir)
-        self._spool = wiring.spool(config)
+        self._claim.take()
+        self._spool = wiring.spool(config, asyncio.get_running_loop(), reporter.committed)
         self._stamp = Stamp(config.node)
         self._secret = wiring.secret(config)
         self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
-        self._claim.take()
-        reporter.begin(self._stamp, self._spool, _kinds(config))
+        reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
 
     async def run(self) -> None:
         """Work until a signal asks to stop; ends in order also when a defect shows."""
@@ -230,6 +230,7 @@ class Daemon:
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
                 counts=counts,
+                spool=self._spool.state,
                 broker=health.Broker(str(outlet.state), outlet.detail),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,

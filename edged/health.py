@@ -54,6 +54,7 @@ class Snapshot:
         pipelines: by name.
         counts: of the spool.
         broker: where events go.
+        spool: where they wait until then: ``disk``, or ``memory`` and why.
         processes: by name; ``main`` is this one.
         isolation: required | optional, as configured.
         complaints: further sentences, such as a configuration that was refused.
@@ -66,6 +67,7 @@ class Snapshot:
     pipelines: Mapping[str, PipelineStatus]
     counts: Counts
     broker: Broker
+    spool: str = "disk"
     processes: Mapping[str, Process] = field(default_factory=dict)
     isolation: str = "required"
     complaints: Sequence[str] = ()
@@ -113,6 +115,7 @@ def message(now: Snapshot) -> dict[str, Any]:
         "clock": "synced" if now.synced else "unsynced",
         "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
         "queue": now.counts.queued,
+        "spool": _bounded(now.spool),
         "events": {
             "accepted": now.counts.accepted,
             "acknowledged": now.counts.acknowledged,
@@ -181,6 +184,8 @@ def _impaired(now: Snapshot) -> list[str]:
             found.append(f"{name}: runs on {status.accelerator or 'another device'}, not as configured")
         if status.state == "running" and not status.isolation and not status.network:
             found.append(f"{name}: its worker is not cut off from the network")
+    if now.spool != "disk":
+        found.append(f"spool: {now.spool}")
     if now.broker.state not in _BROKER_FINE:
         found.append(f"broker: {now.broker.state}: {now.broker.detail}")
     return found
