@@ -118,6 +118,13 @@ def kinds() -> list[str]:
     return _registry.kinds()
 
 
+def own_kinds() -> list[str]:
+    """Return the names of the drivers of this package."""
+    from edged.sources import _registry
+
+    return _registry.own_kinds()
+
+
 def load(kind: str) -> Any:
     """Return the driver module of that kind.
 

@@ -20,8 +20,12 @@ def _others() -> tuple[EntryPoint, ...]:
 
 def kinds() -> list[str]:
     """Return every driver's name, sorted."""
-    own = {m.name for m in pkgutil.iter_modules(edged.sources.__path__) if not m.name.startswith("_")}
-    return sorted(own | {e.name for e in _others()})
+    return sorted({*own_kinds(), *(e.name for e in _others())})
+
+
+def own_kinds() -> list[str]:
+    """Return the names of this package's drivers, sorted."""
+    return sorted(m.name for m in pkgutil.iter_modules(edged.sources.__path__) if m.name[0] != "_")
 
 
 def load(kind: str) -> Any:

@@ -84,7 +84,7 @@ class Lab:
         self._config.file.write_text(json.dumps(look_for_a_way_out()))
 
     def _leak(self) -> None:
-        self._kept += [open("/dev/null") for _ in range(20)]  # noqa: SIM115, PTH123 - never closed, on purpose
+        self._kept += [open("/dev/null") for _ in range(4)]  # noqa: SIM115, PTH123 - never closed, on purpose
 
     def _grow(self) -> None:
         import numpy as np

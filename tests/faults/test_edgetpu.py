@@ -47,12 +47,12 @@ AT_START = {
     "fail open": r"there is no Edge TPU at 'usb:\d+'",
     "abort open": r"the worker was ended by SIGABRT",
     "segfault open": r"the worker was ended by SIGSEGV",
-    "hang open": r"the worker hung opening the accelerator for 8\.\d s",
+    "hang open": r"the worker hung opening the accelerator for 6\.\d s",
     "fail prepare": r"the Edge TPU refuses a model: .*unresolved custom op",
     "fail allocate": r"the Edge TPU refuses a model: .*failed to prepare",
     "abort prepare": r"the worker was ended by SIGABRT",
-    "hang prepare": r"the worker hung opening the model for 8\.\d s",
-    "hang allocate": r"the worker hung opening the model for 8\.\d s",
+    "hang prepare": r"the worker hung opening the model for 6\.\d s",
+    "hang allocate": r"the worker hung opening the model for 6\.\d s",
 }
 
 
