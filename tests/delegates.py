@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+WHATS = ("fail", "abort", "segfault", "hang")  # and the moments are those of :func:`cue`
 SOURCES = Path(__file__).resolve().parent / "lab" / "delegates"
 
 
@@ -42,3 +43,18 @@ def cue(library: Path, what: str) -> None:
     file, new = library.with_name(f"{library.name}.cue"), library.with_name(f"{library.name}.new")
     new.write_text(what)
     new.replace(file)
+
+
+def prepare(library: Path, kind: str) -> Path:
+    """Write, or do not write, a library that is bad from the start; returns its path.
+
+    Kinds: ``absent``, ``no library``, ``no delegate``, or a cue.
+    """
+    if kind == "no library":
+        library.write_text("this is a text")
+    elif kind == "no delegate":
+        build(library, "stranger")
+    elif kind != "absent":
+        build(library)
+        cue(library, kind)
+    return library

@@ -57,15 +57,7 @@ AT_START = {
 
 
 def make(folder: Path, kind: str) -> Path:
-    library = folder / f"lib{kind.replace(' ', '-')}.so.1"
-    if kind == "no library":
-        library.write_text("this is a text")
-    elif kind == "no delegate":
-        delegates.build(library, "stranger")
-    elif kind != "absent":
-        delegates.build(library)
-        delegates.cue(library, kind)
-    return library
+    return delegates.prepare(folder / f"lib{kind.replace(' ', '-')}.so.1", kind)
 
 
 def test_whatever_is_wrong_with_it_at_the_start_the_cpu_takes_over(
