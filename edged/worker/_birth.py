@@ -85,8 +85,12 @@ def _only(fds: list[int]) -> list[int]:
 
 
 def _limit() -> None:
-    """Bound what a worker can take from others: descriptors; and memory, by being the first to go."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
+    """Bound what a worker can take from others: descriptors; and memory, by being the first to go.
+
+    A hardened unit may refuse either; main counts both anyway.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 

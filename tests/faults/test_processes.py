@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from crew import Crew, alive, section, synthetic
 
 from edged import bundled
 from edged.supervisor import _deadlines
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = {"kind": "folder", "path": str(bundled.PHOTOS), "interval_s": 0.05}

@@ -17,7 +17,7 @@ NEEDS_TPU = pytest.mark.skipif(bool(delegates.missing_tools()), reason=delegates
 @pytest.mark.parametrize(
     "command",
     [
-        ["kill_workers.py", "--rounds", "8", "--seed", "5"],
+        ["kill_workers.py", "--rounds", "8", "--seed", "8"],
         ["restart_storm.py", "--respawns", "50"],
         ["clock_jumps.py", "--jumps", "4"],
         pytest.param(["edgetpu.py", "abort invoke", "fail open"], marks=NEEDS_TPU),
