@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -381,3 +382,46 @@ def test_where_no_wall_can_be_had_a_worker_runs_only_when_told_to(isolation: str
         assert "isolation: optional" in answer.stdout
     else:
         assert answer.stdout.startswith("running  () "), answer
+
+
+# What the unit forbids beside what edged never calls: see SystemCallFilter= in systemd/edged.service.
+UNDER_THE_UNIT = """
+import asyncio, ctypes, errno, os, subprocess, sys
+sys.path.insert(0, "tests")
+import pyseccomp
+walls = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+for group in ("privileged", "resources", "mount", "clock", "debug", "module", "raw-io", "reboot", "swap"):
+    told = subprocess.check_output(["systemd-analyze", "syscall-filter", f"@{group}"], text=True)
+    for name in (line.strip() for line in told.splitlines()[1:]):
+        if name[:1].isalpha():
+            try:
+                walls.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
+            except OSError:
+                continue
+ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
+walls.load()
+from crew import Crew, children, section, synthetic
+async def scenario():
+    hung = section(synthetic(fault="hang", fault_after=5), deadlines={"capture_s": 1})
+    async with Crew({"a": section(synthetic()), "b": hung}) as crew:
+        await crew.running()
+        await crew.until(lambda: crew.status("b").restarts)
+        print(os.getuid(), *crew.status("a").isolation)
+    print(children())
+asyncio.run(scenario())
+"""
+
+
+def test_runs_as_nobody_with_the_rights_that_the_unit_leaves() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give up rights")
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
+    python = [*nobody, "--no-new-privs", sys.executable, "-B", "-c"]
+    if subprocess.run([*python, "import edged"], cwd=ROOT, capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"nobody may not read {ROOT}")
+    answer = subprocess.run(
+        [*python, UNDER_THE_UNIT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert answer.stdout.splitlines() == ["65534 seccomp", "{}"], answer

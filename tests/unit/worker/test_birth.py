@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from edged.worker import _birth
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_unit_that_refuses_limits_keeps_no_worker_from_living(monkeypatch: pytest.MonkeyPatch) -> None:
