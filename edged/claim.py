@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,6 @@ from edged.errors import Reason, Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 NAME = "lock"
 
@@ -25,7 +22,7 @@ class Claim:
         self._fd = -1
 
     def take(self) -> None:
-        """Claim the directory; one that cannot be written is said to be so, and used all the same.
+        """Claim the directory, where it can be written; what cannot is told when the status file is.
 
         Raises:
             Unavailable: another daemon has it.
@@ -33,8 +30,7 @@ class Claim:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            log.warning("%s: %s; `edged status` will see nothing", self._path.parent, error.strerror)
+        except OSError:
             return
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -54,7 +54,9 @@ class Report:
             self._file.write(message)
         except OSError as error:
             if not self._silent:
-                log.warning("`edged status` sees nothing new: %s: %s", error.filename, error.strerror)
+                log.warning(
+                    "`edged status` sees nothing new: %s: %s", error.filename, (error.strerror or "").lower()
+                )
             self._silent = True
         else:
             self._silent = False

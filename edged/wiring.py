@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from edged.config.secrets import read_secret
 from edged.homeassistant import Announcer
 from edged.sinks.jsonl import JsonlSink
-from edged.spool.memory import MemorySpool
+from edged.spool import open_spool
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from edged.config.models import Config, Mqtt
     from edged.config.secrets import Secret
@@ -42,9 +42,23 @@ class Wiring(NamedTuple):
             self.copy.close()
 
 
-def spool(config: Config) -> Spool:
-    """Return the spool, where events wait."""
-    return MemorySpool(config.node, max_mb=config.spool.max_mb, max_age_h=config.spool.max_age_h)
+def spool(
+    config: Config,
+    loop: asyncio.AbstractEventLoop,
+    on_committed: Callable[[Sequence[bytes]], None],
+) -> Spool:
+    """Return the spool, where events wait; it calls back with those that are on disk for good.
+
+    Raises:
+        StateBusy: another edged has the state directory.
+    """
+    return open_spool(
+        config.spool,
+        node=config.node,
+        state_dir=config.state_dir,
+        call_soon=loop.call_soon_threadsafe,
+        on_committed=on_committed,
+    )
 
 
 def secret(config: Config) -> Secret | None:
@@ -98,6 +112,7 @@ def _mqtt(
         prefix=mqtt.prefix,
         discovery_prefix=config.homeassistant.prefix,
         enabled=config.homeassistant.discovery,
+        sensors=config.sensors,
     )
     file = mqtt.password_file
     sink = MqttSink(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +11,10 @@ from pydantic import ValidationError
 from edged import bundled, sources
 from edged.config import machine
 from edged.config.models import PipelineSection
+from edged.trial._options import NO_INPUT, USAGE, Options, Refused
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 PAUSE_S = 0.5  # between two pictures that a person looks at
-USAGE, NO_INPUT, UNAVAILABLE = 64, 66, 69
-
-
-class Refused(Exception):  # noqa: N818 - what is refused is said in its sentence
-    """It cannot go on: one sentence for a person, and an exit status of sysexits."""
-
-    def __init__(self, sentence: str, status: int = UNAVAILABLE) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says.
-
-    Attributes:
-        source: path, /dev/videoN, address, ``camera``, ``photos``, ``synthetic``; None: the best there is.
-        count: end after so many inferences.
-        broker: host[:port].
-        live: a person looks at a terminal.
-    """
-
-    source: str | None = None
-    model: Path | None = None
-    labels: Path | None = None
-    count: int | None = None
-    broker: str | None = None
-    runtime: str = "auto"
-    live: bool = False
 
 
 # A person waits, and perhaps on a slow board or an emulator: no worker has to be replaced in seconds here.

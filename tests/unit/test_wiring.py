@@ -12,6 +12,7 @@ from edged.config import loader
 from edged.errors import ConfigError
 from edged.sinks.lines import Lines
 from edged.sinks.mqtt import MqttSink
+from edged.spool.memory import MemorySpool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def wired(config: Config) -> wiring.Wiring:
     async def build() -> wiring.Wiring:
         return wiring.wire(
             config,
-            spool=wiring.spool(config),
+            spool=MemorySpool("n", max_mb=1, max_age_h=1),
             loop=asyncio.get_running_loop(),
             on_switch=lambda _name, _on: None,
         )
