@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-WHATS = ("fail", "abort", "segfault", "hang")  # and the moments are those of :func:`cue`
+WHATS = ("fail", "abort", "segfault", "hang", "seize")  # and the moments are those of :func:`cue`
 SOURCES = Path(__file__).resolve().parent / "lab" / "delegates"
 
 
@@ -35,7 +35,9 @@ def build(library: Path, name: str = "edgetpu") -> Path:
 
 
 def cue(library: Path, what: str) -> None:
-    """Tell a library what to do: ``fail``, ``abort``, ``segfault`` or ``hang``, and the moment for it.
+    """Tell a library what to do: ``fail``, ``abort``, ``segfault``, ``hang`` or ``seize``, and the moment for it.
+
+    To seize is to hang and to hold Python's lock meanwhile, so that no thread of the worker goes on.
 
     Moments: ``open``, ``prepare`` (the graph), ``allocate`` (the node), ``invoke``, ``bus`` (at any time).
     An empty cue: work.

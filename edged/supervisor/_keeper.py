@@ -188,7 +188,10 @@ class Keeper:
             return
         overdue = watch.look(now)
         if overdue is not None:
-            self._tpu_failed |= overdue.stage in ON_TPU
+            # A library that hangs with Python's lock keeps every other thread from stamping its lane.
+            silent = overdue.stage is Stage.IDLE
+            stage = worker.pulse.model().read().stage if silent else overdue.stage
+            self._tpu_failed |= stage in ON_TPU
             self._end(worker, overdue.sentence)
 
     def weigh(self, rss_mb: float, files: int) -> None:

@@ -51,6 +51,7 @@ AT_START = {
     "fail prepare": r"the Edge TPU refuses a model: .*unresolved custom op",
     "fail allocate": r"the Edge TPU refuses a model: .*failed to prepare",
     "abort prepare": r"the worker was ended by SIGABRT",
+    "seize open": r"the worker hung opening the accelerator for 6\.\d s",
     "hang prepare": r"the worker hung opening the model for 6\.\d s",
     "hang allocate": r"the worker hung opening the model for 6\.\d s",
 }
@@ -94,6 +95,7 @@ LATER = {
     "abort invoke": r"the worker was ended by SIGABRT",
     "segfault invoke": r"the worker was ended by SIGSEGV",
     "hang invoke": r"the worker hung running the model for 5\.\d s",
+    "seize invoke": r"the worker (hung running the model|gave no sign of life) for 5\.\d s",
 }
 
 

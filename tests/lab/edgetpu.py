@@ -62,7 +62,7 @@ async def fail(folder: Path, kind: str) -> tuple[float, float]:
         else:
             await crew.until(lambda: "tpu" in crew.supervisor.processes())
         since = time.monotonic()
-        if kind == "hang bus":  # a thread of its own that hangs does no harm
+        if kind == "hang bus":  # a thread of its own that hangs does no harm, unless it has Python's lock
             await asyncio.sleep(1)
             return await crew.result_after("tpu", time.monotonic()), 0.0
         await crew.until(lambda: crew.status("tpu").degraded and crew.status("tpu").online)

@@ -7,9 +7,10 @@ import pytest
 
 from edged import clock, wire
 from edged.events import ModelTag
-from edged.pulse import Stage
+from edged.pulse import Reading, Stage
 from edged.supervisor import PipelineStatus, _keeper
 from edged.supervisor._board import Board
+from edged.supervisor._deadlines import Overdue
 from edged.supervisor._keeper import KILLED_S, Keeper
 from edged.worker.order import Order, SeatOrder
 
@@ -34,6 +35,7 @@ class Held:
         self.stage = Stage.IDLE
         self.killed = self.asked = self.discarded = False
         self.pulse = self
+        self.reading = Reading(Stage.GONE, 0.0)
 
     def model(self) -> Held:
         return self
@@ -41,8 +43,8 @@ class Held:
     def capture(self, _seat: int) -> Held:
         return self
 
-    def read(self) -> tuple[Stage, float]:
-        return Stage.GONE, 0.0
+    def read(self) -> Reading:
+        return self.reading
 
     def born(self, pid: int) -> None:
         self.pid = pid
@@ -230,6 +232,36 @@ def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
         stand.dies()
         assert stand.status().last_error == "the worker had grown to 101 MB, over 100"
         assert stand.lost == []
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("overdue", "model", "blamed"),
+    [
+        (Stage.INVOKE, Stage.INVOKE, True),
+        (Stage.IDLE, Stage.INVOKE, True),
+        (Stage.IDLE, Stage.IDLE, False),
+        (Stage.CAPTURE, Stage.INVOKE, False),
+    ],
+)
+def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, blamed: bool) -> None:
+    async def scenario() -> None:
+        stand = Stand(TPU)
+        stand.keeper.start()
+        worker = await stand.born()
+        stand.runs()
+        worker.reading = Reading(model, clock.monotonic())
+
+        class Look:
+            def look(self, _now: float) -> Overdue:
+                return Overdue(overdue, "hung")
+
+        stand.keeper._watch = Look()
+        stand.keeper.look(clock.monotonic())
+        assert worker.killed
+        stand.dies()
+        assert bool(stand.lost) is blamed
 
     run(scenario())
 
