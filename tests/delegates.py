@@ -35,7 +35,7 @@ def build(library: Path, name: str = "edgetpu") -> Path:
 
 
 def cue(library: Path, what: str) -> None:
-    """Tell a library what to do: ``fail``, ``abort``, ``segfault``, ``hang`` or ``seize``, and the moment for it.
+    """Tell a library what to do (one of ``WHATS``), and the moment for it.
 
     To seize is to hang and to hold Python's lock meanwhile, so that no thread of the worker goes on.
 

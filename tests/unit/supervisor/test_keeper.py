@@ -237,21 +237,22 @@ def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overdue", "model", "blamed"),
+    ("overdue", "model", "since", "blamed"),
     [
-        (Stage.INVOKE, Stage.INVOKE, True),
-        (Stage.IDLE, Stage.INVOKE, True),
-        (Stage.IDLE, Stage.IDLE, False),
-        (Stage.CAPTURE, Stage.INVOKE, False),
+        (Stage.INVOKE, Stage.INVOKE, 5.2, True),
+        (Stage.IDLE, Stage.INVOKE, 4.9, True),
+        (Stage.IDLE, Stage.IDLE, 0.9, False),
+        (Stage.IDLE, Stage.IDLE, 4.9, True),
+        (Stage.CAPTURE, Stage.INVOKE, 0.1, False),
     ],
 )
-def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, blamed: bool) -> None:
+def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, since: float, blamed: bool) -> None:
     async def scenario() -> None:
         stand = Stand(TPU)
         stand.keeper.start()
         worker = await stand.born()
         stand.runs()
-        worker.reading = Reading(model, clock.monotonic())
+        worker.reading = Reading(model, clock.monotonic() - since)
 
         class Look:
             def look(self, _now: float) -> Overdue:
