@@ -164,7 +164,7 @@ class Keeper:
         kind = "accelerator" if blamed else "defect"
         self._board.exited(kind, f"the worker {why}", explained)
         if blamed:
-            self._lost(why)
+            self._lost(next(status.last_error for status in self._board.all() if status.last_error))
         if self._idle():  # somebody else took over
             return
         pause_s = self._backoff.pause_s(now)

@@ -213,7 +213,7 @@ def test_a_crash_out_of_nowhere_is_the_accelerators_the_second_time() -> None:
             await stand.born(count)
             stand.runs()
             stand.dies("was ended by SIGABRT")
-        assert stand.lost == ["was ended by SIGABRT"]
+        assert stand.lost == ["the worker was ended by SIGABRT"]
 
     run(scenario())
 
