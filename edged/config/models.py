@@ -8,6 +8,7 @@ type declared here and by nothing else.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import re
 import socket
@@ -225,6 +226,21 @@ class Config(Section):
     pipelines: Annotated[dict[TopicName, PipelineSection], Field(max_length=64)] = Field(
         default_factory=dict, validate_default=True, description="by name, which becomes part of the topic"
     )
+
+    @field_validator("pipelines")
+    @classmethod
+    def _one_claim_a_device(cls, pipelines: dict[str, PipelineSection]) -> dict[str, PipelineSection]:
+        """Pipelines share an accelerator that they name alike; other names for it would open it twice."""
+        for (name, a), (other, b) in itertools.combinations(pipelines.items(), 2):
+            mine, theirs = a.accelerator, b.accelerator
+            if mine.contradicts(theirs):
+                as_what = (f"{each.device} ({each.library})" for each in (mine, theirs))
+                what = (
+                    f"pipelines {name} and {other} both claim the Edge TPU, as {' and as '.join(as_what)}: "
+                    "write the same in both to share it"
+                )
+                raise wrong(what, other, "accelerator")
+        return pipelines
 
     @field_validator("pipelines")
     @classmethod

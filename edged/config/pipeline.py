@@ -84,6 +84,19 @@ class Accelerator(Section):
     )
     library: str = Field(default="libedgetpu.so.1", description="the Edge TPU runtime")
 
+    def contradicts(self, other: Accelerator) -> bool:
+        """Whether both may mean the same device, which they claim in different words."""
+        if "cpu" in {self.policy, other.policy}:
+            return False
+        if self.device == other.device:
+            return self.library != other.library
+        (kind, _, number), (other_kind, _, other_number) = (
+            device.partition(":") for device in (self.device, other.device)
+        )
+        if kind == other_kind:
+            return "" in {number, other_number}
+        return "" in {kind, other_kind}  # :0 is the first of any kind
+
 
 class TaskSection(Section):
     """What the model's output means."""
@@ -213,7 +226,11 @@ class PipelineSection(Section):
     def _twins(self) -> PipelineSection:
         policy = self.accelerator.policy
         if policy != "cpu" and self.model.edgetpu_file is None:
-            message = f"{policy} needs model.edgetpu_file, the twin for the Edge TPU"
+            file = self.model.file or "MODEL.tflite"
+            message = (
+                f"{policy} needs model.edgetpu_file, the twin for the Edge TPU; its compiler makes it: "
+                f"edgetpu_compiler {file}"
+            )
             raise wrong(message, "accelerator", "policy")
         if policy != "require" and self.model.edgetpu_file is not None and self.model.file is None:
             raise wrong(f"accelerator.policy {policy} also needs file, the model for the CPU", "model")

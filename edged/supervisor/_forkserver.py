@@ -32,7 +32,7 @@ FORK_S = 5.0
 PING_S = 3.0
 _KILLED_S = 1.0  # for a killed process to be gone
 _POLL_S = 0.05  # for another process to be started
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 # One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
@@ -59,7 +59,9 @@ class ForkServer:
 
     def start(self) -> None:
         """Start the process; needs no running event loop, so it can be the first thing that main does."""
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # or a worker could reach into the process with the network
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = ["-P", "-m", "edged.worker.forkserver", str(theirs.fileno()), str(os.getpid())]
         try:

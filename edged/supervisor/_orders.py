@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from edged.config.models import PipelineSection
 
 
+_TPU_SHARE = 0.75  # of the deadline for opening
+
+
 def order(
     sections: Mapping[str, PipelineSection],
     labels: Mapping[str, str],
@@ -66,15 +69,19 @@ def files_of(section: PipelineSection) -> set[Path]:
     return {model_of(section, on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
 
 
-def deadlines(sections: Mapping[str, PipelineSection]) -> dict[Stage, float]:
-    """Return the most patient deadlines of the pipelines that share a worker."""
+def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) -> dict[Stage, float]:
+    """Return the most patient deadlines of the pipelines that share a worker.
+
+    With an accelerator models have less time, so that the CPU has taken over within 10 s.
+    """
     limits = [section.deadlines for section in sections.values()]
     open_s = max(limit.open_s for limit in limits)
+    load_s = _TPU_SHARE * open_s if on_tpu else open_s
     return {
         Stage.BIRTH: open_s,
         Stage.OPEN: open_s,
-        Stage.LOAD: open_s,
-        Stage.DELEGATE: open_s,
+        Stage.LOAD: load_s,
+        Stage.DELEGATE: load_s,
         Stage.CAPTURE: max(limit.capture_s for limit in limits),
         Stage.INVOKE: max(limit.invoke_s for limit in limits),
     }

@@ -225,7 +225,7 @@ class Supervisor:
         board.labels |= {name: labels[name] for name in sections if name in labels}
         keeper = Keeper(
             lambda: self._order(key),
-            deadlines=_orders.deadlines(sections),
+            deadlines=_orders.deadlines(sections, on_tpu=key not in sections),
             memory_mb=max(section.memory_mb for section in sections.values()),
             forkserver=self._forkserver,
             board=board,
@@ -295,7 +295,7 @@ class Supervisor:
         order = _orders.order(
             sections, {}, (), on_tpu=True, isolation=self._isolation, threads=self._threads(), probe=True
         )
-        return order, _orders.deadlines(sections)
+        return order, _orders.deadlines(sections, on_tpu=True)
 
     def _plugged_in(self) -> None:
         for group in self._groups.values():

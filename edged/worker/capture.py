@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHORTEST_S, LONGEST_S = 0.5, 8.0  # between two attempts to open a source
+SHORTEST_S, LONGEST_S = 0.5, 6.0  # between two attempts to open a source
 STABLE_S = 20.0  # a source that worked so long starts the pauses anew
 BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened anew
 FROZEN_AFTER = 5  # equal pictures in a row
