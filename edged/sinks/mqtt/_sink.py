@@ -71,7 +71,7 @@ class MqttSink:
         self._base = f"{config.prefix}/{node}"
         self._status = f"{self._base}/status"
         self._confirmations = f"{self._base}/ack" if confirm else ""
-        self._delivery = Delivery(spool, strict=strict, confirm=confirm)
+        self._delivery = Delivery(spool, strict=strict, confirm=confirm, silence_s=1.5 * config.keepalive_s)
         self._inbox = Inbox(call_soon)
         self._orders = Orders(self._base, on_switch, on_command)
         self._discovery = homeassistant
@@ -179,7 +179,7 @@ class MqttSink:
         finally:  # whatever becomes of the goodbye, no thread is left behind and no row in flight
             self._link.stop(max(0.1, deadline - clock.monotonic()))
             self._window.clear()
-            self._delivery.disconnected()
+            self._delivery.disconnected(clock.monotonic())
         self._session = None
         self._why = Why(State.STOPPED, "closed")
 
@@ -204,7 +204,7 @@ class MqttSink:
         """Give the rows in flight back."""
         self._session = None
         self._window.clear()
-        self._delivery.disconnected()
+        self._delivery.disconnected(clock.monotonic())
         if self._discovery is not None:
             self._discovery.disconnected()
         self._become(why)

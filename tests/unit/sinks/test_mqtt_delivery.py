@@ -96,7 +96,7 @@ def test_what_waited_is_no_news_and_what_is_fresh_is() -> None:
     bench = Bench(waiting=1)
     bench.happen()
     assert [bench.delivery.waited(row) for row in bench.take()] == [True, False]
-    bench.delivery.disconnected()
+    bench.delivery.disconnected(bench.now)
     bench.delivery.connected()
     bench.happen()
     assert [bench.delivery.waited(row) for row in bench.take()] == [True, True, False]
@@ -188,7 +188,7 @@ def test_rows_live_until_the_application_confirms_them() -> None:
     assert bench.confirm(2)
     assert bench.confirm({"epoch": "e", "sequence": 4})
     assert (bench.spool.counts().queued, bench.spool.counts().acknowledged) == (1, 4)
-    bench.delivery.disconnected()
+    bench.delivery.disconnected(bench.now)
     bench.delivery.connected()
     (row,) = bench.take()
     assert (row.sequence, row.waited) == (5, True)
