@@ -19,8 +19,9 @@ import os
 from typing import TYPE_CHECKING
 
 from edged import clock, health, wiring
+from edged.claim import Claim
 from edged.config import loader
-from edged.errors import ConfigError, Problem
+from edged.errors import ConfigError, EdgedError, Problem
 from edged.report import Report
 from edged.stamp import Stamp
 
@@ -54,6 +55,7 @@ class Daemon:
 
     Raises:
         ConfigError: the configuration is wrong, or a file that it names for the broker.
+        Unavailable: another daemon has this run directory.
     """
 
     def __init__(
@@ -68,13 +70,16 @@ class Daemon:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._complaints: list[str] = []
+        self._losses = health.Losses()
         self._config = config = loader.load(path)
-        self._spool = wiring.spool(config)
+        self._claim = Claim(config.run_dir)
+        self._claim.take()
+        self._spool = wiring.spool(config, asyncio.get_running_loop(), reporter.committed)
         self._stamp = Stamp(config.node)
         self._secret = wiring.secret(config)
-        self._wiring = self._wire(config, self._secret)
+        self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
-        reporter.begin(self._stamp, self._spool, _kinds(config))
+        reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
 
     async def run(self) -> None:
         """Work until a signal asks to stop; ends in order also when a defect shows."""
@@ -95,11 +100,11 @@ class Daemon:
     async def _work(self) -> None:
         self._wiring.outlet.open()
         self._reporter.attach(self._wiring.outlet, self._wiring.copy)
+        await self._supervisor.start()
+        await self._supervisor.apply(self._config.pipelines, self._config.isolation)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look())
             tasks.create_task(self._feed_watchdog())
-            await self._supervisor.start()
-            await self._supervisor.apply(self._config.pipelines, self._config.isolation)
             await self._supervisor.settle(SETTLE_S)
             self._tick()
             self._notifier.ready()
@@ -120,17 +125,18 @@ class Daemon:
         self._wiring.close(OUTLET_STOP_S)
         queued = self._spool.counts().queued
         if queued:
-            log.warning("%d events were not delivered yet", queued)
+            log.warning("not delivered yet: %d", queued)
         self._spool.close()
         self._report.close()
+        self._claim.release()
         log.info("stopped")
 
     # Out.
 
-    def _wire(self, config: Config, secret: Secret | None) -> Wiring:
+    def _wire(self, config: Config) -> Wiring:
         """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
-        return wiring.wire(config, secret, spool=self._spool, loop=loop, on_switch=self._switch)
+        return wiring.wire(config, spool=self._spool, loop=loop, on_switch=self._switch)
 
     def _switch(self, name: str, on: bool) -> None:
         """Do what came on ``enabled/set``."""
@@ -150,7 +156,7 @@ class Daemon:
             config = loader.load(self._path)
             _refuse_what_needs_a_restart(self._path, self._config, config)
             secret = wiring.secret(config)
-            wired = self._wire(config, secret) if self._outward(config, secret) else None
+            wired = self._wire(config) if self._outward(config, secret) else None
         except ConfigError as error:
             self._refuse(error.problems)
         else:
@@ -194,6 +200,9 @@ class Daemon:
         while True:
             self._tick()
             await asyncio.sleep(TICK_S)
+            self._tick()
+            self._wiring.outlet.check()
+            await asyncio.sleep(TICK_S)
 
     def _tick(self) -> None:
         try:
@@ -210,7 +219,7 @@ class Daemon:
 
     def _message(self) -> dict[str, object]:
         pids = {"main": os.getpid(), **self._supervisor.processes()}
-        outlet = self._wiring.outlet
+        outlet, counts = self._wiring.outlet, self._spool.counts()
         return health.message(
             health.Snapshot(
                 node=self._config.node,
@@ -218,11 +227,12 @@ class Daemon:
                 at=clock.wall(),
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
-                counts=self._spool.counts(),
+                counts=counts,
+                spool=self._spool.state,
                 broker=health.Broker(str(outlet.state), outlet.detail),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,
-                complaints=self._complaints,
+                complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
             )
         )
 
@@ -242,7 +252,12 @@ def run(path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals
     """Run the daemon until a signal asks it to stop; see :class:`Daemon`."""
 
     async def life() -> None:
-        await Daemon(path, supervisor, reporter, signals, notifier).run()
+        try:
+            daemon = Daemon(path, supervisor, reporter, signals, notifier)
+        except EdgedError:
+            await supervisor.stop(WORKERS_STOP_S)  # its fork server is there already
+            raise
+        await daemon.run()
 
     asyncio.run(life())
 

@@ -1,7 +1,7 @@
 """The command line. Exit statuses are those of sysexits.h.
 
-64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 78 configuration; 130 after Ctrl-C.
-Nobody sees a traceback for a mistake of theirs: a missing file, a closed pipe, Ctrl-C.
+64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 75 busy, 78 configuration; 130 after
+Ctrl-C. Nobody sees a traceback for a mistake of theirs: a missing file, a closed pipe, Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import edged
 from edged import commands
-from edged.commands import attempt, check, init, run, schema, status
+from edged.commands import attempt, audit, check, init, run, schema, status
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (attempt, run, check, init, schema, status)
+VERBS = (attempt, run, check, init, schema, status, audit)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class EdgedError(Exception):
@@ -74,3 +78,14 @@ class DeviceBusy(Unavailable):
     def __init__(self, message: str, holder: str = "") -> None:
         super().__init__(Reason.BUSY, f"{message} (held by {holder})" if holder else message)
         self.holder = holder
+
+
+class StateBusy(Unavailable):
+    """Another edged works in this state directory; ``pid`` is its process, if known. Exit code 75."""
+
+    def __init__(self, state_dir: Path, pid: int | None) -> None:
+        holder = "another edged" if pid is None else f"another edged (process {pid})"
+        super().__init__(
+            Reason.BUSY, f"{holder} uses {state_dir}: stop it, or give this one its own state_dir"
+        )
+        self.pid = pid

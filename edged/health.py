@@ -15,13 +15,14 @@ import edged
 from edged import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
 
 VERSION = 1
 MOST_PROBLEMS = 20
+REMEMBERED_S = 3600.0
 LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
@@ -53,6 +54,7 @@ class Snapshot:
         pipelines: by name.
         counts: of the spool.
         broker: where events go.
+        spool: where they wait until then: ``disk``, or ``memory`` and why.
         processes: by name; ``main`` is this one.
         isolation: required | optional, as configured.
         complaints: further sentences, such as a configuration that was refused.
@@ -65,9 +67,33 @@ class Snapshot:
     pipelines: Mapping[str, PipelineStatus]
     counts: Counts
     broker: Broker
+    spool: str = "disk"
     processes: Mapping[str, Process] = field(default_factory=dict)
     isolation: str = "required"
     complaints: Sequence[str] = ()
+
+
+class Losses:
+    """Remembers for a while that events were dropped: it is a problem, but not one for ever.
+
+    Args:
+        now: monotonic, in s.
+    """
+
+    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
+        self._now = now
+        self._seen: dict[str, int] = {}
+        self._at: dict[str, float] = {}
+
+    def sentences(self, dropped: Mapping[str, int]) -> list[str]:
+        """Return what is to be said, given how many were dropped so far, by reason."""
+        now = self._now()
+        for reason, count in dropped.items():
+            if count > self._seen.get(reason, 0):
+                self._at[reason] = now
+        self._seen = dict(dropped)
+        recent = sorted(reason for reason, at in self._at.items() if now - at < REMEMBERED_S)
+        return [f"events were dropped within the last hour ({', '.join(recent)})"] if recent else []
 
 
 def message(now: Snapshot) -> dict[str, Any]:
@@ -89,6 +115,7 @@ def message(now: Snapshot) -> dict[str, Any]:
         "clock": "synced" if now.synced else "unsynced",
         "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
         "queue": now.counts.queued,
+        "spool": _bounded(now.spool),
         "events": {
             "accepted": now.counts.accepted,
             "acknowledged": now.counts.acknowledged,
@@ -123,7 +150,8 @@ def headline(data: Mapping[str, Any]) -> str:
     pipelines = data["pipelines"].values()
     running = sum(p["state"] in ("running", "ended") for p in pipelines)
     enabled = sum(p["enabled"] for p in pipelines)
-    line = f"{running} of {enabled} pipelines running, {data['queue']} events queued"
+    queue = f"{data['queue']} event{'' if data['queue'] == 1 else 's'} queued"
+    line = f"{running} of {enabled} pipelines running, {queue}"
     return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
 
 
@@ -156,6 +184,8 @@ def _impaired(now: Snapshot) -> list[str]:
             found.append(f"{name}: runs on {status.accelerator or 'another device'}, not as configured")
         if status.state == "running" and not status.isolation and not status.network:
             found.append(f"{name}: its worker is not cut off from the network")
+    if now.spool != "disk":
+        found.append(f"spool: {now.spool}")
     if now.broker.state not in _BROKER_FINE:
         found.append(f"broker: {now.broker.state}: {now.broker.detail}")
     return found

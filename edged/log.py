@@ -12,6 +12,7 @@ import os
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from edged import clock
@@ -33,7 +34,7 @@ def setup(form: str = "text", stream: TextIO | None = None, level: int = logging
         stream: default standard error.
         level: the least that is written.
     """
-    stream = stream if stream is not None else sys.stderr
+    stream = stream or sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - it stays open to the end
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_formatter(form, stream))
     handler.addFilter(Repeats())

@@ -37,7 +37,8 @@ class Stage(enum.IntEnum):
     LOAD = 3  # opens the model
     DELEGATE = 4  # opens the accelerator
     INVOKE = 5  # runs the model
-    GONE = 6  # the lane ended in good order
+    GONE = 6  # the lane has not begun, or ended in good order
+    BIRTH = 7  # the process was forked and gets ready
 
 
 class Reading(NamedTuple):
@@ -90,13 +91,13 @@ class Pulse:
 
     @classmethod
     def create(cls) -> Pulse:
-        """Return a new page; its lanes are idle from now on."""
+        """Return a new page: a process is about to be born, and none of its capture threads has begun."""
         fd = os.memfd_create("edged-pulse", os.MFD_CLOEXEC)
         os.ftruncate(fd, _BYTES)
         pulse = cls(fd)
         for seat in range(MAX_SEATS):
-            pulse.capture(seat).enter(Stage.IDLE)
-        pulse.model().enter(Stage.IDLE)
+            pulse.capture(seat).enter(Stage.GONE)
+        pulse.model().enter(Stage.BIRTH)
         return pulse
 
     def model(self) -> Lane:

@@ -29,19 +29,20 @@ class Report:
     def __init__(self, run_dir: Path, now: Callable[[], float] = clock.monotonic) -> None:
         self._file = StatusFile(run_dir)
         self._now = now
-        self._essence: object = None
+        self._silent = False  # the last one could not be written
+        self._told: object = None
+        self._written: object = None
         self._told_at = self._written_at = float("-inf")
 
     def is_due(self, message: Mapping[str, Any], interval_s: float) -> bool:
         """Write the file where its time has come; tells whether it is time to publish the message too."""
         now, essence = self._now(), health.essence(message)
-        news = essence != self._essence
-        if news or now - self._written_at >= FILE_S:
-            self._written_at = now
+        if essence != self._written or now - self._written_at >= FILE_S:
+            self._written, self._written_at = essence, now
             self._write(message)
-        if now - self._told_at < (NEWS_S if news else interval_s):
+        if now - self._told_at < (NEWS_S if essence != self._told else interval_s):
             return False
-        self._essence, self._told_at = essence, now
+        self._told, self._told_at = essence, now
         return True
 
     def close(self) -> None:
@@ -52,4 +53,10 @@ class Report:
         try:
             self._file.write(message)
         except OSError as error:
-            log.warning("`edged status` will see nothing: %s: %s", error.filename, error.strerror)
+            if not self._silent:
+                log.warning(
+                    "`edged status` sees nothing new: %s: %s", error.filename, (error.strerror or "").lower()
+                )
+            self._silent = True
+        else:
+            self._silent = False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edged.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edged.events import Event
     from edged.sinks import Outlet
@@ -48,6 +48,7 @@ class Reporter:
 
     _stamp: Stamp
     _spool: Spool
+    _at_once: bool
 
     def __init__(self) -> None:
         self._kinds: dict[str, str] = {}
@@ -58,14 +59,17 @@ class Reporter:
         self._decided: dict[str, _Decided] = {}
         self._undecided: dict[str, PipelineStatus] = {}  # online, and no news yet
 
-    def begin(self, stamp: Stamp, spool: Spool, kinds: Mapping[str, str]) -> None:
+    def begin(self, stamp: Stamp, spool: Spool, kinds: Mapping[str, str], *, at_once: bool = True) -> None:
         """Report from now on.
 
         Args:
             stamp: makes the events.
             spool: takes them over.
             kinds: the pipelines, with the kinds of their sources.
+            at_once: the spool has an event for good when ``accept`` returns; otherwise it calls
+                :meth:`committed` later, and nobody may see the event before.
         """
+        self._at_once = at_once
         self._stamp, self._spool, self._kinds = stamp, spool, dict(kinds)
 
     def attach(self, outlet: Outlet, copy: JsonlSink | None = None) -> None:
@@ -114,7 +118,7 @@ class Reporter:
         if self._outlet is not None:
             self._outlet.retain(suffix, payload)
 
-    # What the supervisor calls.
+    # What the supervisor calls, and the spool.
 
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
         """Send the news of a pipeline, or one inference."""
@@ -127,8 +131,17 @@ class Reporter:
         else:
             event = self._spool.accept(event)
             self._state(event)
+            if self._at_once:
+                self.committed([event.to_json()])
+            return
+        self._write_copy(event.to_json())
+
+    def committed(self, payloads: Sequence[bytes]) -> None:
+        """Send what the spool has for good; with none, older events came within its reach."""
+        if self._outlet is not None:
             self._outlet.drain()
-        self._write_copy(event)
+        for payload in payloads:
+            self._write_copy(payload)
 
     def changed(self, status: PipelineStatus) -> None:
         """Bring the pipeline's retained topics up to date."""
@@ -160,7 +173,7 @@ class Reporter:
         state = json.dumps(event.state(since), ensure_ascii=False, separators=(",", ":"))
         self.retain(f"{event.pipeline}/state", state)
 
-    def _write_copy(self, event: Event) -> None:
+    def _write_copy(self, event: bytes) -> None:
         if self._copy is None:
             return
         try:

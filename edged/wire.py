@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -214,7 +213,7 @@ def _number(most: float, least: float = 0.0) -> Callable[[Any], float]:
     def parse(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong("a number")
-        if not (math.isfinite(value) and least <= value <= most):
+        if not least <= value <= most:  # which no NaN is
             raise _wrong(f"a number from {least:g} to {most:g}")
         return float(value)
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged.config.secrets import Secret, read_secret
+from edged.config.secrets import read_secret
 from edged.homeassistant import Announcer
 from edged.sinks.jsonl import JsonlSink
-from edged.spool.memory import MemorySpool
+from edged.spool import open_spool
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from edged.config.models import Config, Mqtt
+    from edged.config.secrets import Secret
     from edged.sinks import Outlet
     from edged.spool import Spool
 
@@ -41,9 +42,23 @@ class Wiring(NamedTuple):
             self.copy.close()
 
 
-def spool(config: Config) -> Spool:
-    """Return the spool, where events wait."""
-    return MemorySpool(config.node, max_mb=config.spool.max_mb, max_age_h=config.spool.max_age_h)
+def spool(
+    config: Config,
+    loop: asyncio.AbstractEventLoop,
+    on_committed: Callable[[Sequence[bytes]], None],
+) -> Spool:
+    """Return the spool, where events wait; it calls back with those that are on disk for good.
+
+    Raises:
+        StateBusy: another edged has the state directory.
+    """
+    return open_spool(
+        config.spool,
+        node=config.node,
+        state_dir=config.state_dir,
+        call_soon=loop.call_soon_threadsafe,
+        on_committed=on_committed,
+    )
 
 
 def secret(config: Config) -> Secret | None:
@@ -61,7 +76,6 @@ def needs(config: Config, password: Secret | None) -> object:
 
 def wire(
     config: Config,
-    password: Secret | None,
     *,
     spool: Spool,
     loop: asyncio.AbstractEventLoop,
@@ -78,14 +92,13 @@ def wire(
         from edged.sinks.lines import Lines
 
         return Wiring(Lines(lines or JsonlSink(), spool, loop.call_later))
-    wired = _mqtt(config, config.mqtt, password, spool=spool, loop=loop, on_switch=on_switch)
+    wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch)
     return wired._replace(copy=lines)
 
 
 def _mqtt(
     config: Config,
     mqtt: Mqtt,
-    password: Secret | None,
     *,
     spool: Spool,
     loop: asyncio.AbstractEventLoop,
@@ -100,10 +113,12 @@ def _mqtt(
         discovery_prefix=config.homeassistant.prefix,
         enabled=config.homeassistant.discovery,
     )
+    file = mqtt.password_file
     sink = MqttSink(
         mqtt,
         node=config.node,
-        password=None if password is None else lambda: _again(mqtt, password),
+        # Read again before each attempt, so that a renewed one is used without a restart.
+        password=None if file is None else lambda: read_secret(file).reveal(),
         spool=spool,
         call_soon=loop.call_soon_threadsafe,
         on_switch=on_switch,
@@ -112,9 +127,3 @@ def _mqtt(
         confirm=config.spool.ack == "application",
     )
     return Wiring(sink, announcer=announcer)
-
-
-def _again(mqtt: Mqtt, password: Secret) -> str:
-    """Read the password anew, for each attempt to connect: a renewed one is used without a restart."""
-    found = password if mqtt.password_file is None else read_secret(mqtt.password_file, warn=False)
-    return found.reveal()

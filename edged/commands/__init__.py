@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT = "/etc/edged/edged.yaml"
-USAGE, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, CONFIG, INTERRUPTED = 64, 69, 70, 73, 78, 130
+USAGE, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, CONFIG = 64, 69, 70, 73, 75, 78
+INTERRUPTED = 130
 
 
 def complain(lines: Iterable[object]) -> None:

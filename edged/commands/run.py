@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     supervisor.prepare()  # it imports what is slow to import, while this process reads the configuration
     from edged import app
     from edged import log as logs
-    from edged.errors import ConfigError
+    from edged.errors import ConfigError, Unavailable
 
     logs.setup(arguments.log)
     try:
@@ -55,6 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         _say(error.problems, plain=arguments.log == "text" and not logs.is_journal(sys.stderr))
         notifier.status(f"configuration refused: {error.problems[0]}")
         return commands.CONFIG
+    except Unavailable as error:
+        commands.complain([error])
+        notifier.status(str(error))
+        return commands.TEMPORARY
     except Exception:
         log.critical("a defect ends the daemon", exc_info=True)
         return commands.SOFTWARE

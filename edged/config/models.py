@@ -159,6 +159,13 @@ class SpoolSection(Section):
         default="broker",
         description="application: keep events until a consumer confirms them on <prefix>/<node>/ack",
     )
+    min_free_mb: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = Field(
+        default=50, description="leave so much of the disk free, in MB: below it the oldest events make room"
+    )
+    low_wear_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
+        default=0,
+        description="spare an SD card: write so seldom, in s; until then an event is neither safe nor sent",
+    )
 
 
 class HealthSection(Section):

@@ -7,10 +7,19 @@ whoever watches this process.
 
 from __future__ import annotations
 
-from typing import Any
+import ctypes
+from typing import TYPE_CHECKING, Any
 
 from edged.errors import Reason, Unavailable
 from edged.inference import runtime as runtimes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def compile_hint(file: Path | None) -> str:
+    """Return what makes the missing twin of a model."""
+    return f"the compiler for the Edge TPU makes it: edgetpu_compiler {file or 'MODEL.tflite'}"
 
 
 def open_delegate(runtime: str, library: str, device: str) -> Any:
@@ -26,6 +35,10 @@ def open_delegate(runtime: str, library: str, device: str) -> Any:
         DriverError: the runtime is missing.
     """
     try:
+        # What can be no delegate is refused here: the runtimes complain in a destructor about such libraries.
+        found = ctypes.CDLL(library)
+        for name in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
+            getattr(found, name)
         return runtimes.load_delegate(runtime, library, {"device": device})
     except OSError as error:
         what = f"the Edge TPU runtime {library} cannot be loaded ({error}); install libedgetpu1-std"

@@ -60,13 +60,27 @@ class Model:
             interpreter.invoke()
             return interpreter.get_tensor(self._output).reshape(-1)
         except (RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"{self.tag.name}: the runtime failed: {' '.join(str(error).split())}"
-            ) from error
+            raise _failed(self.tag, error) from error
+
+    def rehearse(self) -> None:
+        """Run the model on whatever its input holds now, to see whether that works.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        if self._interpreter is not None:
+            try:
+                self._interpreter.invoke()
+            except (RuntimeError, ValueError) as error:
+                raise _failed(self.tag, error) from error
 
     def close(self) -> None:
         """Give the interpreter's memory back; may be called twice, and nothing can be invoked afterwards."""
         self._interpreter = None
+
+
+def _failed(model: ModelTag, error: Exception) -> ModelError:
+    return ModelError(f"{model.name}: the runtime failed: {' '.join(str(error).split())}")
 
 
 def tag(file: Path, sha256: str) -> ModelTag:

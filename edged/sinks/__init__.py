@@ -29,7 +29,7 @@ class Outlet(Protocol):
         """Begin; never raises because somebody else is away."""
 
     def check(self) -> None:
-        """Look after the connection; called each second."""
+        """Look after itself; called about once a second."""
 
     def drain(self) -> None:
         """Send what may be sent now."""

@@ -58,7 +58,7 @@ class Lines:
         self.drain()
 
     def check(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing: a line that was not taken is tried again by itself."""
 
     def drain(self) -> None:
         """Write what waits, some of it at a time; after a failure it waits for a while."""

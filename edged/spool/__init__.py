@@ -12,7 +12,9 @@ row, the application has not said so yet. Rows that are delivered are bound by s
 wait, and after a restart they wait again.
 
 This file is the seam between the application and a store. :mod:`edged.spool.memory` keeps the rows in memory;
-a store on disk keeps the same promises and adds that rows outlive the process. One thread calls all methods.
+:mod:`edged.spool.disk` keeps the same promises and adds that rows outlive the process. One thread calls all
+methods. What the spool itself has to say, that events were dropped or that its file was made anew, is a row
+like the events: ``schema/gap.schema.json``, on the topic ``<prefix>/<node>/gap``.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from edged.config.models import SpoolSection
     from edged.events import Event
 
 
@@ -32,9 +36,9 @@ class Row:
     """One event on its way out.
 
     Attributes:
-        sequence: the last part of its id; grows by one from event to event, over restarts too where rows
-            outlive one.
-        pipeline: names its topic; empty: the spool's own record, which goes to ``<prefix>/<node>/gap``.
+        sequence: grows by one from event to event, over restarts too where rows outlive one; the last part
+            of its id, as long as no second epoch began.
+        pipeline: names its topic; empty for what the spool itself has to say.
         payload: the event as JSON, with its id.
         waited: it was in flight when a connection broke, or comes from an earlier run.
         left_s: time until it is too old, in s, when it was handed out; None where the store does not say.
@@ -45,6 +49,11 @@ class Row:
     payload: bytes
     waited: bool = False
     left_s: float | None = None
+
+    @property
+    def topic(self) -> str:
+        """Below ``<prefix>/<node>/``."""
+        return f"{self.pipeline}/event" if self.pipeline else "gap"
 
     def message(self, *, replayed: bool) -> bytes:
         """Return the payload to send; ``replayed`` or an earlier wait is written into it."""
@@ -74,6 +83,10 @@ class Counts:
 
 class Spool(Protocol):
     """An ordered, bounded queue of events."""
+
+    @property
+    def state(self) -> str:
+        """Where rows are: ``disk``, or ``memory`` and why; for health."""
 
     @property
     def epoch(self) -> str:
@@ -122,3 +135,39 @@ class Spool(Protocol):
 
     def close(self) -> None:
         """Give everything back; harmless when called twice."""
+
+
+def open_spool(
+    config: SpoolSection,
+    *,
+    node: str,
+    state_dir: Path,
+    call_soon: Callable[[Callable[[], None]], object],
+    on_committed: Callable[[Sequence[bytes]], None],
+) -> Spool:
+    """Open the spool on disk; where the disk does not let it, events wait in memory until it does.
+
+    Args:
+        config: the section ``spool``.
+        node: the first part of the ids.
+        state_dir: where its file is.
+        call_soon: runs a function on the main thread; callable from any thread.
+        on_committed: gets, on the main thread, the events that were accepted since, as JSON with their ids,
+            in order. Only now may anybody see them; the sink is to be drained. Called with none when older
+            rows came within reach.
+
+    Raises:
+        StateBusy: another edged has this state directory.
+    """
+    from edged.spool.disk import DiskSpool
+
+    return DiskSpool(
+        state_dir,
+        node,
+        max_mb=config.max_mb,
+        max_age_h=config.max_age_h,
+        min_free_mb=config.min_free_mb,
+        low_wear_s=config.low_wear_s,
+        call_soon=call_soon,
+        on_committed=on_committed,
+    )

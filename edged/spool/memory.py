@@ -64,6 +64,11 @@ class MemorySpool:
         self._dropped: Counter[str] = Counter()
 
     @property
+    def state(self) -> str:
+        """Where rows are."""
+        return "memory: they end with the process"
+
+    @property
     def epoch(self) -> str:
         """The middle part of the ids."""
         return self._epoch

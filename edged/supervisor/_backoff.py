@@ -10,18 +10,21 @@ class Backoff:
         shortest_s: the second pause.
         longest_s: no pause is longer.
         stable_s: after so long without a failure the next one counts as the first.
+
+    Attributes:
+        stable_s: as above.
     """
 
     def __init__(self, shortest_s: float = 0.5, longest_s: float = 60.0, stable_s: float = 60.0) -> None:
         self._shortest_s = shortest_s
         self._longest_s = longest_s
-        self._stable_s = stable_s
+        self.stable_s = stable_s
         self._failures = 0
         self._at: float | None = None
 
     def pause_s(self, now: float) -> float:
         """Count a failure at a monotonic time and return how long to wait."""
-        if self._at is not None and now - self._at > self._stable_s + self._last():
+        if self._at is not None and now - self._at > self.stable_s + self._last():
             self._failures = 0
         self._at = now
         self._failures += 1

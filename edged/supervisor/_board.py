@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from edged import wire
@@ -12,13 +13,14 @@ from edged.events import UNKNOWN
 from edged.supervisor._status import PipelineStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from edged.supervisor._status import Listener
     from edged.wire import Report
 
 log = logging.getLogger(__name__)
 
+_NOTHING: Mapping[str, PipelineStatus] = MappingProxyType({})
 # What a change of is worth a word to the listener; the figures are looked at when they are wanted.
 _NEWS = ("state", "online", "enabled", "fault", "last_error", "accelerator", "degraded", "restarts")
 
@@ -26,12 +28,22 @@ _NEWS = ("state", "online", "enabled", "fault", "last_error", "accelerator", "de
 class Board:
     """Statuses by pipeline.
 
+    Args:
+        names: of the pipelines.
+        listener: hears what changes.
+        known: what was known of them before.
+
     Attributes:
         labels: what each pipeline had decided last.
     """
 
-    def __init__(self, names: Iterable[str], listener: Listener) -> None:
-        self._statuses = {name: PipelineStatus(name, enabled=True) for name in names}
+    def __init__(
+        self, names: Iterable[str], listener: Listener, known: Mapping[str, PipelineStatus] = _NOTHING
+    ) -> None:
+        new = PipelineStatus("", enabled=True, state="starting")
+        self._statuses = {
+            name: replace(known.get(name, new), name=name, online=False, pid=None, fps=0.0) for name in names
+        }
         self._listener = listener
         self._before: dict[str, tuple[int, Counter[str]]] = {}  # frames, dropped of earlier workers
         self.labels: dict[str, str] = {}
@@ -51,35 +63,48 @@ class Board:
     def starting(self) -> None:
         """A worker is being started."""
         for status in self.all():
-            self._set(status.name, state="waiting" if status.fault else "starting")
+            if status.state != "ended":
+                self._set(status.name, state="waiting" if status.fault else "starting")
 
-    def born(self, pid: int) -> None:
-        """It is there."""
-        for status in self.all():
-            self._before[status.name] = (status.frames, Counter(status.dropped))
-            self._set(status.name, pid=pid)
+    def born(self, pid: int, names: Iterable[str]) -> None:
+        """It is there, and serves these pipelines."""
+        for name in names:
+            status = self._statuses[name]
+            self._before[name] = (status.frames, Counter(status.dropped))
+            self._set(name, pid=pid)
 
     def fault(self, kind: str, sentence: str, state: str) -> None:
         """Something is wrong with all of them."""
         for status in self.all():
-            self._fault(status.name, kind, sentence, state)
+            if status.state != "ended":
+                self._fault(status.name, kind, sentence, state)
 
-    def exited(self, why: tuple[str, str] | None) -> None:
-        """The worker is gone; ``why`` is kind and sentence where it did not explain itself."""
+    def exited(self, kind: str, sentence: str, explained: Collection[str]) -> None:
+        """The worker is gone, for a reason that it said itself of the pipelines in ``explained``."""
         for status in self.all():
             if status.state == "ended":
                 continue
-            kind, sentence = why or (status.fault, status.last_error)
+            if status.name in explained:
+                kind_now, sentence_now = status.fault, status.last_error
+            else:
+                kind_now, sentence_now = kind, sentence
             self._set(
                 status.name,
                 state="waiting",
                 online=False,
                 pid=None,
-                fault=kind,
-                last_error=sentence,
+                fault=kind_now,
+                last_error=sentence_now,
                 restarts=status.restarts + 1,
                 fps=0.0,
             )
+
+    def replaced(self, why: str) -> None:
+        """The worker made room for another one."""
+        for status in self.all():
+            if status.state != "ended":
+                log.info("%s: starting again: %s", status.name, why)
+                self._set(status.name, state="starting", online=False, pid=None, fps=0.0)
 
     def take(self, report: Report) -> None:
         """Take a worker's report."""

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import bundled, clock
-from edged.pulse import MAX_SEATS, Stage
-from edged.supervisor._accelerator import Choice
+from edged import clock
+from edged.pulse import MAX_SEATS
+from edged.supervisor import _orders, _process
+from edged.supervisor._accelerators import Accelerators, key_of
 from edged.supervisor._board import Board
 from edged.supervisor._forkserver import ForkServer
 from edged.supervisor._keeper import Keeper
 from edged.supervisor._shelf import Shelf
 from edged.supervisor._status import PipelineStatus
-from edged.worker.order import Order, SeatOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from edged.config.models import PipelineSection
+    from edged.pulse import Stage
     from edged.supervisor._status import Listener
+    from edged.worker.order import Order
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 0.2  # between two looks at the pulses
-WEIGH_S = 5.0  # between two looks at the memory
-CHECK_S = 3.0  # between two questions to the fork server
+WEIGH_S = 1.0  # between two looks at memory, descriptors and model files
+CHECK_S = 2.0  # between two questions to the fork server
 AWAY_S = 2.0  # this process stood still for so long: it was suspended, and so were the workers
 MOST_THREADS = 4
-_PAGE_MB = os.sysconf("SC_PAGESIZE") / 1e6
+_DEFECT_S = 5.0  # between two looks after one that failed
 
 
 @dataclass
@@ -38,12 +43,18 @@ class _Group:
 
     sections: Mapping[str, PipelineSection]
     isolation: str
+    on_tpu: bool
     board: Board
     keeper: Keeper
-    choice: Choice
+    files: tuple[object, ...] = field(default=())  # of the models, when the worker was started
 
     def same(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
         return dict(self.sections) == dict(sections) and self.isolation == isolation
+
+    def wants_its_files(self) -> bool:
+        """Whether a model cannot be used, or stands in for one that cannot."""
+        stands_in = self.on_tpu and any(status.degraded for status in self.board.all())
+        return stands_in or any(status.fault == "model" for status in self.board.all())
 
 
 class Supervisor:
@@ -55,6 +66,7 @@ class Supervisor:
         listener: hears what happens.
         results: have every inference of every pipeline reported; otherwise only where its configuration
             says so.
+        root: where ``sys`` and ``dev`` are, in which accelerators are looked for.
     """
 
     def __init__(
@@ -64,6 +76,7 @@ class Supervisor:
         isolation: str = "required",
         listener: Listener,
         results: bool = False,
+        root: Path = Path("/"),
     ) -> None:
         self._pipelines = dict(pipelines)
         self._isolation = isolation
@@ -73,9 +86,14 @@ class Supervisor:
         self._forkserver = ForkServer()
         self._shelf = Shelf()
         self._groups: dict[str, _Group] = {}
+        self._accelerators = Accelerators(
+            self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
+        )
+        self._off: set[str] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._checks: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
-        self._looked_at = 0.0
+        self._looked_at = self._weighed_at = self._checked_at = 0.0
 
     def prepare(self) -> None:
         """Start the fork server; it imports while main goes on."""
@@ -85,7 +103,7 @@ class Supervisor:
         """Start every enabled pipeline."""
         if self._forkserver.pid is None:
             self.prepare()
-        self._looked_at = clock.monotonic()
+        self._looked_at = self._weighed_at = self._checked_at = clock.monotonic()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         self._arrange()
 
@@ -119,7 +137,7 @@ class Supervisor:
             for name, section in pipelines.items()
         }
         self._pipelines, self._isolation = dict(pipelines), isolation
-        self._arrange()
+        self._arrange(frozenset(changed))
         return frozenset(changed)
 
     def status(self) -> Mapping[str, PipelineStatus]:
@@ -147,147 +165,180 @@ class Supervisor:
         """End all workers and the fork server."""
         if self._watching is not None:
             self._watching.cancel()
+        self._forkserver.stop()
         for key in list(self._groups):
             self._close(key)
-        if self._closing:
-            await asyncio.wait(self._closing, timeout=timeout_s)
-        self._forkserver.stop()
+        self._spawn(self._closing, self._accelerators.stop())
+        await asyncio.wait(self._closing, timeout=timeout_s)
+        _process.sweep()
         self._shelf.close()
 
     # Inside.
 
-    def _arrange(self) -> None:
-        """Start and stop workers until there are those that the configuration and the switches ask for."""
+    def _arrange(self, changed: frozenset[str] = frozenset()) -> None:
+        """Start and stop workers until there are those that the configuration and the switches ask for.
+
+        Args:
+            changed: the pipelines of which nothing that was wrong counts any more.
+        """
         wanted = self._wanted()
+        known = {s.name: s for group in self._groups.values() for s in group.board.all()}
         labels = {name: g.board.label(name) for g in self._groups.values() for name in g.sections}
         for key in list(self._groups):
             group = self._groups[key]
             if key not in wanted or not group.same(wanted[key], self._isolation):
                 self._close(key)
-        for name in self._pipelines:
-            if not self._enabled[name]:
-                self._listener.changed(PipelineStatus(name))
+        off = {name for name in self._pipelines if not self._enabled[name]}
+        for name in sorted(off - self._off):
+            self._listener.changed(PipelineStatus(name))
+        self._off = off
+        for name in changed & known.keys():
+            known[name] = replace(known[name], state="starting", fault="", last_error="")
         for key, sections in wanted.items():
             if key not in self._groups:
-                self._groups[key] = self._open(key, sections, labels)
+                self._groups[key] = self._open(key, sections, labels, known)
+        sections_now = [section for group in self._groups.values() for section in group.sections.values()]
+        self._shelf.keep(set().union(*map(_orders.files_of, sections_now)))
 
     def _wanted(self) -> dict[str, dict[str, PipelineSection]]:
         """Group the enabled pipelines: one worker for each, or for all on one accelerator."""
         wanted: dict[str, dict[str, PipelineSection]] = {}
         for name, section in self._pipelines.items():
             if self._enabled[name]:
-                accelerator = section.accelerator
-                shared = accelerator.policy != "cpu"
-                key = f"edgetpu {accelerator.library} {accelerator.device}" if shared else name
+                key, policy = name, section.accelerator.policy
+                if policy != "cpu":
+                    shared = key_of(section.accelerator)
+                    usable = self._accelerators.usable(shared)
+                    key = shared if usable or policy == "require" else name
                 wanted.setdefault(key, {})[name] = section
         return wanted
 
-    def _open(self, key: str, sections: Mapping[str, PipelineSection], labels: Mapping[str, str]) -> _Group:
+    def _open(
+        self,
+        key: str,
+        sections: Mapping[str, PipelineSection],
+        labels: Mapping[str, str],
+        known: Mapping[str, PipelineStatus],
+    ) -> _Group:
         assert len(sections) <= MAX_SEATS  # noqa: S101 - the configuration allows no more
-        board = Board(sections, self._listener)
+        board = Board(sections, self._listener, known)
         board.labels |= {name: labels[name] for name in sections if name in labels}
-        choice = Choice()
         keeper = Keeper(
             lambda: self._order(key),
-            deadlines=_deadlines(sections),
+            deadlines=_orders.deadlines(sections),
             memory_mb=max(section.memory_mb for section in sections.values()),
             forkserver=self._forkserver,
             board=board,
             lost=lambda why: self._lost(key, why),
+            after=list(self._closing),
         )
         for status in board.all():
-            self._listener.changed(replace(status, state="starting"))
-        keeper.start()
-        return _Group(sections, self._isolation, board, keeper, choice)
+            self._listener.changed(status)
+        if not board.ended():
+            keeper.start()
+        return _Group(sections, self._isolation, key not in sections, board, keeper)
 
     def _close(self, key: str) -> None:
         group = self._groups.pop(key)
-        used = [s.model for g in self._groups.values() for s in g.sections.values()]
-        files = {path for model in used for path in (model.file, model.edgetpu_file) if path is not None}
-        self._shelf.keep({bundled.MODEL} | files)
-        task = asyncio.get_running_loop().create_task(group.keeper.stop())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        group.keeper.retire()
+        self._spawn(self._closing, group.keeper.stop())
+
+    def _spawn(self, tasks: set[asyncio.Task[None]], work: Coroutine[object, object, None]) -> None:
+        """Run something on the side, and keep hold of it."""
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _order(self, key: str) -> tuple[Order, list[int]]:
-        """Build what the next worker of a group is told, with the descriptors of its models."""
+        """Return what the next worker of a group is told, with the descriptors of its models."""
         group = self._groups[key]
-        cores = len(os.sched_getaffinity(0))
-        threads = max(1, min(MOST_THREADS, cores // max(1, len(self._groups))))
-        now = clock.monotonic()
-        seats: list[SeatOrder] = []
-        models: dict[Path, int] = {}  # descriptors by file
-        for name, section in group.sections.items():
-            policy = section.accelerator.policy
-            on_tpu = policy == "require" or (policy == "prefer" and group.choice.use_it(now))
-            file = section.model.edgetpu_file if on_tpu else section.model.file
-            file = file or bundled.MODEL
-            if file not in models and (model := await self._shelf.fetch(file)) >= 0:
-                models[file] = model
-            seats.append(
-                SeatOrder(
-                    name=name,
-                    section=section.model_dump(mode="json"),
-                    results=self._results or section.publish.result,
-                    resume=group.board.label(name),
-                    accelerator="edgetpu" if on_tpu else "cpu",
-                    degraded=policy == "prefer" and not on_tpu,
-                    threads=threads,
-                    model=list(models).index(file) if file in models else -1,
-                )
-            )
-        return Order(next(iter(group.sections)), os.getpid(), group.isolation, tuple(seats)), list(
-            models.values()
+        group.files = _orders.signature(group.sections)
+        ended = {status.name for status in group.board.all() if status.state == "ended"}
+        sections = {name: section for name, section in group.sections.items() if name not in ended}
+        models = await self._shelf.fetch_all(
+            {_orders.model_of(section, on_tpu=group.on_tpu) for section in sections.values()}
         )
+        order = _orders.order(
+            sections,
+            group.board.labels,
+            list(models),
+            on_tpu=group.on_tpu,
+            isolation=group.isolation,
+            threads=self._threads(),
+            results=self._results,
+        )
+        return order, list(models.values())
 
-    def _lost(self, key: str, _why: str) -> bool:
-        """An accelerator failed; True where the CPU takes over."""
-        group = self._groups[key]
-        if any(section.accelerator.policy == "require" for section in group.sections.values()):
-            return False
-        group.choice.failed(clock.monotonic())
-        return True
+    def _threads(self) -> int:
+        cores = len(os.sched_getaffinity(0))
+        return max(1, min(MOST_THREADS, cores // max(1, len(self._groups))))
+
+    # Accelerators.
+
+    def _lost(self, key: str, why: str) -> None:
+        """An accelerator failed: whoever may goes over to the CPU at once."""
+        self._accelerators.failed(key, why)
+        self._arrange()
+
+    def _probe_order(self, key: str) -> tuple[Order, Mapping[Stage, float]] | None:
+        """Return how to try an accelerator, unless pipelines that require it do so anyway."""
+        if key in self._groups:
+            return None
+        sections = {
+            name: section
+            for name, section in self._pipelines.items()
+            if self._enabled[name] and section.accelerator.policy == "prefer"
+            if key_of(section.accelerator) == key
+        }
+        if not sections:
+            return None
+        order = _orders.order(
+            sections, {}, (), on_tpu=True, isolation=self._isolation, threads=self._threads(), probe=True
+        )
+        return order, _orders.deadlines(sections)
+
+    def _plugged_in(self) -> None:
+        for group in self._groups.values():
+            if group.on_tpu:
+                group.keeper.hurry()
+
+    # Watching.
 
     async def _watch(self) -> None:
-        weighed_at = checked_at = clock.monotonic()
         while True:
             await asyncio.sleep(LOOK_S)
-            now = clock.monotonic()
-            keepers = [group.keeper for group in self._groups.values()]
-            if now - self._looked_at > AWAY_S:
-                for keeper in keepers:
-                    keeper.forgive()
-            else:
-                for keeper in keepers:
-                    keeper.look(now)
-            self._looked_at = now
-            if now - weighed_at >= WEIGH_S:
-                weighed_at = now
-                for keeper in keepers:
-                    if keeper.pid is not None:
-                        keeper.weigh(_rss_mb(keeper.pid))
-            if now - checked_at >= CHECK_S:
-                checked_at = now
-                task = asyncio.get_running_loop().create_task(self._forkserver.check())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+            try:
+                self._pass(clock.monotonic())
+            except Exception:
+                log.exception("a defect in watching the workers")
+                await asyncio.sleep(_DEFECT_S)
 
+    def _pass(self, now: float) -> None:
+        """Look at everything once."""
+        groups = list(self._groups.values())
+        if now - self._looked_at > AWAY_S:
+            self._accelerators.forgive(now)
+            for group in groups:
+                group.keeper.forgive(now)
+        self._looked_at = now
+        for group in groups:
+            group.keeper.look(now)
+        self._accelerators.look(now)
+        _process.sweep()
+        if now - self._weighed_at >= WEIGH_S:
+            self._weighed_at = now
+            self._weigh()
+        if now - self._checked_at >= CHECK_S:
+            self._checked_at = now
+            self._spawn(self._checks, self._forkserver.check())
 
-def _deadlines(sections: Mapping[str, PipelineSection]) -> dict[Stage, float]:
-    """Return the most patient deadlines of the pipelines that share a worker."""
-    limits = [section.deadlines for section in sections.values()]
-    open_s = max(limit.open_s for limit in limits)
-    return {
-        Stage.OPEN: open_s,
-        Stage.LOAD: open_s,
-        Stage.DELEGATE: open_s,
-        Stage.CAPTURE: max(limit.capture_s for limit in limits),
-        Stage.INVOKE: max(limit.invoke_s for limit in limits),
-    }
-
-
-def _rss_mb(pid: int) -> float:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * _PAGE_MB
-    except (OSError, ValueError, IndexError):
-        return 0.0
+    def _weigh(self) -> None:
+        """Look at what changes slowly."""
+        for key, group in list(self._groups.items()):
+            if group.keeper.pid is not None:
+                group.keeper.weigh(*_process.weight(group.keeper.pid))
+            if group.wants_its_files() and group.files != _orders.signature(group.sections):
+                group.files = _orders.signature(group.sections)
+                group.keeper.replace("a model file was changed")
+            if group.on_tpu and any(s.state == "running" and not s.degraded for s in group.board.all()):
+                self._accelerators.works(key)

@@ -1,9 +1,8 @@
-"""One worker process, as main holds it: its pipe, its pulse, and a handle that cannot hit another process."""
+"""One worker process, as main holds it: its pipe, its pulse, its end."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from edged import wire
 from edged.events import MAX_BYTES
-from edged.pulse import Pulse
+from edged.pulse import Pulse, Stage
+from edged.supervisor._process import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from edged.wire import Report
     from edged.worker.order import Order
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _AT_A_TIME = 64  # reports read before others get their turn
+_MUTE_S = 1.0  # a worker that closed its pipe has so long to end
 
 
 class Owner(Protocol):
@@ -45,60 +46,79 @@ class Worker:
         order: what it was asked to do.
         models: descriptors of the models that the order speaks of; closed when it was forked.
         pulse: what it is doing.
-        pid: None until it was forked, and after it ended.
+        stage: what its main thread was doing when it ended.
     """
 
     def __init__(self, order: Order, owner: Owner, models: Sequence[int] = ()) -> None:
         self.order = order
         self.models = models
-        self.pulse = Pulse.create()
-        self.pid: int | None = None
+        self.stage = Stage.BIRTH
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._pipe, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._pipe, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            close_all(models)
+            raise
+        try:
+            self.pulse = Pulse.create()
+        except OSError:
+            self._pipe.close()
+            self._close_theirs()
+            raise
         self._pipe.setblocking(False)
-        self._pidfd = -1
-        self._over = False
+        self._process: Process | None = None
+        self._names = frozenset(seat.name for seat in order.seats)
+        self._ready: set[str] = set()
+        self._deaf = False  # nothing that it says counts any more
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while it runs."""
+        return self._process.pid if self._process is not None else None
 
     def born(self, pid: int) -> None:
         """The fork server forked it."""
         self._close_theirs()
-        self._loop.add_reader(self._pipe, self._readable)
         try:
-            self._pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            self._loop.call_soon(self._gone)
-            return
-        self.pid = pid
-        self._loop.add_reader(self._pidfd, self._gone)
+            self._process = Process(pid, self._gone)
+        except OSError:  # no descriptors left; the pid is safe, since nobody else reaps it
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        self._loop.add_reader(self._pipe, self._readable)
 
     def kill(self) -> None:
         """End it now; ``exited`` follows."""
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self._deaf = True
+        if self._process is not None:
+            self._process.kill()
 
     def ask_to_stop(self) -> None:
         """Close the pipe, upon which it closes its sources and ends."""
+        self._deaf = True
         self._close_pipe()
 
+    async def ended(self, timeout_s: float) -> bool:
+        """Wait until the process is gone; False where it is not."""
+        if self._process is None:
+            return True
+        try:
+            await asyncio.wait_for(self._process.ended.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
     def discard(self) -> None:
-        """Give everything back without another word; for a worker that was never born, or at the end."""
-        self._over = True
-        self.kill()
+        """Give everything back; of a worker that was never born, or is gone."""
+        self._deaf = True
         self._close_pipe()
         self._close_theirs()
         self.pulse.close()
-        if self._pidfd >= 0:
-            self._loop.remove_reader(self._pidfd)
-            self._reap()
-            os.close(self._pidfd)
-            self._pidfd = -1
 
     def _close_theirs(self) -> None:
         self.theirs.close()
-        for model in self.models:
-            os.close(model)
+        close_all(self.models)
         self.models = ()
 
     def _close_pipe(self) -> None:
@@ -107,57 +127,66 @@ class Worker:
             self._pipe.close()
 
     def _readable(self) -> None:
+        if not self._read() and self._pipe.fileno() < 0:
+            self._loop.call_later(_MUTE_S, self._mute)  # its end is told by the process itself
+
+    def _read(self) -> bool:
+        """Take what is there; True: there may be more."""
         for _ in range(_AT_A_TIME):
-            if self._over or self._pipe.fileno() < 0:
-                return
+            if self._pipe.fileno() < 0:
+                return False
             try:
                 data = self._pipe.recv(MAX_BYTES + 1)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 data = b""
             if not data:
-                self._close_pipe()  # its end is told by the process itself
-                return
+                self._close_pipe()
+                return False
             self._take(data)
+        return True
+
+    def _mute(self) -> None:
+        if not self._deaf:
+            self._misbehaved("closed its pipe")
 
     def _take(self, data: bytes) -> None:
+        if self._deaf:
+            return
         try:
             report = wire.decode(data)
-            if all(report.pipeline != seat.name for seat in self.order.seats):
-                raise wire.WireError("a pipeline that is not its own")  # noqa: TRY301 - the same refusal
+            self._check(report)
         except wire.WireError as error:
-            self._owner.misbehaved(self, str(error))
+            self._misbehaved(f"sent a message that makes no sense ({error})")
         else:
             self._owner.reported(self, report)
 
-    def _gone(self) -> None:
+    def _check(self, report: Report) -> None:
+        if report.pipeline not in self._names:
+            raise wire.WireError("a pipeline that is not its own")
+        if isinstance(report, wire.Ready):
+            self._ready.add(report.pipeline)
+        elif report.pipeline not in self._ready and not isinstance(report, wire.Fault):
+            raise wire.WireError("news before its model was open")
+
+    def _misbehaved(self, what: str) -> None:
+        self._deaf = True
+        self._owner.misbehaved(self, what)
+
+    def _gone(self, how: str) -> None:
         """The process ended: read what it still said, then tell."""
-        if self._over:
-            return
-        self._readable()
-        how = self._reap()
-        if how is None:
-            return
-        pid, self.pid = self.pid, None
+        while self._read():
+            pass
+        pid = self.pid
+        self._process = None
         log.debug("worker %s (pid %s) %s", self.order.name, pid, how)
+        self.stage = self.pulse.model().read().stage
         self.discard()
         self._owner.exited(self, how)
 
-    def _reap(self) -> str | None:
-        """Collect the exit status and put it in words; None while it runs."""
-        if self._pidfd < 0:
-            return "ended at once"
-        try:
-            status = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:
-            return "ended"
-        if status is None:
-            return None
-        if status.si_code == os.CLD_EXITED:
-            return f"ended with exit status {status.si_status}"
-        try:
-            name = signal.Signals(status.si_status).name
-        except ValueError:
-            name = f"signal {status.si_status}"
-        return f"was ended by {name}"
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors."""
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +11,14 @@ from pydantic import ValidationError
 from edged import bundled, sources
 from edged.config import machine
 from edged.config.models import PipelineSection
+from edged.trial._options import NO_INPUT, USAGE, Options, Refused
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 PAUSE_S = 0.5  # between two pictures that a person looks at
-USAGE, NO_INPUT, UNAVAILABLE = 64, 66, 69
 
 
-class Refused(Exception):  # noqa: N818 - what is refused is said in its sentence
-    """It cannot go on: one sentence for a person, and an exit status of sysexits."""
-
-    def __init__(self, sentence: str, status: int = UNAVAILABLE) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says.
-
-    Attributes:
-        source: path, /dev/videoN, address, ``camera``, ``photos``, ``synthetic``; None: the best there is.
-        count: end after so many inferences.
-        broker: host[:port].
-        live: a person looks at a terminal.
-    """
-
-    source: str | None = None
-    model: Path | None = None
-    labels: Path | None = None
-    count: int | None = None
-    broker: str | None = None
-    runtime: str = "auto"
-    live: bool = False
+# A person waits, and perhaps on a slow board or an emulator: no worker has to be replaced in seconds here.
+_PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
 
 
 def pipeline(options: Options, found: machine.Machine | None = None) -> tuple[PipelineSection, str]:
@@ -60,7 +35,8 @@ def pipeline(options: Options, found: machine.Machine | None = None) -> tuple[Pi
     if "labels" in model and "file" not in model:
         raise Refused("--labels are those of a model: write --model too", USAGE)
     try:
-        return PipelineSection.model_validate({"source": source, "model": model}), words
+        section = {"source": source, "model": model, "deadlines": _PATIENT}
+        return PipelineSection.model_validate(section), words
     except ValidationError as error:
         raise Refused(f"{words}: {error.errors()[0]['msg']}", USAGE) from None
 

@@ -8,14 +8,12 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from edged.config import models
 from edged.reporter import Reporter
 from edged.spool.memory import MemorySpool
 from edged.stamp import Stamp
 from edged.statusfile import read as read_status
 from edged.supervisor import Supervisor
-from edged.trial import _choice
-from edged.trial._choice import NO_INPUT, USAGE, Options, Refused
+from edged.trial._options import NO_INPUT, USAGE, Options, Refused
 
 if TYPE_CHECKING:
     from edged.config.models import PipelineSection
@@ -41,15 +39,13 @@ def attempt(options: Options, view: View) -> int:
         BrokenPipeError: nobody reads the output any more.
         KeyboardInterrupt: Ctrl-C.
     """
-    section, words = _choice.pipeline(options)
     root = logging.getLogger()
     root.handlers = [_ToView(view)]
     root.setLevel(logging.ERROR)  # what the supervisor has to say comes as a fault
-    view.begin(words)
-    os.environ |= _QUIET
+    os.environ.update(_QUIET | os.environ)
 
     async def life() -> int:
-        return await _Trial(section, words, options, view).run()
+        return await _Trial(options, view).run()
 
     return asyncio.run(life())
 
@@ -57,36 +53,48 @@ def attempt(options: Options, view: View) -> int:
 class _Trial:
     """The supervisor's listener for one pipeline."""
 
-    def __init__(self, section: PipelineSection, words: str, options: Options, view: View) -> None:
-        self._section = section
-        self._words = words
-        self._count = options.count
+    _node: str
+    _stamp: Stamp
+
+    def __init__(self, options: Options, view: View) -> None:
+        self._options = options
         self._view = view
+        self._kind = self._words = self._told = ""
         self._shown = 0
         self._warned = False
-        self._told = ""
-        self._node = models.host_node() if options.broker is None else _free_node()
-        self._stamp = Stamp(self._node)
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._supervisor = Supervisor({NAME: section}, isolation="optional", listener=self, results=True)
-        self._supervisor.prepare()  # it imports what is slow to import, while the broker is asked
         self._reporter = Reporter()
-        self._sink = None if options.broker is None else self._mqtt(options.broker)
+        self._sink: MqttSink | None = None
+        self._supervisor = Supervisor({}, isolation="optional", listener=self, results=True)
+        self._supervisor.prepare()  # it imports what is slow to import, while this process does the same
 
     async def run(self) -> int:
         """Begin, wait for the end, and end in order whatever it was."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._finish, 128 + signal.SIGTERM)
         try:
-            if self._sink is not None:
-                await self._connect(self._sink)
+            section = self._choose()
+            if self._options.broker is not None:
+                await self._connect(self._options.broker)
             await self._supervisor.start()
+            await self._supervisor.apply({NAME: section}, "optional")
             return await self._done
         finally:
             await self._supervisor.stop(STOP_S)
             if self._sink is not None:
                 self._reporter.clear([NAME])
                 self._sink.close(BROKER_S)
+
+    def _choose(self) -> PipelineSection:
+        from edged.config import models
+        from edged.trial import _choice
+
+        section, self._words = _choice.pipeline(self._options)
+        self._kind = section.source.kind
+        self._node = models.host_node() if self._options.broker is None else _free_node()
+        self._stamp = Stamp(self._node)
+        self._view.begin(self._words)
+        return section
 
     # What the supervisor calls.
 
@@ -98,14 +106,14 @@ class _Trial:
             self._reporter.outcome(outcome, status)
         if outcome.type != "result":
             return
-        event = self._stamp.event(outcome, status, kind=self._section.source.kind)
+        event = self._stamp.event(outcome, status, kind=self._kind)
         try:
             self._view.result(event, outcome, status)
         except OSError as error:  # nobody reads any more
             self._done.set_exception(error)
             return
         self._shown += 1
-        if self._shown == self._count:
+        if self._shown == self._options.count:
             self._finish(0)
 
     def changed(self, status: PipelineStatus) -> None:
@@ -147,6 +155,17 @@ class _Trial:
 
     # The broker.
 
+    async def _connect(self, broker: str) -> None:
+        sink = self._sink = self._mqtt(broker)
+        sink.open()
+        self._reporter.attach(sink)
+        for _ in range(round(BROKER_S / LOOK_S)):
+            if sink.state != "connecting":
+                break
+            await asyncio.sleep(LOOK_S)
+        if sink.state != "connected":
+            raise Refused(f"the broker cannot be used: {sink.state}: {sink.detail}")
+
     def _mqtt(self, broker: str) -> MqttSink:
         from edged.config.models import Mqtt
         from edged.sinks.mqtt import MqttSink
@@ -157,7 +176,7 @@ class _Trial:
         except ValueError:
             raise Refused(f"--broker {broker}: write HOST or HOST:PORT", USAGE) from None
         spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
-        self._reporter.begin(self._stamp, spool, {NAME: self._section.source.kind})
+        self._reporter.begin(self._stamp, spool, {NAME: self._kind})
         return MqttSink(
             section,
             node=self._node,
@@ -165,16 +184,6 @@ class _Trial:
             call_soon=asyncio.get_running_loop().call_soon_threadsafe,
             on_switch=lambda _name, _on: None,  # a demonstration has no switch
         )
-
-    async def _connect(self, sink: MqttSink) -> None:
-        sink.open()
-        self._reporter.attach(sink)
-        for _ in range(round(BROKER_S / LOOK_S)):
-            if sink.state != "connecting":
-                break
-            await asyncio.sleep(LOOK_S)
-        if sink.state != "connected":
-            raise Refused(f"the broker cannot be used: {sink.state}: {sink.detail}")
 
 
 class _ToView(logging.Handler):
@@ -191,6 +200,8 @@ class _ToView(logging.Handler):
 
 def _free_node() -> str:
     """Return this host's node name, or another one where a daemon is on the air under it already."""
+    from edged.config import models
+
     node = models.host_node()
     found = read_status(models.run_dir())
     busy = not found.trouble and found.data.get("node") == node

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BAR = 32  # characters of a score bar
 REFRESH_HZ = 8
-_WALLS = {"seccomp": "has no internet sockets (seccomp)", "netns": "is in an empty network (netns)"}
+_WALLS = {"seccomp": "no internet sockets (seccomp)", "netns": "an empty network (netns)"}
 
 
 class View(Protocol):
@@ -184,7 +184,7 @@ def _isolation(status: PipelineStatus) -> str:
         return "what holds the pictures keeps a route to its network camera"
     if not status.isolation:
         return "NONE: what holds the pictures can reach the network"
-    return "what holds the pictures " + " and ".join(_WALLS.get(w, w) for w in status.isolation)
+    return "what holds the pictures has " + ", ".join(_WALLS.get(w, w) for w in status.isolation)
 
 
 def _complain(sentence: str) -> None:

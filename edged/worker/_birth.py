@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 from edged import sources, wire
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _ADOPTION_S = 5.0
+_MOST_FILES = 512  # a driver that leaks meets this before the machine suffers
 
 
 def die_with_parent(parent: int) -> None:
@@ -50,6 +54,7 @@ def live(data: bytes, fds: list[int]) -> NoReturn:
         _await_adoption(order.main)
         name_process(f"edged:{order.name}")
         pipe, pulse, *models = _only(fds)
+        _limit()
         reports = Reports(socket.socket(fileno=pipe))
         status = _work(order, reports, Pulse(pulse), models)
     except BaseException:
@@ -77,6 +82,13 @@ def _only(fds: list[int]) -> list[int]:
     os.closerange(3, first)
     os.closerange(first + len(fds), 1 << 16)
     return kept
+
+
+def _limit() -> None:
+    """Bound what a worker can take from others: descriptors; and memory, by being the first to go."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 
 
 def _work(order: Order, reports: Reports, pulse: Pulse, models: list[int]) -> int:

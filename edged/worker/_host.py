@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 import queue
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged import clock, wire
@@ -53,45 +54,62 @@ class Host:
         Args:
             models: descriptors of the models that came with the order.
         """
-        for number, order in enumerate(self._order.seats):
-            seat = self._load(number, order, models[order.model] if order.model >= 0 else None)
-            if seat is not None:
-                self._seats.append(seat)
+        try:
+            for number, order in enumerate(self._order.seats):
+                self._load(number, order, models[order.model] if order.model >= 0 else None)
+        except Unavailable as error:  # the accelerator, which all of them share
+            self._fault_all("accelerator", error.reason.value, str(error))
+            return os.EX_UNAVAILABLE
         for model in models:
             with contextlib.suppress(OSError):  # two seats may share one
                 os.close(model)
         if not self._seats:
             return os.EX_CONFIG
+        try:
+            return self._rehearse() if self._order.probe else self._serve()
+        except ModelError as error:
+            on_tpu = any(seat.accelerator == "edgetpu" for seat in self._seats)
+            self._fault_all("accelerator" if on_tpu else "model", "invoke", str(error))
+        except Exception as error:
+            log.exception("a defect in a worker")
+            self._fault_all("defect", "worker", f"{type(error).__name__}: {error}")
+        return os.EX_SOFTWARE
+
+    def _serve(self) -> int:
         self._reports.watch(self._stop)
         for seat in self._seats:
             seat.capture.start()
-        try:
-            while not all(seat.ended for seat in self._seats):
-                self._step()
-        except ModelError as error:
-            for seat in self._seats:
-                self._reports.send(wire.Fault(seat.name, self._kind(), "invoke", str(error)))
-            return os.EX_SOFTWARE
+        while not all(seat.ended for seat in self._seats):
+            self._step()
         self._lane.enter(Stage.GONE)
         return os.EX_OK
 
-    def _kind(self) -> str:
-        on_tpu = any(order.accelerator == "edgetpu" for order in self._order.seats)
-        return "accelerator" if on_tpu else "model"
+    def _rehearse(self) -> int:
+        """Run each model once, for a probe of the accelerator."""
+        for seat in self._seats:
+            seat.rehearse()
+        return os.EX_OK
 
-    def _load(self, number: int, order: SeatOrder, file: int | None) -> Seat | None:
-        """Open one pipeline's model; None where that fails, which is reported."""
+    def _fault_all(self, kind: str, reason: str, said: str) -> None:
+        for order in self._order.seats:
+            self._reports.send(wire.Fault(order.name, kind, reason, said))
+
+    def _load(self, number: int, order: SeatOrder, file: int | None) -> None:
+        """Open one pipeline's model; where that fails it is reported, and the others go on.
+
+        Raises:
+            Unavailable: the accelerator is away.
+        """
         seat = Seat(order, self._reports, self._lane)
         kind, reason = "model", "file"
         try:
             model = seat.load(self._pulse.capture(number), functools.partial(self._deliver, seat), file)
-        except Unavailable as error:
-            kind, reason, said = "accelerator", error.reason.value, str(error)
         except DriverError as error:
             kind, reason, said = "driver", "missing", str(error)
         except ModelError as error:
             said = str(error)
         else:
+            self._seats.append(seat)
             self._reports.send(
                 wire.Ready(
                     pipeline=order.name,
@@ -103,10 +121,10 @@ class Host:
                     isolation=self._isolation,
                 )
             )
-            return seat
-        self._pulse.capture(number).enter(Stage.GONE)
+            return
         self._reports.send(wire.Fault(order.name, kind, reason, said))
-        return None
+        if seat.has_cpu_twin:
+            self._load(number, replace(order, accelerator="cpu", degraded=True), None)
 
     def _deliver(self, seat: Seat, item: Item | None) -> None:
         self._filled.put((seat, item))

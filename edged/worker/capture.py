@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHORTEST_S, LONGEST_S = 0.5, 30.0  # between two attempts to open a source
+SHORTEST_S, LONGEST_S = 0.5, 8.0  # between two attempts to open a source
 STABLE_S = 20.0  # a source that worked so long starts the pauses anew
 BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened anew
-FROZEN_AFTER = 10  # equal pictures in a row
+FROZEN_AFTER = 5  # equal pictures in a row
+BAD_S = 2.0  # without a good picture, after which bad ones are more than a hiccup
 _TURN_S = 1.0  # this thread stamps its lane at least so often
 _PATIENCE = 0.6  # of the capture deadline, for the driver to give up by itself
 
@@ -102,10 +103,13 @@ class Capture:
         self._stopping = threading.Event()
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._free.put(None)
+        self._my_turn = False  # the last item was taken, and no other one was delivered since
         self._due = 0.0
         self._pause_s = SHORTEST_S
         self._blind: str | None = None
         self._blind_since = 0.0
+        self._good_at = 0.0  # the latest good picture, or the opening
+        self._away = False
         self._thread = threading.Thread(target=self._run, name=f"capture:{name}", daemon=True)
 
     def start(self) -> None:
@@ -128,8 +132,8 @@ class Capture:
 
     @property
     def blind(self) -> bool:
-        """Whether the source gives pictures that cannot be classified."""
-        return self._blind is not None
+        """Whether the source is away, or gives pictures that cannot be classified."""
+        return self._away or self._blind is not None
 
     def _run(self) -> None:
         try:
@@ -172,12 +176,13 @@ class Capture:
 
     def _fault(self, kind: str, reason: str, message: str) -> None:
         self._figures.dropped[reason] += 1
+        self._away = True
         self._report(wire.Fault(self._name, kind, reason, message))
 
     def _read(self, source: Source) -> None:
         quality = Quality(FROZEN_AFTER if source.live else 0)
         lane, timeout_s, perf = self._lane, self._timeout_s, time.perf_counter
-        self._due = clock.monotonic()
+        self._due = self._good_at = clock.monotonic()
         while self._turn():
             began = perf()
             lane.enter(Stage.CAPTURE)
@@ -188,18 +193,20 @@ class Capture:
             if bad is not None:
                 self._look_away(bad)
                 continue
-            self._blind = None
+            self._blind, self._good_at, self._away = None, clock.monotonic(), False
             tensor = self._preparer.prepare(frame)
             lane.enter(Stage.IDLE)
             number = frame.number if self._numbered else None
+            self._my_turn = False
             self._deliver(Item(tensor, frame.captured_at, number, (perf() - began) * 1000))
 
     def _look_away(self, bad: str) -> None:
         """Count a picture that is none, say so once, and give up on a source that gives no other."""
         self._figures.dropped[bad] += 1
-        self._free.put(None)  # nothing was delivered
         now = clock.monotonic()
-        if self._blind != bad:
+        if now - self._good_at < BAD_S:
+            pass
+        elif self._blind != bad:
             self._blind, self._blind_since = bad, now
             self._report(wire.Fault(self._name, "picture", bad, _SENTENCES[bad]))
         elif bad != "black" and now - self._blind_since > BLIND_S:
@@ -210,11 +217,9 @@ class Capture:
 
     def _turn(self) -> bool:
         """Wait until the last item was taken and the next one is due; False when stopping."""
-        try:
-            self._free.get_nowait()
-        except queue.Empty:
-            if not self._wait_free():
-                return False
+        if not self._my_turn and not self._wait_free():
+            return False
+        self._my_turn = True
         if self._interval_s > 0:
             now = clock.monotonic()
             if now < self._due:
@@ -224,13 +229,15 @@ class Capture:
         return not self._stopping.is_set()
 
     def _wait_free(self) -> bool:
+        wait_s = 0.0
         while not self._stopping.is_set():
-            self._lane.enter(Stage.IDLE)
             try:
-                self._free.get(timeout=_TURN_S)
+                self._free.get(wait_s > 0, wait_s)
             except queue.Empty:
-                continue
-            return True
+                self._lane.enter(Stage.IDLE)
+                wait_s = _TURN_S
+            else:
+                return True
         return False
 
     def _rest(self, seconds: float) -> None:

@@ -46,12 +46,14 @@ class Order:
         main: the process to die with.
         isolation: required | optional: whether it may run where it cannot be cut from the network.
         seats: its pipelines.
+        probe: only open the models and run each once, and end with status 0 where that worked.
     """
 
     name: str
     main: int
     isolation: str
     seats: tuple[SeatOrder, ...]
+    probe: bool = False
 
     def to_json(self) -> bytes:
         """Return the order as one datagram."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from edged import bundled, clock, sources, wire
 from edged.config.pipeline import PipelineSection
 from edged.decision import Change, Decision, Rules
-from edged.inference import edgetpu
+from edged.errors import ModelError, Reason, Unavailable
+from edged.inference import classifier, edgetpu
 from edged.inference import model as models
 from edged.inference.preprocess import Preparer
 from edged.pulse import Stage
@@ -51,6 +52,8 @@ class Seat:
 
     Attributes:
         name: of the pipeline.
+        accelerator: cpu | edgetpu.
+        has_cpu_twin: it was to run on an Edge TPU, and may run on the CPU instead.
         capture: its thread.
         ended: whether its source gave everything.
     """
@@ -59,9 +62,11 @@ class Seat:
 
     def __init__(self, order: SeatOrder, reports: Reports, lane: Lane) -> None:
         self.name = order.name
+        self.accelerator = order.accelerator
         self.ended = False
         self._order = order
         self._section = PipelineSection.model_validate(order.section)
+        self.has_cpu_twin = order.accelerator != "cpu" and self._section.accelerator.policy == "prefer"
         self._reports = reports
         self._lane = lane  # of the thread that runs the models
         self._figures = Figures()
@@ -119,14 +124,8 @@ class Seat:
         section, order = self._section.model, self._order
         threads = section.threads or order.threads
         if order.accelerator == "edgetpu":
-            accelerator = self._section.accelerator
-            self._lane.enter(Stage.DELEGATE)
-            delegate = edgetpu.open_delegate(section.runtime, accelerator.library, accelerator.device)
-            self._lane.enter(Stage.LOAD)
-            file, sha256 = section.edgetpu_file, section.edgetpu_sha256
-        else:
-            delegate, file, sha256 = None, section.file, section.sha256
-        labels = section.labels
+            return self._open_on_tpu(threads, content)
+        file, labels, sha256 = section.file, section.labels, section.sha256
         if file is None:
             file, labels, sha256 = bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256
         return models.open_model(
@@ -135,9 +134,41 @@ class Seat:
             sha256,
             runtime=section.runtime,
             threads=threads,
-            delegate=delegate,
             content=content,
         )
+
+    def _open_on_tpu(self, threads: int, content: int | None) -> Model:
+        section, accelerator = self._section.model, self._section.accelerator
+        self._lane.enter(Stage.DELEGATE)
+        delegate = edgetpu.open_delegate(section.runtime, accelerator.library, accelerator.device)
+        self._lane.enter(Stage.LOAD)
+        file = section.edgetpu_file or bundled.MODEL
+        try:
+            return models.open_model(
+                file,
+                section.labels,
+                section.edgetpu_sha256,
+                runtime=section.runtime,
+                threads=threads,
+                delegate=delegate,
+                content=content,
+            )
+        except ModelError as error:
+            if not file.exists():
+                raise ModelError(f"{error}; {edgetpu.compile_hint(section.file)}") from None
+            # Where nothing is wrong with the file it is the accelerator that refuses it.
+            classifier.load(file, section.labels, section.edgetpu_sha256, edgetpu=True)
+            raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error
+
+    def rehearse(self) -> None:
+        """Run the model once, on nothing.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        self._lane.enter(Stage.INVOKE)
+        self._model.rehearse()
+        self._lane.enter(Stage.IDLE)
 
     def take(self, item: Item | None) -> None:
         """Classify a frame and report what is new; None: the source gave everything."""

@@ -304,6 +304,17 @@ def test_status_reads_the_running_daemon(tmp_path: Path) -> None:
         assert "is gone without a goodbye" in shown.stderr
 
 
+def test_a_second_daemon_for_one_run_directory_is_refused(tmp_path: Path) -> None:
+    with Daemon(tmp_path, text(tmp_path, free_port())) as daemon:
+        command = [sys.executable, "-m", "edged.cli", "run", "-c", str(daemon.path)]
+        second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        assert second.returncode == 75
+        assert second.stderr == (
+            f"edged: another edged runs already (process {daemon.pid}, run_dir {tmp_path}/run)\n"
+        )
+        assert daemon.stop()[0] == 0
+
+
 def test_a_model_that_is_damaged_is_named_and_the_others_run(tmp_path: Path) -> None:
     data = bytearray((FOLDER / "models" / "efficientnet_lite0_uint8.tflite").read_bytes())
     (tmp_path / "cut.tflite").write_bytes(data[: len(data) // 2])

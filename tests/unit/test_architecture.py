@@ -34,7 +34,19 @@ DOORS = {
 # Modules that the main process imports, or may.
 MAIN = (
     *("app", "trial", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire"),
-    *("reporter", "report", "wiring", "stamp", "statusfile", "systemd", "signals", "log", "cli", "commands"),
+    *(
+        "reporter",
+        "report",
+        "wiring",
+        "stamp",
+        "statusfile",
+        "claim",
+        "systemd",
+        "signals",
+        "log",
+        "cli",
+        "commands",
+    ),
     "pulse",
 )
 

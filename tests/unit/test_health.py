@@ -152,6 +152,11 @@ def test_home_assistant_and_health_agree_about_a_pipeline(state: str) -> None:
     assert (message["status"] != "problem") == (state in FINE)
 
 
+def test_a_network_camera_keeps_its_route_by_configuration() -> None:
+    message = health.message(snapshot(status(isolation=(), network=True)))
+    assert (message["status"], message["pipelines"]["porch"]["network"]) == ("ok", True)
+
+
 def test_many_problems_are_counted() -> None:
     message = health.message(snapshot(complaints=[f"complaint {n}" for n in range(64)]))
     assert len(message["problems"]) == health.MOST_PROBLEMS
@@ -174,11 +179,24 @@ def test_figures_are_no_news_and_states_are() -> None:
     assert health.essence(before) != health.essence(state_moved)
 
 
+def test_what_was_lost_is_said_for_an_hour() -> None:
+    now = [0.0]
+    losses = health.Losses(lambda: now[0])
+    assert losses.sentences({"full": 0}) == []
+    assert losses.sentences({"full": 1}) == ["events were dropped within the last hour (full)"]
+    now[0] = 3000.0
+    assert losses.sentences({"full": 1, "age": 2}) == ["events were dropped within the last hour (age, full)"]
+    now[0] = 4000.0
+    assert losses.sentences({"full": 1, "age": 2}) == ["events were dropped within the last hour (age)"]
+    now[0] = 9000.0
+    assert losses.sentences({"full": 1, "age": 2}) == []
+
+
 def test_the_headline() -> None:
     fine = health.message(snapshot(status(), status("yard", state="starting")))
-    assert health.headline(fine) == "1 of 2 pipelines running, 1 events queued"
+    assert health.headline(fine) == "1 of 2 pipelines running, 1 event queued"
     bad = health.message(snapshot(status(state="waiting", fault="source", last_error="away")))
-    assert health.headline(bad) == "0 of 1 pipelines running, 1 events queued; porch: away"
+    assert health.headline(bad) == "0 of 1 pipelines running, 1 event queued; porch: away"
 
 
 def test_memory_is_measured_of_those_that_are_there() -> None:

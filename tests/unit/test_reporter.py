@@ -173,6 +173,20 @@ def test_before_it_begins_nothing_is_said() -> None:
     reporter.tick()
 
 
+def test_nobody_sees_an_event_before_its_spool_has_it_for_good(tmp_path: Path) -> None:
+    house = House(JsonlSink(str(tmp_path / "events.jsonl")))
+    house.reporter.begin(Stamp("n"), house.spool, {"porch": "v4l2"}, at_once=False)
+    before = house.outlet.drained
+    house.reporter.outcome(outcome(), status())
+    assert house.outlet.drained == before
+    assert not (tmp_path / "events.jsonl").exists()
+    house.reporter.committed([b'{"id":"n/e/1"}'])
+    assert house.outlet.drained == before + 1
+    assert (tmp_path / "events.jsonl").read_text() == '{"id":"n/e/1"}\n'
+    house.reporter.committed([])
+    assert house.outlet.drained == before + 2
+
+
 def test_events_are_copied_and_one_that_cannot_be_harms_nothing(tmp_path: Path, caplog: Any) -> None:
     house = House(JsonlSink(str(tmp_path / "gone" / "events.jsonl")))
     for _ in range(3):

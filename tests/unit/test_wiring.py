@@ -12,6 +12,7 @@ from edged.config import loader
 from edged.errors import ConfigError
 from edged.sinks.lines import Lines
 from edged.sinks.mqtt import MqttSink
+from edged.spool.memory import MemorySpool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,7 @@ def wired(config: Config) -> wiring.Wiring:
     async def build() -> wiring.Wiring:
         return wiring.wire(
             config,
-            wiring.secret(config),
-            spool=wiring.spool(config),
+            spool=MemorySpool("n", max_mb=1, max_age_h=1),
             loop=asyncio.get_running_loop(),
             on_switch=lambda _name, _on: None,
         )
@@ -85,8 +85,12 @@ def test_how_events_are_delivered_is_the_spools_section(tmp_path: Path, ordering
 def test_a_file_that_cannot_be_used_is_an_error_of_the_configuration(
     tmp_path: Path, more: str, sentence: str
 ) -> None:
-    with pytest.raises(ConfigError, match="(?i)" + sentence):
+    def build() -> None:
+        wiring.secret(config(tmp_path, more))
         wired(config(tmp_path, more))
+
+    with pytest.raises(ConfigError, match="(?i)" + sentence):
+        build()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_lines_are_headed_once(capsys: pytest.CaptureFixture[str]) -> None:
         show(shown, status("try"), times=2)
     first, second, *rest = capsys.readouterr().out.splitlines()
     assert first == "HD Webcam: efficientnet_lite0_uint8 (35e8e20b) on cpu with litert"
-    assert second.startswith("isolation: what holds the pictures has no internet sockets (seccomp) and ")
+    assert second.startswith("isolation: what holds the pictures has no internet sockets (seccomp), ")
     line = "cat                          0.75  capture 2.0 ms, inference 10.0 ms  (then dog 0.10)"
     assert rest == [line, line]
 

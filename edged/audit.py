@@ -1,0 +1,98 @@
+"""What became of every event that was accepted, from the spool's file: ``edged audit``.
+
+The places in the file grow by one with every accepted event, and what was acknowledged or dropped is counted
+apart from them, so the two sides are told by different means and can disagree. The file is copied and the
+copy is read: the daemon may run meanwhile, or be dead.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from edged.spool._copy import copy
+from edged.spool._sqlite import Sqlite
+from edged.spool._store import Store
+from edged.spool.disk import NAME
+
+
+def audit(state_dir: Path) -> dict[str, Any]:
+    """Return the balance of the spool in a state directory.
+
+    Returns:
+        ``accepted``, ``acknowledged``, ``queued``, ``dropped`` by reason; ``balanced``: whether the first is
+        the sum of the others; ``problem``: what else is wrong, "" for nothing; ``node`` and ``epoch`` of the
+        ids; ``last``: the sequence given last in that epoch; ``set_aside``: damaged files that were kept.
+    """
+    found: dict[str, Any] = {
+        "accepted": 0,
+        "acknowledged": 0,
+        "queued": 0,
+        "dropped": {},
+        "balanced": True,
+        "problem": "",
+        "node": "",
+        "epoch": "",
+        "last": 0,
+        "set_aside": 0,
+    }
+    path = state_dir / NAME
+    try:
+        aside = [p for p in state_dir.glob(f"{NAME}.damaged-*") if not p.name.endswith("-wal")]
+        found["set_aside"] = len(aside)
+        if path.exists():
+            with tempfile.TemporaryDirectory(prefix="edged-audit-") as folder:
+                copy(path, Path(folder) / NAME)
+                found |= _read(Path(folder) / NAME)
+    except OSError as error:
+        found |= {"balanced": False, "problem": f"{path}: {error}"}
+    return found
+
+
+def text(found: dict[str, Any]) -> str:
+    """Return an audit in words, for a terminal."""
+    dropped = found["dropped"]
+    reasons = "".join(f"\n    {reason:<13} {count}" for reason, count in sorted(dropped.items()))
+    lines = [
+        f"accepted        {found['accepted']}",
+        f"acknowledged    {found['acknowledged']}",
+        f"queued          {found['queued']}",
+        f"dropped         {sum(dropped.values())}{reasons}",
+    ]
+    if found["set_aside"]:
+        lines.append(f"damaged files   {found['set_aside']}, kept beside the spool")
+    if found["problem"]:
+        lines.append(found["problem"])
+    lines.append("it adds up" if found["balanced"] else "it does NOT add up")
+    return "\n".join(lines)
+
+
+def as_json(found: dict[str, Any]) -> str:
+    """Return an audit as one line of JSON."""
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    store = Store(Sqlite(path))
+    try:
+        store.check()
+        ledger = store.ledger()
+        rows = store.scan()
+    finally:
+        store.close()
+    last = max(ledger.last, rows.last)
+    accepted = last - ledger.base
+    told = ledger.acknowledged + len(rows) + ledger.dropped.total()
+    return {
+        "accepted": accepted,
+        "acknowledged": ledger.acknowledged,
+        "queued": len(rows),
+        "dropped": dict(ledger.dropped),
+        "balanced": accepted == told,
+        "problem": "" if accepted == told else f"{abs(accepted - told)} events are not accounted for",
+        "node": ledger.node,
+        "epoch": ledger.epoch,
+        "last": max(0, last - ledger.epoch_from + 1),
+    }

@@ -1,0 +1,349 @@
+"""The bookkeeping between main and the writer: what happens to rows, and how they are counted.
+
+```
+                          ┌────────────── present: on disk ──────────────┐
+ accept ──▶ queue ──commit──▶ waiting ──take──▶ flying ──▶ delivered ──▶ gone (deleted with the next commit)
+              └─ offered as well while the disk is away (``volatile``) ──┘
+```
+
+No input or output and no thread in here; whoever calls holds the spool's lock. At any moment
+``last - base == acknowledged + dropped + len(present) + len(queue)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edged.spool import Counts, Row, _records
+from edged.spool._entry import Entry
+from edged.spool._ranges import Ranges
+from edged.spool._rows import Rows
+from edged.spool._window import Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from edged.spool._ages import Ages
+    from edged.spool._ledger import Ledger
+    from edged.spool._window import Window
+
+SAY_S = 5.0  # drops are gathered for so long before a record reports them
+
+
+@dataclass
+class Change:
+    """What one commit does to the file.
+
+    Attributes:
+        inserts: rows that come in, but for those in ``dropped``.
+        deletes: rows that are taken out first.
+        ledger: as it is after both.
+        dirty: whether the ledger has to be written.
+        dropped: rows that had to go.
+    """
+
+    inserts: list[Entry]
+    deletes: Ranges
+    ledger: Ledger
+    dirty: bool
+    dropped: Ranges = field(default_factory=Ranges)
+
+    def __bool__(self) -> bool:
+        return bool(self.inserts or self.deletes or self.dirty)
+
+
+class Desk:
+    """Accounts for every row.
+
+    Args:
+        ledger: from the file, or a new one.
+        present: the rows on disk.
+        ages: stamps rows and knows which are too old.
+        room: bytes that rows may take in memory.
+
+    Attributes:
+        volatile: why accepted rows are in memory only; None: they are on disk.
+        accepted_upto: rows up to this place are accepted.
+        announced: payloads accepted since the application was told.
+        aged: a row was met that is too old.
+    """
+
+    def __init__(self, ledger: Ledger, present: Ranges, ages: Ages, room: int) -> None:
+        self.ledger = ledger
+        self.rows = Rows(present, room)
+        self.windows = Windows()
+        self.volatile: str | None = None
+        self.accepted_upto = ledger.last
+        self.announced: list[bytes] = []
+        self.aged = False
+        self.dirty = False  # the ledger changed
+        self._ages = ages
+        self._taken = False  # somebody takes rows: there is a point in reporting drops
+        self._unborn: list[tuple[int, str]] = []  # dropped before they were accepted, and why
+
+    # What main does.
+
+    def accept(self, pipeline: str, payload: bytes) -> None:
+        """Queue a row; its payload has the id ``ledger.id_of(ledger.last + 1)``."""
+        self.ledger.last += 1
+        entry = Entry(self.ledger.last, pipeline, payload, *self._ages.stamp())
+        self.rows.queue.add(entry)
+        if self.volatile is not None:
+            self._born([entry])
+        self._bound()
+
+    def take(self, limit: int, after: int, without: Collection[str]) -> list[Row]:
+        """Hand rows out."""
+        self._taken = True
+        self._bound()
+        entries = self.windows.asked(after, frozenset(without)).take(limit, self._waits)
+        for entry in entries:
+            self.rows.flying[entry.place] = entry
+            self.windows.discard(entry.place)
+        return [self._row(entry) for entry in entries]
+
+    def acknowledged(self, place: int) -> None:
+        """Be done with a row in flight."""
+        if self.rows.flying.pop(place, None) is not None:
+            self._forget(place)
+            self.ledger.acknowledged += 1
+
+    def delivered(self, place: int) -> None:
+        """Keep a row in flight until it is confirmed; ids of an earlier epoch can not be."""
+        if place < self.ledger.epoch_from:
+            self.acknowledged(place)
+        elif self.rows.flying.pop(place, None) is not None:
+            self.rows.delivered.add(place)
+
+    def confirmed(self, up_to: int) -> int:
+        """Be done with every row of this epoch up to a sequence."""
+        first = self.ledger.epoch_from
+        count = self.rows.forget_all(first, min(first + up_to - 1, self.accepted_upto))
+        self.ledger.acknowledged += count
+        self.dirty = self.dirty or bool(count)
+        return count
+
+    def again(self) -> int:
+        """Let the delivered rows wait again."""
+        count = self.rows.again()
+        if count:
+            self.windows.reset()
+        return count
+
+    def released(self, places: Iterable[int]) -> None:
+        """Let rows in flight wait again."""
+        for place in places:
+            entry = self.rows.flying.pop(place, None)
+            if entry is not None:
+                self.rows.waited.add(place)
+                self.windows.put_back(entry)
+
+    def refused(self, place: int) -> None:
+        """Drop a row in flight."""
+        if self.rows.flying.pop(place, None) is not None:
+            self._drop(place, "refused")
+
+    def counts(self) -> Counts:
+        """Return the balance of what is accepted."""
+        return Counts(
+            accepted=self.accepted_upto - self.ledger.base,
+            acknowledged=self.ledger.acknowledged,
+            queued=len(self.rows.present) + sum(1 for _ in self._offered()),
+            dropped=dict(self.ledger.dropped),
+        )
+
+    @property
+    def unaccepted(self) -> int:
+        """Events that wait for the disk."""
+        return sum(entry.place > self.accepted_upto for entry in self.rows.queue)
+
+    # What the writer does.
+
+    def snapshot(self) -> Change:
+        """Return what the next commit has to do."""
+        self.dirty = self._ages.look() or self.dirty
+        self.ledger.boots = dict(self._ages.boots)
+        ledger = self.ledger.copy()
+        for place, reason in self._unborn:
+            ledger.drop(place, reason, self._ages.now())
+        dirty = self.dirty or bool(self._unborn)
+        change = Change(list(self.rows.queue), self.rows.gone.copy(), ledger, dirty)
+        self.rows.queue.writing = ledger.last
+        self.dirty = False
+        return change
+
+    def committed(self, change: Change) -> None:
+        """Take over what a commit achieved."""
+        self.rows.queue.writing = 0
+        self.rows.gone.subtract(change.deletes)
+        for entry in change.inserts:
+            if self.rows.queue.pop(entry.place):
+                self.rows.present.add(entry.place)
+            elif entry.place not in change.dropped:
+                self.rows.gone.add(entry.place)  # it was done with while it was being written
+        self.volatile = None
+        self._born(entry for entry in change.inserts if entry.place in self.rows.present)
+        self._born_upto(change.ledger.last)
+
+    def failed(self, change: Change) -> None:
+        """Undo ``snapshot``."""
+        self.rows.queue.writing = 0
+        self.dirty = self.dirty or change.dirty
+
+    def victims(self, change: Change, count: int, reason: str) -> Ranges:
+        """Drop the oldest rows from this commit to make room, and return the places to delete."""
+        return self._sacrifice(change, self.rows.oldest(count, change.inserts), reason)
+
+    def expire(self, change: Change, places: Iterable[int]) -> Ranges:
+        """Drop those of these rows, and of those that come in, that are too old; returns their places."""
+        queued = [entry.place for entry in change.inserts if self._old(entry)]
+        return self._sacrifice(change, [p for p in [*places, *queued] if self.rows.droppable(p)], "age")
+
+    def go_volatile(self, why: str, *, readable: bool) -> None:
+        """Offer what waits for the disk from memory, with ids that no file will ever give again."""
+        if self.volatile is None:
+            self.ledger.begin_epoch(after=self.accepted_upto)
+            self.dirty = True
+            self.rows.queue.change(self._renamed)
+            self._born(entry for entry in self.rows.queue if entry.place > self.accepted_upto)
+            self._born_upto(self.ledger.last)
+        self.volatile = why
+        if not readable:
+            self.windows.end(self._offered(), self.accepted_upto)
+
+    def found(self, present: Ranges) -> int:
+        """Compare with a file that was opened again; returns how many rows are lost."""
+        lost = self.rows.missing(present)
+        for place in lost:
+            self.rows.flying.pop(place, None)
+            self._drop(place, "damaged")
+            self.rows.gone.discard(place)
+        self.dirty = True
+        self.windows.reset()
+        return len(lost)
+
+    def adopt(self, ledger: Ledger, present: Ranges, shift: int) -> None:
+        """Take over a file that could not be read when this began; its rows were moved by ``shift``."""
+        for first, last in present.intervals():
+            self.rows.present.add(first + shift, last + shift)
+            self.rows.waited.add(first + shift, last + shift)
+        self.ledger.merge(ledger, last=self.rows.present.last)
+        self.accepted_upto = self.ledger.last
+        self._ages.adopt(ledger.boots)
+        boot, _ = self._ages.stamp()
+        self.rows.queue.change(lambda entry: entry._replace(boot=boot))
+        self.rows.flying = {place: entry._replace(boot=boot) for place, entry in self.rows.flying.items()}
+        self.dirty = True
+        self.windows.reset()
+
+    def report(self) -> None:
+        """Queue a record for each kind of drop that nobody was told about."""
+        if not self._taken:
+            return
+        self._taken = False
+        for reason, gap in list(self.ledger.gaps.items()):
+            if self._ages.now() - gap.since >= SAY_S:
+                del self.ledger.gaps[reason]
+                self.dirty = True
+                self.say(_records.gap(reason, gap))
+
+    def say(self, record: _records.Record) -> None:
+        """Queue a record of the spool's own."""
+        wall, synced = self._ages.wall()
+        id_ = self.ledger.id_of(self.ledger.last + 1)
+        self.accept("", record.to_json(self.ledger.node, id_, wall, synced=synced))
+
+    def read(self, window: Window, start: int, entries: list[Entry], upto: int | None) -> None:
+        """Take over what was read for a window.
+
+        Args:
+            window: where it belongs.
+            start: rows behind this place were read; the window may have been reset since.
+            entries: the rows.
+            upto: the last place looked at; None: there is nothing behind them.
+        """
+        if window.upto != start:
+            return
+        good = [entry for entry in entries if self._waits(entry)]
+        window.extend(good, upto if upto is not None else max([start, *(e.place for e in entries)]))
+        if upto is None:
+            window.end(self._offered(), self.accepted_upto)
+
+    def _offered(self) -> Iterator[Entry]:
+        """What is accepted and only in memory."""
+        return (entry for entry in self.rows.queue if entry.place <= self.accepted_upto)
+
+    def _renamed(self, entry: Entry) -> Entry:
+        """Give what is not accepted its id in the epoch that began."""
+        if entry.place <= self.accepted_upto:
+            return entry
+        return entry._replace(payload=_records.with_id(entry.payload, self.ledger.id_of(entry.place)))
+
+    def _born(self, entries: Iterable[Entry]) -> None:
+        """Entries are accepted: they are offered, and the application is told."""
+        for entry in entries:
+            if entry.place > self.accepted_upto:
+                self.accepted_upto = entry.place
+                self.windows.offer(entry)
+                if entry.pipeline:
+                    self.announced.append(entry.payload)
+
+    def _born_upto(self, place: int) -> None:
+        """Everything up to this place is accepted, or was dropped on the way."""
+        self.accepted_upto = max(self.accepted_upto, place)
+        dead = [(at, reason) for at, reason in self._unborn if at <= self.accepted_upto]
+        self._unborn = self._unborn[len(dead) :]
+        for at, reason in dead:
+            self._drop(at, reason)
+
+    def _bound(self) -> None:
+        """Keep memory bounded: the oldest goes that is neither in flight nor with the writer."""
+        queue = self.rows.queue
+        while (oldest := queue.oldest(self.rows.flying.__contains__)) is not None:
+            if queue.crowded:
+                self._drop_queued(oldest.place, "memory_full")
+            elif self.volatile is not None and self._old(oldest):
+                self._drop_queued(oldest.place, "age")
+            else:
+                return
+
+    def _drop_queued(self, place: int, reason: str) -> None:
+        if place > self.accepted_upto:
+            self.rows.queue.pop(place)
+            self._unborn.append((place, reason))
+        else:
+            self._drop(place, reason)
+
+    def _drop(self, place: int, reason: str) -> None:
+        self._forget(place)
+        self.ledger.drop(place, reason, self._ages.now())
+
+    def _forget(self, place: int) -> None:
+        self.rows.forget(place)
+        self.dirty = True
+
+    def _sacrifice(self, change: Change, places: Iterable[int], reason: str) -> Ranges:
+        dropped = Ranges()
+        for place in places:
+            dropped.add(place)
+            self._drop(place, reason)
+            change.ledger.drop(place, reason, self._ages.now())
+        for first, last in dropped.intervals():
+            change.deletes.add(first, last)
+            change.dropped.add(first, last)
+        return dropped
+
+    def _old(self, entry: Entry) -> bool:
+        return self._ages.left_s(entry.boot, entry.at) <= 0
+
+    def _waits(self, entry: Entry) -> bool:
+        if not self.rows.free(entry.place):
+            return False
+        old = self._old(entry)
+        self.aged = self.aged or old
+        return not old
+
+    def _row(self, entry: Entry) -> Row:
+        left = max(0.0, self._ages.left_s(entry.boot, entry.at))
+        return Row(entry.place, entry.pipeline, entry.payload, entry.place in self.rows.waited, left)

@@ -1,0 +1,95 @@
+"""Where each row stands, between accepted and done with."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from edged.spool._queue import Queue
+from edged.spool._ranges import Ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edged.spool._entry import Entry
+
+SEARCH = 4096  # rows looked at for some to drop
+
+
+class Rows:
+    """The sets that a row goes through; a row is in ``present`` or in ``queue``, never in both.
+
+    Attributes:
+        present: on disk and wanted.
+        gone: on disk and done with, to be deleted with the next commit.
+        queue: in memory only.
+        flying: handed out.
+        delivered: the broker has them, the application has not confirmed.
+        waited: they were sent before, or come from an earlier run.
+    """
+
+    def __init__(self, present: Ranges, room: int) -> None:
+        self.present = present
+        self.gone = Ranges()
+        self.queue = Queue(room)
+        self.flying: dict[int, Entry] = {}
+        self.delivered = Ranges()
+        self.waited = present.copy()
+
+    def free(self, place: int) -> bool:
+        """Whether a row may be handed out."""
+        if place in self.flying or place in self.delivered:
+            return False
+        return place in self.present or place in self.queue
+
+    def droppable(self, place: int) -> bool:
+        """Whether a row may be dropped: an acknowledgement of one in flight may be on its way."""
+        return place not in self.flying and (place in self.present or place in self.queue)
+
+    def oldest(self, count: int, queued: Iterable[Entry]) -> list[int]:
+        """Return the oldest rows that may be dropped; those in memory only from among ``queued``."""
+        places = (place for place in islice(self.present, SEARCH) if self.droppable(place))
+        later = (entry.place for entry in queued if entry.place in self.queue and self.droppable(entry.place))
+        return [*islice(places, count), *later][:count]
+
+    def forget(self, place: int) -> None:
+        """A row is done with."""
+        if self.present.discard(place):
+            self.gone.add(place)
+        else:
+            self.queue.pop(place)
+        self.delivered.discard(place)
+        self.waited.discard(place)
+
+    def forget_all(self, first: int, last: int) -> int:
+        """All rows from ``first`` to ``last`` are done with; returns how many they were."""
+        done = self.present.within(first, last)
+        self.present.subtract(done)
+        for start, end in done.intervals():
+            self.gone.add(start, end)
+        queued = [entry.place for entry in self.queue if first <= entry.place <= last]
+        for place in queued:
+            self.queue.pop(place)
+        for place in [place for place in self.flying if first <= place <= last]:
+            del self.flying[place]
+        self.delivered.discard(first, last)
+        self.waited.discard(first, last)
+        return len(done) + len(queued)
+
+    def again(self) -> int:
+        """Let the delivered rows wait; returns how many."""
+        count = len(self.delivered)
+        for first, last in self.delivered.intervals():
+            self.waited.add(first, last)
+        self.delivered = Ranges()
+        return count
+
+    def missing(self, found: Ranges) -> Ranges:
+        """Return the rows that should be on disk and are not; what is there beyond them is to be deleted."""
+        lost = self.present.copy()
+        lost.subtract(found)
+        extra = found.copy()
+        extra.subtract(self.present)
+        for first, last in extra.intervals():
+            self.gone.add(first, last)
+        return lost

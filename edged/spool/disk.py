@@ -1,0 +1,282 @@
+"""The spool on disk: an event is accepted when its row is there and flushed, whatever happens to the process.
+
+``accept`` returns at once. The event gets its id then, but the id holds only once ``on_committed`` has named
+it: until the row is flushed nobody may see it, because after a crash another event would have it. While
+the disk is away (full, read-only, failing) events wait in memory, bounded, under ids of an epoch that no file
+will ever give, and move to the disk when it is back; ``state`` says so.
+
+2026-11-26: ids are given when events come and not when they are committed, so that a caller can go on with
+its event; ids that were given and never committed are never published.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from edged import clock
+from edged.errors import StateBusy
+from edged.spool import Counts, Row, _records, _salvage
+from edged.spool._ages import Ages, Time
+from edged.spool._commits import Commits
+from edged.spool._desk import Desk
+from edged.spool._ledger import Ledger
+from edged.spool._lock import Lock
+from edged.spool._ranges import Ranges
+from edged.spool._sqlite import Sqlite
+from edged.spool._store import PAGE, disk_error
+from edged.spool._writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from pathlib import Path
+
+    from edged.events import Event
+    from edged.spool._salvage import Opened
+    from edged.spool._sqlite import Database
+
+log = logging.getLogger(__name__)
+
+NAME = "spool.db"
+LOCK = "spool.lock"
+MEMORY_BYTES = 8_000_000  # rows in memory, before the disk has them or while it is away
+SLOW_S = 10.0  # a flush that takes longer is told
+CLOSE_S = 4.0
+
+
+def _free(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+class DiskSpool:
+    """Keeps rows in ``<state_dir>/spool.db``.
+
+    Args:
+        state_dir: made where it is missing.
+        node: the first part of the ids.
+        max_mb: what the file may use; beyond it the oldest are dropped (reason ``full``).
+        max_age_h: older rows are dropped (reason ``age``).
+        min_free_mb: with less free on the disk the file does not grow (reason ``min_free``).
+        low_wear_s: a commit is put off by so much, for more events in each; until then they are not accepted.
+        call_soon: runs a function on main's thread; callable from any thread. None: nobody is told.
+        on_committed: gets the events that were accepted, as JSON with their ids, in order; called with none
+            when older rows came within reach of ``pending``.
+        time: the clocks, for tests.
+        free: bytes free on the disk of a folder, for tests.
+        connect: opens the file, for tests and the laboratory.
+
+    Raises:
+        StateBusy: another process has this state directory. Nothing else is raised: what the disk refuses is
+            told by ``state``.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        node: str,
+        *,
+        max_mb: float = 64,
+        max_age_h: float = 168,
+        min_free_mb: float = 50,
+        low_wear_s: float = 0,
+        call_soon: Callable[[Callable[[], None]], object] | None = None,
+        on_committed: Callable[[Sequence[bytes]], None] | None = None,
+        time: Time | None = None,
+        free: Callable[[Path], int] = _free,
+        connect: Callable[[Path], Database] = Sqlite,
+    ) -> None:
+        self._call_soon = call_soon
+        self._on_committed = on_committed
+        self._told = False
+        self._closed = False
+        self._busy = threading.Condition()
+        self._lock = Lock(state_dir / LOCK)
+        ages = Ages(max_age_h * 3600, time or Time())
+        opened, why = self._open(state_dir / NAME, node, ages, connect)
+        self._desk = Desk(
+            opened.ledger if opened else Ledger(node),
+            opened.present if opened else Ranges(),
+            ages,
+            min(MEMORY_BYTES, int(max_mb * 1_000_000)),
+        )
+        if opened is None:
+            log.error("spool: %s; events wait in memory until it can be written", why)
+            self._desk.go_volatile(why, readable=False)
+        elif opened.reset:
+            self._desk.say(_records.reset(opened.reset, opened.salvaged, opened.lost))
+        self._writer = Writer(
+            state_dir / NAME,
+            connect,
+            self._lock,
+            desk=self._desk,
+            busy=self._busy,
+            opened=opened,
+            commits=Commits(
+                self._desk,
+                self._busy,
+                ages,
+                max_pages=int(max_mb * 1_000_000) // PAGE,
+                min_free=int(min_free_mb * 1_000_000),
+                free=lambda: free(state_dir),
+            ),
+            low_wear_s=low_wear_s,
+            tell=self._tell,
+        )
+        self._writer.start()
+
+    @property
+    def state(self) -> str:
+        """``disk``; ``memory: <why>``; or ``disk: no answer for <n> s``."""
+        with self._busy:
+            if self._desk.volatile is not None:
+                return f"memory: {self._desk.volatile}"
+            since = self._writer.committing_since
+        waited = 0.0 if since is None else clock.monotonic() - since
+        return "disk" if waited < SLOW_S else f"disk: no answer for {waited:.0f} s"
+
+    @property
+    def epoch(self) -> str:
+        """The middle part of the ids given now."""
+        with self._busy:
+            return self._desk.ledger.epoch
+
+    @property
+    def last(self) -> int:
+        """The sequence of the row accepted last; 0 before the first."""
+        with self._busy:
+            return self._desk.accepted_upto
+
+    @property
+    def unaccepted(self) -> int:
+        """Events that wait for the disk."""
+        with self._busy:
+            return self._desk.unaccepted
+
+    def accept(self, event: Event) -> Event:
+        """Queue the event and return it with its id, which holds once ``on_committed`` has named it."""
+        with self._busy:
+            ledger = self._desk.ledger
+            event = event.with_id(ledger.id_of(ledger.last + 1))
+            self._desk.accept(event.pipeline, event.to_json())
+            told = self._desk.volatile is not None
+            self._busy.notify_all()
+        if told:
+            self._tell()
+        return event
+
+    def pending(self, limit: int, *, after: int = 0, without: Collection[str] = ()) -> Sequence[Row]:
+        """Hand out rows that are accepted; what has to be read first comes with the next ``on_committed``."""
+        if limit <= 0:
+            return []
+        with self._busy:
+            rows = self._desk.take(limit, after, without)
+            if self._desk.windows.wanting or self._desk.aged:
+                self._busy.notify_all()
+            return rows
+
+    def acknowledged(self, sequence: int) -> None:
+        """Forget a row that arrived."""
+        with self._busy:
+            self._desk.acknowledged(sequence)
+
+    def delivered(self, sequence: int) -> None:
+        """Keep a row that arrived at the broker until the application confirms it."""
+        with self._busy:
+            self._desk.delivered(sequence)
+
+    def confirmed(self, up_to: int) -> int:
+        """Forget all rows of this epoch up to this sequence."""
+        with self._busy:
+            return self._desk.confirmed(up_to)
+
+    def again(self) -> int:
+        """Let the delivered rows wait again."""
+        with self._busy:
+            count = self._desk.again()
+            self._busy.notify_all()
+            return count
+
+    def released(self, sequences: Iterable[int]) -> None:
+        """Let rows in flight wait again, in order."""
+        with self._busy:
+            self._desk.released(sequences)
+
+    def refused(self, sequence: int) -> None:
+        """Drop a row in flight that the broker will never take."""
+        with self._busy:
+            self._desk.refused(sequence)
+
+    def counts(self) -> Counts:
+        """Return the balance of what is accepted."""
+        with self._busy:
+            return self._desk.counts()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything is on disk, of age and read ahead; tells whether it is."""
+        with self._busy:
+            self._writer.urgent = self._desk.aged = True
+            self._busy.notify_all()
+            done = self._busy.wait_for(self._settled, timeout_s)
+            self._writer.urgent = False
+            return done and self._desk.volatile is None
+
+    def close(self) -> None:
+        """Write what waits, close the file in order and free the folder; harmless when called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._busy:
+            self._writer.closing = True
+            self._busy.notify_all()
+        self._writer.join(CLOSE_S)
+        if self._writer.is_alive():
+            log.error("spool: the disk does not answer; %d events were not accepted", self.unaccepted)
+
+    def _settled(self) -> bool:
+        desk = self._desk
+        if desk.volatile is not None:
+            return True
+        if self._writer.committing_since is not None:
+            return False
+        return not (desk.rows.queue or desk.rows.gone or desk.windows.wanting or desk.aged)
+
+    def _open(
+        self, path: Path, node: str, ages: Ages, connect: Callable[[Path], Database]
+    ) -> tuple[Opened | None, str]:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.take()
+            opened = _salvage.open_file(path, connect, node)
+            ages.adopt(opened.ledger.boots)
+        except StateBusy:
+            raise
+        except OSError as error:
+            failed = disk_error(error)
+            return None, f"{failed.trouble.value}: {failed}"
+        if opened.reset:
+            log.error("spool: %s; set aside, %d rows salvaged", opened.reset, opened.salvaged)
+        return opened, ""
+
+    def _tell(self) -> None:
+        """Have main fetch what was accepted; from any thread."""
+        with self._busy:
+            if self._call_soon is None or self._on_committed is None:
+                self._desk.announced.clear()
+                return
+            if self._told:
+                return
+            self._told = True
+        try:
+            self._call_soon(self._fetch)
+        except RuntimeError:  # main's loop is closed: nobody listens any more
+            self._told = False
+
+    def _fetch(self) -> None:
+        with self._busy:
+            self._told = False
+            payloads, self._desk.announced = self._desk.announced, []
+        if self._on_committed is not None:
+            self._on_committed(tuple(payloads))

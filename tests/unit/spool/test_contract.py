@@ -1,0 +1,219 @@
+"""The promises of a spool, kept by each store: bounded, in order, and never a row lost without a count."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, memory, sequences
+
+Make = Callable[..., Any]
+
+
+def test_ids_have_no_holes(make: Make) -> None:
+    kept = make()
+    ids = [kept.accept(event()).id for _ in range(3)]
+    assert ids == [f"n/{kept.epoch}/{number}" for number in (1, 2, 3)]
+    assert kept.last == 3
+
+
+def test_a_row_is_handed_out_once_and_counts_as_queued_until_it_is_acknowledged(make: Make) -> None:
+    kept = make()
+    for _ in range(3):
+        kept.accept(event())
+    assert [row.sequence for row in kept.pending(2)] == [1, 2]
+    assert [row.sequence for row in kept.pending(2)] == [3]
+    assert kept.counts().queued == 3
+    kept.acknowledged(2)
+    kept.acknowledged(2)
+    assert (kept.counts().queued, kept.counts().acknowledged) == (2, 1)
+
+
+def test_released_rows_go_first_again_in_order_and_are_marked(make: Make) -> None:
+    kept = make()
+    for _ in range(5):
+        kept.accept(event())
+    kept.pending(3)
+    kept.acknowledged(2)
+    kept.released([3])
+    kept.released([1])
+    rows = kept.pending(9)
+    assert [(row.sequence, row.waited) for row in rows] == [(1, True), (3, True), (4, False), (5, False)]
+    assert json.loads(rows[0].message(replayed=False))["replayed"] is True
+    assert json.loads(rows[2].message(replayed=False))["replayed"] is False
+    assert json.loads(rows[2].message(replayed=True))["replayed"] is True
+
+
+def test_old_ones_go(make: Make, clock: Clock) -> None:
+    kept = make()
+    kept.accept(event())
+    clock.now = HOUR + 1
+    kept.accept(event())
+    assert [row.sequence for row in kept.pending(9)] == [2]
+    assert kept.counts().dropped == {"age": 1}
+
+
+def test_refused_ones_are_counted(make: Make) -> None:
+    kept = make()
+    kept.accept(event())
+    kept.pending(1)
+    kept.refused(1)
+    kept.refused(1)
+    assert kept.counts().dropped == {"refused": 1}
+    assert kept.counts().balanced
+
+
+def test_what_is_fresh_can_be_asked_for_past_a_backlog_and_without_a_pipeline(make: Make) -> None:
+    kept = make()
+    for number in range(8):
+        kept.accept(event(pipeline="ab"[number % 2]))
+    assert sequences(kept.pending(2, after=5)) == [6, 7]
+    assert sequences(kept.pending(2, without={"a"})) == [2, 4]
+    assert sequences(kept.pending(0)) == sequences(kept.pending(-1)) == []
+    assert sequences(kept.pending(9)) == [1, 3, 5, 8]
+    assert sequences(kept.pending(9, after=3)) == []
+
+
+def test_a_row_says_how_long_it_still_lives(make: Make, clock: Clock) -> None:
+    kept = make()
+    kept.accept(event())
+    clock.now = 600
+    assert kept.pending(1)[0].left_s == HOUR - 600
+
+
+def test_what_is_delivered_stays_until_it_is_confirmed(make: Make) -> None:
+    kept = make()
+    for _ in range(6):
+        kept.accept(event())
+    kept.pending(4)
+    for sequence in (3, 1, 2, 5):  # 5 is not in flight
+        kept.delivered(sequence)
+    assert sequences(kept.pending(1)) == [5]
+    assert kept.confirmed(2) == 2
+    assert kept.confirmed(2) == 0
+    assert (kept.counts().queued, kept.counts().acknowledged) == (4, 2)
+    assert kept.again() == 1
+    rows = kept.pending(9)
+    assert [(row.sequence, row.waited) for row in rows] == [(3, True), (6, False)]
+    assert kept.confirmed(6) == 4
+    kept.acknowledged(6)
+    assert (kept.counts().queued, kept.counts().acknowledged) == (0, 6)
+
+
+def test_the_newest_stay_when_it_is_full_and_those_in_flight(make: Make) -> None:
+    kept = make(max_mb=0.02)
+    for _ in range(400):
+        kept.accept(event())
+    first = kept.pending(1)[0].sequence
+    for _ in range(400):
+        kept.accept(event())
+    dropped = kept.counts().dropped["full"]
+    kept.released([first])
+    rows = sequences(kept.pending(1000))
+    assert rows == [first, *range(dropped + 2, 801)]
+    assert kept.counts().balanced
+
+
+@pytest.mark.parametrize("count", [0, 1, 20, 300])
+def test_what_was_accepted_comes_out_in_order(make: Make, count: int) -> None:
+    kept = make()
+    for _ in range(count):
+        kept.accept(event())
+    out = []
+    while rows := sequences(kept.pending(20)):
+        out += rows
+    assert out == list(range(1, count + 1))
+
+
+class Accounting(RuleBasedStateMachine):
+    """Whatever comes in whatever order: the balance holds, order holds, it is bounded."""
+
+    kept: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.flying: set[int] = set()
+
+    @rule(label=st.text("abc", min_size=1, max_size=50))
+    def accept(self, label: str) -> None:
+        self.kept.accept(event(label))
+
+    @rule(limit=st.integers(0, 5), after=st.integers(0, 20))
+    def pending(self, limit: int, after: int) -> None:
+        rows = sequences(self.kept.pending(limit, after=after))
+        assert all(row > after for row in rows)
+        assert rows == sorted(rows)
+        assert not self.flying & set(rows)
+        self.flying |= set(rows)
+
+    @rule(data=st.data(), fate=st.sampled_from(["acknowledged", "delivered", "refused", "released"]))
+    def settle(self, data: st.DataObject, fate: str) -> None:
+        sequence = data.draw(st.sampled_from(sorted(self.flying)) if self.flying else st.integers(0, 9))
+        self.flying.discard(sequence)
+        getattr(self.kept, fate)([sequence] if fate == "released" else sequence)
+
+    @rule(up_to=st.integers(0, 50))
+    def confirm(self, up_to: int) -> None:
+        self.kept.confirmed(up_to)
+        self.flying -= set(range(up_to + 1))
+
+    @rule()
+    def again(self) -> None:
+        self.kept.again()
+
+    @rule(seconds=st.floats(0, 2 * HOUR))
+    def wait(self, seconds: float) -> None:
+        self.clock.step(seconds)
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        assert self.kept.counts().balanced
+
+
+class InMemory(Accounting):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = memory(self.clock, max_mb=0.005)
+
+
+class OnDisk(Accounting):
+    """As in memory, and over restarts too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.boots = 1
+        self.open()
+
+    def open(self) -> None:
+        self.spool = disk(self.clock, Path(self.folder.name), max_mb=0.005)
+        self.kept = Settled(self.spool)
+
+    @rule(reboot=st.booleans())
+    def restart(self, reboot: bool) -> None:
+        self.spool.flush(FLUSH_S)
+        before = self.spool.counts()
+        self.spool.close()
+        if reboot:
+            self.boots += 1
+            self.clock.reboot(f"boot-{self.boots}", away=0)
+        self.open()
+        assert self.kept.counts() == before
+        self.flying = set()
+
+    def teardown(self) -> None:
+        self.spool.close()
+        self.folder.cleanup()
+
+
+TestInMemory = InMemory.TestCase
+TestOnDisk = OnDisk.TestCase
+TestOnDisk.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)

@@ -1,0 +1,544 @@
+"""The spool on disk: what it promises beyond a spool in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
+
+from edged.audit import as_json, audit, text
+from edged.config.models import SpoolSection
+from edged.errors import StateBusy
+from edged.spool import _salvage, open_spool
+from edged.spool._sqlite import DiskError, Sqlite, Trouble
+from edged.spool.disk import LOCK, NAME, DiskSpool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GAP = Draft202012Validator(
+    json.loads(resources.files("edged").joinpath("schema/gap.schema.json").read_text("utf-8"))
+)
+
+
+class Disk:
+    """A connection whose disk can be told to fail."""
+
+    def __init__(self) -> None:
+        self.fault: Trouble | None = None
+        self.only = ""
+        self.once = False
+
+    def __call__(self, path: Path) -> _Faulty:
+        return _Faulty(self, path)
+
+    def check(self, sql: str) -> None:
+        fault = self.fault
+        if fault is not None and sql.startswith(self.only):
+            self.fault = None if self.once else fault
+            raise DiskError(fault, "as the test told it")
+
+
+class _Faulty:
+    def __init__(self, disk: Disk, path: Path) -> None:
+        disk.check("OPEN")
+        self._disk = disk
+        self._database = Sqlite(path)
+
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        if sql != "ROLLBACK":
+            self._disk.check(sql)
+        return self._database.rows(sql, values)
+
+    def many(self, sql: str, values: Any) -> None:
+        self._disk.check(sql)
+        self._database.many(sql, values)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+@pytest.fixture
+def spools(clock: Clock, tmp_path: Path) -> Iterator[Callable[..., DiskSpool]]:
+    """Open spools in one folder, one after the other; the last is closed in the end."""
+    made: list[DiskSpool] = []
+
+    def build(**changes: Any) -> DiskSpool:
+        for spool in made:
+            spool.close()
+        made.append(disk(clock, tmp_path, **changes))
+        return made[-1]
+
+    yield build
+    for spool in made:
+        spool.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed disk is tried again at once."""
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+
+
+def until(spool: DiskSpool, state: str) -> None:
+    """Wait for a state."""
+    with spool._busy:
+        assert spool._busy.wait_for(lambda: spool.state.startswith(state), FLUSH_S), spool.state
+
+
+def records(spool: DiskSpool) -> list[dict[str, Any]]:
+    """Take everything, and return what the spool itself said; all of it is as its schema says."""
+    found = [json.loads(row.payload) for row in Settled(spool).pending(10_000) if not row.pipeline]
+    for record in found:
+        GAP.validate(record)
+    return found
+
+
+def test_rows_outlive_the_process_and_ids_go_on(spools: Callable[..., DiskSpool]) -> None:
+    kept = spools()
+    ids = [kept.accept(event()).id for _ in range(3)]
+    Settled(kept).pending(1)
+    kept.acknowledged(1)
+    again = spools()
+    assert again.accept(event()).id == f"n/{kept.epoch}/4"
+    rows = Settled(again).pending(9)
+    assert [(row.sequence, row.waited) for row in rows] == [(2, True), (3, True), (4, False)]
+    assert [json.loads(row.payload)["id"] for row in rows[:2]] == ids[1:]
+    assert again.counts().acknowledged == 1
+
+
+def test_another_node_begins_another_epoch(clock: Clock, tmp_path: Path) -> None:
+    one = DiskSpool(tmp_path, "one", time=clock.time())
+    one.accept(event())
+    one.close()
+    two = DiskSpool(tmp_path, "two", time=clock.time())
+    assert two.epoch != one.epoch
+    assert two.accept(event()).id == f"two/{two.epoch}/1"
+    two.close()
+
+
+def test_an_event_is_told_and_handed_out_only_when_it_is_on_disk(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    told: list[bytes] = []
+    kept = spools(low_wear_s=3600, call_soon=lambda function: function(), on_committed=told.extend)
+    accepted = kept.accept(event())
+    assert kept.pending(9) == []
+    assert (kept.counts().accepted, kept.unaccepted, told) == (0, 1, [])
+    assert audit(tmp_path)["accepted"] == 0
+    assert kept.flush(FLUSH_S)
+    assert (kept.counts().accepted, kept.unaccepted) == (1, 0)
+    assert audit(tmp_path)["accepted"] == 1
+    assert sequences(kept.pending(9)) == [1]
+    kept.close()
+    assert [json.loads(payload)["id"] for payload in told] == [accepted.id]
+
+
+def test_the_configuration_opens_it(tmp_path: Path) -> None:
+    told: list[bytes] = []
+    kept = open_spool(
+        SpoolSection(max_mb=1), node="n", state_dir=tmp_path / "new",
+        call_soon=lambda function: function(), on_committed=told.extend,
+    )  # fmt: skip
+    kept.accept(event())
+    assert kept.state == "disk"
+    kept.close()
+    assert len(told) == 1
+    assert (tmp_path / "new" / NAME).stat().st_mode & 0o77 == 0
+
+
+def test_a_second_daemon_is_refused_with_the_name_of_the_first(
+    spools: Callable[..., DiskSpool], clock: Clock, tmp_path: Path
+) -> None:
+    spools()
+    with pytest.raises(StateBusy, match=rf"process {os.getpid()}\) uses .*: stop it"):
+        disk(clock, tmp_path)
+
+
+def test_the_audit_reads_beside_the_daemon_and_after_it(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    kept = spools()
+    for _ in range(50):
+        kept.accept(event())
+    for row in Settled(kept).pending(20):
+        kept.acknowledged(row.sequence)
+    kept.flush(FLUSH_S)
+    found = audit(tmp_path)
+    assert (found["accepted"], found["acknowledged"], found["queued"], found["dropped"]) == (50, 20, 30, {})
+    assert found["balanced"]
+    assert (found["epoch"], found["last"]) == (kept.epoch, 50)
+    before = {path.name for path in tmp_path.iterdir()}
+    kept.close()
+    assert audit(tmp_path) == found
+    assert "it adds up" in text(found)
+    assert json.loads(as_json(found)) == found
+    assert f"{NAME}-wal" in before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, LOCK]
+
+
+def test_an_audit_says_what_does_not_add_up(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    kept = spools()
+    for _ in range(5):
+        kept.accept(event())
+    kept.close()
+    database = Sqlite(tmp_path / NAME)
+    database.rows("DELETE FROM rows WHERE place = 3")
+    database.close()
+    found = audit(tmp_path)
+    assert not found["balanced"]
+    assert "1 events are not accounted for" in text(found)
+
+
+def test_an_audit_of_nothing_and_of_a_wreck(tmp_path: Path) -> None:
+    assert audit(tmp_path)["balanced"]
+    (tmp_path / NAME).write_bytes(b"no database at all" * 100)
+    found = audit(tmp_path)
+    assert not found["balanced"]
+    assert "not a database" in found["problem"]
+
+
+def test_a_drop_is_reported_once_somebody_listens(spools: Callable[..., DiskSpool], clock: Clock) -> None:
+    kept = spools()
+    for _ in range(4):
+        kept.accept(event())
+    kept.flush(FLUSH_S)
+    clock.step(HOUR + 1)
+    kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    kept = spools()
+    assert kept.counts().dropped == {"age": 4}
+    (gap,) = records(kept)
+    stem = f"n/{kept.epoch}"
+    assert (gap["type"], gap["reason"], gap["count"]) == ("gap", "age", 4)
+    assert (gap["first"], gap["last"], gap["id"]) == (f"{stem}/1", f"{stem}/4", f"{stem}/6")
+    assert kept.counts().accepted == 6
+    assert kept.counts().balanced
+
+
+def test_with_little_room_on_the_disk_the_file_does_not_grow(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    free = [10**9]
+    kept = spools(free=lambda _: free[0], min_free_mb=50)
+    for _ in range(100):
+        kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    kept.close()
+    size = (tmp_path / NAME).stat().st_size
+    kept = spools(free=lambda _: free[0], min_free_mb=50)
+    free[0] = 49_000_000
+    for _ in range(30):
+        kept.accept(event())
+        assert kept.flush(FLUSH_S)
+    assert kept.counts().dropped["min_free"] > 0
+    assert kept.counts().balanced
+    kept.close()
+    assert (tmp_path / NAME).stat().st_size <= size
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("fault", [Trouble.FULL, Trouble.READONLY, Trouble.FAILED, Trouble.LOCKED])
+def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_later(
+    spools: Callable[..., DiskSpool], tmp_path: Path, fault: Trouble
+) -> None:
+    broken, told = Disk(), []
+    kept = spools(connect=broken, call_soon=lambda function: function(), on_committed=told.extend)
+    for _ in range(3):
+        kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    epoch = kept.epoch
+    broken.fault = fault
+    kept.accept(event())
+    until(kept, f"memory: {fault.value}")
+    kept.accept(event())
+    rows = kept.pending(9)
+    ids = [json.loads(row.payload)["id"] for row in rows]
+    assert ids == [*(f"n/{epoch}/{n}" for n in (1, 2, 3)), *(f"n/{kept.epoch}/{n}" for n in (1, 2))]
+    assert kept.epoch != epoch
+    kept.acknowledged(rows[0].sequence)
+    kept.acknowledged(rows[3].sequence)
+    assert (kept.counts().accepted, kept.counts().queued) == (5, 3)
+    assert kept.counts().balanced
+    broken.fault = None
+    until(kept, "disk")
+    assert kept.flush(FLUSH_S)
+    found = audit(tmp_path)
+    accepted = 6 if fault is Trouble.FAILED else 5  # a file that failed is made anew, and says so
+    assert (found["accepted"], found["acknowledged"], found["balanced"]) == (accepted, 2, True)
+    kept.released(row.sequence for row in rows)
+    back = [json.loads(row.payload)["id"] for row in Settled(kept).pending(9) if row.pipeline]
+    assert back == [ids[1], ids[2], ids[4]]
+    assert len(told) == 5
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_disk_that_cannot_be_read_at_the_start_is_taken_over_later(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    kept = spools()
+    for _ in range(3):
+        kept.accept(event())
+    kept.close()
+    broken = Disk()
+    broken.fault, broken.only = Trouble.LOCKED, "OPEN"
+    later = spools(connect=broken)
+    assert later.state == "memory: another program holds the file: as the test told it"
+    later.accept(event())
+    row = later.pending(9)[0]
+    assert json.loads(row.payload)["id"] == f"n/{later.epoch}/1"
+    broken.fault = None
+    until(later, "disk")
+    assert later.flush(FLUSH_S)
+    later.acknowledged(row.sequence)
+    later.accept(event())
+    waiting = Settled(later).pending(9)
+    ids = [json.loads(row.payload)["id"] for row in waiting]
+    assert sorted(ids) == sorted([*(f"n/{kept.epoch}/{n}" for n in (1, 2, 3)), f"n/{later.epoch}/1"])
+    assert [row.waited for row in waiting] == [True, True, True, False]
+    later.close()
+    found = audit(tmp_path)
+    assert (found["accepted"], found["acknowledged"], found["queued"]) == (5, 1, 4)
+    assert found["balanced"]
+
+
+def test_memory_is_bounded_and_what_it_drops_is_counted(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    broken = Disk()
+    kept = spools(connect=broken, max_mb=0.1)
+    kept.flush(FLUSH_S)
+    broken.fault = Trouble.FULL
+    for _ in range(500):
+        kept.accept(event())
+    until(kept, "memory")
+    dropped = kept.counts().dropped["memory_full"]
+    assert 300 < dropped < 500
+    assert kept.counts().balanced
+    broken.fault = None
+    kept.close()
+    found = audit(tmp_path)
+    assert found["balanced"]
+    assert found["accepted"] == 500
+
+
+def _write(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "head zeroed": lambda path: _write(path, 0, bytes(512)),
+    "page zeroed": lambda path: _write(path, 512 * 12, bytes(512)),
+    "flipped": lambda path: _write(path, 512 * 12 + 300, b"\xff"),
+    "all zero": lambda path: _write(path, 0, bytes(path.stat().st_size)),
+    "foreign": lambda path: path.write_bytes(b"GIF89a" * 1000),
+    "newer": lambda path: _write(path, 60, (99).to_bytes(4, "big")),
+    "of another program": lambda path: _write(path, 68, b"abcd"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_set_aside_and_what_is_readable_goes_on(
+    spools: Callable[..., DiskSpool], tmp_path: Path, damage: str
+) -> None:
+    kept = spools()
+    for _ in range(300):
+        kept.accept(event())
+    kept.close()
+    DAMAGES[damage](tmp_path / NAME)
+    again = spools()
+    assert again.state == "disk"
+    assert again.epoch != kept.epoch
+    rows = Settled(again).pending(1000)
+    old = [json.loads(row.payload)["id"] for row in rows if row.pipeline]
+    (reset,) = [json.loads(row.payload) for row in rows if not row.pipeline]
+    GAP.validate(reset)
+    assert reset["type"] == "spool_reset"
+    assert reset["salvaged"] == len(old) == len(set(old))
+    assert set(old) <= {f"n/{kept.epoch}/{number}" for number in range(1, 301)}
+    if damage in {"page zeroed", "flipped", "head zeroed", "newer"}:
+        assert len(old) > 290
+    assert again.accept(event()).id == f"n/{again.epoch}/2"
+    again.close()
+    assert audit(tmp_path)["balanced"]
+    assert audit(tmp_path)["set_aside"] == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_damage_that_is_met_while_it_runs_is_mended_while_it_runs(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    broken = Disk()
+    kept = spools(connect=broken)
+    for _ in range(10):
+        kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    flying = kept.pending(2)
+    broken.fault, broken.only, broken.once = Trouble.DAMAGED, "BEGIN", True
+    kept.accept(event())
+    with kept._busy:
+        assert kept._busy.wait_for(lambda: broken.fault is None and kept.state == "disk", FLUSH_S)
+    kept.acknowledged(flying[0].sequence)
+    (reset,) = records(kept)
+    assert (reset["salvaged"], reset["lost"]) == (10, 0)
+    assert kept.flush(FLUSH_S)
+    found = audit(tmp_path)
+    assert (found["accepted"], found["acknowledged"], found["balanced"]) == (12, 1, True)
+
+
+def test_only_so_many_damaged_files_are_kept(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    for number in range(6):
+        spools().close()
+        (tmp_path / NAME).write_bytes(bytes([number + 1]) * 1000)
+    spools()
+    assert audit(tmp_path)["set_aside"] == _salvage.KEEP
+
+
+CRASH = """
+import os, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from kept import Clock, disk, event
+kept = disk(Clock(), Path(sys.argv[1]))
+for _ in range(40):
+    kept.accept(event())
+    kept.flush(9)
+os._exit(1)
+"""
+
+
+@pytest.fixture
+def crashed(tmp_path: Path) -> Path:
+    """A folder with the spool of a process that ended without a word, 40 events in its log."""
+    here = str(Path(__file__).parent)
+    subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), here], check=False, timeout=60)
+    return tmp_path
+
+
+def test_after_a_crash_everything_is_there_and_the_epoch_goes_on(
+    crashed: Path, spools: Callable[..., DiskSpool]
+) -> None:
+    before = audit(crashed)
+    assert (before["accepted"], before["queued"]) == (40, 40)
+    kept = spools()
+    assert kept.epoch == before["epoch"]
+    assert sequences(Settled(kept).pending(99)) == list(range(1, 41))
+
+
+@pytest.mark.parametrize("part", ["removed", "cut", "header", "middle", "zeroed"])
+def test_where_the_log_is_damaged_no_id_is_given_twice(
+    crashed: Path, spools: Callable[..., DiskSpool], part: str
+) -> None:
+    epoch = audit(crashed)["epoch"]
+    log = crashed / f"{NAME}-wal"
+    size = log.stat().st_size
+    if part == "removed":
+        log.unlink()
+    elif part == "cut":
+        os.truncate(log, size // 2 + 7)
+    elif part == "zeroed":
+        _write(log, size // 2, bytes(2000))
+    else:
+        _write(log, 8 if part == "header" else size // 2, b"\xa5\x5a\xa5\x5a")
+    kept = spools()
+    assert kept.epoch != epoch
+    assert kept.counts().balanced
+    kept.accept(event())
+    ids = [json.loads(row.payload)["id"] for row in Settled(kept).pending(99)]
+    assert len(ids) == len(set(ids))
+    assert f"n/{kept.epoch}/1" in ids
+
+
+def test_a_clock_that_is_wrong_by_years_purges_nothing(
+    spools: Callable[..., DiskSpool], clock: Clock
+) -> None:
+    years = 20 * 366 * 24 * HOUR
+    kept = spools()
+    kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    for step in (years, -2 * years, years):
+        clock.wall += step
+        assert kept.flush(FLUSH_S)
+    clock.synced = False
+    clock.reboot("boot-2", years)
+    kept = spools()
+    assert kept.flush(FLUSH_S)
+    clock.synced = True
+    clock.step(11)
+    clock.wall -= years
+    kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    assert kept.counts().dropped == {}
+
+
+def test_the_time_while_the_machine_was_off_counts_where_both_clocks_were_right(
+    spools: Callable[..., DiskSpool], clock: Clock
+) -> None:
+    kept = spools()
+    kept.accept(event())
+    kept.flush(FLUSH_S)
+    clock.reboot("boot-2", 0.5 * HOUR)
+    kept = spools()
+    kept.accept(event())
+    kept.flush(FLUSH_S)
+    row = Settled(kept).pending(1)[0]
+    assert row.left_s == pytest.approx(0.5 * HOUR, abs=1)
+    kept.released([1])
+    clock.reboot("boot-3", 0.7 * HOUR)
+    kept = spools()
+    kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    assert kept.counts().dropped == {"age": 1}
+
+
+def test_without_a_clock_only_the_time_since_boot_counts(
+    spools: Callable[..., DiskSpool], clock: Clock
+) -> None:
+    clock.synced = False
+    kept = spools()
+    kept.accept(event())
+    kept.flush(FLUSH_S)
+    clock.reboot("boot-2", 100 * HOUR)
+    kept = spools()
+    clock.step(0.5 * HOUR)
+    assert kept.flush(FLUSH_S)
+    assert kept.counts().dropped == {}
+    clock.step(0.6 * HOUR)
+    assert kept.flush(FLUSH_S)
+    assert kept.counts().dropped == {"age": 1}
+
+
+def test_rows_that_are_confirmed_are_of_this_epoch(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    kept = spools()
+    for _ in range(3):
+        kept.accept(event())
+    kept.close()
+    _write(tmp_path / NAME, 60, (99).to_bytes(4, "big"))
+    kept = spools()
+    kept.accept(event())
+    rows = Settled(kept).pending(9)
+    assert [bool(row.pipeline) for row in rows] == [True, True, True, False, True]
+    for row in rows:
+        kept.delivered(row.sequence)
+    assert (kept.counts().acknowledged, kept.counts().queued) == (3, 2)
+    assert kept.confirmed(1) == 1
+    assert kept.confirmed(9) == 1
+    assert (kept.counts().acknowledged, kept.counts().queued) == (5, 0)
+
+
+def test_close_may_be_called_twice_and_frees_the_folder(spools: Callable[..., DiskSpool]) -> None:
+    kept = spools()
+    kept.close()
+    kept.close()
+    spools()
