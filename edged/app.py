@@ -214,9 +214,6 @@ class Daemon:
         while True:
             self._tick()
             await asyncio.sleep(TICK_S)
-            self._tick()
-            self._wiring.outlet.check()
-            await asyncio.sleep(TICK_S)
 
     def _tick(self) -> None:
         try:

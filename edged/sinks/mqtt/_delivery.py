@@ -46,7 +46,7 @@ class Delivery:
         self._before = 0  # rows up to this sequence waited for the connection
         self._backlog = False  # there may be such rows
         self._credit = 0  # places that went to the backlog since one went to what is fresh, at most SHARE - 1
-        self._delivered = self._confirmed = 0  # the highest sequences
+        self._confirmed = 0  # the highest sequence of this epoch
         self._patience_s = UNCONFIRMED_S
         self._again_at: float | None = None
 
@@ -103,8 +103,7 @@ class Delivery:
             self._spool.acknowledged(row.sequence)
             return
         self._spool.delivered(row.sequence)
-        self._delivered = max(self._delivered, row.sequence)
-        if self._again_at is None and self._delivered > self._confirmed:
+        if self._again_at is None:
             self._again_at = now + self._patience_s
 
     def refused(self, row: Row, code: int, now: float) -> bool:
@@ -135,15 +134,13 @@ class Delivery:
         if said.sequence > self._confirmed:
             self._spool.confirmed(said.sequence)
             self._confirmed, self._patience_s = said.sequence, UNCONFIRMED_S
-            self._again_at = now + self._patience_s if self._delivered > self._confirmed else None
+            self._again_at = now + self._patience_s
         return True
 
     def _look_at_epoch(self) -> None:
-        """Forget the old sequences where the store had to begin anew."""
+        """What was confirmed belongs to ids that are over where the store had to begin anew."""
         if self._epoch != self._spool.epoch:
-            self._epoch = self._spool.epoch
-            self._before = self._delivered = self._confirmed = 0
-            self._echo.forget()
+            self._epoch, self._confirmed = self._spool.epoch, 0
 
     def _begin_backlog(self) -> None:
         self._before, self._backlog, self._credit = self._spool.last, True, 0

@@ -63,9 +63,3 @@ class Echo:
     def refused(self, row: Row) -> bool:
         """The broker does not want a row; tells whether it was an echo, which is then given up."""
         return self._out.pop(row.sequence, None) is not None
-
-    def forget(self) -> None:
-        """What was acknowledged belongs to sequences that begin anew."""
-        self._rows.clear()
-        self._out.clear()
-        self._again.clear()

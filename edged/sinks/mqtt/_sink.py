@@ -308,7 +308,7 @@ class MqttSink:
 
     def _send_row(self, session: Session, row: Row, now: float) -> bool:
         """Tells whether the row takes a place in the window now."""
-        topic = f"{self._base}/{row.pipeline}/event" if row.pipeline else f"{self._base}/gap"
+        topic = f"{self._base}/{row.topic}"
         payload = row.message(replayed=self._delivery.waited(row))
         if not session.fits(topic, payload):
             self._complain(topic, "its size")
