@@ -14,10 +14,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edged.config.models import Mqtt
 from edged.events import Event, ModelTag
 from edged.sinks.mqtt import Command, MqttSink
+from edged.spool.disk import DiskSpool
 from edged.spool.memory import MemorySpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from edged.sinks.mqtt import Discovery
 
@@ -50,12 +52,15 @@ class Node:
         password: str | Callable[[], str] | None = None,
         strict: bool = False,
         confirm: bool = False,
+        disk: Path | None = None,
         **mqtt: Any,
     ) -> None:
+        # The spool on disk calls back from its beginning; without one a node may be made outside of a loop.
+        self._loop = asyncio.get_running_loop() if disk else None
         self.fails = False  # each order raises after it was noted
         self.switched: list[tuple[str, bool]] = []
         self.commands: list[Command] = []
-        self.spool = MemorySpool(node, max_mb=8, max_age_h=1)
+        self.spool = self._disk(disk, node) if disk else MemorySpool(node, max_mb=8, max_age_h=1)
         self.sink = MqttSink(
             Mqtt(**({"host": "127.0.0.1", "keepalive_s": 5} | mqtt)),
             node=node,
@@ -68,7 +73,11 @@ class Node:
             strict=strict,
             confirm=confirm,
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _disk(self, folder: Path, node: str) -> DiskSpool:
+        return DiskSpool(
+            folder, node, call_soon=self._call_soon, on_committed=lambda _events: self.sink.drain()
+        )
 
     def _call_soon(self, call: Callable[[], None]) -> None:
         assert self._loop is not None
@@ -85,9 +94,11 @@ class Node:
             raise RuntimeError("poison")
         self.sink.reply(command, b"done")
 
-    def happen(self, label: str = "cat", pipeline: str = "porch") -> None:
-        self.spool.accept(event(label, pipeline))
+    def happen(self, label: str = "cat", pipeline: str = "porch") -> int:
+        """Let an event happen and return its number."""
+        accepted = self.spool.accept(event(label, pipeline))
         self.sink.drain()
+        return int(str(accepted.id).split("/")[2])
 
     def drop(self, count: int) -> None:
         """Let so many events happen that never leave."""
@@ -108,6 +119,7 @@ class Node:
 
     async def __aexit__(self, *_: object) -> None:
         self.sink.close(2.0)
+        self.spool.close()
 
 
 @dataclass

@@ -92,13 +92,14 @@ def test_retained_orders_are_ignored_and_orders_arrive_after_a_reconnect(tmp_pat
     asyncio.run(life())
 
 
-def test_nothing_is_lost_over_outages_and_what_waited_is_marked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_nothing_is_lost_over_outages_and_what_waited_is_marked(tmp_path: Path, where: str) -> None:
     async def life() -> None:
         sent = 0
         received: set[int] = set()
         replayed: set[int] = set()
         with Broker(tmp_path) as broker:
-            async with Node(port=broker.port) as node:
+            async with Node(port=broker.port, disk=tmp_path / "state" if where == "disk" else None) as node:
                 for stop in (broker.kill, broker.stop, broker.kill):
                     await node.connected()
                     with Subscriber(broker.port, EVENTS) as other:

@@ -177,5 +177,11 @@ class Delivery:
         if self._backlog:
             waited = echoes + sum(row.sequence <= self._before for row in rows)
             self._credit = min(SHARE - 1, max(0, self._credit + waited - (SHARE - 1) * fresh))
-            self._backlog = waited == room or bool(shut)
+            self._backlog = bool(shut) or not self._drained(rows, echoes, fresh)
         return rows
+
+    def _drained(self, rows: Sequence[Row], echoes: int, fresh: int) -> bool:
+        """Whether the backlog is gone; that no row came is no proof: a store may have to read it first."""
+        if rows or echoes:
+            return bool(rows) and rows[-1].sequence > self._before
+        return self._spool.counts().queued <= len(self._out) + len(self._refusals) + fresh

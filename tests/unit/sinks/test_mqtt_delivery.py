@@ -92,6 +92,24 @@ def test_places_that_nothing_fresh_wants_go_to_the_backlog_and_the_other_way_rou
     assert bench.spool.counts().acknowledged == 73
 
 
+def test_a_store_that_has_to_read_first_still_has_a_backlog() -> None:
+    bench = Bench(waiting=100)
+    take, bench.spool.pending = bench.spool.pending, lambda *_, **__: []  # type: ignore[method-assign]  # not yet
+    assert bench.deliver() == []
+    bench.spool.pending = take  # type: ignore[method-assign]  # now
+    bench.deliver(20)
+    bench.happen()
+    assert bench.deliver(1) == [101]
+
+
+def test_a_backlog_that_is_gone_is_not_asked_for_any_more() -> None:
+    bench = Bench(waiting=5)
+    bench.happen(3)
+    while bench.deliver():
+        pass
+    assert not bench.delivery._backlog
+
+
 def test_what_waited_is_no_news_and_what_is_fresh_is() -> None:
     bench = Bench(waiting=1)
     bench.happen()
