@@ -243,7 +243,7 @@ class Daemon:
                 sensors=self._sensors.status(),
                 counts=counts,
                 spool=self._spool.state,
-                broker=health.Broker(str(outlet.state), outlet.detail),
+                broker=health.Broker(str(outlet.state), outlet.detail, outlet.degraded),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,
                 complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],

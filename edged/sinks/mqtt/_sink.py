@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edged import clock
 from edged.sinks.mqtt._defects import Defects
@@ -101,9 +101,11 @@ class MqttSink:
         return self._why.detail
 
     @property
-    def degraded(self) -> str:
+    def degraded(self) -> Literal["", "auth", "certificate"]:
         """What a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
-        return {State.AUTH: "auth", State.CERTIFICATE: "certificate"}.get(self._why.state, "")
+        if self._why.state is State.AUTH:
+            return "auth"
+        return "certificate" if self._why.state is State.CERTIFICATE else ""
 
     @property
     def counts(self) -> Mapping[str, int]:
