@@ -63,10 +63,10 @@ class Delivery:
         self._patience_s, self._again_at = UNCONFIRMED_S, None
         self._begin_backlog()
 
-    def disconnected(self, now: float) -> None:
-        """Give all that is under way back to the spool."""
+    def disconnected(self, now: float, *, told: bool = False) -> None:
+        """Give all that is under way back to the spool; ``told``: by a broker that said goodbye."""
         if not self._confirm:
-            self._echo.lost(now)
+            self._echo.lost(now, told=told)
         self._spool.released([*self._out, *self._refusals.release()])
         self._out.clear()
         self._again_at = None

@@ -8,6 +8,7 @@ part of the spool's account: that has them as acknowledged, which they were.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edged.spool import Row
 
-FLUSH_S = 2.0  # in which a broker has written what it acknowledged, on a slow card too
+FLUSH_S = 1.0  # in which a broker has written what it acknowledged, on a slow card too
 MOST = 2000  # rows that are remembered
 
 
@@ -46,9 +47,15 @@ class Echo:
             self._rows.append((now, row))
         return echo
 
-    def lost(self, now: float) -> None:
-        """The connection broke: decide what is said again on the next one."""
-        recent = {row.sequence: row for at, row in self._rows if at >= now - self._silence_s - FLUSH_S}
+    def lost(self, now: float, *, told: bool = False) -> None:
+        """The connection ended: decide what is said again on the next one.
+
+        Args:
+            now: when it was noticed.
+            told: by a broker that said goodbye, so it was not killed and forgets nothing.
+        """
+        since = math.inf if told else now - self._silence_s - FLUSH_S
+        recent = {row.sequence: row for at, row in self._rows if at >= since}
         kept = {row.sequence: row for row in self._again} | self._out | recent
         self._again = [replace(row, waited=True) for _, row in sorted(kept.items())][-MOST:]
         self._rows.clear()

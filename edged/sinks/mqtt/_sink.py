@@ -206,7 +206,7 @@ class MqttSink:
         """Give the rows in flight back."""
         self._session = None
         self._window.clear()
-        self._delivery.disconnected(clock.monotonic())
+        self._delivery.disconnected(clock.monotonic(), told=why.told)
         if self._discovery is not None:
             self._discovery.disconnected()
         self._become(why)

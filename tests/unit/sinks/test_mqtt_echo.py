@@ -56,6 +56,14 @@ def test_what_was_acknowledged_before_a_silence_that_would_have_been_noticed_is_
         assert said_again(echo, lost_at) == again
 
 
+def test_a_broker_that_says_goodbye_forgets_nothing() -> None:
+    echo = Echo(30)
+    for sequence in (1, 2):
+        echo.heard(row(sequence), 100.0)
+    echo.lost(100.0, told=True)
+    assert echo.take(9) == []
+
+
 def test_an_echo_that_is_lost_too_is_said_again() -> None:
     echo = Echo(30)
     for sequence in range(1, 5):
