@@ -131,6 +131,7 @@ class Seen:
     topic: str
     payload: bytes
     retained: bool
+    expiry_s: int | None = None
     at: float = field(default_factory=time.perf_counter)
 
 
@@ -153,7 +154,8 @@ class Subscriber:
         assert self._ready.wait(5)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        self.seen.append(Seen(message.topic, bytes(message.payload), bool(message.retain)))
+        expiry_s = getattr(message.properties, "MessageExpiryInterval", None)
+        self.seen.append(Seen(message.topic, bytes(message.payload), bool(message.retain), expiry_s))
 
     def publish(self, topic: str, payload: bytes, **more: Any) -> None:
         self._sent.append(self._client.publish(topic, payload, qos=1, **more))

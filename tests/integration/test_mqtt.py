@@ -41,6 +41,9 @@ def test_a_life(tmp_path: Path, protocol: str) -> None:
                 await until(lambda: other.on("edged/n/porch/result"), "result")
                 assert other.last(STATUS) == b"online"
                 assert json.loads(other.on(EVENTS)[0])["replayed"] is False
+                left_s = {seen.topic: seen.expiry_s for seen in other.seen}
+                assert left_s[EVENTS] in (range(3590, 3601) if protocol == "5" else [None])  # of an hour
+                assert left_s[STATUS] is None
                 other.publish("edged/n/porch/enabled/set", b"OFF")
                 other.publish("edged/n/cmd/restart", b"{}")
                 await until(lambda: node.switched == [("porch", False)], "switched")
