@@ -216,9 +216,6 @@ class Daemon:
         while True:
             self._tick()
             await asyncio.sleep(TICK_S)
-            self._tick()
-            self._wiring.outlet.check()
-            await asyncio.sleep(TICK_S)
 
     def _tick(self) -> None:
         try:
@@ -248,7 +245,7 @@ class Daemon:
                 sensors=self._sensors.status(),
                 counts=counts,
                 spool=self._spool.state,
-                broker=health.Broker(str(outlet.state), outlet.detail),
+                broker=health.Broker(str(outlet.state), outlet.detail, outlet.degraded),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,
                 complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],

@@ -9,7 +9,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
 from edged import clock
@@ -31,10 +31,14 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Broker(NamedTuple):
-    """Where events go: a state in a word or two, and a sentence."""
+    """Where events go: a state in a word or two, and a sentence.
+
+    ``degraded`` says what a person has to put right there: ``auth``, ``certificate``, or "" for nothing.
+    """
 
     state: str
     detail: str
+    degraded: Literal["", "auth", "certificate"] = ""
 
 
 class Process(NamedTuple):
@@ -135,7 +139,11 @@ def message(now: Snapshot) -> dict[str, Any]:
             "queued": now.counts.queued,
             "dropped": dict(now.counts.dropped),
         },
-        "broker": {"state": now.broker.state, "detail": _bounded(now.broker.detail)},
+        "broker": {
+            "state": now.broker.state,
+            "detail": _bounded(now.broker.detail),
+            **({"degraded": now.broker.degraded} if now.broker.degraded else {}),
+        },
         "processes": {
             name: {"pid": process.pid, "rss_mb": round(process.rss_mb, 1)}
             for name, process in now.processes.items()
