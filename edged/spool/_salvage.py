@@ -73,6 +73,7 @@ def begin_session(opened: Opened) -> None:
     opened.ledger.clean = False
     store = opened.store
     try:
+        store.carry_over()  # the rest of a torn commit must not stand behind the next one
         store.begin()
         store.write_ledger(opened.ledger)
         store.commit()

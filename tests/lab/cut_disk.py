@@ -1,7 +1,8 @@
 """A disk in memory whose power can be cut, as a VFS for apsw.
 
-Every file has what is on disk for certain and the writes that were not flushed since. When the power goes each of
-those is dropped, kept, or torn: of its sectors of 512 bytes each is written or not. Nothing is in order.
+Every file has what is on disk for certain and the writes that were not flushed since. When the power goes
+each of those is dropped, kept, or torn: of its sectors of 512 bytes each is written or not. Nothing is in
+order.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class PowerCut(Exception):  # noqa: N818  # an event more than an error
 
 @dataclass
 class Stored:
-    """One file: what is flushed, what a process sees, and the writes between the two (None: cut to a size)."""
+    """One file: what is flushed, what a process sees, and the writes between (None: cut to a size)."""
 
     flushed: bytes = b""
     seen: bytearray = field(default_factory=bytearray)
