@@ -82,10 +82,15 @@ class Decision:
     Attributes:
         label: decided now, or ``unknown``.
         score: of the label in the latest finding that named it; 0 for ``unknown``.
+
+    Args:
+        rules: when a finding becomes news.
+        resume: the label that was decided before a restart. It stays decided without a new start; the first
+            finding that does not end it is told as a heartbeat.
     """
 
-    def __init__(self, rules: Rules) -> None:
-        self.label = UNKNOWN
+    def __init__(self, rules: Rules, resume: str = UNKNOWN) -> None:
+        self.label = resume
         self.score = 0.0
         self._rules = rules
         self._default = (rules.threshold, min(rules.exit_threshold, rules.threshold))
@@ -97,6 +102,12 @@ class Decision:
         self._since_s = 0.0
         self._ended_s: dict[str, float] = {}
         self._told_s: float | None = None  # the latest news
+        self._resumed = resume not in self._ignored
+        if self._resumed:
+            self._votes.extend([resume] * rules.window)
+            self._counts[resume] = rules.window
+        else:
+            self.label = UNKNOWN
 
     def update(self, findings: Iterable[Finding], now_s: float) -> tuple[Change, ...]:
         """Take the findings of one frame, in any order, and return what is new.
@@ -165,6 +176,7 @@ class Decision:
 
     def _switch(self, target: str, now_s: float) -> Change:
         self._previous, self.label = self.label, target
+        self._resumed = False
         self._since_s = self._told_s = now_s
         if target == UNKNOWN:
             kind, self.score = "end", 0.0
@@ -183,6 +195,9 @@ class Decision:
         self._counts = {kept: votes.count(kept)} if kept is not None else {}
 
     def _heartbeat(self, now_s: float) -> tuple[Change, ...]:
+        if self._resumed:
+            self._told_s, self._resumed = now_s, False
+            return (Change("heartbeat", self.label, self.score, self._previous),)
         if self._told_s is None:
             self._told_s = now_s
         elif 0 < self._rules.heartbeat_s <= now_s - self._told_s:

@@ -64,7 +64,7 @@ class Reason(enum.StrEnum):
     NETWORK = "network"  # not reached, refused, reset
 
 
-class Unavailable(EdgedError, OSError):
+class Unavailable(EdgedError, OSError):  # noqa: N818 - it is a state of the world rather than an error
     """A device or a broker is away for now: close, back off, open again."""
 
     def __init__(self, reason: Reason, message: str) -> None:

@@ -27,7 +27,7 @@ BIRTH_S = (
     3.0,
 )  # after Home Assistant's birth, spread so that a house full of nodes does not answer at once
 MAX_STUBS = 100  # of components that are gone
-FINE = ("running", "starting", "disabled")  # states of a pipeline in health that are no problem
+FINE = ("running", "starting", "ended", "disabled")  # states of a pipeline in health that are no problem
 
 Component = dict[str, Any]
 
@@ -300,5 +300,5 @@ def _components(text: bytes) -> dict[str, str]:
         if data["o"]["name"] != "edged":
             return {}
         return {str(id_): str(component["p"]) for id_, component in data["cmps"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

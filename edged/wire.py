@@ -1,11 +1,305 @@
 """What crosses the pipe between a worker and main: small JSON messages, one a datagram, at most 8 KiB.
 
 ```
- main ──orders──▶ worker    {"t": "enable", "pipeline": …, "on": bool}   {"t": "stop"}
- main ◀─reports── worker    stage · ready · beat · decision · result · fault   (below)
+ main ──Order───▶ fork server, then the worker has it
+ main ◀─reports── worker    ready · running · outcome · beat · fault · ended   (below)
 ```
 
-The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A worker
-is not trusted: whatever it sends is parsed here, bounded and typed, or refused with :class:`WireError`; it can at
-worst lie about its own labels.
+The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
+worker is not trusted: whatever it sends is parsed here, bounded and typed, or refused with
+:class:`WireError`; it can at worst lie about its own labels.
 """
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edged.errors import EdgedError
+from edged.events import MAX_BYTES, Finding, ModelTag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LONGEST_NAME = 32
+LONGEST_LABEL = 128
+LONGEST_SENTENCE = 400
+_MOST_FINDINGS = 10
+_MOST_REASONS = 16
+_LATEST = 253402300799.0  # the end of the year 9999, s since 1970
+TYPES = frozenset({"start", "change", "end", "heartbeat", "result"})
+KINDS = frozenset({"source", "picture", "model", "driver", "accelerator", "isolation", "defect"})
+
+
+class WireError(EdgedError):
+    """A message that no worker in order sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is open and isolation is in place; nothing was classified yet.
+
+    Attributes:
+        runtime: litert | tflite-runtime.
+        accelerator: cpu | edgetpu.
+        degraded: it runs otherwise than configured.
+        network: the worker keeps a route out.
+        isolation: what holds: ``seccomp``, ``netns``.
+    """
+
+    pipeline: str
+    model: ModelTag
+    runtime: str
+    accelerator: str
+    degraded: bool = False
+    network: bool = False
+    isolation: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A frame was classified: the first one, or the first one after a fault."""
+
+    pipeline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """News of the decision, or (type ``result``) one inference.
+
+    Attributes:
+        type: start | change | end | heartbeat | result.
+        captured_at, decided_at: wall clock, s since 1970.
+        capture_ms, invoke_ms: what this frame took to read and prepare, and to run.
+        frame: the source's number of the frame where it has one.
+    """
+
+    pipeline: str
+    type: str
+    label: str
+    score: float
+    previous: str
+    top: tuple[Finding, ...]
+    captured_at: float
+    decided_at: float
+    capture_ms: float = 0.0
+    invoke_ms: float = 0.0
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Counters since the worker started, about once a second.
+
+    Attributes:
+        fps: frames classified in a second, lately.
+        capture_ms: median of reading and preparing a frame.
+        invoke_p50_ms, invoke_p95_ms: of running the model.
+        frames: classified.
+        dropped: frames not classified, by reason.
+    """
+
+    pipeline: str
+    fps: float
+    capture_ms: float
+    invoke_p50_ms: float
+    invoke_p95_ms: float
+    frames: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something is wrong.
+
+    Attributes:
+        kind: source | picture | model | driver | accelerator | isolation | defect.
+        reason: a word for programs.
+        message: a sentence for people.
+    """
+
+    pipeline: str
+    kind: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A finite source gave everything, and everything was classified."""
+
+    pipeline: str
+
+
+Report = Ready | Running | Outcome | Beat | Fault | Ended
+_REPORTS: dict[str, type[Report]] = {
+    kind.__name__.lower(): kind for kind in (Ready, Running, Outcome, Beat, Fault, Ended)
+}
+
+
+def encode(report: Report) -> bytes:
+    """Return a report as one datagram; sentences are cut to what main accepts."""
+    data: dict[str, Any] = {"t": type(report).__name__.lower()}
+    for name in report.__slots__:
+        data[name] = _plain(getattr(report, name))
+    if isinstance(report, Fault):
+        data["message"] = report.message[:LONGEST_SENTENCE]
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], Finding):
+        return [[f.label, f.score] for f in value]
+    if isinstance(value, ModelTag):
+        return [value.name, value.sha256]
+    return value
+
+
+def decode(data: bytes) -> Report:
+    """Parse what a worker sent.
+
+    Raises:
+        WireError: it is no report: too long, no JSON, a field missing, unknown, of another type or out of
+            range.
+    """
+    if len(data) > MAX_BYTES:
+        raise WireError(f"{len(data)} bytes and more; {MAX_BYTES} are the most")
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError):
+        raise WireError("no JSON") from None
+    if not isinstance(fields, dict):
+        raise WireError("no object")
+    tag = fields.pop("t", None)
+    kind = _REPORTS.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise WireError("no report of a known type")
+    parsers = _PARSERS[kind]
+    if fields.keys() != parsers.keys():
+        raise WireError(f"the fields of {tag} are others")
+    return kind(**{name: parse(fields[name]) for name, parse in parsers.items()})
+
+
+T = TypeVar("T")
+
+
+def _wrong(what: str) -> WireError:
+    return WireError(f"{what} expected")
+
+
+def _text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or len(value) > longest or not (value or empty):
+            raise _wrong(f"text of at most {longest} characters")
+        if not value.isprintable():
+            return "".join(c if c.isprintable() else "?" for c in value)
+        return value
+
+    return parse
+
+
+def _one_of(words: frozenset[str]) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise _wrong("one of " + ", ".join(sorted(words)))
+        return value
+
+    return parse
+
+
+def _number(most: float, least: float = 0.0) -> Callable[[Any], float]:
+    def parse(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _wrong("a number")
+        if not least <= value <= most:  # which no NaN is
+            raise _wrong(f"a number from {least:g} to {most:g}")
+        return float(value)
+
+    return parse
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise _wrong("a count")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong("true or false")
+    return value
+
+
+def _list(parse: Callable[[Any], T], most: int) -> Callable[[Any], tuple[T, ...]]:
+    def parse_all(value: Any) -> tuple[T, ...]:
+        if not isinstance(value, list) or len(value) > most:
+            raise _wrong(f"a list of at most {most}")
+        return tuple(parse(item) for item in value)
+
+    return parse_all
+
+
+def _finding(value: Any) -> Finding:
+    if not isinstance(value, list) or len(value) != 2:
+        raise _wrong("label and score")
+    return Finding(_label(value[0]), _score(value[1]))
+
+
+def _tag(value: Any) -> ModelTag:
+    if not isinstance(value, list) or len(value) != 2:
+        raise _wrong("name and checksum")
+    checksum = _text(8)(value[1])
+    if not all(c in "0123456789abcdef" for c in checksum):
+        raise _wrong("hex digits")
+    return ModelTag(_text(64)(value[0]), checksum)
+
+
+def _dropped(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict) or len(value) > _MOST_REASONS:
+        raise _wrong(f"at most {_MOST_REASONS} reasons")
+    return {_word(reason): _count(number) for reason, number in value.items()}
+
+
+def _frame(value: Any) -> int | None:
+    return None if value is None else _count(value)
+
+
+_word = _text(LONGEST_NAME)
+_label = _text(LONGEST_LABEL)
+_sentence = _text(LONGEST_SENTENCE, empty=True)
+_score = _number(1.0)
+_time = _number(_LATEST)
+_ms = _number(1e9)
+
+_BY_NAME: dict[str, Callable[[Any], Any]] = {
+    "pipeline": _word,
+    "model": _tag,
+    "runtime": _word,
+    "accelerator": _one_of(frozenset({"cpu", "edgetpu"})),
+    "degraded": _flag,
+    "network": _flag,
+    "isolation": _list(_one_of(frozenset({"seccomp", "netns"})), 2),
+    "type": _one_of(TYPES),
+    "label": _label,
+    "score": _score,
+    "previous": _label,
+    "top": _list(_finding, _MOST_FINDINGS),
+    "captured_at": _time,
+    "decided_at": _time,
+    "capture_ms": _ms,
+    "invoke_ms": _ms,
+    "frame": _frame,
+    "fps": _number(1e6),
+    "invoke_p50_ms": _ms,
+    "invoke_p95_ms": _ms,
+    "frames": _count,
+    "dropped": _dropped,
+    "kind": _one_of(KINDS),
+    "reason": _word,
+    "message": _sentence,
+}
+_PARSERS: dict[type[Report], dict[str, Callable[[Any], Any]]] = {
+    kind: {f.name: _BY_NAME[f.name] for f in dataclasses.fields(kind)} for kind in _REPORTS.values()
+}

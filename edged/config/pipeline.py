@@ -186,6 +186,9 @@ class PipelineSection(Section):
     )
     publish: Publish = Field(default_factory=Publish, description="what is sent beside news")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="how long a stage may take")
+    memory_mb: Annotated[float, Field(ge=64, le=1e6, allow_inf_nan=False)] = Field(
+        default=768, description="replace a worker that grows beyond this, in MB"
+    )
 
     @property
     def bundled(self) -> bool:

@@ -63,14 +63,18 @@ def redact(text: str) -> str:
     return _IN_URL.sub("***@", text)
 
 
-def read_secret(path: Path) -> Secret:
+def read_secret(path: Path, *, warn: bool = True) -> Secret:
     """Read a secret from its file, without the newline that an editor leaves at its end.
+
+    Args:
+        path: of the file.
+        warn: say so when everybody can read it.
 
     Raises:
         ConfigError: the file is absent, not readable, no regular file, empty, over 4 KiB or not UTF-8.
     """
     data, status = read_regular(path, MAX_BYTES)
-    if status.st_mode & stat.S_IROTH:
+    if warn and status.st_mode & stat.S_IROTH:
         log.warning("%s holds a secret and everybody can read it; run: chmod 600 %s", path, path)
     return _secret(path, data)
 

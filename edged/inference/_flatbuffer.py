@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterator
 
 _MOST_WORK = 2_000_000  # numbers read; the largest classifiers need some 100,000
@@ -33,7 +34,7 @@ class FlatBuffer:
         end: the first byte that nothing reached so far, which is where appended data may begin.
     """
 
-    def __init__(self, data: bytes | memoryview) -> None:
+    def __init__(self, data: bytes | memoryview | mmap.mmap) -> None:
         self.data = data
         self.size = len(data)
         self.end = 8

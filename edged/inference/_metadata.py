@@ -17,6 +17,7 @@ from edged.inference import labels as label_files
 from edged.inference._flatbuffer import FlatBuffer, Malformed, Table
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterator
 
 _AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
@@ -101,7 +102,7 @@ def _label_file(tensor: Table) -> str | None:
     return min(ranked)[1] if ranked else None
 
 
-def packed_labels(content: bytes, end: int, name: str, where: str) -> tuple[str, ...] | None:
+def packed_labels(content: bytes | mmap.mmap, end: int, name: str, where: str) -> tuple[str, ...] | None:
     """Return the labels in a packed file, or None where nothing is packed.
 
     Args:
@@ -117,7 +118,7 @@ def packed_labels(content: bytes, end: int, name: str, where: str) -> tuple[str,
     if content.find(_LOCAL_HEADER, end) < 0:
         return None
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(content[:])) as archive:
             member = next(_named(archive, name), None)
             if member is None:
                 return None

@@ -64,7 +64,12 @@ class Classifier:
 
 
 def load(
-    file: Path, labels: Path | None = None, sha256: str | None = None, *, edgetpu: bool = False
+    file: Path,
+    labels: Path | None = None,
+    sha256: str | None = None,
+    *,
+    edgetpu: bool = False,
+    content: int | None = None,
 ) -> Classifier:
     """Read a model and its labels and check that they fit; what ``edged check`` does for each model.
 
@@ -73,11 +78,12 @@ def load(
         labels: the text file of labels; None: those that are packed in the model.
         sha256: the checksum that the model must have.
         edgetpu: the model is for an Edge TPU.
+        content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
 
     Raises:
         ModelError: it is no classifier that edged can run; one sentence.
     """
-    model = tflite_file.read(file, sha256, edgetpu=edgetpu)
+    model = tflite_file.read(file, sha256, edgetpu=edgetpu, content=content)
     named = label_files.load(labels) if labels is not None else None
     return Classifier(model, *spec_and_labels(model, named, str(labels) if labels is not None else str(file)))
 

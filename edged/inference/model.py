@@ -60,13 +60,27 @@ class Model:
             interpreter.invoke()
             return interpreter.get_tensor(self._output).reshape(-1)
         except (RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"{self.tag.name}: the runtime failed: {' '.join(str(error).split())}"
-            ) from error
+            raise _failed(self.tag, error) from error
+
+    def rehearse(self) -> None:
+        """Run the model on whatever its input holds now, to see whether that works.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        if self._interpreter is not None:
+            try:
+                self._interpreter.invoke()
+            except (RuntimeError, ValueError) as error:
+                raise _failed(self.tag, error) from error
 
     def close(self) -> None:
         """Give the interpreter's memory back; may be called twice, and nothing can be invoked afterwards."""
         self._interpreter = None
+
+
+def _failed(model: ModelTag, error: Exception) -> ModelError:
+    return ModelError(f"{model.name}: the runtime failed: {' '.join(str(error).split())}")
 
 
 def tag(file: Path, sha256: str) -> ModelTag:
@@ -88,6 +102,7 @@ def open_model(
     runtime: str = "auto",
     threads: int | None = None,
     delegate: object | None = None,
+    content: int | None = None,
 ) -> Model:
     """Check a model and open it.
 
@@ -98,16 +113,20 @@ def open_model(
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         threads: of the CPU kernels; None: cores, at most 4.
         delegate: of an Edge TPU; the model must then be compiled for one.
+        content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
 
     Raises:
         ModelError: the file, its labels or the model cannot be used; one sentence that names the file.
         DriverError: the runtime is missing; the message holds the command that installs it.
     """
-    loaded = classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None)
+    loaded = classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None, content=content)
     name = runtimes.choose(runtime)
     try:
         interpreter = runtimes.open_interpreter(
-            loaded.file.content, runtime=name, threads=threads or default_threads(), delegate=delegate
+            loaded.file.content if content is None else content,
+            runtime=name,
+            threads=threads or default_threads(),
+            delegate=delegate,
         )
     except ModelError as error:
         raise ModelError(f"{file}: {error}") from error

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edged.errors import DriverError, ModelError
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterator
 
     import numpy as np
@@ -107,13 +108,28 @@ def _load(name: str) -> Any:
         raise DriverError(f"the runtime {name} cannot be loaded ({error}): pip install {package}") from error
 
 
+def load_delegate(runtime: str, library: str, options: dict[str, str]) -> Any:
+    """Return a delegate for :func:`open_interpreter` with the same runtime.
+
+    Raises:
+        DriverError: the runtime is not there.
+        OSError, AttributeError, ValueError: as the runtime raises them: no library, no delegate, no device.
+    """
+    return _load(choose(runtime)).load_delegate(library, options)
+
+
 def open_interpreter(
-    content: bytes, *, runtime: str = "auto", threads: int = 1, delegate: object | None = None
+    content: bytes | int | mmap.mmap,
+    *,
+    runtime: str = "auto",
+    threads: int = 1,
+    delegate: object | None = None,
 ) -> Interpreter:
     """Return an interpreter that is ready to run.
 
     Args:
-        content: of a .tflite file that was checked: runtimes crash on damaged ones.
+        content: of a .tflite file that was checked: runtimes crash on damaged ones. A descriptor of sealed
+            memory is mapped and not copied, and may be closed afterwards.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         threads: of the CPU kernels.
         delegate: of an accelerator, from the same runtime; None: the CPU.
@@ -127,12 +143,18 @@ def open_interpreter(
     try:
         with _without_information():
             opened: Interpreter = interpreter(
-                model_content=content, num_threads=threads, experimental_delegates=delegates
+                **_where(content), num_threads=threads, experimental_delegates=delegates
             )
             opened.allocate_tensors()
     except (RuntimeError, ValueError, MemoryError) as error:
         raise ModelError(f"the runtime refuses the model: {_sentence(error)}") from error
     return opened
+
+
+def _where(content: bytes | int | mmap.mmap) -> dict[str, Any]:
+    if isinstance(content, int):
+        return {"model_path": f"/proc/self/fd/{content}"}
+    return {"model_content": bytes(content)}
 
 
 def _sentence(error: Exception) -> str:

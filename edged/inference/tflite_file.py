@@ -10,6 +10,7 @@ Positions of fields are those of TFLite's ``schema.fbs`` version 3.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import stat
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ class ModelFile:
     """
 
     path: Path
-    content: bytes = field(repr=False)
+    content: bytes | mmap.mmap = field(repr=False)
     sha256: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -61,24 +62,27 @@ class ModelFile:
     normalization: Normalization | None = None
 
 
-def read(path: Path, sha256: str | None = None, *, edgetpu: bool = False) -> ModelFile:
+def read(
+    path: Path, sha256: str | None = None, *, edgetpu: bool = False, content: int | None = None
+) -> ModelFile:
     """Read and check a model.
 
     Args:
         path: the .tflite file.
         sha256: the checksum that it must have, at least its first 8 hex digits; None: any.
         edgetpu: it is to run on an Edge TPU, so it must be compiled for one; otherwise it must not.
+        content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
 
     Raises:
         ModelError: it cannot be used; one sentence that names it.
     """
-    content = _content(path)
-    if content[4:8] != b"TFL3":
-        raise ModelError(f"{path}: this is no .tflite file; {_sniff.guess(content)}")
-    digest = hashlib.sha256(content).hexdigest()
+    data = _content(path) if content is None else mmap.mmap(content, 0, prot=mmap.PROT_READ)
+    if data[4:8] != b"TFL3":
+        raise ModelError(f"{path}: this is no .tflite file; {_sniff.guess(data[:])}")
+    digest = hashlib.sha256(data).hexdigest()
     wrong = sha256 is not None and not digest.startswith(sha256.lower())
     try:
-        model = _walk(path, content, digest)
+        model = _walk(path, data, digest)
     except Malformed:
         has = f" (sha256 {digest[:8]}…, not {sha256[:8]}…)" if wrong and sha256 else ""
         raise ModelError(f"{path}: the file is truncated or damaged{has}; copy it again") from None
@@ -117,7 +121,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _walk(path: Path, content: bytes, digest: str) -> ModelFile:
+def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
     buffer = FlatBuffer(content)
     model = buffer.root()
     codes = [(max(c.integer(0, "b"), c.integer(3, "i")), c.text(1)) for c in model.tables(1)]

@@ -79,17 +79,19 @@ class Synthetic:
         self._due = 0.0
 
     def open(self) -> None:
-        """Compute the pattern, once: twice as wide as a picture, which is a window that moves over it."""
+        """Compute the pattern, once; a picture is the pattern turned by some pixels."""
         import numpy as np  # here and not above: see the docstring of the module
 
         width, height = self._config.size
         random = np.random.default_rng(self._config.seed)
-        x = np.arange(2 * width, dtype=np.float32)[None, :, None] * (2 * np.pi / width)
-        y = np.arange(height, dtype=np.float32)[:, None, None] * (2 * np.pi / height)
-        phase = random.uniform(0, 2 * np.pi, 3).astype(np.float32)
-        waves = 127 + 70 * np.sin(2 * x + phase) + 40 * np.cos(3 * y - phase)
-        noise = random.integers(-16, 17, (height, 2 * width, 3), dtype=np.int16)
-        self._pattern = np.clip(waves + noise, 0, 255).astype(np.uint8)
+        phase = random.uniform(0, 2 * np.pi, 3)
+        across = 127 + 70 * np.sin(np.arange(width)[:, None] * (4 * np.pi / width) + phase)
+        down = 40 * np.cos(np.arange(height)[:, None] * (6 * np.pi / height) - phase)
+        pattern = np.empty((height, width, 3), np.uint8)
+        for row in range(height):  # row by row: whole pictures of numbers would be ten times the pattern
+            noise = random.integers(-16, 17, across.shape, dtype=np.int16)
+            pattern[row] = np.clip(across + down[row] + noise, 0, 255)
+        self._pattern = pattern
         self._number = 0
         self._due = self._monotonic()
 
@@ -122,6 +124,8 @@ class Synthetic:
         return missed
 
     def _picture(self, pattern: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+        import numpy as np
+
         width = self._config.size[0]
         fault = self._config.fault if number >= self._config.fault_after else "none"
         if fault == "frozen":
@@ -129,12 +133,15 @@ class Synthetic:
         elif fault != "none":
             return _break(fault, pattern)
         shift = 7 * number % width
-        # A copy, because a frame belongs to its reader, and what follows is fastest on contiguous rows.
-        return pattern[:, shift : shift + width].copy()
+        turned = np.empty_like(pattern)  # a copy, because a frame belongs to its reader
+        turned[:, : width - shift], turned[:, width - shift :] = pattern[:, shift:], pattern[:, :shift]
+        return turned
 
 
 def _break(fault: str, pattern: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Fail as real cameras and their libraries do."""
+    import numpy as np
+
     if fault == "hang":
         threading.Event().wait()  # in the kernel, for ever, whatever the timeout
     if fault == "crash":
@@ -143,6 +150,4 @@ def _break(fault: str, pattern: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise Unavailable(Reason.LOST, "the synthetic source was unplugged")
     if fault == "garbage":
         return pattern.reshape(1, -1).copy()  # what OpenCV makes of a pixel format that it does not know
-    black = pattern[:, : pattern.shape[1] // 2].copy()
-    black[:] = 0
-    return black
+    return np.zeros_like(pattern)

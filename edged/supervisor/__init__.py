@@ -1,0 +1,18 @@
+"""Starts the workers, watches them, replaces them; everything on the main thread's event loop.
+
+::
+
+    Supervisor ── one Keeper for each worker ──▶ Worker: pipe, pulse, process
+        │            │ starting ─▶ running ⇄ waiting (source away, back-off)
+        │            │     ▲          │ fault, silence, death
+        │            └─────┴──────────┘ killed and started again, sooner at first than later
+        └── ForkServer: forks on order; started anew when it dies; workers outlive it
+
+A worker is a child of this process: :func:`Supervisor.prepare` makes main the subreaper of what the fork
+server forks. A stage that lasts longer than its deadline is found in the worker's pulse, five times a second.
+"""
+
+from edged.supervisor._status import Listener, PipelineStatus
+from edged.supervisor._supervisor import Supervisor
+
+__all__ = ["Listener", "PipelineStatus", "Supervisor"]

@@ -23,6 +23,8 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edged.testing._scene import BYTES, ColorSpace, picture
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ALIGN = 64
-_PADDING = 0xA5  # shows, where it gets into a picture
-_BYTES = {"BGR888": 3, "RGB888": 3, "XBGR8888": 4, "XRGB8888": 4, "YUV420": 1}
-_RED, _BLUE = (200, 30, 40), (30, 60, 210)  # what stands before the camera: red left, blue right
 
 
 class Platform(enum.Enum):
@@ -48,23 +47,6 @@ class Transform:
 
     hflip: int = 0
     vflip: int = 0
-
-
-@dataclass(frozen=True)
-class ColorSpace:
-    """Stands for libcamera.ColorSpace."""
-
-    name: str
-
-    @staticmethod
-    def Sycc() -> ColorSpace:  # noqa: N802 - libcamera's name
-        """Full range."""
-        return ColorSpace("sYCC")
-
-    @staticmethod
-    def Smpte170m() -> ColorSpace:  # noqa: N802 - libcamera's name
-        """Video range, BT.601."""
-        return ColorSpace("SMPTE170M")
 
 
 @dataclass
@@ -197,7 +179,7 @@ class Picamera2:
                 raise RuntimeError("lores stream must be YUV")
         for name in ("main", "lores"):
             if config[name] is not None:
-                row = config[name]["size"][0] * _BYTES[config[name]["format"]]
+                row = config[name]["size"][0] * BYTES[config[name]["format"]]
                 config[name] = {**config[name], "stride": -(-row // _ALIGN) * _ALIGN}
         self._config = config
 
@@ -300,7 +282,7 @@ class Request:
         stream = self._config.get(name)
         if stream is None:
             raise RuntimeError(f"Stream {name!r} is not defined")
-        return _picture(stream, self._config["colour_space"], self._frame)
+        return picture(stream, self._config["colour_space"], self._frame)
 
     def get_metadata(self) -> dict[str, Any]:
         """Return what the sensor says of the frame: a clock that ends now and ticks 30 times a second."""
@@ -327,43 +309,10 @@ def _failed_to_open(why: str) -> RuntimeError:
 
 
 def _check(name: str, stream: dict[str, Any]) -> None:
-    if stream["format"] not in _BYTES:
+    if stream["format"] not in BYTES:
         raise RuntimeError(f"Bad format {stream['format']} in stream {name}")
     size = stream["size"]
     if type(size) is not tuple or len(size) != 2:
         raise RuntimeError(f"size in {name} stream should be (width, height)")
     if size[0] % 2 or size[1] % 2:
         raise RuntimeError("width and height should be even")
-
-
-def _picture(stream: dict[str, Any], space: ColorSpace, frame: int) -> NDArray[np.uint8]:
-    import numpy as np
-
-    width, height = stream["size"]
-    scene = np.empty((height, width, 3), np.uint8)
-    scene[:, : width // 2], scene[:, width // 2 :] = _RED, _BLUE
-    scene[: height // 8, : width // 8] = frame % 251  # so that no two frames are equal
-    if stream["format"] == "YUV420":
-        return _to_yuv(scene, stream["stride"], full_range=space.name == "sYCC")
-    order = scene if stream["format"] in ("BGR888", "XBGR8888") else scene[:, :, ::-1]
-    if _BYTES[stream["format"]] == 4:
-        order = np.dstack([order, np.full((height, width), 255, np.uint8)])
-    return np.ascontiguousarray(order)
-
-
-def _to_yuv(scene: NDArray[np.uint8], stride: int, *, full_range: bool) -> NDArray[np.uint8]:
-    """Lay Y, then U, then V out as libcamera does: rows of U and V are half as long, and padded as well."""
-    import numpy as np
-
-    height, width = scene.shape[:2]
-    red, green, blue = (scene[:, :, n].astype(np.float32) for n in range(3))
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    u, v = (blue - luma) * 0.564, (red - luma) * 0.713
-    if not full_range:
-        luma, u, v = luma * 219 / 255 + 16, u * 224 / 255, v * 224 / 255
-    out = np.full(stride * height * 3 // 2, _PADDING, np.uint8)
-    out[: stride * height].reshape(height, stride)[:, :width] = np.clip(luma.round(), 0, 255)
-    planes = out[stride * height :].reshape(2, height // 2, stride // 2)
-    for plane, chroma in zip(planes, (u, v), strict=True):
-        plane[:, : width // 2] = np.clip((chroma[::2, ::2] + 128).round(), 0, 255)
-    return out.reshape(height * 3 // 2, stride)

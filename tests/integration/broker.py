@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 HOST = "127.0.0.1"
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "mosquitto"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody takes while the broker is away.
+
+    Not one of those that the kernel gives to clients: with the broker gone, a client that connects to its
+    port may be given that very port, and the broker cannot have it back.
+    """
+    for port in random.sample(range(10_000, 30_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise RuntimeError("no free port")
 
 
 class Broker:
@@ -50,6 +60,7 @@ class Broker:
         if MOSQUITTO is None:
             pytest.skip("mosquitto is not installed: apt install mosquitto")
         self.port = free_port()
+        self._acl = folder / "acl"
         self._config = folder / "mosquitto.conf"
         self._log = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,9 +71,28 @@ class Broker:
             lines += [f"cafile {tls}/ca.pem", f"certfile {tls}/server.pem", f"keyfile {tls}/server.key"]
             lines += [f"require_certificate {'true' if require_certificate else 'false'}"]
         if acl:
-            (folder / "acl").write_text("\n".join([*acl, ""]))
-            lines.append(f"acl_file {folder / 'acl'}")
+            self._acl.write_text("\n".join([*acl, ""]))
+            lines.append(f"acl_file {self._acl}")
         self._config.write_text("\n".join([*lines, "persistence false", "user root", *extra, ""]))
+
+    @classmethod
+    def shipped(cls, folder: Path, pem: Path) -> Self:
+        """The one that config/mosquitto describes, put where its comments say, below Debian's own file."""
+        broker = cls(folder)
+        text = (SHIPPED / "edged.conf").read_text()
+        (folder / "db").mkdir()
+        (folder / "conf.d").mkdir()
+        for theirs, ours in {
+            "listener 8883\n": f"listener {broker.port} {HOST}\n",
+            "/etc/mosquitto/certs/": f"{pem}/",
+            "/etc/mosquitto/edged.acl\n": f"{SHIPPED / 'edged.acl'}\n",
+        }.items():
+            assert theirs in text
+            text = text.replace(theirs, ours)
+        (folder / "conf.d" / "edged.conf").write_text(text)
+        debian = ["persistence true", f"persistence_location {folder}/db/", f"include_dir {folder}/conf.d"]
+        broker._config.write_text("\n".join([*debian, "user root", ""]))
+        return broker
 
     @staticmethod
     def _passwords(folder: Path, users: dict[str, str]) -> Path:
@@ -101,6 +131,12 @@ class Broker:
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
 
+    def reload(self, *, acl: Sequence[str]) -> None:
+        """Give it another ACL file while it runs; it must have been started with one."""
+        assert self._process is not None
+        self._acl.write_text("\n".join([*acl, ""]))
+        self._process.send_signal(signal.SIGHUP)
+
     def freeze(self) -> None:
         """It keeps its connections and its port, and says nothing more."""
         assert self._process is not None
@@ -118,8 +154,13 @@ class Broker:
         self.stop()
 
 
-def certificates(folder: Path) -> Path:
-    """Make ca.pem, {server,client}.{pem,key} signed by it for localhost, and other.{pem,key}, a stranger."""
+def certificates(folder: Path, *more: str) -> Path:
+    """Make ca.pem, {server,client}.{pem,key} signed by it for localhost, and other.{pem,key}, a stranger.
+
+    Args:
+        folder: for the files.
+        more: names of others that the CA knows.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
 
@@ -142,7 +183,7 @@ def certificates(folder: Path) -> Path:
             f"{name}.pem",
         )
     (folder / "san.cnf").write_text("subjectAltName=DNS:localhost\n")
-    for name in ("server", "client"):
+    for name in ("server", "client", *more):
         openssl(
             "req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr"
         )

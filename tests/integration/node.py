@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edged.config.models import Mqtt
@@ -43,8 +43,16 @@ class Node:
     """``async with Node(port=…) as node`` opens the sink on the running loop, and closes it."""
 
     def __init__(
-        self, *, node: str = "n", discovery: Discovery | None = None, password: str | None = None, **mqtt: Any
+        self,
+        *,
+        node: str = "n",
+        discovery: Discovery | None = None,
+        password: str | Callable[[], str] | None = None,
+        strict: bool = False,
+        confirm: bool = False,
+        **mqtt: Any,
     ) -> None:
+        self.fails = False  # each order raises after it was noted
         self.switched: list[tuple[str, bool]] = []
         self.commands: list[Command] = []
         self.spool = MemorySpool(node, max_mb=8, max_age_h=1)
@@ -54,9 +62,11 @@ class Node:
             password=password,
             spool=self.spool,
             call_soon=self._call_soon,
-            on_switch=lambda name, on: self.switched.append((name, on)),
+            on_switch=self._switch,
             on_command=self._command,
             homeassistant=discovery,
+            strict=strict,
+            confirm=confirm,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -64,13 +74,27 @@ class Node:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(call)
 
+    def _switch(self, name: str, on: bool) -> None:
+        self.switched.append((name, on))
+        if self.fails:
+            raise RuntimeError("poison")
+
     def _command(self, command: Command) -> None:
         self.commands.append(command)
+        if self.fails:
+            raise RuntimeError("poison")
         self.sink.reply(command, b"done")
 
-    def happen(self, label: str = "cat") -> None:
-        self.spool.accept(event(label))
+    def happen(self, label: str = "cat", pipeline: str = "porch") -> None:
+        self.spool.accept(event(label, pipeline))
         self.sink.drain()
+
+    def drop(self, count: int) -> None:
+        """Let so many events happen that never leave."""
+        for _ in range(count):
+            self.spool.accept(event())
+        for row in self.spool.pending(count):
+            self.spool.refused(row.sequence)
 
     async def connected(self) -> None:
         await until(
@@ -99,6 +123,7 @@ class Subscriber:
 
     def __init__(self, port: int, topic: str = "#", **login: str) -> None:
         self.seen: list[Seen] = []
+        self._sent: list[MQTTMessageInfo] = []
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         if login:
@@ -115,7 +140,13 @@ class Subscriber:
         self.seen.append(Seen(message.topic, bytes(message.payload), bool(message.retain)))
 
     def publish(self, topic: str, payload: bytes, **more: Any) -> None:
-        self._client.publish(topic, payload, qos=1, **more)
+        self._sent.append(self._client.publish(topic, payload, qos=1, **more))
+
+    @property
+    def unsent(self) -> int:
+        """How many of its messages the broker has not acknowledged."""
+        self._sent = [info for info in self._sent if not info.is_published()]
+        return len(self._sent)
 
     def last(self, topic: str) -> bytes | None:
         return next((m.payload for m in reversed(self.seen) if m.topic == topic), None)

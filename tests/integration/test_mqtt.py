@@ -114,7 +114,7 @@ def test_nothing_is_lost_over_outages_and_what_waited_is_marked(tmp_path: Path) 
                     broker.start()
                     with Subscriber(broker.port, EVENTS) as other:
                         await until(lambda: node.spool.counts().queued == 0, "all acknowledged")
-                        await until(lambda: max(numbers(other), default=0) == sent, "the last one")  # noqa: B023
+                        await until(lambda: max(numbers(other), default=0) == sent, "the last one")  # noqa: B023 - it is called before the next turn
                     received |= set(numbers(other))
                     replayed |= {
                         int(e["id"].split("/")[2]) for e in map(json.loads, other.on(EVENTS)) if e["replayed"]
@@ -148,7 +148,7 @@ def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -
 def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.sinks.mqtt._sink.ACK_S", 1.0)
+    monkeypatch.setattr("edged.sinks.mqtt._window.ACK_S", 1.0)
 
     async def life() -> None:
         with Broker(tmp_path) as broker:

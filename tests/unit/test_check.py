@@ -98,8 +98,10 @@ def test_bad_labels_do_not_hide_a_bad_model(base: Path) -> None:
 def test_labels_that_the_decision_names_must_exist(base: Path) -> None:
     decision = "    decision:\n      labels: {tabbi: {threshold: 0.4}}\n      ignore: [tabby, expresso]\n"
     expected = [
-        "/edged.yaml:5:16: pipelines.a.decision.labels.tabbi: the model has no label 'tabbi' "
-        "(did you mean 'tabby'?)",
+        (
+            "/edged.yaml:5:16: pipelines.a.decision.labels.tabbi: the model has no label 'tabbi' "
+            "(did you mean 'tabby'?)"
+        ),
         (
             "/edged.yaml:6:23: pipelines.a.decision.ignore.1: the model has no label 'expresso' "
             "(did you mean 'espresso'?)"

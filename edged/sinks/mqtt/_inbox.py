@@ -7,6 +7,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from edged.sinks.mqtt._defects import Defects
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,6 +24,7 @@ class Inbox:
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._defects = Defects()
         self._scheduled = threading.Event()  # one wake-up of the event loop serves many calls
 
     def post(self, call: Callable[[], None]) -> None:
@@ -49,6 +52,7 @@ class Inbox:
             return False
         try:
             call()
-        except Exception:
-            log.exception("a defect in what MQTT reported")  # the calls behind it must be made all the same
+        except Exception as error:  # the calls behind it must be made all the same
+            if self._defects.is_new(error):
+                log.exception("a defect in what MQTT reported")
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 WINDOW = 20  # publishes in flight; fewer where the broker says so
 UNSENT = 20  # QoS 0 messages that may wait for the socket
 PACKET_OVERHEAD = 32  # bytes of a PUBLISH beside topic and payload, generously
+MAX_EXPIRY_S = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -37,43 +40,80 @@ class Message:
 
 
 class Session:
-    """Wraps the paho client of one connection. After ``down`` every call is harmless and leads nowhere."""
+    """Wraps the paho client of one connection. After ``end`` every call is harmless and leads nowhere.
 
-    def __init__(self, client: Client, *, window: int = WINDOW, max_packet: int = 0) -> None:
+    The main thread publishes while the link's thread may be throwing the client away, and paho does not bear
+    that: it closes the descriptor that a publish is about to write to. So each call holds a lock, for as long
+    as it takes to put a packet into paho's queue, and ``end`` takes the same one.
+    """
+
+    def __init__(
+        self, client: Client, *, window: int = WINDOW, max_packet: int = 0, mqtt5: bool = True
+    ) -> None:
         self._client = client
+        self._mqtt5 = mqtt5
         self.window = min(WINDOW, window or WINDOW)
         self._max_packet = max_packet
         self._unsent: deque[MQTTMessageInfo] = deque()
+        self._lock = threading.Lock()
+        self._over = False
+        self._nowhere = itertools.count(-1, -1)
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Whether the broker takes a message of this size."""
         size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD
         return not self._max_packet or size <= self._max_packet
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
-        """Send with QoS 1 and return the id that ``acked`` will name."""
-        return self._client.publish(topic, payload, qos=1, retain=retain).mid
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+    ) -> int:
+        """Send with QoS 1; return the id that ``acked`` will name, after the end one that it never names.
+
+        Args:
+            topic: without wildcards.
+            payload: what :meth:`fits`.
+            retain: the broker keeps it for those who come later.
+            expiry_s: an MQTT 5 broker does not pass it on when it is older.
+        """
+        properties = None
+        if expiry_s is not None and self._mqtt5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap
+            properties.MessageExpiryInterval = min(MAX_EXPIRY_S, max(1, int(expiry_s)))
+        with self._lock:
+            if self._over:
+                return next(self._nowhere)
+            return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
 
     def publish_once(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
         """Send with QoS 0, or drop it where too many still wait for the socket. Tells whether it was sent."""
-        while self._unsent and self._unsent[0].is_published():
-            self._unsent.popleft()
-        if len(self._unsent) >= UNSENT or not self.fits(topic, payload):
-            return False
-        properties = None
-        if correlation is not None:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap
-            properties.CorrelationData = correlation
-        info = self._client.publish(topic, payload, qos=0, properties=properties)
-        if info.rc != MQTT_ERR_SUCCESS:
-            return False
-        self._unsent.append(info)
-        return True
+        with self._lock:
+            while self._unsent and self._unsent[0].is_published():
+                self._unsent.popleft()
+            if self._over or len(self._unsent) >= UNSENT or not self.fits(topic, payload):
+                return False
+            properties = None
+            if correlation is not None:
+                properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap
+                properties.CorrelationData = correlation
+            info = self._client.publish(topic, payload, qos=0, properties=properties)
+            if info.rc != MQTT_ERR_SUCCESS:
+                return False
+            self._unsent.append(info)
+            return True
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe with QoS 1."""
-        self._client.subscribe([(topic, 1) for topic in topics])
+        with self._lock:
+            if not self._over:
+                self._client.subscribe([(topic, 1) for topic in topics])
 
     def disconnect(self) -> None:
         """Say goodbye, so that the broker does not publish the will."""
-        self._client.disconnect()
+        with self._lock:
+            if not self._over:
+                self._client.disconnect()
+
+    def end(self) -> None:
+        """The connection is gone; called by the link before it throws the client away."""
+        with self._lock:
+            self._over = True

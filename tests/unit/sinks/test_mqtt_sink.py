@@ -33,13 +33,17 @@ class Broker:
         self.topics: list[str] = []
         self.received: list[tuple[str, bytes, bool]] = []
         self.unanswered: deque[int] = deque()
+        self.expiries: list[float | None] = []
         self.mid = 0
 
     def fits(self, topic: str, payload: bytes) -> bool:
         return not self.largest or len(topic) + len(payload) <= self.largest
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+    ) -> int:
         self.mid += 1
+        self.expiries.append(expiry_s)
         self.received.append((topic, payload, retain))
         self.unanswered.append(self.mid)
         assert len(self.unanswered) <= self.window
@@ -299,6 +303,47 @@ def test_a_handler_with_a_defect_does_not_stop_the_rest(caplog: pytest.LogCaptur
     node.calls[0]()
     assert [command.verb for command in node.commands] == ["go"]
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_discovery_with_a_defect_does_not_hold_up_events(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        subscriptions = ("homeassistant/status",)
+        wake_at = None
+
+        def connected(self, now: float) -> None:
+            pass
+
+        def poll(self, _now: float) -> list[tuple[str, bytes]]:
+            raise ZeroDivisionError
+
+    node = Node(homeassistant=Broken())
+    broker = node.connect(Broker())
+    node.happen(5)
+    assert len(broker.events()) == 5
+    assert len(caplog.records) == 1
+
+
+def test_what_the_broker_is_told_of_a_row_is_how_long_it_still_lives() -> None:
+    node = Node()
+    broker = node.connect(Broker())
+    node.happen()
+    assert broker.expiries[0] is None  # retained values live on
+    left_s = broker.expiries[-1]
+    assert left_s is not None
+    assert 3590 < left_s <= 3600
+
+
+def test_a_consumer_is_heard_on_its_topic() -> None:
+    node = Node(confirm=True)
+    broker = node.connect(Broker())
+    assert "edged/n/ack" in broker.topics
+    node.happen(3)
+    node.answer(broker)
+    node.hear("edged/n/ack", b"2")
+    node.hear("edged/n/ack", b"what?")
+    assert node.spool.counts().queued == 1
+    assert (node.sink.counts["confirmed"], node.sink.counts["ignored"]) == (1, 1)
+    assert "edged/n/ack" not in Node().connect(Broker()).topics
 
 
 def test_an_event_loop_that_is_gone_is_no_error_in_the_thread() -> None:

@@ -1,0 +1,275 @@
+"""The daemon, put together. The only file that knows every part.
+
+```
+ Config ─▶ spool ─▶ outlet (MQTT or JSON lines) ◀─ Home Assistant's announcer
+                      ▲
+ Supervisor ─▶ Reporter ─▶ topics, events          every half second: health ─▶ topic, file, systemd
+```
+
+It reads in the order in which things happen: build, start, ready, run, reload, stop. Nothing waits for the
+broker: events wait in the spool, and retained values are sent when it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from edged import clock, health, wiring
+from edged.claim import Claim
+from edged.config import loader
+from edged.errors import ConfigError, EdgedError, Problem
+from edged.report import Report
+from edged.stamp import Stamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.config.models import Config
+    from edged.config.secrets import Secret
+    from edged.reporter import Reporter
+    from edged.signals import Signals
+    from edged.supervisor import Supervisor
+    from edged.systemd import Notifier
+    from edged.wiring import Wiring
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5  # between two looks at what changed
+SETTLE_S = 20.0  # the longest wait for pipelines before READY
+WORKERS_STOP_S, OUTLET_STOP_S = 2.5, 1.2  # of the 5 s that stopping may take
+
+
+class Daemon:
+    """One configuration, running. Everything happens on the event loop's thread.
+
+    Args:
+        path: of the configuration, which is read again at a reload.
+        supervisor: without pipelines yet, its fork server started.
+        reporter: its listener.
+        signals: installed already.
+        notifier: to systemd.
+
+    Raises:
+        ConfigError: the configuration is wrong, or a file that it names for the broker.
+        Unavailable: another daemon has this run directory.
+    """
+
+    def __init__(
+        self, path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals, notifier: Notifier
+    ) -> None:
+        self._path = path
+        self._supervisor = supervisor
+        self._reporter = reporter
+        self._signals = signals
+        self._notifier = notifier
+        self._started_at = clock.monotonic()
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._complaints: list[str] = []
+        self._losses = health.Losses()
+        self._config = config = loader.load(path)
+        self._claim = Claim(config.run_dir)
+        self._claim.take()
+        self._spool = wiring.spool(config, asyncio.get_running_loop(), reporter.committed)
+        self._stamp = Stamp(config.node)
+        self._secret = wiring.secret(config)
+        self._wiring = self._wire(config)
+        self._report = Report(config.run_dir)
+        reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
+
+    async def run(self) -> None:
+        """Work until a signal asks to stop; ends in order also when a defect shows."""
+        self._signals.attach(asyncio.get_running_loop(), self._stop.set, self._reload.set)
+        work = asyncio.create_task(self._work())
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            self._notifier.stopping()
+            for task in (work, stop):
+                task.cancel()
+            await asyncio.wait({work, stop}, timeout=0.5)
+            await self._close()
+
+    async def _work(self) -> None:
+        self._wiring.outlet.open()
+        self._reporter.attach(self._wiring.outlet, self._wiring.copy)
+        await self._supervisor.start()
+        await self._supervisor.apply(self._config.pipelines, self._config.isolation)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look())
+            tasks.create_task(self._feed_watchdog())
+            await self._supervisor.settle(SETTLE_S)
+            self._tick()
+            self._notifier.ready()
+            log.info("ready: %s", health.headline(self._message()))
+            while True:
+                await self._reload.wait()
+                self._reload.clear()
+                await self._read_again()
+
+    async def _close(self) -> None:
+        """Stop the workers, say goodbye, in less than the 5 s that there are."""
+        log.info("stopping")
+        try:
+            await asyncio.wait_for(self._supervisor.stop(WORKERS_STOP_S), WORKERS_STOP_S + 0.3)
+        except TimeoutError:
+            log.error("workers did not stop in time")  # noqa: TRY400 - where it waited says nothing
+        self._reporter.offline()
+        self._wiring.close(OUTLET_STOP_S)
+        queued = self._spool.counts().queued
+        if queued:
+            log.warning("not delivered yet: %d", queued)
+        self._spool.close()
+        self._report.close()
+        self._claim.release()
+        log.info("stopped")
+
+    # Out.
+
+    def _wire(self, config: Config) -> Wiring:
+        """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
+        loop = asyncio.get_running_loop()
+        return wiring.wire(config, spool=self._spool, loop=loop, on_switch=self._switch)
+
+    def _switch(self, name: str, on: bool) -> None:
+        """Do what came on ``enabled/set``."""
+        try:
+            self._supervisor.enable(name, on)
+        except KeyError:
+            log.warning("MQTT switches %s, and there is no such pipeline", name)
+        else:
+            log.info("%s: switched %s over MQTT", name, "on" if on else "off")
+
+    # Reload.
+
+    async def _read_again(self) -> None:
+        """Take over the changed configuration, or say why not and go on with the old one."""
+        self._notifier.reloading()
+        try:
+            config = loader.load(self._path)
+            _refuse_what_needs_a_restart(self._path, self._config, config)
+            secret = wiring.secret(config)
+            wired = self._wire(config) if self._outward(config, secret) else None
+        except ConfigError as error:
+            self._refuse(error.problems)
+        else:
+            await self._adopt(config, secret, wired)
+        self._tick()
+        self._notifier.ready()
+
+    def _outward(self, config: Config, secret: Secret | None) -> bool:
+        """Whether what goes out has to be rebuilt."""
+        return wiring.needs(config, secret) != wiring.needs(self._config, self._secret)
+
+    def _refuse(self, problems: list[Problem]) -> None:
+        for problem in problems:
+            log.error("configuration refused: %s", problem)
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        self._complaints = [f"the changed configuration was refused, the old one runs: {problems[0]}{more}"]
+
+    async def _adopt(self, config: Config, secret: Secret | None, wired: Wiring | None) -> None:
+        old, self._config, self._secret = self._config, config, secret
+        self._complaints = []
+        # Both for the moment: the last words of what goes must be heard as the first of what comes.
+        self._reporter.pipelines({**_kinds(old), **_kinds(config)})
+        moved = await self._supervisor.apply(config.pipelines, config.isolation)
+        self._reporter.pipelines(_kinds(config))
+        if wired is not None:
+            if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
+                self._reporter.withdraw()
+            self._wiring.close(OUTLET_STOP_S)
+            self._wiring = wired
+            wired.outlet.open()
+            self._reporter.attach(wired.outlet, wired.copy)
+        elif self._wiring.announcer is not None:
+            self._wiring.announcer.update(list(config.pipelines), clock.monotonic())
+            self._wiring.outlet.drain()
+        what = ", ".join(sorted(moved)) or "none"
+        log.info("configuration reloaded; pipelines concerned: %s", what)
+
+    # Health.
+
+    async def _look(self) -> None:
+        while True:
+            self._tick()
+            await asyncio.sleep(TICK_S)
+            self._tick()
+            self._wiring.outlet.check()
+            await asyncio.sleep(TICK_S)
+
+    def _tick(self) -> None:
+        try:
+            self._wiring.outlet.check()
+            self._reporter.tick()
+            message = self._message()
+            self._notifier.status(health.headline(message))
+            if self._report.is_due(message, self._config.health.interval_s):
+                self._reporter.retain(
+                    "health", json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+                )
+        except Exception:
+            log.exception("a defect in the report on health")  # which must not end what it reports on
+
+    def _message(self) -> dict[str, object]:
+        pids = {"main": os.getpid(), **self._supervisor.processes()}
+        outlet, counts = self._wiring.outlet, self._spool.counts()
+        return health.message(
+            health.Snapshot(
+                node=self._config.node,
+                uptime_s=clock.monotonic() - self._started_at,
+                at=clock.wall(),
+                synced=self._stamp.synced,
+                pipelines=self._supervisor.status(),
+                counts=counts,
+                spool=self._spool.state,
+                broker=health.Broker(str(outlet.state), outlet.detail),
+                processes=health.measure(pids),
+                isolation=self._config.isolation,
+                complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
+            )
+        )
+
+    async def _feed_watchdog(self) -> None:
+        """Tell systemd that all is well for as long as every enabled pipeline gets on."""
+        every_s = self._notifier.watchdog_s
+        while every_s is not None:
+            stalled = self._supervisor.stalled()
+            if stalled:
+                log.error("the watchdog is not fed: no progress in %s", ", ".join(stalled))
+            else:
+                self._notifier.watchdog()
+            await asyncio.sleep(every_s / 3)
+
+
+def run(path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals, notifier: Notifier) -> None:
+    """Run the daemon until a signal asks it to stop; see :class:`Daemon`."""
+
+    async def life() -> None:
+        try:
+            daemon = Daemon(path, supervisor, reporter, signals, notifier)
+        except EdgedError:
+            await supervisor.stop(WORKERS_STOP_S)  # its fork server is there already
+            raise
+        await daemon.run()
+
+    asyncio.run(life())
+
+
+def _kinds(config: Config) -> dict[str, str]:
+    return {name: pipeline.source.kind for name, pipeline in config.pipelines.items()}
+
+
+def _refuse_what_needs_a_restart(path: Path, old: Config, new: Config) -> None:
+    changed = [
+        key for key in ("node", "state_dir", "run_dir", "spool") if getattr(old, key) != getattr(new, key)
+    ]
+    if changed:
+        hint = "write the old value again, or run: systemctl restart edged"
+        raise ConfigError([Problem(str(path), f"{key} changes only with a restart", hint) for key in changed])

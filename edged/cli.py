@@ -1,0 +1,77 @@
+"""The command line. Exit statuses are those of sysexits.h.
+
+64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 75 busy, 78 configuration; 130 after
+Ctrl-C. Nobody sees a traceback for a mistake of theirs: a missing file, a closed pipe, Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import edged
+from edged import commands
+from edged.commands import attempt, audit, check, init, run, schema, status
+from edged.errors import ConfigError, EdgedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = (attempt, run, check, init, schema, status, audit)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return commands.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough. Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ConfigError as error:
+        commands.complain(error.problems)
+        return commands.CONFIG
+    except EdgedError as error:
+        commands.complain([error])
+        return commands.UNAVAILABLE
+    except Exception:  # noqa: BLE001 - the last place that can say it, with an exit status that means it
+        import traceback
+
+        traceback.print_exc()
+        commands.complain(["this is a defect of edged, please report it with the lines above"])
+        return commands.SOFTWARE
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with the exit status that sysexits has for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(commands.USAGE, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="edged",
+        description="Camera frames and a .tflite model become small MQTT messages; "
+        "the picture never leaves the box.",
+        epilog="`edged VERB --help` tells more. Begin with: edged try",
+    )
+    parser.add_argument("--version", action="version", version=f"edged {edged.__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in VERBS:
+        below = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
+        verb.configure(below)
+        below.set_defaults(run=verb.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""The verbs of the command line, one module each.
+
+A module has ``NAME``, ``HELP``, ``configure(parser)``, which adds its options, and ``run(arguments)``, which
+returns an exit status of sysexits. What is heavy is imported in ``run``, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEFAULT = "/etc/edged/edged.yaml"
+USAGE, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, CONFIG = 64, 69, 70, 73, 75, 78
+INTERRUPTED = 130
+
+
+def complain(lines: Iterable[object]) -> None:
+    """Write to standard error, one line each."""
+    for line in lines:
+        print(f"edged: {line}", file=sys.stderr)

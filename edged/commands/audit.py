@@ -1,0 +1,32 @@
+"""``edged audit``: what became of every event that was accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edged import commands
+
+if TYPE_CHECKING:
+    import argparse
+
+NAME = "audit"
+HELP = "say what became of every event that was accepted; runs beside the daemon or after it died"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", default=commands.DEFAULT, help=f"default {commands.DEFAULT}"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the balance; 1 where it does not add up."""
+    from edged import audit
+    from edged.config import loader
+
+    config = loader.load(arguments.config)
+    found = audit.audit(config.state_dir)
+    print(audit.as_json(found) if arguments.json else audit.text(found))
+    return 0 if found["balanced"] else 1

@@ -1,0 +1,41 @@
+"""``edged init``: a commented configuration of what this machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged import commands
+
+if TYPE_CHECKING:
+    import argparse
+
+NAME = "init"
+HELP = "write a commented configuration of what this machine has"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the sample, and never over a file that is there."""
+    from edged.config.sample import sample
+
+    text = sample()
+    if arguments.output == "-":
+        print(text, end="")
+        return 0
+    path = Path(arguments.output)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        commands.complain([f"{path} is there already: move it away, or name another file with -o"])
+        return commands.CANNOT_CREATE
+    except OSError as error:
+        commands.complain([f"{path} cannot be written: {(error.strerror or str(error)).lower()}"])
+        return commands.CANNOT_CREATE
+    print(f"{path}: written; look at it, then run: edged check -c {path}")
+    return 0

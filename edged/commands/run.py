@@ -1,0 +1,76 @@
+"""``edged run``: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged import commands
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from edged.errors import Problem
+
+NAME = "run"
+HELP = "run the daemon; SIGTERM stops it, SIGHUP reads the configuration again"
+
+log = logging.getLogger(__name__)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", default=commands.DEFAULT, help=f"default {commands.DEFAULT}"
+    )
+    parser.add_argument(
+        "--log", choices=("text", "json"), default="text", help="how to log on standard error (default text)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until a signal asks to stop."""
+    from edged.reporter import Reporter
+    from edged.signals import Signals
+    from edged.supervisor import Supervisor
+    from edged.systemd import Notifier
+
+    signals = Signals()
+    signals.install()
+    notifier = Notifier.of()
+    reporter = Reporter()
+    supervisor = Supervisor({}, listener=reporter)
+    supervisor.prepare()  # it imports what is slow to import, while this process reads the configuration
+    from edged import app
+    from edged import log as logs
+    from edged.errors import ConfigError, Unavailable
+
+    logs.setup(arguments.log)
+    try:
+        app.run(Path(arguments.config), supervisor, reporter, signals, notifier)
+    except ConfigError as error:
+        _say(error.problems, plain=arguments.log == "text" and not logs.is_journal(sys.stderr))
+        notifier.status(f"configuration refused: {error.problems[0]}")
+        return commands.CONFIG
+    except Unavailable as error:
+        commands.complain([error])
+        notifier.status(str(error))
+        return commands.TEMPORARY
+    except Exception:
+        log.critical("a defect ends the daemon", exc_info=True)
+        return commands.SOFTWARE
+    finally:
+        signals.release()
+    return 0
+
+
+def _say(problems: Sequence[Problem], *, plain: bool) -> None:
+    """Name every problem: for a person, an editor or a script as `edged check` does, else in the log."""
+    for problem in problems:
+        if plain:
+            print(problem, file=sys.stderr)
+        else:
+            log.error("%s", problem)

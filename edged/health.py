@@ -1,0 +1,223 @@
+"""The health message: what the daemon is doing and what is wrong, for the topic, the file and Home Assistant.
+
+Building it is a pure function of one snapshot. ``schema/health.schema.json`` describes the result.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import edged
+from edged import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edged.spool import Counts
+    from edged.supervisor import PipelineStatus
+
+VERSION = 1
+MOST_PROBLEMS = 20
+REMEMBERED_S = 3600.0
+LONGEST = 200  # characters of a sentence
+WORKING = frozenset({"running", "starting", "ended", "disabled"})
+_BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
+_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class Broker(NamedTuple):
+    """Where events go: a state in a word or two, and a sentence."""
+
+    state: str
+    detail: str
+
+
+class Process(NamedTuple):
+    """A process of this daemon."""
+
+    pid: int
+    rss_mb: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a health message is made of.
+
+    Attributes:
+        uptime_s: since the daemon started.
+        at: wall clock, s since 1970.
+        synced: whether that can be trusted.
+        pipelines: by name.
+        counts: of the spool.
+        broker: where events go.
+        spool: where they wait until then: ``disk``, or ``memory`` and why.
+        processes: by name; ``main`` is this one.
+        isolation: required | optional, as configured.
+        complaints: further sentences, such as a configuration that was refused.
+    """
+
+    node: str
+    uptime_s: float
+    at: float
+    synced: bool
+    pipelines: Mapping[str, PipelineStatus]
+    counts: Counts
+    broker: Broker
+    spool: str = "disk"
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    isolation: str = "required"
+    complaints: Sequence[str] = ()
+
+
+class Losses:
+    """Remembers for a while that events were dropped: it is a problem, but not one for ever.
+
+    Args:
+        now: monotonic, in s.
+    """
+
+    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
+        self._now = now
+        self._seen: dict[str, int] = {}
+        self._at: dict[str, float] = {}
+
+    def sentences(self, dropped: Mapping[str, int]) -> list[str]:
+        """Return what is to be said, given how many were dropped so far, by reason."""
+        now = self._now()
+        for reason, count in dropped.items():
+            if count > self._seen.get(reason, 0):
+                self._at[reason] = now
+        self._seen = dict(dropped)
+        recent = sorted(reason for reason, at in self._at.items() if now - at < REMEMBERED_S)
+        return [f"events were dropped within the last hour ({', '.join(recent)})"] if recent else []
+
+
+def message(now: Snapshot) -> dict[str, Any]:
+    """Return the health message as JSON-ready data."""
+    failing = _failing(now)
+    impaired = _impaired(now)
+    problems = [_bounded(sentence) for sentence in [*failing, *impaired]]
+    if len(problems) > MOST_PROBLEMS:
+        more = len(problems) - MOST_PROBLEMS + 1
+        problems = [*problems[: MOST_PROBLEMS - 1], f"and {more} more"]
+    return {
+        "v": VERSION,
+        "node": now.node,
+        "version": edged.__version__,
+        "status": "problem" if failing else "degraded" if impaired else "ok",
+        "problems": problems,
+        "uptime_s": round(now.uptime_s),
+        "ts": clock.rfc3339(now.at),
+        "clock": "synced" if now.synced else "unsynced",
+        "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
+        "queue": now.counts.queued,
+        "spool": _bounded(now.spool),
+        "events": {
+            "accepted": now.counts.accepted,
+            "acknowledged": now.counts.acknowledged,
+            "queued": now.counts.queued,
+            "dropped": dict(now.counts.dropped),
+        },
+        "broker": {"state": now.broker.state, "detail": _bounded(now.broker.detail)},
+        "processes": {
+            name: {"pid": process.pid, "rss_mb": round(process.rss_mb, 1)}
+            for name, process in now.processes.items()
+        },
+        "isolation": now.isolation,
+    }
+
+
+def essence(data: Mapping[str, Any]) -> object:
+    """Return the part of a message whose change is news; its figures change all the time."""
+    return (
+        data["status"],
+        data["problems"],
+        data["broker"]["state"],
+        data["isolation"],
+        {
+            name: [p[key] for key in ("state", "online", "enabled", "restarts", "last_error", "degraded")]
+            for name, p in data["pipelines"].items()
+        },
+    )
+
+
+def headline(data: Mapping[str, Any]) -> str:
+    """Return one line about it all: what ``systemctl status`` shows."""
+    pipelines = data["pipelines"].values()
+    running = sum(p["state"] in ("running", "ended") for p in pipelines)
+    enabled = sum(p["enabled"] for p in pipelines)
+    queue = f"{data['queue']} event{'' if data['queue'] == 1 else 's'} queued"
+    line = f"{running} of {enabled} pipelines running, {queue}"
+    return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
+
+
+def measure(pids: Mapping[str, int], proc: Path = Path("/proc")) -> dict[str, Process]:
+    """Return the resident memory of each process that is still there."""
+    found = {}
+    for name, pid in pids.items():
+        try:
+            pages = int((proc / str(pid) / "statm").read_text("ascii").split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        found[name] = Process(pid, pages * _PAGE_MB)
+    return found
+
+
+def _failing(now: Snapshot) -> list[str]:
+    """Return what keeps a pipeline from working."""
+    return [
+        f"{name}: {status.last_error or status.state}"
+        for name, status in now.pipelines.items()
+        if status.enabled and (status.fault or status.state not in WORKING)
+    ]
+
+
+def _impaired(now: Snapshot) -> list[str]:
+    """Return what is not as it should be while pipelines work."""
+    found = list(now.complaints)
+    for name, status in now.pipelines.items():
+        if status.degraded:
+            found.append(f"{name}: runs on {status.accelerator or 'another device'}, not as configured")
+        if status.state == "running" and not status.isolation and not status.network:
+            found.append(f"{name}: its worker is not cut off from the network")
+    if now.spool != "disk":
+        found.append(f"spool: {now.spool}")
+    if now.broker.state not in _BROKER_FINE:
+        found.append(f"broker: {now.broker.state}: {now.broker.detail}")
+    return found
+
+
+def _pipeline(status: PipelineStatus) -> dict[str, Any]:
+    model = status.model
+    return {
+        "state": status.state,
+        "online": status.online,
+        "enabled": status.enabled,
+        "fps": _figure(status.fps),
+        "invoke_ms": {"p50": _figure(status.invoke_p50_ms), "p95": _figure(status.invoke_p95_ms)},
+        "capture_ms": _figure(status.capture_p50_ms),
+        "frames": status.frames,
+        "dropped": dict(status.dropped),
+        "restarts": status.restarts,
+        "last_error": _bounded(status.last_error),
+        "model": None if model is None else {"name": model.name, "sha256": model.sha256},
+        "runtime": status.runtime,
+        "accelerator": status.accelerator,
+        "degraded": status.degraded,
+        "isolation": list(status.isolation),
+        "network": status.network,
+    }
+
+
+def _figure(value: float | None) -> float | None:
+    """Round what is measured; JSON knows no infinity."""
+    return round(value, 2) if value is not None and math.isfinite(value) else None
+
+
+def _bounded(sentence: str) -> str:
+    sentence = " ".join(sentence.split())
+    return sentence if len(sentence) <= LONGEST else sentence[: LONGEST - 1] + "…"

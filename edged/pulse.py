@@ -1,0 +1,117 @@
+"""The pulse: a small page in which a worker says what it is doing right now, and main looks.
+
+```
+ worker                                   main
+ lane.enter(Stage.INVOKE)  ──▶ [ page ] ◀── overdue? five times a second
+```
+
+A worker that hangs in a driver or in C++ can send nothing, so main has to see for itself how long a stage
+lasts. Writing is two stores into shared memory, which is why it can be done several times for each frame. The
+page has room for times and codes only; main takes it for hints, bounded by what they are compared with.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import mmap
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from edged import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_SEATS = 64  # pipelines in one worker
+_LANE = 2  # numbers: stage, and since when
+_BYTES = (1 + MAX_SEATS) * _LANE * 8
+
+
+class Stage(enum.IntEnum):
+    """What a lane is in."""
+
+    IDLE = 0  # waits for its turn, and stamps the page at least once a second
+    OPEN = 1  # opens the source
+    CAPTURE = 2  # reads a frame and prepares it
+    LOAD = 3  # opens the model
+    DELEGATE = 4  # opens the accelerator
+    INVOKE = 5  # runs the model
+    GONE = 6  # the lane has not begun, or ended in good order
+    BIRTH = 7  # the process was forked and gets ready
+
+
+class Reading(NamedTuple):
+    """A lane as main sees it: its stage, and since when (monotonic, in s)."""
+
+    stage: Stage
+    since: float
+
+
+class Lane:
+    """One thread's line on the page."""
+
+    __slots__ = ("_at", "_monotonic", "_page")
+
+    def __init__(
+        self, page: memoryview[float], at: int, monotonic: Callable[[], float] = clock.monotonic
+    ) -> None:
+        self._page = page
+        self._at = at
+        self._monotonic = monotonic
+
+    def enter(self, stage: Stage) -> None:
+        """Say that a stage begins now; IDLE again and again means: alive."""
+        page, at = self._page, self._at
+        page[at + 1] = self._monotonic()
+        page[at] = stage
+
+    def read(self) -> Reading:
+        """Return what the page says. Nonsense reads as IDLE since ever, which is overdue."""
+        code, since = self._page[self._at], self._page[self._at + 1]
+        if not (math.isfinite(code) and math.isfinite(since) and code in _CODES):
+            return Reading(Stage.IDLE, 0.0)
+        return Reading(Stage(int(code)), since)
+
+
+_CODES = frozenset(float(stage) for stage in Stage)
+
+
+class Pulse:
+    """The page of one worker.
+
+    Attributes:
+        fd: of the memory, to be handed to the worker.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._memory = mmap.mmap(fd, _BYTES)
+        self._page = memoryview(self._memory).cast("d")
+
+    @classmethod
+    def create(cls) -> Pulse:
+        """Return a new page: a process is about to be born, and none of its capture threads has begun."""
+        fd = os.memfd_create("edged-pulse", os.MFD_CLOEXEC)
+        os.ftruncate(fd, _BYTES)
+        pulse = cls(fd)
+        for seat in range(MAX_SEATS):
+            pulse.capture(seat).enter(Stage.GONE)
+        pulse.model().enter(Stage.BIRTH)
+        return pulse
+
+    def model(self) -> Lane:
+        """Return the lane of the thread that runs the models."""
+        return Lane(self._page, 0)
+
+    def capture(self, seat: int) -> Lane:
+        """Return the lane of a seat's capture thread."""
+        return Lane(self._page, (1 + seat) * _LANE)
+
+    def close(self) -> None:
+        """Give the page back; harmless when called twice."""
+        if self.fd >= 0:
+            self._page.release()
+            self._memory.close()
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,77 @@
+"""SIGTERM, SIGINT and SIGHUP, from the first line of the program to its last.
+
+The handlers are plain Python ones, so that they also work before there is an event loop and while a callback
+keeps it busy. Whatever hangs: ``DEADLINE_S`` after the signal the process is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from types import FrameType
+
+log = logging.getLogger(__name__)
+
+DEADLINE_S = 4.7
+
+
+class Signals:
+    """Turns signals into calls on the event loop.
+
+    Args:
+        leave: ends the process at once, with an exit status.
+        deadline_s: how long an orderly end may take.
+    """
+
+    def __init__(self, leave: Callable[[int], object] = os._exit, deadline_s: float = DEADLINE_S) -> None:
+        self._leave = leave
+        self._deadline_s = deadline_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: Callable[[], object] | None = None
+        self._reload: Callable[[], object] | None = None
+        self._timer: threading.Timer | None = None
+
+    def install(self) -> None:
+        """Take the signals; until :meth:`attach` one that asks to stop ends the program at once."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def attach(
+        self, loop: asyncio.AbstractEventLoop, stop: Callable[[], object], reload: Callable[[], object]
+    ) -> None:
+        """From now on call these on the loop."""
+        self._loop, self._stop, self._reload = loop, stop, reload
+
+    def release(self) -> None:
+        """The end was reached in time."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        if self._loop is None or self._stop is None:
+            raise SystemExit(0)
+        if self._timer is None:
+            self._timer = threading.Timer(self._deadline_s, self._too_late)
+            self._timer.daemon = True
+            self._timer.start()
+        self._soon(self._stop)
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        if self._reload is not None:  # before that the file was not read yet, or has just been
+            self._soon(self._reload)
+
+    def _soon(self, call: Callable[[], object]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call)
+
+    def _too_late(self) -> None:
+        log.error("stopping took longer than %g s: leaving without an orderly end", self._deadline_s)
+        self._leave(0)

@@ -1,0 +1,85 @@
+"""Whether a worker is in order, by its pulse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edged.pulse import Reading, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edged.pulse import Lane
+
+IDLE_S = 5.0  # a thread that waits stamps its lane every second
+GRACE_S = 1.0  # for workers to stamp their lanes after this process was away
+_AHEAD_S = 1.0  # a stamp that is further in the future is nonsense
+
+_DOING = {
+    Stage.IDLE: "gave no sign of life",
+    Stage.BIRTH: "hung before it opened anything",
+    Stage.OPEN: "hung opening the source",
+    Stage.CAPTURE: "hung reading a frame",
+    Stage.LOAD: "hung opening the model",
+    Stage.DELEGATE: "hung opening the accelerator",
+    Stage.INVOKE: "hung running the model",
+}
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A stage that lasts too long.
+
+    Attributes:
+        stage: which.
+        sentence: for people.
+    """
+
+    stage: Stage
+    sentence: str
+
+
+class Watch:
+    """Looks at a worker's lanes; a lane counts as overdue when two looks in a row see the same.
+
+    Two looks, because a look may fall between the two stores with which a worker changes its stage.
+
+    Args:
+        lanes: of the worker.
+        deadlines: by stage, in s; stages that are not named have that of IDLE.
+    """
+
+    def __init__(self, lanes: Sequence[Lane], deadlines: Mapping[Stage, float]) -> None:
+        self._patient_until = 0.0
+        self._lanes = lanes
+        self._deadlines = deadlines
+        self._suspects: dict[int, Reading] = {}
+
+    def look(self, now: float) -> Overdue | None:
+        """Return what is overdue at a monotonic time."""
+        if now < self._patient_until:
+            return None
+        for number, lane in enumerate(self._lanes):
+            reading = lane.read()
+            if reading.since > now + _AHEAD_S and reading.stage is not Stage.GONE:
+                reading = Reading(Stage.IDLE, 0.0)
+            limit_s = self._deadlines.get(reading.stage, IDLE_S)
+            if reading.stage is Stage.GONE or now - reading.since <= limit_s:
+                self._suspects.pop(number, None)
+            elif self._suspects.get(number) == reading:
+                return _overdue(reading, now)
+            else:
+                self._suspects[number] = reading
+        return None
+
+    def forgive(self, now: float) -> None:
+        """Forget suspicions and raise none for a moment: this process itself was away for a while."""
+        self._suspects.clear()
+        self._patient_until = now + GRACE_S
+
+
+def _overdue(reading: Reading, now: float) -> Overdue:
+    if reading.since <= 0:
+        return Overdue(reading.stage, "wrote nonsense into its pulse")
+    return Overdue(reading.stage, f"{_DOING[reading.stage]} for {now - reading.since:.1f} s")

@@ -1,0 +1,94 @@
+"""What a worker is told, and how much patience it gets, from the configuration of its pipelines."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from edged import bundled
+from edged.events import UNKNOWN
+from edged.pulse import Stage
+from edged.worker.order import Order, SeatOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from edged.config.models import PipelineSection
+
+
+def order(
+    sections: Mapping[str, PipelineSection],
+    labels: Mapping[str, str],
+    models: Sequence[Path] = (),
+    *,
+    on_tpu: bool,
+    isolation: str,
+    threads: int,
+    results: bool = False,
+    probe: bool = False,
+) -> Order:
+    """Return the order for a worker.
+
+    Args:
+        sections: of its pipelines, by name; at least one.
+        labels: what they had decided before.
+        models: the files of which descriptors go along.
+        on_tpu: run on the accelerator; otherwise on the CPU, which is less than a policy ``prefer`` asks for.
+        isolation: required | optional.
+        threads: of the CPU kernels, where the configuration names no number.
+        results: report every inference, also where the configuration does not ask for it.
+        probe: only try the accelerator, and end.
+    """
+    seats = tuple(
+        SeatOrder(
+            name=name,
+            section=section.model_dump(mode="json"),
+            results=results or section.publish.result,
+            resume=labels.get(name, UNKNOWN),
+            accelerator="edgetpu" if on_tpu else "cpu",
+            degraded=not on_tpu and section.accelerator.policy != "cpu",
+            threads=threads,
+            model=models.index(file) if (file := model_of(section, on_tpu=on_tpu)) in models else -1,
+        )
+        for name, section in sections.items()
+    )
+    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe)
+
+
+def model_of(section: PipelineSection, *, on_tpu: bool) -> Path:
+    """Return the file that a pipeline runs."""
+    return (section.model.edgetpu_file if on_tpu else section.model.file) or bundled.MODEL
+
+
+def files_of(section: PipelineSection) -> set[Path]:
+    """Return the files that a pipeline may run."""
+    return {model_of(section, on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
+
+
+def deadlines(sections: Mapping[str, PipelineSection]) -> dict[Stage, float]:
+    """Return the most patient deadlines of the pipelines that share a worker."""
+    limits = [section.deadlines for section in sections.values()]
+    open_s = max(limit.open_s for limit in limits)
+    return {
+        Stage.BIRTH: open_s,
+        Stage.OPEN: open_s,
+        Stage.LOAD: open_s,
+        Stage.DELEGATE: open_s,
+        Stage.CAPTURE: max(limit.capture_s for limit in limits),
+        Stage.INVOKE: max(limit.invoke_s for limit in limits),
+    }
+
+
+def signature(sections: Mapping[str, PipelineSection]) -> tuple[object, ...]:
+    """Return what changes when somebody mends or replaces a file of these models."""
+    models = [section.model for section in sections.values()]
+    return tuple(_about(file) for m in models for file in (m.file, m.labels, m.edgetpu_file))
+
+
+def _about(file: Path | None) -> tuple[int, ...]:
+    try:
+        found = file.stat() if file is not None else None
+    except OSError:
+        return (-1,)
+    return () if found is None else (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

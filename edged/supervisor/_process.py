@@ -1,0 +1,93 @@
+"""A child process, held by a handle that cannot hit another one, and reaped whatever becomes of its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PAGE_MB = os.sysconf("SC_PAGESIZE") / 1e6
+_groups: set[int] = set()  # process groups that may still have children of this process in them
+
+
+class Process:
+    """A worker process: alone in its process group, so that what it starts ends with it.
+
+    Args:
+        pid: of a child of this process that was not reaped yet.
+        exited: called once, on the event loop, with a sentence that says how it ended.
+    """
+
+    def __init__(self, pid: int, exited: Callable[[str], object]) -> None:
+        self.pid = pid
+        self.ended = asyncio.Event()
+        self._exited = exited
+        self._loop = asyncio.get_running_loop()
+        self._pidfd = os.pidfd_open(pid)
+        with contextlib.suppress(OSError):  # it ended already
+            os.setpgid(pid, pid)
+        self._loop.add_reader(self._pidfd, self._gone)
+
+    def kill(self) -> None:
+        """End it now."""
+        if not self.ended.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _gone(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        kill_group(self.pid)
+        how = _reap(self._pidfd)
+        os.close(self._pidfd)
+        self.ended.set()
+        self._exited(how)
+
+
+def kill_group(leader: int) -> None:
+    """End what a process that was not reaped yet has left behind; :func:`sweep` reaps it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+        _groups.add(leader)
+
+
+def sweep() -> None:
+    """Reap what ended of the groups that were killed. They became children of this process, the subreaper."""
+    for group in list(_groups):
+        try:
+            while os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG) is not None:
+                pass
+        except ChildProcessError:
+            _groups.discard(group)
+
+
+def weight(pid: int) -> tuple[float, int]:
+    """Return a process's memory in MB and how many files it has open; zeros for one that is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0, 0
+    try:
+        return pages * _PAGE_MB, len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names are enough
+    except OSError:  # not for us
+        return pages * _PAGE_MB, 0
+
+
+def _reap(pidfd: int) -> str:
+    """Collect the exit status of a process that ended, and put it in words."""
+    try:
+        status = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    except ChildProcessError:
+        return "ended"
+    if status is None or status.si_code == os.CLD_EXITED:
+        return f"ended with exit status {0 if status is None else status.si_status}"
+    try:
+        name = signal.Signals(status.si_status).name
+    except ValueError:
+        name = f"signal {status.si_status}"
+    return f"was ended by {name}"

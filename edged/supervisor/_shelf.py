@@ -1,0 +1,127 @@
+"""Models in sealed memory, so that workers share them: eight pipelines with one model hold it once.
+
+A model is copied by the kernel into a memory file that nobody can change any more. What a worker checks is
+therefore what its runtime gets, whatever becomes of the file on disk, and a worker that is started again
+needs no disk. The copy never enters this process's own memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
+
+MAX_BYTES = 512 * 1024 * 1024  # as tflite_file; a larger file is refused by the worker, which says so
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+
+PATIENCE_S = 5.0  # for a disk
+
+_Stamp = tuple[int, int, int, int]  # device, inode, size, time of change in ns
+_Found = tuple[_Stamp, int] | None  # with a descriptor
+
+
+class Shelf:
+    """Keeps the models that are in use, by path."""
+
+    def __init__(self) -> None:
+        self._models: dict[Path, tuple[_Stamp, int]] = {}
+
+    async def fetch_all(self, paths: Iterable[Path]) -> dict[Path, int]:
+        """Return descriptors of the models as they are on disk now, the caller's to close.
+
+        Those that cannot be had are left out: why, is for the worker to find out and to say.
+        """
+        for path in paths:
+            await self._fetch(path)
+        # No await from here on: what is on the shelf stays there.
+        return {path: os.dup(self._models[path][1]) for path in paths if path in self._models}
+
+    async def _fetch(self, path: Path) -> None:
+        kept = self._models.get(path, (None, -1))[0]
+        try:
+            found = await _aside(lambda: _copy(path, kept), PATIENCE_S)
+        except (OSError, TimeoutError):
+            self._drop(path)
+            return
+        if found is not None:
+            self._drop(path)
+            self._models[path] = found
+
+    def keep(self, paths: Collection[Path]) -> None:
+        """Close what is not among these."""
+        for path in self._models.keys() - set(paths):
+            self._drop(path)
+
+    def close(self) -> None:
+        """Close everything; harmless when called twice."""
+        self.keep(())
+
+    def _drop(self, path: Path) -> None:
+        kept = self._models.pop(path, None)
+        if kept is not None:
+            os.close(kept[1])
+
+
+async def _aside(work: Callable[[], _Found], timeout_s: float) -> _Found:
+    """Run something that may hang with its disk in a thread that nobody has to wait for."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_Found] = loop.create_future()
+
+    def settle(result: _Found, error: OSError | None) -> None:
+        if not answer.done():
+            answer.set_exception(error) if error is not None else answer.set_result(result)
+        elif result is not None:
+            os.close(result[1])
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except OSError as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="shelf", daemon=True).start()
+    return await asyncio.wait_for(answer, timeout_s)
+
+
+def _copy(path: Path, kept: _Stamp | None) -> _Found:
+    """Return a model in sealed memory; None where the one that is kept is as on disk.
+
+    Raises:
+        OSError: there is no such file, or none that can be a model.
+    """
+    # O_NONBLOCK: a FIFO would block here for ever.
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        about = os.fstat(file)
+        stamp = (about.st_dev, about.st_ino, about.st_size, about.st_ctime_ns)
+        if stamp == kept:
+            return None
+        if not stat.S_ISREG(about.st_mode) or not 0 < about.st_size <= MAX_BYTES:
+            raise OSError("no model")
+        return stamp, _sealed(file, about.st_size)
+    finally:
+        os.close(file)
+
+
+def _sealed(file: int, size: int) -> int:
+    """Copy a file into sealed memory."""
+    memory = os.memfd_create("edged-model", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        while (copied := os.sendfile(memory, file, None, size)) > 0:
+            size -= copied
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALS)
+    except OSError:
+        os.close(memory)
+        raise
+    return memory

@@ -1,0 +1,101 @@
+"""What workers and their libraries write to standard error, bounded, in the log of main.
+
+C++ libraries complain once a frame where a camera or a file is bad, and nobody can stop them. So workers
+write into a pipe, and main passes on what a person can read: a burst, then a line now and then, and how many
+it left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from typing import TYPE_CHECKING
+
+from edged import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+BURST = 40  # lines at once
+REFILL_S = 10.0  # for one more
+LONGEST = 500  # characters of a line
+_CHUNK = 16384
+_MOST_PENDING = 4 * _CHUNK  # bytes without an end of line
+_PRIORITY = re.compile(r"<([0-7])>")  # in front of a line that this package wrote: sd-daemon(3)
+_LEVELS = {2: logging.CRITICAL, 3: logging.ERROR, 4: logging.WARNING, 6: logging.INFO, 7: logging.DEBUG}
+
+
+class Lines:
+    """Splits what comes into lines and lets a bounded number through.
+
+    Args:
+        write: takes level and text of a line.
+        now: monotonic time in s.
+    """
+
+    def __init__(
+        self, write: Callable[[int, str], object] = log.log, now: Callable[[], float] = clock.monotonic
+    ) -> None:
+        self._write = write
+        self._now = now
+        self._rest = b""
+        self._tokens = float(BURST)
+        self._at = now()
+        self._left_out = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they come."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _MOST_PENDING:
+            lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            self._line(line[: 4 * LONGEST].decode(errors="replace").rstrip())
+
+    def _line(self, text: str) -> None:
+        now = self._now()
+        self._tokens = min(BURST, self._tokens + (now - self._at) / REFILL_S)
+        self._at = now
+        if not text:
+            return
+        if self._tokens < 1:
+            self._left_out += 1
+            return
+        self._tokens -= 1
+        if self._left_out:
+            self._write(logging.WARNING, f"{self._left_out} lines of workers were left out here")
+            self._left_out = 0
+        found = _PRIORITY.match(text)
+        level = _LEVELS.get(int(found[1]), logging.INFO) if found else logging.WARNING
+        plain = text[found.end() :] if found else text
+        self._write(level, "".join(c if c.isprintable() else "?" for c in plain[:LONGEST]))
+
+
+class Outlet:
+    """The pipe: workers inherit ``write_fd`` as their standard error.
+
+    Attributes:
+        read_fd, write_fd: of the pipe.
+    """
+
+    def __init__(self) -> None:
+        self.read_fd, self.write_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.read_fd, False)
+        self._lines = Lines(lambda level, text: log.log(level, "%s", text))
+
+    def pump(self) -> None:
+        """Pass on what is there; call it when ``read_fd`` is readable."""
+        try:
+            data = os.read(self.read_fd, _CHUNK)
+        except BlockingIOError:
+            return
+        self._lines.feed(data)
+
+    def close(self) -> None:
+        """Close both ends; harmless when called twice."""
+        for fd in (self.read_fd, self.write_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.read_fd = self.write_fd = -1

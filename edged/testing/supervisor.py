@@ -1,0 +1,132 @@
+"""A supervisor without processes: the contract of the real one, and pipelines that do what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edged.events import Finding, ModelTag
+from edged.supervisor import PipelineStatus
+from edged.wire import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edged.config.models import PipelineSection
+    from edged.supervisor import Listener
+
+MODEL = ModelTag("efficientnet_lite0_uint8", "35e8e20b")
+
+
+def status(name: str = "porch", **changes: Any) -> PipelineStatus:
+    """Return the status of a pipeline that runs, but for the changes."""
+    running = PipelineStatus(
+        name,
+        state="running",
+        online=True,
+        enabled=True,
+        model=MODEL,
+        runtime="litert",
+        accelerator="cpu",
+        isolation=("seccomp", "netns"),
+    )
+    return replace(running, **changes)
+
+
+def outcome(pipeline: str = "porch", kind: str = "start", label: str = "cat", **changes: Any) -> Outcome:
+    """Return an outcome of a photograph taken at 2026-01-31T12:00:00Z and decided 12 ms later."""
+    plain = Outcome(
+        pipeline=pipeline,
+        type=kind,
+        label=label,
+        score=0.75,
+        previous="unknown",
+        top=(Finding("cat", 0.75), Finding("dog", 0.1)),
+        captured_at=1769860800.0,
+        decided_at=1769860800.012,
+        capture_ms=2.0,
+        invoke_ms=10.0,
+        frame=0,
+    )
+    return replace(plain, **changes)
+
+
+class Supervised:
+    """Stands in for :class:`edged.supervisor.Supervisor`.
+
+    Attributes:
+        calls: what was asked of it, in order.
+        stuck: pipelines that make no progress.
+        hangs: stopping takes for ever.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self.calls: list[str] = []
+        self.stuck: list[str] = []
+        self.hangs = False
+        self._listener = listener
+        self._sections: dict[str, PipelineSection] = {}
+        self._statuses: dict[str, PipelineStatus] = {}
+
+    def prepare(self) -> None:
+        """Nothing is imported here."""
+
+    async def start(self) -> None:
+        """Remember it."""
+        self.calls.append("start")
+
+    async def settle(self, timeout_s: float) -> None:
+        """Every pipeline settles at once."""
+        del timeout_s
+        self.calls.append("settle")
+
+    def enable(self, pipeline: str, on: bool) -> None:
+        """Switch a pipeline; ``KeyError`` for one that does not exist."""
+        self._change(pipeline, enabled=on, online=on, state="running" if on else "disabled")
+
+    async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
+        """Take the configuration over and let every changed pipeline run."""
+        del isolation
+        self.calls.append("apply")
+        old, self._sections = self._sections, dict(pipelines)
+        moved = {n for n in old.keys() | pipelines.keys() if old.get(n) != pipelines.get(n)}
+        self._statuses = {n: s for n, s in self._statuses.items() if n in pipelines}
+        await asyncio.sleep(0)
+        for name in sorted(moved & pipelines.keys()):
+            self._statuses[name] = status(name)
+            self._listener.changed(self._statuses[name])
+        return frozenset(moved)
+
+    def status(self) -> Mapping[str, PipelineStatus]:
+        """Return all statuses."""
+        return self._statuses
+
+    def processes(self) -> Mapping[str, int]:
+        """There are none."""
+        return {}
+
+    def stalled(self) -> Sequence[str]:
+        """Return what the test says."""
+        return self.stuck
+
+    async def stop(self, timeout_s: float) -> None:
+        """Stop, unless it hangs."""
+        del timeout_s
+        self.calls.append("stop")
+        if self.hangs:
+            await asyncio.sleep(3600)
+
+    # What a test lets happen.
+
+    def happen(self, news: Outcome) -> None:
+        """A worker reports."""
+        self._listener.outcome(news, self._statuses[news.pipeline])
+
+    def fail(self, name: str, sentence: str) -> None:
+        """A pipeline's camera goes away."""
+        self._change(name, state="waiting", online=False, fault="source", last_error=sentence)
+
+    def _change(self, name: str, **changes: Any) -> None:
+        self._statuses[name] = replace(self._statuses[name], **changes)
+        self._listener.changed(self._statuses[name])

@@ -1,0 +1,13 @@
+"""``edged try``: a pipeline without a configuration, through the same supervisor and the same workers.
+
+```
+ --source ─▶ _choice ─▶ one PipelineSection ─▶ Supervisor ─▶ _Trial ─▶ view: table, lines, JSON
+                                                                └────▶ --broker: Reporter ─▶ MQTT
+```
+"""
+
+from edged.trial._options import Options, Refused
+from edged.trial._trial import attempt
+from edged.trial._views import View, view
+
+__all__ = ["Options", "Refused", "View", "attempt", "view"]

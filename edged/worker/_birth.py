@@ -1,0 +1,119 @@
+"""The first moments of a worker: whose child it is, what it holds, and that it has no network."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from edged import sources, wire
+from edged.config.source import driver_config
+from edged.pulse import Pulse
+from edged.worker import sandbox
+from edged.worker._host import Host
+from edged.worker._reports import Reports
+from edged.worker.order import Order
+
+log = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_ADOPTION_S = 5.0
+_MOST_FILES = 512  # a driver that leaks meets this before the machine suffers
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, and end if that happened already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def name_process(name: str) -> None:
+    """Name this process in the process list (the first 15 characters)."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def live(data: bytes, fds: list[int]) -> NoReturn:
+    """Be a worker, from the fork to the end.
+
+    Args:
+        data: the order.
+        fds: what came with it: the pipe to main, the pulse, and models.
+    """
+    status = 70
+    try:
+        order = Order.from_json(data)
+        _await_adoption(order.main)
+        name_process(f"edged:{order.name}")
+        pipe, pulse, *models = _only(fds)
+        _limit()
+        reports = Reports(socket.socket(fileno=pipe))
+        status = _work(order, reports, Pulse(pulse), models)
+    except BaseException:
+        log.exception("a defect in a worker")
+    os._exit(status)  # no clean-up of the fork server's things
+
+
+def _await_adoption(main: int) -> None:
+    """Wait until the process between is gone and main is the parent."""
+    deadline = time.monotonic() + _ADOPTION_S
+    while os.getppid() != main:
+        if time.monotonic() > deadline:
+            os._exit(0)
+        time.sleep(0.0002)
+    die_with_parent(main)
+
+
+def _only(fds: list[int]) -> list[int]:
+    """Close every descriptor but standard error and these, and return these as they are now."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)  # standard output is for events, and none is printed here
+    first = max(*fds, 10) + 1
+    kept = [os.dup2(fd, first + n, inheritable=False) for n, fd in enumerate(fds)]
+    os.closerange(3, first)
+    os.closerange(first + len(fds), 1 << 16)
+    return kept
+
+
+def _limit() -> None:
+    """Bound what a worker can take from others: descriptors; and memory, by being the first to go."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
+
+
+def _work(order: Order, reports: Reports, pulse: Pulse, models: list[int]) -> int:
+    networked = any(_needs_network(seat.section["source"]) for seat in order.seats)
+    if networked:
+        sandbox.keep_network()
+        isolation: tuple[str, ...] = ()
+    else:
+        isolation = sandbox.close_network()
+    if not networked and not isolation and order.isolation == "required":
+        for seat in order.seats:
+            reports.send(wire.Fault(seat.name, "isolation", "none", _NO_ISOLATION))
+        return os.EX_NOPERM
+    sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
+    host = Host(order, reports, pulse, isolation=isolation, network=networked)
+    return host.run(models)
+
+
+_NO_ISOLATION = (
+    "this worker cannot be cut from the network: no seccomp filter and no network namespace can be had here; "
+    "install libseccomp2, or write isolation: optional to run all the same"
+)
+
+
+def _needs_network(source: dict[str, object]) -> bool:
+    kind = str(source["kind"])
+    needs = getattr(sources.load(kind), "needs_network", None)
+    return needs is not None and bool(needs(driver_config(kind).model_validate(source)))

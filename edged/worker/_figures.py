@@ -1,0 +1,61 @@
+"""How fast a pipeline runs, from its latest frames; cheap enough to be told every frame."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import NamedTuple
+
+_FRAMES = 256  # that percentiles and rates look back
+_RATE_S = 10.0  # and at most so long for the rate
+
+
+class Rates(NamedTuple):
+    """A look at the figures; 0 where there is nothing yet."""
+
+    fps: float
+    capture_ms: float
+    invoke_p50_ms: float
+    invoke_p95_ms: float
+
+
+class Figures:
+    """Figures of one pipeline.
+
+    Attributes:
+        frames: classified since the start.
+        dropped: not classified, by reason.
+    """
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.dropped: Counter[str] = Counter()
+        self._frames: deque[tuple[float, float, float]] = deque(maxlen=_FRAMES)
+
+    def add(self, at: float, capture_ms: float, invoke_ms: float) -> None:
+        """Count a frame that was classified at a monotonic time."""
+        self.frames += 1
+        self._frames.append((at, capture_ms, invoke_ms))
+
+    def rates(self, now: float) -> Rates:
+        """Look at the latest frames."""
+        if not self._frames:
+            return Rates(0.0, 0.0, 0.0, 0.0)
+        captures = sorted(capture_ms for _, capture_ms, _ in self._frames)
+        invokes = sorted(invoke_ms for _, _, invoke_ms in self._frames)
+        return Rates(self._fps(now), _share(captures, 0.5), _share(invokes, 0.5), _share(invokes, 0.95))
+
+    def _fps(self, now: float) -> float:
+        """Frames a second; it fades when no more come."""
+        times = [at for at, _, _ in self._frames if now - at <= _RATE_S] or [self._frames[-1][0]]
+        if len(times) == 1:
+            times = [at for at, _, _ in self._frames][-2:]
+        count = len(times) - 1
+        if not count:
+            return 0.0
+        mean_s = (times[-1] - times[0]) / count
+        quiet_s = now - times[-1]
+        return 1 / max(mean_s, 1e-6) if quiet_s <= 2 * mean_s else count / (now - times[0])
+
+
+def _share(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -1,0 +1,154 @@
+"""The main thread of a worker: opens the models, then runs them on what the capture threads deliver."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import logging
+import os
+import queue
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edged import clock, wire
+from edged.errors import DriverError, ModelError, Unavailable
+from edged.pulse import Stage
+from edged.worker.seat import Seat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edged.pulse import Pulse
+    from edged.worker._reports import Reports
+    from edged.worker.capture import Item
+    from edged.worker.order import Order, SeatOrder
+
+log = logging.getLogger(__name__)
+
+_BEAT_S = 1.0
+_SETTLED = 3  # beats after which everything is open
+_CLOSE_S = 1.0  # for the sources to close when main says so
+
+
+class Host:
+    """One worker's pipelines, which share its accelerator and its main thread."""
+
+    def __init__(
+        self, order: Order, reports: Reports, pulse: Pulse, *, isolation: tuple[str, ...], network: bool
+    ) -> None:
+        self._order = order
+        self._reports = reports
+        self._pulse = pulse
+        self._isolation = isolation
+        self._network = network
+        self._lane = pulse.model()
+        self._filled: queue.SimpleQueue[tuple[Seat, Item | None]] = queue.SimpleQueue()
+        self._seats: list[Seat] = []
+        self._beat_at = 0.0
+        self._beats = 0
+
+    def run(self, models: Sequence[int]) -> int:
+        """Work until everything has ended or main has gone; returns the exit status.
+
+        Args:
+            models: descriptors of the models that came with the order.
+        """
+        try:
+            for number, order in enumerate(self._order.seats):
+                self._load(number, order, models[order.model] if order.model >= 0 else None)
+        except Unavailable as error:  # the accelerator, which all of them share
+            self._fault_all("accelerator", error.reason.value, str(error))
+            return os.EX_UNAVAILABLE
+        for model in models:
+            with contextlib.suppress(OSError):  # two seats may share one
+                os.close(model)
+        if not self._seats:
+            return os.EX_CONFIG
+        try:
+            return self._rehearse() if self._order.probe else self._serve()
+        except ModelError as error:
+            on_tpu = any(seat.accelerator == "edgetpu" for seat in self._seats)
+            self._fault_all("accelerator" if on_tpu else "model", "invoke", str(error))
+        except Exception as error:
+            log.exception("a defect in a worker")
+            self._fault_all("defect", "worker", f"{type(error).__name__}: {error}")
+        return os.EX_SOFTWARE
+
+    def _serve(self) -> int:
+        self._reports.watch(self._stop)
+        for seat in self._seats:
+            seat.capture.start()
+        while not all(seat.ended for seat in self._seats):
+            self._step()
+        self._lane.enter(Stage.GONE)
+        return os.EX_OK
+
+    def _rehearse(self) -> int:
+        """Run each model once, for a probe of the accelerator."""
+        for seat in self._seats:
+            seat.rehearse()
+        return os.EX_OK
+
+    def _fault_all(self, kind: str, reason: str, said: str) -> None:
+        for order in self._order.seats:
+            self._reports.send(wire.Fault(order.name, kind, reason, said))
+
+    def _load(self, number: int, order: SeatOrder, file: int | None) -> None:
+        """Open one pipeline's model; where that fails it is reported, and the others go on.
+
+        Raises:
+            Unavailable: the accelerator is away.
+        """
+        seat = Seat(order, self._reports, self._lane)
+        kind, reason = "model", "file"
+        try:
+            model = seat.load(self._pulse.capture(number), functools.partial(self._deliver, seat), file)
+        except DriverError as error:
+            kind, reason, said = "driver", "missing", str(error)
+        except ModelError as error:
+            said = str(error)
+        else:
+            self._seats.append(seat)
+            self._reports.send(
+                wire.Ready(
+                    pipeline=order.name,
+                    model=model.tag,
+                    runtime=model.runtime_name,
+                    accelerator=order.accelerator,
+                    degraded=order.degraded,
+                    network=self._network,
+                    isolation=self._isolation,
+                )
+            )
+            return
+        self._reports.send(wire.Fault(order.name, kind, reason, said))
+        if seat.has_cpu_twin:
+            self._load(number, replace(order, accelerator="cpu", degraded=True), None)
+
+    def _deliver(self, seat: Seat, item: Item | None) -> None:
+        self._filled.put((seat, item))
+
+    def _step(self) -> None:
+        try:
+            seat, item = self._filled.get(timeout=_BEAT_S)
+        except queue.Empty:
+            self._lane.enter(Stage.IDLE)
+        else:
+            seat.take(item)
+        now = clock.monotonic()
+        if now - self._beat_at >= _BEAT_S:
+            self._beat_at = now
+            self._beats += 1
+            if self._beats == _SETTLED:
+                ctypes.CDLL(None).malloc_trim(0)  # what opening took and nobody needs any more
+            for each in self._seats:
+                each.beat(now)
+
+    def _stop(self) -> None:
+        """Main has closed the pipe: close the sources and end, whatever the other threads do."""
+        for seat in self._seats:
+            seat.capture.stop()
+        for seat in self._seats:
+            seat.capture.join(_CLOSE_S / len(self._seats))
+        os._exit(os.EX_OK)

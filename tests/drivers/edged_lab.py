@@ -1,0 +1,185 @@
+"""A driver for the tests, which does in a worker what a test wants to see done there."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edged import clock
+from edged.sources import Frame, Hint, Source, SourceConfig
+
+_SYSCALLS = {  # numbers of the unified table, which x86-64 and arm64 share from 424 on; others by machine
+    "x86_64": {"setns": 308, "ptrace": 101, "process_vm_readv": 310},
+    "aarch64": {"setns": 268, "ptrace": 117, "process_vm_readv": 270},
+}
+
+
+class Config(SourceConfig):
+    """The keys of ``kind: lab``."""
+
+    kind: Literal["lab"] = Field(default="lab", description="the driver: lab")
+    do: Literal[
+        "nothing",
+        "escape",
+        "leak",
+        "grow",
+        "exit",
+        "raise",
+        "segfault",
+        "hang_open",
+        "hold_lock",
+        "child",
+        "mute",
+        "babble",
+        "flood",
+    ] = Field(default="nothing", description="what to do from the fifth frame on")
+    file: Path = Field(default=Path("/dev/null"), description="where to write what was found")
+    cue: Path | None = Field(default=None, description="do it only while this file exists")
+
+
+def create(config: Config, hint: Hint) -> Source:
+    del hint
+    return Lab(config)
+
+
+class Lab:
+    live = False
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._number = 0
+        self._kept: list[Any] = []
+
+    def open(self) -> None:
+        if self._config.do == "hang_open" and self._on_cue():
+            threading.Event().wait()
+
+    def read(self, timeout_s: float) -> Frame:
+        import numpy as np
+
+        del timeout_s
+        time.sleep(0.02)
+        self._number += 1
+        if self._number >= 5 and self._on_cue():
+            getattr(self, f"_{self._config.do}", lambda: None)()
+        return Frame(np.full((48, 64, 3), 90, np.uint8), clock.wall(), number=self._number)
+
+    def close(self) -> None:
+        self._kept.clear()
+
+    def _on_cue(self) -> bool:
+        return self._config.cue is None or self._config.cue.exists()
+
+    def _escape(self) -> None:
+        self._config.file.write_text(json.dumps(look_for_a_way_out()))
+
+    def _leak(self) -> None:
+        self._kept += [open("/dev/null") for _ in range(20)]  # noqa: SIM115, PTH123 - never closed, on purpose
+
+    def _grow(self) -> None:
+        import numpy as np
+
+        self._kept.append(np.ones(8_000_000, np.uint8))
+
+    def _exit(self) -> None:
+        os._exit(3)
+
+    def _raise(self) -> None:
+        raise ValueError("a defect of the driver")
+
+    def _segfault(self) -> None:
+        ctypes.string_at(0)
+
+    def _hold_lock(self) -> None:
+        ctypes.PyDLL(None).sleep(600)  # in C, with Python's lock
+
+    def _child(self) -> None:
+        if not self._kept:
+            child = subprocess.Popen(["sleep", "600"])
+            self._kept.append(child)
+            self._config.file.write_text(str(child.pid))
+
+    def _mute(self) -> None:
+        os.close(_pipe())
+        threading.Event().wait(0.5)
+
+    def _babble(self) -> None:
+        os.write(_pipe(), b"\x00 no report")
+
+    def _flood(self) -> None:
+        for _ in range(1000):
+            os.write(2, b"the library complains of this frame, as it did of the last one\n")
+
+
+def _pipe() -> int:
+    """The worker's end of its pipe."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are enough
+        try:
+            with socket.socket(fileno=os.dup(int(name))) as found:
+                if found.type == socket.SOCK_SEQPACKET:
+                    return int(name)
+        except OSError:
+            continue
+    raise LookupError("no pipe")
+
+
+def look_for_a_way_out() -> dict[str, Any]:
+    """Try everything that could reach a network, and say what became of it."""
+    links = {}
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are enough
+        try:
+            links[name] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - it may be no path
+        except OSError:
+            continue
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return {
+        "families": {family: _socket(family) for family in range(64)},
+        "wide": _socket_call((1 << 32) | socket.AF_INET),
+        "calls": {name: _call(number) for name, number in _numbers().items()},
+        "links": links,
+        "seccomp": status["Seccomp"].strip(),
+        "no_new_privs": status["NoNewPrivs"].strip(),
+        "interfaces": [
+            line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]
+        ],
+    }
+
+
+def _socket(family: int) -> str:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+        try:
+            socket.socket(family, kind).close()
+        except OSError as error:
+            if error.errno != errno.EPERM:
+                return errno.errorcode.get(error.errno or 0, "?")
+        else:
+            return "made"
+    return "EPERM"
+
+
+def _numbers() -> dict[str, int]:
+    own = _SYSCALLS.get(os.uname().machine, {})
+    return own | {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "pidfd_getfd": 438}
+
+
+def _call(number: int, *arguments: int) -> str:
+    libc = ctypes.CDLL(None, use_errno=True)
+    given = [ctypes.c_long(each) for each in (*arguments, *[-1] * (6 - len(arguments)))]
+    if libc.syscall(ctypes.c_long(number), *given) >= 0:
+        return "done"
+    return errno.errorcode.get(ctypes.get_errno(), "?")
+
+
+def _socket_call(family: int) -> str:
+    number = {"x86_64": 41, "aarch64": 198}.get(os.uname().machine)
+    return "EPERM" if number is None else _call(number, family, socket.SOCK_DGRAM, 0)

@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import delegates
+import pytest
+from crew import Crew, alive, section, synthetic
+from tflite_builder import Kind, build
+
+from edged.supervisor import _accelerator, _supervisor
+
+pytestmark = [
+    pytest.mark.realmodels,
+    pytest.mark.skipif(bool(delegates.missing_tools()), reason=delegates.missing_tools() or "none"),
+]
+SLOWEST_S = 10.0  # from a failure to the next result
+ANSWER = "tiger cat"  # what the stand-in always sees
+
+
+@pytest.fixture
+def twins(testdata: Path) -> dict[str, str]:
+    """A model and its twin."""
+    return {
+        "file": str(testdata / "models/mobilenet_v1_0.25_128_quant.tflite"),
+        "edgetpu_file": str(testdata / "models/mobilenet_v1_0.25_128_quant_edgetpu.tflite"),
+        "labels": str(testdata / "labels/imagenet_labels.txt"),
+    }
+
+
+def pipeline(
+    twins: dict[str, str], library: Path, policy: str = "prefer", device: str = "usb", **keys: Any
+) -> Any:
+    accelerator = {"policy": policy, "library": str(library), "device": device}
+    return section(synthetic(interval_s=0.1), model=twins, accelerator=accelerator, **keys)
+
+
+# What is wrong from the start: how the library is made, and what the pipeline's status says of it.
+AT_START = {
+    "absent": r"the Edge TPU runtime \S+ cannot be loaded .* install libedgetpu1-std",
+    "no library": r"the Edge TPU runtime \S+ cannot be loaded",
+    "no delegate": r"is no Edge TPU runtime: it has no TFLite delegate in it",
+    "fail open": r"there is no Edge TPU at 'usb:\d+'",
+    "abort open": r"the worker was ended by SIGABRT",
+    "segfault open": r"the worker was ended by SIGSEGV",
+    "hang open": r"the worker hung opening the accelerator for 8\.\d s",
+    "fail prepare": r"the Edge TPU refuses a model: .*unresolved custom op",
+    "fail allocate": r"the Edge TPU refuses a model: .*failed to prepare",
+    "abort prepare": r"the worker was ended by SIGABRT",
+    "hang prepare": r"the worker hung opening the model for 8\.\d s",
+    "hang allocate": r"the worker hung opening the model for 8\.\d s",
+}
+
+
+def make(folder: Path, kind: str) -> Path:
+    library = folder / f"lib{kind.replace(' ', '-')}.so.1"
+    if kind == "no library":
+        library.write_text("this is a text")
+    elif kind == "no delegate":
+        delegates.build(library, "stranger")
+    elif kind != "absent":
+        delegates.build(library)
+        delegates.cue(library, kind)
+    return library
+
+
+def test_whatever_is_wrong_with_it_at_the_start_the_cpu_takes_over(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        main = os.getpid()
+        names = {f"p{n}": kind for n, kind in enumerate(AT_START)}
+        pipelines = {
+            name: pipeline(twins, make(tmp_path, kind), device=f"usb:{n}")
+            for n, (name, kind) in enumerate(names.items())
+        }
+        async with Crew(pipelines | {"good": section(synthetic())}) as crew:
+            await crew.running("good")
+            since = time.monotonic()
+            await crew.running(*names, within_s=SLOWEST_S)
+            for name, kind in names.items():
+                status = crew.status(name)
+                assert (status.accelerator, status.degraded) == ("cpu", True), kind
+                assert re.search(AT_START[kind], status.last_error), (kind, status.last_error)
+                faults = {s.fault for _, s in crew.changes if s.name == name}
+                assert "accelerator" in faults, kind
+                assert crew.last(name), kind
+            assert crew.longest_gap("good", since) < 1.5
+            assert crew.status("good").restarts == 0
+            assert os.getpid() == main
+
+    asyncio.run(scenario())
+
+
+# What goes wrong later.
+LATER = {
+    "fail invoke": r"the runtime failed: .*failed to invoke",
+    "abort invoke": r"the worker was ended by SIGABRT",
+    "segfault invoke": r"the worker was ended by SIGSEGV",
+    "hang invoke": r"the worker hung running the model for 5\.\d s",
+}
+
+
+def test_whatever_goes_wrong_while_it_runs_the_cpu_takes_over(twins: dict[str, str], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        names = {f"p{n}": kind for n, kind in enumerate(LATER)}
+        libraries = {name: delegates.build(tmp_path / f"lib{name}.so") for name in names}
+        pipelines = {
+            name: pipeline(twins, libraries[name], device=f"usb:{n}") for n, name in enumerate(names)
+        }
+        async with Crew(pipelines) as crew:
+            await crew.running()
+            for name in names:
+                status = crew.status(name)
+                assert (status.accelerator, status.degraded, status.last_error) == ("edgetpu", False, "")
+                label = next(o.label for _, o in crew.outcomes if o.pipeline == name)
+                assert label == ANSWER
+            since = time.monotonic()
+            for name, kind in names.items():
+                delegates.cue(libraries[name], kind)
+            await crew.until(
+                lambda: all(crew.status(n).degraded and crew.status(n).online for n in names),
+                "degraded",
+                within_s=SLOWEST_S,
+            )
+            for name, kind in names.items():
+                await crew.result_after(name, time.monotonic(), SLOWEST_S - (time.monotonic() - since))
+                status = crew.status(name)
+                assert status.accelerator == "cpu"
+                assert re.search(LATER[kind], status.last_error), (kind, status.last_error)
+
+    asyncio.run(scenario())
+
+
+def test_a_device_that_dies_between_two_frames_is_left_the_second_time(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        library = delegates.build(tmp_path / "libedgetpu.so.1")
+        async with Crew({"porch": pipeline(twins, library)}) as crew:
+            await crew.running()
+            since = time.monotonic()
+            delegates.cue(library, "abort bus")
+            await crew.until(lambda: crew.status("porch").degraded, within_s=SLOWEST_S)
+            await crew.running(within_s=SLOWEST_S - (time.monotonic() - since))
+
+    asyncio.run(scenario())
+
+
+def test_require_means_no_events_and_a_reason(twins: dict[str, str], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        library = make(tmp_path, "fail open")
+        pipelines = {"must": pipeline(twins, library, "require"), "may": pipeline(twins, library)}
+        async with Crew(pipelines) as crew:
+            await crew.running("may", within_s=SLOWEST_S)
+            await crew.until(lambda: crew.status("must").restarts >= 2)
+            status = crew.status("must")
+            assert (status.online, status.fault) == (False, "accelerator")
+            assert "there is no Edge TPU at 'usb'" in status.last_error
+            assert not crew.last("must")
+            delegates.cue(library, "")
+            await crew.running("must", within_s=SLOWEST_S)
+            # What is required works, so the other one comes back without a probe.
+            await crew.until(lambda: crew.status("may").accelerator == "edgetpu")
+            await crew.running()
+            assert crew.pid("must") == crew.pid("may")
+
+    asyncio.run(scenario())
+
+
+def test_pipelines_of_one_device_share_a_worker(twins: dict[str, str], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one = delegates.build(tmp_path / "one.so")
+        pipelines = {
+            "a": pipeline(twins, one, device="usb:0"),
+            "b": pipeline(twins, one, device="usb:0"),
+            "c": pipeline(twins, one, device="usb:1"),
+        }
+        async with Crew(pipelines) as crew:
+            await crew.running()
+            assert crew.pid("a") == crew.pid("b") != crew.pid("c")
+            delegates.cue(one, "abort invoke")
+            await crew.until(lambda: all(s.degraded for s in crew.supervisor.status().values()))
+            await crew.running()
+            assert len({crew.pid(name) for name in "abc"}) == 3
+
+    asyncio.run(scenario())
+
+
+def plug(root: Path) -> None:
+    port = root / "sys/bus/usb/devices/2-1"
+    port.mkdir(parents=True)
+    (port / "idVendor").write_text("1a6e\n")
+    (port / "idProduct").write_text("089a\n")
+
+
+def test_a_device_that_is_plugged_in_is_used_without_a_pause(twins: dict[str, str], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        library = make(tmp_path, "fail open")
+        async with Crew({"porch": pipeline(twins, library)}, root=tmp_path) as crew:
+            await crew.running()
+            assert crew.status("porch").degraded
+            since = time.monotonic()
+            delegates.cue(library, "")
+            plug(tmp_path)
+            await crew.until(lambda: not crew.status("porch").degraded, within_s=SLOWEST_S)
+            await crew.running(within_s=SLOWEST_S - (time.monotonic() - since))
+            assert crew.status("porch").accelerator == "edgetpu"
+            # The CPU went on until the accelerator had been tried.
+            assert crew.longest_gap("porch", since) < 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["fail open", "hang open", "abort invoke"])
+def test_a_probe_that_fails_costs_the_pipeline_nothing(
+    kind: str, twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_accelerator, "FIRST_S", 0.5)
+
+    async def scenario() -> None:
+        library = make(tmp_path, kind)
+        porch = pipeline(twins, library, deadlines={"open_s": 2, "invoke_s": 1})
+        async with Crew({"porch": porch}) as crew:
+            await crew.running()
+            await crew.until(lambda: crew.status("porch").degraded)
+            await crew.running()
+            pid, since = crew.pid("porch"), time.monotonic()
+            accelerators = crew.supervisor._accelerators
+            (choice,) = accelerators._choices.values()
+            await crew.until(lambda: len(choice._failures) >= 2, "a failed probe")
+            assert crew.pid("porch") == pid
+            assert crew.longest_gap("porch", since) < 1.5
+            assert crew.status("porch").state == "running"
+            assert not accelerators._probes
+
+    asyncio.run(scenario())
+
+
+def test_after_its_pause_an_accelerator_that_works_again_is_used(
+    twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_accelerator, "FIRST_S", 1.0)
+
+    async def scenario() -> None:
+        library = make(tmp_path, "abort invoke")
+        async with Crew({"porch": pipeline(twins, library)}) as crew:
+            await crew.until(lambda: crew.status("porch").degraded)
+            delegates.cue(library, "")
+            await crew.until(lambda: crew.status("porch").accelerator == "edgetpu")
+            await crew.running()
+            status = crew.status("porch")
+            assert (status.degraded, status.fault) == (False, "")
+            assert "SIGABRT" in status.last_error
+
+    asyncio.run(scenario())
+
+
+def test_stopping_does_not_wait_for_a_probe(
+    twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_accelerator, "FIRST_S", 0.2)
+
+    async def scenario() -> None:
+        library = make(tmp_path, "abort open")
+        async with Crew({"porch": pipeline(twins, library)}) as crew:
+            await crew.until(lambda: crew.status("porch").degraded)
+            delegates.cue(library, "hang open")
+            await crew.until(lambda: crew.supervisor._accelerators._probes)
+            await asyncio.sleep(0.5)
+            (probe,) = crew.supervisor._accelerators._probes.values()
+            assert probe._worker is not None
+            pid = probe._worker.pid
+            assert pid is not None
+            began = time.monotonic()
+            await crew.supervisor.stop(5)
+            assert time.monotonic() - began < 2
+            assert not alive(pid)
+
+    asyncio.run(scenario())
+
+
+def test_a_bad_twin_leaves_its_pipeline_on_the_cpu_and_the_others_alone(
+    twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_supervisor, "WEIGH_S", 0.2)
+
+    async def scenario() -> None:
+        library = delegates.build(tmp_path / "libedgetpu.so.1")
+        twin = tmp_path / "twin_edgetpu.tflite"
+        pipelines = {
+            "bad": pipeline(twins | {"edgetpu_file": str(twin)}, library),
+            "must": pipeline(twins | {"edgetpu_file": str(twin)}, library, "require"),
+            "good": pipeline(twins, library),
+        }
+        async with Crew(pipelines) as crew:
+            await crew.running("bad", "good")
+            bad, good, must = (crew.status(name) for name in ("bad", "good", "must"))
+            assert (good.accelerator, good.degraded, good.restarts) == ("edgetpu", False, 0)
+            assert (bad.accelerator, bad.degraded) == ("cpu", True)
+            assert f"edgetpu_compiler {twins['file']}" in bad.last_error
+            assert (must.fault, must.online) == ("model", False)
+            assert must.last_error.startswith(f"{twin}: there is no such file")
+            await asyncio.sleep(0.5)
+            assert crew.pid("good") == crew.pid("bad") == good.pid
+            twin.write_bytes(Path(twins["edgetpu_file"]).read_bytes())
+            await crew.until(lambda: crew.status("must").state == "running", within_s=SLOWEST_S)
+            await crew.running()
+            assert {(s.accelerator, s.degraded) for s in crew.supervisor.status().values()} == {
+                ("edgetpu", False)
+            }
+
+    asyncio.run(scenario())
+
+
+def test_a_bad_model_in_a_shared_worker_costs_the_others_nothing(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        library = delegates.build(tmp_path / "libedgetpu.so.1")
+        plain = tmp_path / "plain.tflite"  # not compiled for an Edge TPU
+        plain.write_bytes(build(picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256)))
+        pipelines = {
+            "bad": pipeline(twins | {"edgetpu_file": str(plain)}, library, "require"),
+            "good": pipeline(twins, library, "require"),
+        }
+        async with Crew(pipelines) as crew:
+            await crew.running("good")
+            assert crew.status("bad").fault == "model"
+            assert str(plain) in crew.status("bad").last_error
+            plain.write_bytes(Path(twins["edgetpu_file"]).read_bytes())
+            await crew.running("bad", within_s=SLOWEST_S)
+
+    asyncio.run(scenario())

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crew import Crew, children, offer_lab_driver, section, synthetic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLOWEST_S = 10.0  # from a fault to its report, or to the next worker
+
+# By fault: the kind it is reported as, what its sentence says, and whether it takes another worker.
+FAULTS = {
+    "hang": ("defect", r"the worker hung reading a frame for \d\.\d s", True),
+    "crash": ("defect", r"the worker was ended by SIGABRT", True),
+    "vanish": ("source", r"the synthetic source was unplugged", False),
+    "frozen": ("picture", r"the same picture again and again", False),
+    "black": ("picture", r"the picture is black", False),
+    "garbage": ("picture", r"no picture \(wrong shape\)", False),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_camera_is_reported_and_its_neighbour_never_notices(fault: str) -> None:
+    kind, sentence, dies = FAULTS[fault]
+
+    async def scenario() -> None:
+        bad = section(synthetic(fault=fault, fault_after=10), deadlines={"capture_s": 2})
+        async with Crew({"bad": bad, "good": section(synthetic())}) as crew:
+            await crew.until(lambda: crew.last("bad"))
+            await crew.running("good")
+            good, since = crew.pid("good"), time.monotonic()
+            await crew.until(lambda: crew.status("bad").fault == kind, within_s=SLOWEST_S)
+            faulty = next(s for _, s in crew.changes if s.fault)
+            assert re.search(sentence, faulty.last_error), faulty
+            assert (faulty.state, faulty.online) == ("waiting", False)
+            if dies:
+                await crew.until(lambda: crew.status("bad").restarts >= 1)
+                await crew.result_after("bad", time.monotonic(), SLOWEST_S)
+            assert crew.pid("good") == good
+            assert crew.status("good").restarts == 0
+            assert not any(s.fault for _, s in crew.changes if s.name == "good")
+            assert crew.longest_gap("good", since) < 1.5
+            assert crew.supervisor.stalled() == []
+
+    asyncio.run(scenario())
+
+
+def test_a_camera_that_comes_back_is_running_again_in_the_same_worker() -> None:
+    async def scenario() -> None:
+        async with Crew({"bad": section(synthetic(fault="vanish", fault_after=5))}) as crew:
+            await crew.running()
+            pid = crew.pid("bad")
+            await crew.until(lambda: sum(s.state == "running" for _, s in crew.changes) >= 3)
+            assert crew.pid("bad") == pid
+            states = [s.online for _, s in crew.changes if s.name == "bad" and s.model is not None]
+            assert states[:5] == [True, False, True, False, True]
+
+    asyncio.run(scenario())
+
+
+def lab(do: str, tmp_path: Path, **keys: Any) -> dict[str, Any]:
+    offer_lab_driver()
+    return {"kind": "lab", "do": do, "cue": str(tmp_path / "cue"), "file": str(tmp_path / "said")} | keys
+
+
+# What a driver can do to its worker: the sentence, and configuration beside the source.
+MISDEEDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "leak": (r"had \d+ files open, over 256: something leaks them", {}),
+    "grow": (r"had grown to \d+ MB, over 200", {"memory_mb": 200}),
+    "exit": (r"the worker ended with exit status 3", {}),
+    "raise": (r"ValueError: a defect of the driver", {}),
+    "segfault": (r"the worker was ended by SIGSEGV", {}),
+    "hold_lock": (
+        r"hung (reading a frame|running the model)|gave no sign of life",
+        {"deadlines": {"capture_s": 2}},
+    ),
+    "mute": (r"the worker closed its pipe|ended with exit status 0", {}),
+    "babble": (r"the worker sent a message that makes no sense \(no JSON\)", {}),
+}
+
+
+@pytest.mark.parametrize("do", MISDEEDS)
+def test_a_driver_that_misbehaves_costs_one_worker(do: str, tmp_path: Path) -> None:
+    sentence, keys = MISDEEDS[do]
+
+    async def scenario() -> None:
+        bad = section(lab(do, tmp_path), **keys)
+        async with Crew({"bad": bad, "good": section(synthetic())}) as crew:
+            await crew.running()
+            first, good = crew.pid("bad"), crew.pid("good")
+            (tmp_path / "cue").touch()
+            since = time.monotonic()
+            await crew.until(lambda: crew.status("bad").fault, within_s=SLOWEST_S)
+            await crew.until(lambda: crew.status("bad").restarts >= 1, within_s=SLOWEST_S)
+            said = [s.last_error for at, s in crew.changes if at >= since and s.fault]
+            assert re.search(sentence, said[-1]), said
+            (tmp_path / "cue").unlink()
+            await crew.result_after("bad", time.monotonic(), SLOWEST_S)
+            assert crew.pid("bad") != first
+            assert crew.pid("good") == good
+            assert crew.longest_gap("good", since) < 1.5
+
+    asyncio.run(scenario())
+
+
+def test_a_source_that_hangs_when_it_is_opened_is_replaced(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bad = section(lab("hang_open", tmp_path), deadlines={"open_s": 2})
+        (tmp_path / "cue").touch()
+        async with Crew({"bad": bad}) as crew:
+            await crew.until(lambda: crew.status("bad").fault, within_s=SLOWEST_S)
+            assert "the worker hung opening the source for 2." in crew.status("bad").last_error
+            (tmp_path / "cue").unlink()
+            await crew.running(within_s=SLOWEST_S)
+
+    asyncio.run(scenario())
+
+
+def test_what_a_driver_started_ends_with_its_worker(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Crew({"bad": section(lab("child", tmp_path))}) as crew:
+            (tmp_path / "cue").touch()
+            await crew.until(lambda: (tmp_path / "said").exists() and (tmp_path / "said").read_text())
+            child = int((tmp_path / "said").read_text())
+            assert child in children(crew.pid("bad"))
+            crew.supervisor.enable("bad", on=False)
+            await crew.until(lambda: child not in children() | children(1), within_s=5)
+            await crew.until(lambda: len(children()) == 1, within_s=5)
+
+    asyncio.run(scenario())
+
+
+def test_an_hour_of_complaints_would_be_less_than_a_megabyte(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with Crew({"bad": section(lab("flood", tmp_path))}) as crew:
+            (tmp_path / "cue").touch()
+            await crew.running()
+            await asyncio.sleep(2)
+            assert crew.status("bad").state == "running"
+            assert crew.longest_gap("bad", time.monotonic() - 1) < 1
+
+    asyncio.run(scenario())
+    assert 0 < len([m for m in caplog.messages if "the library complains" in m]) <= 45

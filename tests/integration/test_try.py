@@ -1,0 +1,189 @@
+"""``edged try`` with real workers, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+from broker import Broker
+from node import Subscriber
+
+import edged
+
+EDGED = [sys.executable, "-m", "edged.cli"]
+PHOTOS = Path(edged.__file__).parent / "photos"
+
+
+def call(*argv: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*EDGED, *argv],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    command = [*EDGED, "try", "--json", "--source", "photos", "--count", "5000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(30), errors) == (0, b"")
+
+
+def test_ctrl_c_is_130() -> None:
+    command = [
+        "env",
+        "--default-signal=INT",
+        *EDGED,
+        "try",
+        "--json",
+        "--source",
+        "photos",
+        "--count",
+        "1000000",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, b"")
+
+
+def test_try_prints_events_of_type_result_by_the_schema() -> None:
+    done = call("try", "--json", "--source", "photos", "--count", "4")
+    assert (done.returncode, done.stderr) == (0, "")
+    schema = json.loads((Path(edged.__file__).parent / "schema" / "event.schema.json").read_text())
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    for event in events:
+        jsonschema.Draft202012Validator(schema).validate(event)
+    assert [e["label"] for e in events] == ["Egyptian cat", "espresso", "tripod", "Egyptian cat"]
+    assert {(e["type"], e["pipeline"]) for e in events} == {("result", "try")}
+
+
+def test_try_with_one_photograph_ends_after_it() -> None:
+    photograph = str(Path(edged.__file__).parent / "photos" / "01-cat.jpg")
+    done = call("try", "--source", photograph)
+    assert done.returncode == 0
+    header, isolation, line = done.stdout.splitlines()
+    assert header.startswith(f"{photograph}: efficientnet_lite0_uint8 (35e8e20b) on cpu with ")
+    assert isolation.startswith("isolation: ")
+    assert line.startswith("Egyptian cat")
+    assert "inference" in line
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "sentence"),
+    [
+        (("--source", "none.jpg"), 66, "none.jpg: there is no such file, folder or device"),
+        (("--source", "/dev/video99"), 66, "/dev/video99: there is no such file"),
+        (("--model", "none.tflite"), 66, "there is no none.tflite"),
+        (("--labels", __file__), 64, "write --model too"),
+        (("--model", __file__), 69, "this is no .tflite file"),
+        (("--source", __file__), 69, "holds no video"),
+        (("--broker", "127.0.0.1:1"), 69, "the broker cannot be used: connection refused"),
+        (("--broker", "host:port"), 64, "port is no port"),
+    ],
+)
+def test_try_says_in_one_sentence_why_it_cannot(argv: tuple[str, ...], code: int, sentence: str) -> None:
+    done = call("try", "--source", "photos", "--json", *argv)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_try_over_an_empty_folder_says_so(tmp_path: Path) -> None:
+    done = call("try", "--source", str(tmp_path))
+    assert done.returncode == 66
+    assert str(tmp_path) in done.stderr
+
+
+@pytest.mark.mosquitto
+def test_try_publishes_for_real(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker, Subscriber(broker.port, "edged/#") as other:
+        done = call("try", "--source", "photos", "--json", "--broker", f"127.0.0.1:{broker.port}")
+        assert (done.returncode, done.stderr) == (0, "")
+        node = json.loads(done.stdout.splitlines()[0])["node"]
+        base = f"edged/{node}"
+        assert other.on(f"{base}/status") == [b"online", b"offline"]
+        events = [json.loads(payload) for payload in other.on(f"{base}/try/event")]
+        assert [e["label"] for e in events] == ["Egyptian cat", "espresso", "tripod"]
+        assert [e["type"] for e in events] == ["start", "change", "change"]
+        results = [json.loads(payload) for payload in other.on(f"{base}/try/result")]
+        assert [r["label"] for r in results] == ["Egyptian cat", "espresso", "tripod"]
+        with Subscriber(broker.port, "edged/#") as late:
+            deadline = time.monotonic() + 10
+            while not late.seen and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            assert [(m.topic, m.payload) for m in late.seen] == [(f"{base}/status", b"offline")]
+
+
+def test_where_isolation_cannot_be_had_it_goes_on_with_a_loud_line(tmp_path: Path) -> None:
+    (tmp_path / "pyseccomp.py").write_text("raise ImportError('no libseccomp here')\n")
+    command = [*EDGED, "try", "--source", "photos", "--json"]
+    if os.geteuid() == 0:  # root could still make a network namespace
+        command = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", *command]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3
+    assert "WARNING" in done.stderr
+    assert "NOT cut off from the network" in done.stderr
+
+
+def test_the_table_shows_bars_times_and_walls() -> None:
+    """On a terminal of its own, as a person sees it."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*EDGED, "try", "--source", "photos", "--count", "3"],
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "110", "LINES": "30"},
+    )
+    os.close(theirs)
+    shown = _read_all(ours)
+    assert process.wait(30) == 0
+    os.close(ours)
+    for words in (
+        "the bundled photographs",
+        "Egyptian cat",
+        "tripod",
+        "█",
+        "inference",
+        "isolation:",
+        "seccomp",
+    ):
+        assert words in shown
+    assert shown.rstrip().endswith("\x1b[?25h")  # the cursor is there again
+
+
+def _read_all(fd: int) -> str:
+    parts: list[bytes] = []
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:  # the other side is closed
+            data = b""
+        if not data:
+            return b"".join(parts).decode()
+        parts.append(data)

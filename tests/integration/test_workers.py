@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crew import Crew, alive, children, descriptors, offer_lab_driver, proc, section, synthetic
+from tflite_builder import Kind, build
+
+from edged import bundled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = {"kind": "folder", "path": str(bundled.PHOTOS), "interval_s": 0.05}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Each test gives back its processes and descriptors."""
+    offer_lab_driver()
+    before, files = set(children()), descriptors()
+    yield
+    assert {pid: what for pid, what in children().items() if pid not in before} == {}
+    assert descriptors() <= files
+
+
+def write_model(folder: Path, name: str = "m.tflite") -> dict[str, Any]:
+    """Write a small model; returns its part of the configuration."""
+    (folder / name).write_bytes(build(picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256)))
+    (folder / "labels.txt").write_text("\n".join("abcdefgh"))
+    return {"file": str(folder / name), "labels": str(folder / "labels.txt")}
+
+
+def test_the_bundled_model_names_the_cat() -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": section(PHOTOS)}, results=False) as crew:
+            await crew.supervisor.settle(30)
+            assert crew.status("porch").state == "running"
+            await crew.until(lambda: len(crew.outcomes) >= 3)
+            labels = [outcome.label for _, outcome in crew.outcomes]
+            assert labels[:3] == ["Egyptian cat", "espresso", "tripod"]
+            kinds = [outcome.type for _, outcome in crew.outcomes]
+            assert kinds[:3] == ["start", "change", "change"]
+            first = crew.outcomes[0][1]
+            assert first.score > 0.3
+            assert 0 <= first.decided_at - first.captured_at < 5
+            assert first.frame == 0
+            status = crew.status("porch")
+            assert status.model is not None
+            assert bundled.MODEL_SHA256.startswith(status.model.sha256)
+            assert (status.accelerator, status.degraded, status.network) == ("cpu", False, False)
+            assert "seccomp" in status.isolation
+            await crew.until(lambda: crew.status("porch").fps > 0)
+            assert (crew.status("porch").invoke_p50_ms or 0) > 0
+
+    asyncio.run(scenario())
+
+
+def test_a_finite_source_ends_and_its_worker_with_it() -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": section(PHOTOS | {"loop": False}), "attic": section(synthetic())}) as crew:
+            await crew.until(lambda: crew.status("porch").state == "ended")
+            await crew.running("attic")
+            assert [o.frame for _, o in crew.outcomes if o.pipeline == "porch" and o.type == "result"] == [
+                0,
+                1,
+                2,
+            ]
+            await crew.until(lambda: "porch" not in crew.supervisor.processes())
+            assert crew.status("porch").frames == 3
+            assert not crew.supervisor.stalled()
+
+    asyncio.run(scenario())
+
+
+def test_a_switch_stops_and_starts_one_pipeline_and_no_other() -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": section(synthetic()), "attic": section(synthetic())}) as crew:
+            await crew.running()
+            attic = crew.pid("attic")
+            crew.supervisor.enable("porch", on=False)
+            await crew.until(lambda: crew.status("porch").state == "disabled")
+            assert crew.changes[-1][1].name == "porch"
+            assert not crew.changes[-1][1].online
+            await crew.until(lambda: len(children()) <= 2, within_s=5)
+            crew.supervisor.enable("porch", on=True)
+            await crew.running("porch")
+            assert crew.pid("attic") == attic
+            with pytest.raises(KeyError):
+                crew.supervisor.enable("cellar", on=True)
+
+    asyncio.run(scenario())
+
+
+def test_a_reload_restarts_only_what_changed() -> None:
+    async def scenario() -> None:
+        names = ("a", "b", "c")
+        async with Crew({name: section(synthetic()) for name in names}) as crew:
+            await crew.running()
+            before = {name: crew.pid(name) for name in names}
+            crew.supervisor.enable("a", on=False)
+            wanted = {
+                "a": section(synthetic()),
+                "b": section(synthetic(seed=7)),
+                "c": section(synthetic()),
+                "d": section(synthetic()),
+            }
+            assert await crew.supervisor.apply(wanted, "required") == {"b", "d"}
+            await crew.running("b", "c", "d")
+            assert crew.pid("c") == before["c"]
+            assert crew.pid("b") != before["b"]
+            assert crew.status("a").state == "disabled"  # what was switched stays switched
+            assert await crew.supervisor.apply(wanted, "optional") == {"a", "b", "c", "d"}
+            await crew.running("b", "c", "d")
+            assert await crew.supervisor.apply({"c": wanted["c"]}, "optional") == {"a", "b", "d"}
+            assert list(crew.supervisor.status()) == ["c"]
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_takes_over_a_camera_waits_for_the_one_that_had_it() -> None:
+    async def scenario() -> None:
+        async with Crew({"a": section(synthetic())}) as crew:
+            await crew.running()
+            old = crew.pid("a")
+            await crew.supervisor.apply({"b": section(synthetic())}, "required")
+            while alive(old):
+                assert "b" not in crew.supervisor.processes()
+                await asyncio.sleep(0.001)
+            await crew.running("b")
+
+    asyncio.run(scenario())
+
+
+def damage(kind: str, file: Path) -> None:
+    good = file.read_bytes()
+    if kind == "truncated":
+        file.write_bytes(good[: len(good) // 2])
+    elif kind == "flipped":
+        file.write_bytes(good[:600] + bytes(b ^ 0xFF for b in good[600:]))
+    elif kind == "swapped":
+        file.write_bytes((bundled.PHOTOS / "01-cat.jpg").read_bytes())
+    else:
+        file.unlink()
+
+
+@pytest.mark.parametrize("kind", ["truncated", "flipped", "swapped", "missing"])
+def test_a_bad_model_is_named_while_others_run_and_taken_when_it_is_mended(kind: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        model = write_model(tmp_path)
+        file = Path(model["file"])
+        good = file.read_bytes()
+        damage(kind, file)
+        async with Crew({"bad": section(synthetic(), model=model), "good": section(synthetic())}) as crew:
+            await crew.supervisor.settle(30)
+            assert crew.status("good").state == "running"
+            pid = crew.pid("good")
+            status = crew.status("bad")
+            assert (status.fault, status.online) == ("model", False)
+            assert str(file) in status.last_error
+            assert "the worker" not in status.last_error
+            file.write_bytes(good)
+            await crew.running("bad", within_s=10)
+            assert crew.pid("good") == pid
+
+    asyncio.run(scenario())
+
+
+def test_a_flipped_model_that_still_can_be_read_never_takes_main_along(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        pipelines = {}
+        content = bundled.MODEL.read_bytes()
+        for n in range(4):
+            file = tmp_path / f"{n}.tflite"
+            at = len(content) // 5 * (n + 1)
+            file.write_bytes(content[:at] + bytes(64) + content[at + 64 :])
+            model = {"file": str(file), "labels": str(bundled.LABELS)}
+            pipelines[f"p{n}"] = section(synthetic(), model=model)
+        async with Crew(pipelines | {"good": section(synthetic())}) as crew:
+            await crew.supervisor.settle(30)
+            assert crew.status("good").state == "running"
+            for name in pipelines:
+                status = crew.status(name)
+                assert status.state == "running" or status.last_error
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("state", ["starting", "running", "hung", "stopped", "holding the lock", "waiting"])
+def test_stops_within_two_seconds_from_any_state(state: str) -> None:
+    sources: dict[str, dict[str, Any]] = {
+        "hung": synthetic(fault="hang", fault_after=2),
+        "holding the lock": {"kind": "lab", "do": "hold_lock"},
+        "waiting": {"kind": "v4l2", "device": "/dev/video99"},
+    }
+
+    async def scenario() -> None:
+        crew = Crew({"a": section(sources.get(state, synthetic())), "b": section(synthetic())})
+        async with crew:
+            if state != "starting":
+                await crew.supervisor.settle(30)
+                await asyncio.sleep(0.5)
+            if state == "stopped":
+                os.kill(crew.pid("a"), signal.SIGSTOP)
+                os.kill(crew.pid("forkserver"), signal.SIGSTOP)
+            began = time.monotonic()
+            await crew.supervisor.stop(5)
+            assert time.monotonic() - began <= 2
+            assert crew.supervisor.processes() == {}
+
+    asyncio.run(scenario())
+
+
+def test_the_fork_server_has_one_thread_and_workers_are_mains_children() -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": section(synthetic())}) as crew:
+            await crew.running()
+            server = crew.pid("forkserver")
+            assert proc(server, "status")["Threads"] == "1"
+            assert children()[crew.pid("porch")].endswith("edged:porch")
+            assert children(server) == {}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_fork_server_that_dies_or_hangs_is_replaced_and_workers_go_on(sign: signal.Signals) -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": section(synthetic())}) as crew:
+            await crew.running()
+            worker, server = crew.pid("porch"), crew.pid("forkserver")
+            since = time.monotonic()
+            os.kill(server, sign)
+            await crew.until(
+                lambda: crew.supervisor.processes().get("forkserver", server) != server, within_s=10
+            )
+            assert crew.pid("porch") == worker
+            assert crew.longest_gap("porch", since) < 2
+            crew.supervisor.enable("porch", on=False)
+            crew.supervisor.enable("porch", on=True)
+            await crew.running()
+            assert crew.pid("porch") != worker
+
+    asyncio.run(scenario())
+
+
+def test_a_fork_server_that_dies_while_it_forks_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": section(synthetic())}) as crew:
+            await crew.running()
+            for _ in range(8):
+                crew.supervisor.enable("porch", on=False)
+                crew.supervisor.enable("porch", on=True)
+                await asyncio.sleep(0)
+                os.kill(crew.pid("forkserver"), signal.SIGKILL)
+                await crew.until(lambda: "forkserver" in crew.supervisor.processes())
+            await crew.running()
+
+            def tidy() -> bool:
+                known = set(crew.supervisor.processes().values())
+                return all(pid in known for pid, what in children().items() if "edged" in what)
+
+            await crew.until(tidy, within_s=10)
+
+    asyncio.run(scenario())
+
+
+MAIN = """
+import asyncio, sys
+sys.path.insert(0, "tests")
+from crew import Crew, section, synthetic
+async def scenario():
+    hung = section(synthetic(fault="hang", fault_after=2))
+    async with Crew({"a": section(synthetic()), "b": hung}) as crew:
+        await crew.until(lambda: crew.outcomes)
+        print(*crew.supervisor.processes().values(), flush=True)
+        await asyncio.sleep(600)
+asyncio.run(scenario())
+"""
+
+
+def test_no_process_outlives_main() -> None:
+    main = subprocess.Popen(
+        [sys.executable, "-c", MAIN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert main.stdout is not None
+    pids = [int(pid) for pid in main.stdout.readline().split()]
+    assert len(pids) == 3
+    assert all(map(alive, pids))
+    main.kill()
+    main.communicate(timeout=10)
+    deadline = time.monotonic() + 5
+    while any(map(alive, pids)):
+        assert time.monotonic() < deadline, [pid for pid in pids if alive(pid)]
+        time.sleep(0.01)
+    for pid in pids:  # this process may have become their parent: it is a subreaper since it ran a supervisor
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def test_a_worker_finds_no_way_out(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        found = tmp_path / "found.json"
+        lab = {"kind": "lab", "do": "escape", "file": str(found)}
+        async with Crew({"porch": section(lab), "other": section(synthetic())}) as crew:
+            await crew.running()
+            await crew.until(found.exists)
+            await asyncio.sleep(0.2)
+            status = proc(crew.pid("porch"), "status")
+            assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+        said = json.loads(found.read_text())
+        families = {int(family): what for family, what in said["families"].items()}
+        assert {family for family, what in families.items() if what == "made"} <= {1, 16}  # UNIX, NETLINK
+        assert families[1] == "made"
+        assert all(what == "EPERM" for family, what in families.items() if family not in {1, 16})
+        assert said["wide"] == "EPERM"
+        assert set(said["calls"].values()) == {"EPERM"}, said["calls"]
+        assert (said["seccomp"], said["no_new_privs"]) == ("2", "1")
+        if "netns" in crew.status("porch").isolation:
+            assert said["interfaces"] == ["lo"]
+        sockets = [link for link in said["links"].values() if link.startswith("socket:")]
+        assert len(sockets) == 1, said["links"]
+        others = {link for link in said["links"].values() if not link.startswith(("socket:", "/proc/"))}
+        assert all(link.startswith(("/dev/null", "/memfd:edged-", "pipe:", "/dev/pts")) for link in others), (
+            others
+        )
+
+    asyncio.run(scenario())
+
+
+NO_WALLS = """
+import asyncio, sys
+sys.path.insert(0, "tests")
+from crew import Crew, section, synthetic
+async def scenario():
+    async with Crew({"a": section(synthetic())}, isolation=sys.argv[1]) as crew:
+        await crew.supervisor.settle(30)
+        status = crew.status("a")
+        print(status.state, status.fault, status.isolation, status.last_error, flush=True)
+asyncio.run(scenario())
+"""
+
+
+@pytest.mark.parametrize("isolation", ["required", "optional"])
+def test_where_no_wall_can_be_had_a_worker_runs_only_when_told_to(isolation: str, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give up the right to make namespaces")
+    (tmp_path / "pyseccomp.py").write_text("raise ImportError('not on this machine')\n")
+    answer = subprocess.run(
+        [
+            "setpriv",
+            "--bounding-set=-sys_admin",
+            "--inh-caps=-sys_admin",
+            sys.executable,
+            "-c",
+            NO_WALLS,
+            isolation,
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    if isolation == "required":
+        assert answer.stdout.startswith("waiting isolation () this worker cannot be cut from the network"), (
+            answer
+        )
+        assert "isolation: optional" in answer.stdout
+    else:
+        assert answer.stdout.startswith("running  () "), answer

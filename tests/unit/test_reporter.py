@@ -1,0 +1,199 @@
+"""The supervisor's listener: what goes to which topic, and what is kept."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from edged.reporter import Reporter
+from edged.sinks.jsonl import JsonlSink
+from edged.spool.memory import MemorySpool
+from edged.stamp import Stamp
+from edged.testing.supervisor import outcome, status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Outlet:
+    """Keeps what it is told."""
+
+    state, detail = "connected", ""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, str] = {}
+        self.told: list[tuple[str, str]] = []
+        self.results: list[dict[str, Any]] = []
+        self.drained = 0
+
+    def open(self) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+    def drain(self) -> None:
+        self.drained += 1
+
+    def retain(self, suffix: str, payload: bytes | str) -> None:
+        text = payload if isinstance(payload, str) else payload.decode()
+        self.topics[suffix] = text
+        self.told.append((suffix, text))
+
+    def result(self, pipeline: str, payload: bytes) -> None:
+        assert pipeline == "porch"
+        self.results.append(json.loads(payload))
+
+    def close(self, timeout_s: float) -> None:
+        pass
+
+
+class House:
+    def __init__(self, copy: JsonlSink | None = None) -> None:
+        self.outlet = Outlet()
+        self.spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
+        self.reporter = Reporter()
+        self.reporter.begin(Stamp("n", synced=lambda: True), self.spool, {"porch": "v4l2"})
+        self.reporter.attach(self.outlet, copy)
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.outlet.topics["porch/state"])
+        return state
+
+
+def test_news_goes_through_the_spool_and_into_the_state() -> None:
+    house = House()
+    house.reporter.outcome(outcome(), status())
+    row = house.spool.pending(1)[0]
+    event = json.loads(row.payload)
+    assert (event["id"], event["type"], event["label"]) == ("n/e/1", "start", "cat")
+    assert house.state()["label"] == "cat"
+    assert house.state()["since"] == event["ts"]
+    assert house.outlet.drained == 2  # at attach, and for the event
+
+
+def test_a_result_is_no_news() -> None:
+    house = House()
+    house.reporter.outcome(outcome(kind="result"), status())
+    assert house.outlet.results[0]["type"] == "result"
+    assert "id" not in house.outlet.results[0]
+    assert house.spool.counts().accepted == 0
+    assert "porch/state" not in house.outlet.topics
+
+
+def test_a_heartbeat_keeps_the_time_of_the_decision() -> None:
+    house = House()
+    house.reporter.outcome(outcome(), status())
+    since = house.state()["since"]
+    house.reporter.outcome(outcome(kind="heartbeat", decided_at=1769860900.0), status())
+    assert house.state()["since"] == since
+    assert house.state()["ts"] == "2026-01-31T12:01:40.000Z"
+    house.reporter.outcome(outcome(kind="end", label="unknown", decided_at=1769861000.0), status())
+    assert house.state()["since"] == house.state()["ts"] == "2026-01-31T12:03:20.000Z"
+
+
+def test_a_pipeline_that_comes_online_without_news_sees_nothing_known() -> None:
+    house = House()
+    house.reporter.changed(status(online=False, state="starting"))
+    house.reporter.tick()
+    assert "porch/state" not in house.outlet.topics
+    house.reporter.changed(status())
+    house.reporter.tick()
+    assert (house.state()["label"], house.state()["previous"]) == ("unknown", "unknown")
+    assert house.outlet.topics["porch/availability"] == "online"
+    assert house.outlet.topics["porch/enabled/state"] == "ON"
+
+
+def test_news_that_comes_at_once_is_the_first_state() -> None:
+    house = House()
+    house.reporter.changed(status())
+    house.reporter.outcome(outcome(), status())
+    house.reporter.tick()
+    assert [json.loads(p)["label"] for t, p in house.outlet.told if t == "porch/state"] == ["cat"]
+
+
+def test_a_camera_that_comes_back_keeps_its_state_and_a_switch_begins_anew() -> None:
+    house = House()
+    house.reporter.outcome(outcome(), status())
+    house.reporter.changed(status(online=False, state="waiting"))
+    assert house.outlet.topics["porch/availability"] == "offline"
+    house.reporter.changed(status())
+    house.reporter.tick()
+    assert house.state()["label"] == "cat"
+    house.reporter.changed(status(online=False, enabled=False, state="disabled"))
+    assert house.outlet.topics["porch/enabled/state"] == "OFF"
+    house.reporter.changed(status())
+    house.reporter.tick()
+    assert house.state()["label"] == "unknown"
+
+
+def test_a_pipeline_that_is_gone_leaves_no_topic_and_has_no_last_word() -> None:
+    house = House()
+    house.reporter.changed(status())
+    house.reporter.outcome(outcome(), status())
+    house.reporter.pipelines({"yard": "v4l2"})
+    assert {t: p for t, p in house.outlet.topics.items() if t.startswith("porch")} == {
+        "porch/state": "",
+        "porch/availability": "",
+        "porch/enabled/state": "",
+    }
+    told = len(house.outlet.told)
+    house.reporter.changed(status())
+    house.reporter.outcome(outcome(), status())
+    house.reporter.tick()
+    assert len(house.outlet.told) == told
+    assert house.spool.counts().accepted == 1
+
+
+def test_another_outlet_is_told_everything() -> None:
+    house = House()
+    house.reporter.changed(status())
+    house.reporter.outcome(outcome(), status())
+    house.reporter.retain("health", "{}")
+    other = Outlet()
+    house.reporter.withdraw()
+    assert set(house.outlet.topics.values()) == {""}
+    house.reporter.attach(other)
+    assert other.topics.keys() == {"porch/state", "porch/availability", "porch/enabled/state", "health"}
+    assert other.topics["porch/availability"] == "online"
+    assert other.drained == 1
+
+
+def test_at_the_end_nothing_is_seen() -> None:
+    house = House()
+    house.reporter.changed(status())
+    house.reporter.offline()
+    assert house.outlet.topics["porch/availability"] == "offline"
+
+
+def test_before_it_begins_nothing_is_said() -> None:
+    reporter = Reporter()
+    reporter.changed(status())
+    reporter.outcome(outcome(), status())
+    reporter.tick()
+
+
+def test_nobody_sees_an_event_before_its_spool_has_it_for_good(tmp_path: Path) -> None:
+    house = House(JsonlSink(str(tmp_path / "events.jsonl")))
+    house.reporter.begin(Stamp("n"), house.spool, {"porch": "v4l2"}, at_once=False)
+    before = house.outlet.drained
+    house.reporter.outcome(outcome(), status())
+    assert house.outlet.drained == before
+    assert not (tmp_path / "events.jsonl").exists()
+    house.reporter.committed([b'{"id":"n/e/1"}'])
+    assert house.outlet.drained == before + 1
+    assert (tmp_path / "events.jsonl").read_text() == '{"id":"n/e/1"}\n'
+    house.reporter.committed([])
+    assert house.outlet.drained == before + 2
+
+
+def test_events_are_copied_and_one_that_cannot_be_harms_nothing(tmp_path: Path, caplog: Any) -> None:
+    house = House(JsonlSink(str(tmp_path / "gone" / "events.jsonl")))
+    for _ in range(3):
+        house.reporter.outcome(outcome(), status())
+    assert house.spool.counts().accepted == 3
+    assert len([r for r in caplog.records if "not copied" in r.getMessage()]) == 1
+    (tmp_path / "gone").mkdir()
+    house.reporter.outcome(outcome(label="dog"), status())
+    line = (tmp_path / "gone" / "events.jsonl").read_text()
+    assert (json.loads(line)["label"], json.loads(line)["id"]) == ("dog", "n/e/4")

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from tflite_builder import Kind, build
+
+from edged import wire
+from edged.errors import DriverError, Reason, Unavailable
+from edged.inference import classifier
+from edged.inference.preprocess import Preparer
+from edged.pulse import Pulse, Stage
+from edged.sources import Frame
+from edged.worker import capture
+from edged.worker._figures import Figures
+from edged.worker.capture import Capture, Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+PATIENCE_S = 20.0  # of the test, for the thread
+
+
+def picture(value: int) -> NDArray[np.uint8]:
+    return np.full((48, 64, 3), value, np.uint8)
+
+
+class Scripted:
+    """A camera that does what its script says: a picture, an exception, or a wait for the test."""
+
+    live = True
+
+    def __init__(self, script: list[object]) -> None:
+        self._script = script
+        self.opened = 0
+        self.closed = 0
+        self._number = 0
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def read(self, timeout_s: float) -> Frame:
+        assert timeout_s > 0
+        step = self._script.pop(0) if self._script else Unavailable(Reason.ENDED, "the script is over")
+        if isinstance(step, Exception):
+            raise step
+        if callable(step):
+            step()
+            return self.read(timeout_s)
+        assert isinstance(step, np.ndarray)
+        self._number += 1
+        return Frame(step, 1.7e9 + self._number, number=self._number - 1, skipped=2)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Bench:
+    """A capture thread and what it says."""
+
+    def __init__(self, preparer: Preparer, script: list[object]) -> None:
+        self.source = Scripted(script)
+        self.items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self.faults: queue.SimpleQueue[wire.Report] = queue.SimpleQueue()
+        self.figures = Figures()
+        self.pulse = Pulse.create()
+        self.capture = Capture(
+            "porch",
+            lambda: self.source,
+            preparer,
+            interval_s=0,
+            patience_s=5.0,
+            numbered=True,
+            lane=self.pulse.capture(0),
+            deliver=self.items.put,
+            report=self.faults.put,
+            figures=self.figures,
+        )
+
+    def item(self) -> Item | None:
+        return self.items.get(timeout=PATIENCE_S)
+
+    def fault(self) -> wire.Fault:
+        report = self.faults.get(timeout=PATIENCE_S)
+        assert isinstance(report, wire.Fault)
+        return report
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
+    (tmp_path / "m.tflite").write_bytes(build(picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256)))
+    (tmp_path / "labels.txt").write_text("\n".join("abcdefgh"))
+    spec = classifier.load(tmp_path / "m.tflite", tmp_path / "labels.txt").spec
+    monkeypatch.setattr(capture, "SHORTEST_S", 0.01)
+    monkeypatch.setattr(capture, "BAD_S", 0.0)
+    made: list[Bench] = []
+
+    def make(*script: object, crop: tuple[int, int, int, int] | None = None) -> Bench:
+        made.append(Bench(Preparer(spec, crop=crop), list(script)))
+        made[-1].capture.start()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.capture.stop()
+        each.capture.join(PATIENCE_S)
+        each.pulse.close()
+
+
+def test_one_frame_is_prepared_ahead_and_no_more(bench: Callable[..., Bench]) -> None:
+    porch = bench(*(picture(n) for n in range(50, 60)))
+    first = porch.item()
+    assert first is not None
+    assert first.tensor.shape == (1, 8, 8, 3)
+    assert (first.number, first.captured_at) == (0, 1.7e9 + 1)
+    with pytest.raises(queue.Empty):
+        porch.items.get(timeout=0.1)
+    porch.capture.taken()
+    second = porch.item()
+    assert second is not None
+    assert second.number == 1
+    assert porch.figures.dropped["skipped"] == 4
+
+
+def test_a_finite_source_ends_when_it_gave_everything(bench: Callable[..., Bench]) -> None:
+    porch = bench(picture(50))
+    assert porch.item() is not None
+    porch.capture.taken()
+    assert porch.item() is None
+    assert porch.pulse.capture(0).read().stage is Stage.GONE
+    assert porch.source.closed == 1
+    assert porch.faults.empty()
+
+
+def test_a_camera_that_goes_away_is_closed_reported_and_opened_again(bench: Callable[..., Bench]) -> None:
+    porch = bench(picture(50), Unavailable(Reason.LOST, "it was unplugged"), picture(60))
+    assert porch.item() is not None
+    porch.capture.taken()
+    fault = porch.fault()
+    assert (fault.kind, fault.reason, fault.message) == ("source", "lost", "it was unplugged")
+    assert porch.item() is not None
+    assert not porch.capture.blind
+    assert (porch.source.opened, porch.figures.dropped["lost"]) == (2, 1)
+    assert porch.source.closed == 1
+
+
+def test_what_was_delivered_before_a_fault_is_no_sign_of_health(bench: Callable[..., Bench]) -> None:
+    porch = bench(
+        picture(50),
+        Unavailable(Reason.LOST, "it was unplugged"),
+        Unavailable(Reason.ABSENT, "there is none"),
+        picture(60),
+    )
+    assert porch.item() is not None
+    assert not porch.capture.blind
+    porch.capture.taken()
+    assert porch.fault().reason == "lost"
+    assert porch.fault().reason == "absent"
+    assert porch.item() is not None
+    assert not porch.capture.blind
+
+
+def test_a_missing_package_is_tried_again_too(bench: Callable[..., Bench]) -> None:
+    porch = bench(DriverError("picamera2 is missing: apt install python3-picamera2"), picture(50))
+    fault = porch.fault()
+    assert (fault.kind, fault.reason) == ("driver", "missing")
+    assert porch.item() is not None
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [(picture(0), "black"), (np.zeros((1, 48 * 64 * 3), np.uint8), "shape")],
+    ids=["black", "shape"],
+)
+def test_a_picture_that_is_none_is_reported_once_and_not_classified(
+    bench: Callable[..., Bench], bad: NDArray[np.uint8], reason: str
+) -> None:
+    porch = bench(*[bad] * 5, picture(50))
+    fault = porch.fault()
+    assert (fault.kind, fault.reason) == ("picture", reason)
+    item = porch.item()
+    assert item is not None
+    assert item.number == 5
+    assert not porch.capture.blind
+    assert porch.figures.dropped[reason] == 5
+    assert porch.faults.empty()
+
+
+def test_a_frozen_camera_is_reported(bench: Callable[..., Bench]) -> None:
+    porch = bench(*[picture(50)] * (capture.FROZEN_AFTER + 3), picture(60))
+    for _ in range(capture.FROZEN_AFTER - 1):
+        assert porch.item() is not None
+        porch.capture.taken()
+    assert porch.fault().reason == "frozen"
+    item = porch.item()
+    assert item is not None
+    assert item.number == capture.FROZEN_AFTER + 3
+
+
+def test_a_source_that_gives_garbage_only_is_opened_anew(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "BLIND_S", 0.05)
+    porch = bench(*[np.zeros((1, 900), np.uint8)] * 20, picture(50))
+    assert porch.fault().reason == "shape"
+    assert porch.fault().reason == "lost"
+    assert porch.source.closed >= 1
+
+
+def test_a_hiccup_is_counted_and_not_reported(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "BAD_S", 60.0)
+    script = [picture(0 if n % 2 else 50 + n) for n in range(40)]
+    porch = bench(*script)
+    for _ in range(20):
+        assert porch.item() is not None
+        porch.capture.taken()
+    assert porch.item() is None
+    assert porch.figures.dropped["black"] == 20
+    assert porch.faults.empty()
+
+
+def test_a_crop_outside_of_the_picture_is_said(bench: Callable[..., Bench]) -> None:
+    porch = bench(picture(50)[:20, :20], crop=(60, 40, 64, 48))
+    fault = porch.fault()
+    assert (fault.kind, fault.reason) == ("model", "input")
+
+
+def test_a_thread_that_waits_stamps_its_lane(bench: Callable[..., Bench]) -> None:
+    porch = bench(*(picture(n) for n in range(50, 60)))
+    assert porch.item() is not None
+    while porch.pulse.capture(0).read().stage is not Stage.IDLE:
+        pass
+    since = porch.pulse.capture(0).read().since
+    with pytest.raises(queue.Empty):
+        porch.items.get(timeout=1.3)
+    assert porch.pulse.capture(0).read().since > since
+
+
+def test_stopping_closes_the_source(bench: Callable[..., Bench]) -> None:
+    porch = bench(*(picture(n) for n in range(50, 60)))
+    assert porch.item() is not None
+    porch.capture.stop()
+    porch.capture.join(PATIENCE_S)
+    assert porch.source.closed == 1

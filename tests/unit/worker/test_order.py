@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.config.pipeline import PipelineSection
+from edged.pulse import Stage
+from edged.supervisor import _orders
+from edged.worker.order import Order, SeatOrder
+
+texts = st.text(max_size=40)
+seats = st.builds(
+    SeatOrder,
+    name=texts,
+    section=st.dictionaries(texts, st.none() | st.booleans() | st.integers() | texts, max_size=4),
+    results=st.booleans(),
+    resume=texts,
+    accelerator=st.sampled_from(["cpu", "edgetpu"]),
+    degraded=st.booleans(),
+    threads=st.integers(1, 64),
+    model=st.integers(-1, 63),
+)
+
+
+@given(st.builds(Order, texts, st.integers(1, 2**22), texts, st.lists(seats).map(tuple), st.booleans()))
+def test_an_order_arrives_as_it_was_given(order: Order) -> None:
+    assert Order.from_json(order.to_json()) == order
+
+
+def section(**changes: object) -> PipelineSection:
+    plain: dict[str, object] = {"source": {"kind": "synthetic", "size": [64, 48], "crop": [0, 0, 32, 32]}}
+    return PipelineSection.model_validate(plain | changes)
+
+
+TWINS = {"file": "cpu.tflite", "edgetpu_file": "tpu.tflite"}
+
+
+def test_the_configuration_survives_the_way() -> None:
+    written = section(decision={"labels": {"cat": {"threshold": 0.4}}, "ignore": ["dog"]}, model=TWINS)
+    order = _orders.order({"porch": written}, {"porch": "cat"}, on_tpu=False, isolation="required", threads=2)
+    (seat,) = Order.from_json(order.to_json()).seats
+    assert PipelineSection.model_validate(seat.section) == written
+    assert (seat.resume, seat.threads, seat.degraded, seat.model) == ("cat", 2, False, -1)
+
+
+def test_the_cpu_is_less_than_prefer_asks_for() -> None:
+    prefer = section(model=TWINS, accelerator={"policy": "prefer"})
+    for on_tpu in (True, False):
+        order = _orders.order(
+            {"porch": prefer},
+            {},
+            [Path("tpu.tflite"), Path("cpu.tflite")],
+            on_tpu=on_tpu,
+            isolation="required",
+            threads=1,
+        )
+        (seat,) = order.seats
+        assert seat.accelerator == ("edgetpu" if on_tpu else "cpu")
+        assert seat.degraded is not on_tpu
+        assert seat.model == (0 if on_tpu else 1)
+
+
+def test_who_shares_a_worker_gets_the_most_patient_deadline() -> None:
+    patient = section(deadlines={"open_s": 20, "invoke_s": 1})
+    limits = _orders.deadlines({"a": section(), "b": patient})
+    assert (limits[Stage.OPEN], limits[Stage.INVOKE], limits[Stage.CAPTURE]) == (20, 5, 5)
+    assert limits.keys() | {Stage.IDLE, Stage.GONE} == set(Stage)
+
+
+def test_a_mended_file_changes_the_signature(tmp_path: Path) -> None:
+    file = tmp_path / "m.tflite"
+    sections = {"porch": section(model={"file": str(file)})}
+    before = _orders.signature(sections)
+    file.write_bytes(b"half")
+    broken = _orders.signature(sections)
+    file.write_bytes(b"whole")
+    assert len({before, broken, _orders.signature(sections)}) == 3
+
+
+def test_64_pipelines_fit_into_one_order() -> None:
+    sections = {f"p{n}": section(decision={"ignore": ["x" * 128] * 8}) for n in range(64)}
+    order = _orders.order(sections, {}, on_tpu=True, isolation="required", threads=1)
+    assert len(order.to_json()) < 200_000  # the socket's buffer has 208 KiB
+    assert json.loads(order.to_json())
