@@ -73,7 +73,6 @@ def begin_session(opened: Opened) -> None:
     opened.ledger.clean = False
     store = opened.store
     try:
-        store.carry_over()  # the rest of a torn commit must not stand behind the next one
         store.begin()
         store.write_ledger(opened.ledger)
         store.commit()
@@ -109,6 +108,8 @@ def _open(path: Path, connect: Callable[[Path], Database], node: str, log: _log.
         raise DiskError(Trouble.DAMAGED, "its log is damaged")
     store = Store(connect(path))
     try:
+        if log is _log.Log.CUT:
+            store = _without_log(store, path, connect)
         store.check()
         ledger = store.ledger()
         present = store.scan()
@@ -121,6 +122,14 @@ def _open(path: Path, connect: Callable[[Path], Database], node: str, log: _log.
         store.close()
         raise
     return Opened(store, ledger, present)
+
+
+def _without_log(store: Store, path: Path, connect: Callable[[Path], Database]) -> Store:
+    """Have the log carried over and removed: the rest of a torn commit must not stand behind the next one."""
+    store.ledger()  # sqlite reads the log with the first row
+    store.close()
+    _store.flush(path.parent)
+    return Store(connect(path))
 
 
 def _count_lost(ledger: Ledger, found: dict[int, Entry]) -> int:

@@ -7,7 +7,6 @@ order.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import apsw
 from edged.spool._sqlite import sorted_error
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
@@ -83,8 +83,9 @@ class CutDisk(apsw.VFS):  # type: ignore[misc]  # apsw is for the laboratory, an
         operations: counted so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random) -> None:
         super().__init__("cut", "")
+        self._chance = chance
         self.files: dict[str, Stored] = {}
         self.left = 1 << 60
         self.operations = 0
@@ -128,7 +129,7 @@ class CutDisk(apsw.VFS):  # type: ignore[misc]  # apsw is for the laboratory, an
         return _Open(self, self.files.setdefault(name, Stored()))
 
     def xRandomness(self, size: int) -> bytes:
-        return random.randbytes(size)
+        return self._chance.randbytes(size)
 
     def xSleep(self, microseconds: int) -> int:
         return microseconds

@@ -52,7 +52,7 @@ def live(folder: Path, pipe: int, seed: int) -> NoReturn:
         if chance.random() < 0.5:
             spool.flush(10)
         accepted = [told.pop(0) for _ in range(len(told))]
-        rows = spool.pending(chance.choice((0, 5, 20)))
+        rows = spool.pending(chance.choice((0, 20, 40)))
         # What is said before it is done may be said for nothing; what is acknowledged may come again.
         lines = [f"A {json.loads(p)['id']} {zlib.crc32(p)}\n" for p in accepted]
         lines += [f"D {json.loads(row.payload)['id']} {zlib.crc32(row.payload)}\n" for row in rows]

@@ -27,7 +27,7 @@ from typing import Any
 from cut_disk import Apsw, CutDisk, Stored
 from verdict import verdict
 
-from edged.spool import _salvage
+from edged.spool import _ledger, _salvage
 from edged.spool._ages import Ages, Time
 from edged.spool._commits import Commits
 from edged.spool._desk import Desk
@@ -68,9 +68,10 @@ class Lab:
 
     def __init__(self, seed: int, synchronous: str, folder: Path) -> None:
         self.chance = random.Random(seed)
+        _ledger.new_epoch = lambda: self.chance.randbytes(6).hex()  # the same seed, the same run
         self.synchronous = synchronous
         self.path = folder / NAME
-        self.disk = CutDisk()
+        self.disk = CutDisk(self.chance)
         self.life = Life()
         self.complaints: list[str] = []
         self.cuts = self.accepted = self.lost = self.commits = self.epochs = 0
