@@ -118,3 +118,20 @@ fingerprint() {
 free_port() {
     "$1" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
+
+# ansible_venv PYTHON: print the virtual environment with ansible and its checker, which is made where it is missing.
+# EDGED_ANSIBLE_VENV: another place than .venv-ansible. EDGED_ANSIBLE_CORE: another version, such as 2.15.*
+ansible_venv() {
+    local root venv mark
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    venv=${EDGED_ANSIBLE_VENV:-$root/.venv-ansible}
+    mark=$(fingerprint "$root/deploy/requirements.txt")-${EDGED_ANSIBLE_CORE:-any}
+    if [ "$(cat "$venv/.made" 2>/dev/null)" != "$mark" ]; then
+        quietly "a virtual environment with ansible in $venv" "$1" -m venv --clear "$venv" >&2 || return 1
+        quietly "ansible-core and ansible-lint, by pip" "$venv/bin/python" -m pip install \
+            --disable-pip-version-check --no-input -r "$root/deploy/requirements.txt" \
+            ${EDGED_ANSIBLE_CORE:+"ansible-core==$EDGED_ANSIBLE_CORE"} >&2 || return 1
+        printf '%s\n' "$mark" >"$venv/.made"
+    fi
+    printf '%s\n' "$venv"
+}

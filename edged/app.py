@@ -4,6 +4,7 @@
  Config ─▶ spool ─▶ outlet (MQTT or JSON lines) ◀─ Home Assistant's announcer
                       ▲
  Supervisor ─▶ Reporter ─▶ topics, events          every half second: health ─▶ topic, file, systemd
+ Sensors ─▶ SensorReport ─▶ topics
 ```
 
 It reads in the order in which things happen: build, start, ready, run, reload, stop. Nothing waits for the
@@ -23,7 +24,9 @@ from edged.claim import Claim
 from edged.config import loader
 from edged.errors import ConfigError, EdgedError, Problem
 from edged.report import Report
+from edged.sensorreport import SensorReport
 from edged.stamp import Stamp
+from edged.supervisor import Sensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +43,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # between two looks at what changed
 SETTLE_S = 20.0  # the longest wait for pipelines before READY
-WORKERS_STOP_S, OUTLET_STOP_S = 2.5, 1.2  # of the 5 s that stopping may take
+WORKERS_STOP_S, SENSORS_STOP_S, OUTLET_STOP_S = 2.3, 0.4, 1.2  # of the 5 s that stopping may take
 
 
 class Daemon:
@@ -79,6 +82,8 @@ class Daemon:
         self._secret = wiring.secret(config)
         self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
+        self._sensor_report = SensorReport(reporter)
+        self._sensors = Sensors(self._sensor_report)
         reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
 
     async def run(self) -> None:
@@ -102,6 +107,7 @@ class Daemon:
         self._reporter.attach(self._wiring.outlet, self._wiring.copy)
         await self._supervisor.start()
         await self._supervisor.apply(self._config.pipelines, self._config.isolation)
+        self._read_sensors(self._config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look())
             tasks.create_task(self._feed_watchdog())
@@ -114,9 +120,15 @@ class Daemon:
                 self._reload.clear()
                 await self._read_again()
 
+    def _read_sensors(self, config: Config) -> None:
+        self._sensor_report.sensors(config.sensors)
+        self._sensors.apply(config.sensors, config.isolation)
+
     async def _close(self) -> None:
         """Stop the workers, say goodbye, in less than the 5 s that there are."""
         log.info("stopping")
+        await self._sensors.stop(SENSORS_STOP_S)
+        self._sensor_report.offline()
         try:
             await asyncio.wait_for(self._supervisor.stop(WORKERS_STOP_S), WORKERS_STOP_S + 0.3)
         except TimeoutError:
@@ -181,6 +193,8 @@ class Daemon:
         self._reporter.pipelines({**_kinds(old), **_kinds(config)})
         moved = await self._supervisor.apply(config.pipelines, config.isolation)
         self._reporter.pipelines(_kinds(config))
+        if config.sensors != old.sensors or config.isolation != old.isolation:
+            self._read_sensors(config)
         if wired is not None:
             if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
                 self._reporter.withdraw()
@@ -189,7 +203,7 @@ class Daemon:
             wired.outlet.open()
             self._reporter.attach(wired.outlet, wired.copy)
         elif self._wiring.announcer is not None:
-            self._wiring.announcer.update(list(config.pipelines), clock.monotonic())
+            self._wiring.announcer.update(list(config.pipelines), clock.monotonic(), config.sensors)
             self._wiring.outlet.drain()
         what = ", ".join(sorted(moved)) or "none"
         log.info("configuration reloaded; pipelines concerned: %s", what)
@@ -219,6 +233,8 @@ class Daemon:
 
     def _message(self) -> dict[str, object]:
         pids = {"main": os.getpid(), **self._supervisor.processes()}
+        if self._sensors.pid is not None:
+            pids["sensors"] = self._sensors.pid
         outlet, counts = self._wiring.outlet, self._spool.counts()
         return health.message(
             health.Snapshot(
@@ -227,6 +243,7 @@ class Daemon:
                 at=clock.wall(),
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
+                sensors=self._sensors.status(),
                 counts=counts,
                 spool=self._spool.state,
                 broker=health.Broker(str(outlet.state), outlet.detail),

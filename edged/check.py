@@ -10,11 +10,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import bundled, sources
+from edged import bundled, sensors, sources
 from edged.config import loader, messages
 from edged.config.regular import read_regular
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
+from edged.homeassistant._classes import wrong
 from edged.inference import classifier, labels, tflite_file
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edged.config.models import Config, PipelineSection, Tls
+    from edged.sensors import SensorConfig
 
 Step = str | int
 _MAX_PEM = 1024 * 1024
@@ -52,6 +54,7 @@ class _Check:
         for name, pipeline in self._config.pipelines.items():
             self._source(name, pipeline)
             self._model(name, pipeline)
+        self._sensors()
         return loader.in_order(self._problems)
 
     def _say(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
@@ -145,6 +148,32 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
             what = f"{kind} cannot be built: {str(error) or type(error).__name__}"
             self._say(("pipelines", name, "source", "kind"), what)
+
+    def _sensors(self) -> None:
+        """Build each sensor, and name both where two want what only one can have."""
+        taken: dict[str, str] = {}
+        for name, config in self._config.sensors.items():
+            try:
+                sensors.load(config.kind).create(config)
+            except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+                what = f"{config.kind} cannot be built: {str(error) or type(error).__name__}"
+                self._say(("sensors", name, "kind"), what)
+                continue
+            self._entities(name, config)
+            for thing in config.holds:
+                other = taken.setdefault(os.path.realpath(thing) if thing.startswith("/") else thing, name)
+                if other != name:
+                    what = f"sensors {other} and {name} both take {thing}"
+                    self._say(("sensors", name), what, "one of them gets it, and the other one fails")
+
+    def _entities(self, name: str, config: SensorConfig) -> None:
+        """Look whether Home Assistant takes the classes and units."""
+        for channel in config.gives():
+            quantity = config.quantity(channel)
+            what, hint = wrong(quantity.device_class, quantity.unit, binary=quantity.binary)
+            if what and self._config.mqtt is not None and self._config.homeassistant.discovery:
+                own = ("channels", channel) if channel in config.channels else ()
+                self._say(("sensors", name, *own, "device_class"), what, hint)
 
     def _model(self, name: str, pipeline: PipelineSection) -> None:
         """Read the models and their labels, and look for the labels that the decision names."""

@@ -17,6 +17,7 @@ from edged import clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.sensorwire import Turned
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
 
@@ -52,6 +53,7 @@ class Snapshot:
         at: wall clock, s since 1970.
         synced: whether that can be trusted.
         pipelines: by name.
+        sensors: by name.
         counts: of the spool.
         broker: where events go.
         spool: where they wait until then: ``disk``, or ``memory`` and why.
@@ -71,6 +73,7 @@ class Snapshot:
     processes: Mapping[str, Process] = field(default_factory=dict)
     isolation: str = "required"
     complaints: Sequence[str] = ()
+    sensors: Mapping[str, Turned] = field(default_factory=dict)
 
 
 class Losses:
@@ -114,6 +117,16 @@ def message(now: Snapshot) -> dict[str, Any]:
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
         "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
+        "sensors": {
+            name: {
+                "state": status.state,
+                "online": status.state == "running",
+                "last_error": _bounded(status.last_error),
+                "reads": status.reads,
+                "faults": status.faults,
+            }
+            for name, status in now.sensors.items()
+        },
         "queue": now.counts.queued,
         "spool": _bounded(now.spool),
         "events": {
@@ -138,6 +151,7 @@ def essence(data: Mapping[str, Any]) -> object:
         data["problems"],
         data["broker"]["state"],
         data["isolation"],
+        {name: (sensor["state"], sensor["last_error"]) for name, sensor in data["sensors"].items()},
         {
             name: [p[key] for key in ("state", "online", "enabled", "restarts", "last_error", "degraded")]
             for name, p in data["pipelines"].items()
@@ -168,11 +182,16 @@ def measure(pids: Mapping[str, int], proc: Path = Path("/proc")) -> dict[str, Pr
 
 
 def _failing(now: Snapshot) -> list[str]:
-    """Return what keeps a pipeline from working."""
-    return [
+    """Return what keeps a pipeline or a sensor from working."""
+    pipelines = [
         f"{name}: {status.last_error or status.state}"
         for name, status in now.pipelines.items()
         if status.enabled and (status.fault or status.state not in WORKING)
+    ]
+    return pipelines + [
+        f"{name}: {status.last_error or status.state}"
+        for name, status in now.sensors.items()
+        if status.state not in ("running", "starting")
     ]
 
 

@@ -96,10 +96,13 @@ class Reporter:
         for name in sorted(names):
             self._decided.pop(name, None)
             self._undecided.pop(name, None)
-            for topic in TOPICS:
-                suffix = f"{name}/{topic}"
-                if self._retained.pop(suffix, None) is not None and self._outlet is not None:
-                    self._outlet.retain(suffix, "")
+            self.forget(f"{name}/{topic}" for topic in TOPICS)
+
+    def forget(self, suffixes: Iterable[str]) -> None:
+        """Take these topics back."""
+        for suffix in suffixes:
+            if self._retained.pop(suffix, None) is not None and self._outlet is not None:
+                self._outlet.retain(suffix, "")
 
     def withdraw(self) -> None:
         """Clear every topic at the outlet that is about to go; the next one gets them all."""

@@ -112,6 +112,7 @@ def _mqtt(
         prefix=mqtt.prefix,
         discovery_prefix=config.homeassistant.prefix,
         enabled=config.homeassistant.discovery,
+        sensors=config.sensors,
     )
     file = mqtt.password_file
     sink = MqttSink(

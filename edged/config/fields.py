@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from edged.config.secrets import Marker
-from edged.config.source import driver_config
+from edged.config.sensor import SENSORS
+from edged.config.source import SOURCES
 from edged.errors import DriverError
-from edged.sources import SourceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,12 +116,13 @@ def child(parent: Declared, kind: str | None, key: str | int) -> Declared | None
 
 
 def block(parent: Declared, kind: str | None) -> type[BaseModel] | None:
-    """Return the model of a block; for a source that of its driver."""
+    """Return the model of a block; for a source and a sensor that of its driver."""
     model = parent.model
-    if model is not SourceConfig or kind is None:
+    drivers = next((drivers for drivers in (SOURCES, SENSORS) if drivers.base is model), None)
+    if drivers is None or kind is None:
         return model
     try:
-        return driver_config(kind)
+        return drivers.config(kind)
     except DriverError:
         return model
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from edged import sources
 from edged.config import fields
 from edged.config.document import data, kind, where
 from edged.config.places import Place, shown
@@ -42,10 +41,12 @@ def problem(name: str, place: Place, error: Any) -> Problem:
         return _unknown_key(at, place)
     if type_ in ("consistency", "driver", "value_error"):
         return Problem(at, f"{place.path}: {error['ctx'].get('error', error['msg'])}".removeprefix(": "))
+    if type_ == "nothing":
+        return Problem(at, f"{place.path} is missing", f"{error['msg']}: nothing would be done")
     if place.missing:
         return Problem(at, f"{place.path} is missing", place.declared.description if place.declared else "")
     if type_ == "unknown_kind":
-        return _unknown_kind(at, place)
+        return _unknown_kind(at, place, error["ctx"]["kinds"])
     return _unfit(at, place)
 
 
@@ -59,8 +60,7 @@ def _unknown_key(at: str, place: Place) -> Problem:
     return Problem(at, f"{place.path}: there is no key '{shown(place.name)}'", hint)
 
 
-def _unknown_kind(at: str, place: Place) -> Problem:
-    kinds = sources.kinds()
+def _unknown_kind(at: str, place: Place, kinds: list[str]) -> Problem:
     text = data(place.node)
     hint = closest(text, kinds) if isinstance(text, str) else ""
     return Problem(at, f"{place.path} is {place.quoted}, but must be {_either(kinds)}", hint)

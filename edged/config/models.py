@@ -12,9 +12,10 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from edged.config.pipeline import (
     Accelerator,
@@ -28,7 +29,8 @@ from edged.config.pipeline import (
     TaskSection,
 )
 from edged.config.secrets import SecretFile
-from edged.config.values import NO_SPACES, Name, PipelineName, Section, TopicLevels, wrong
+from edged.config.sensor import AnySensor
+from edged.config.values import NO_SPACES, Name, Section, TopicLevels, TopicName, wrong
 
 __all__ = [
     "Accelerator",
@@ -61,8 +63,10 @@ class Tls(Section):
     cert_file: Path | None = Field(
         examples=["porch.pem"], default=None, description="this node's certificate (PEM), with key_file"
     )
-    key_file: Path | None = Field(
-        examples=["porch.key"], default=None, description="this node's private key (PEM), without passphrase"
+    key_file: SecretFile | None = Field(
+        examples=["porch.key"],
+        default=None,
+        description="this node's private key (PEM), no passphrase; in $CREDENTIALS_DIRECTORY or beside this file",
     )
 
     @model_validator(mode="after")
@@ -215,9 +219,26 @@ class Config(Section):
     isolation: Literal["required", "optional"] = Field(
         default="required", description="optional: run workers even where they cannot be cut from the network"
     )
-    pipelines: Annotated[dict[PipelineName, PipelineSection], Field(min_length=1, max_length=64)] = Field(
-        description="by name, which becomes part of the topic"
+    sensors: Annotated[dict[TopicName, AnySensor], Field(max_length=256)] = Field(
+        default_factory=dict, description="by name, which becomes part of the topic"
     )
-    sensors: Annotated[dict[Name, Any], Field(max_length=0)] = Field(
-        default_factory=dict, description="not in this version"
+    pipelines: Annotated[dict[TopicName, PipelineSection], Field(max_length=64)] = Field(
+        default_factory=dict, validate_default=True, description="by name, which becomes part of the topic"
     )
+
+    @field_validator("pipelines")
+    @classmethod
+    def _something_to_do(
+        cls, pipelines: dict[str, PipelineSection], info: ValidationInfo
+    ) -> dict[str, PipelineSection]:
+        if not pipelines and info.data.get("sensors") == {}:
+            raise PydanticCustomError("nothing", "there must be a pipeline or a sensor")
+        return pipelines
+
+    @model_validator(mode="after")
+    def _topics_of_their_own(self) -> Config:
+        for name in self.sensors:
+            if name in self.pipelines:
+                message = f"pipelines.{name} and sensors.{name} have the same topic: rename one of them"
+                raise wrong(message, "sensors", name, "[key]")
+        return self

@@ -16,6 +16,7 @@ from edged import bundled
 from edged.config import fields
 from edged.config.machine import Machine, survey
 from edged.config.models import Config, PipelineSection, host_node
+from edged.config.sensor import SENSORS
 from edged.config.source import driver_config
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def sample(machine: Machine | None = None) -> str:
             lines += ["", "pipelines:", *_pipelines(machine)]
         elif name == "node":
             lines += _entry(name, info, host_node(), "")
-        elif name != "sensors":
+        elif name == "sensors":
+            lines += ["", *_commented(_sensors(info.description or ""))]
+        else:
             lines += ["", *_commented(_default(name, info, ""))]
     return "\n".join(lines) + "\n"
 
@@ -79,6 +82,14 @@ def _source(source: dict[str, Any]) -> Iterator[str]:
             yield from _entry(name, info, source[name], "      ")
         else:
             yield from _commented(_default(name, info, "      "))
+
+
+def _sensors(sentence: str) -> Iterator[str]:
+    """Write the sensor that every machine has, with all of its keys."""
+    yield from _described("sensors:", f"readings, {sentence}", "")
+    yield "  board:"
+    for name, info in SENSORS.config("system").model_fields.items():
+        yield from _default(name, info, "    ")
 
 
 def _rest() -> Iterator[str]:

@@ -12,12 +12,8 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema (JSON Schema 2020-12); each source driver is a branch, chosen by ``kind``."""
+    """Return the schema (JSON Schema 2020-12); each driver is a branch, chosen by ``kind``."""
     described: dict[str, Any] = Config.model_json_schema()
-    definitions = described.setdefault("$defs", {})
-    lifted: dict[str, Any] = {}
-    _lift(described, lifted)
-    definitions.update(lifted)
     _read_as_yaml(described)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -30,17 +26,6 @@ def schema() -> dict[str, Any]:
 def text() -> str:
     """Return the schema as ``edged schema`` prints it and as it ships."""
     return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
-
-
-def _lift(part: Any, lifted: dict[str, Any]) -> None:
-    """Move the drivers' own definitions to the top, where their references look for them."""
-    if isinstance(part, dict):
-        for branch in part.get("oneOf", []):
-            lifted.update(branch.pop("$defs", {}))
-        part = list(part.values())
-    if isinstance(part, list):
-        for item in part:
-            _lift(item, lifted)
 
 
 def _read_as_yaml(part: Any) -> None:

@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-RESERVED = frozenset({"status", "health", "cmd"})  # levels of the topic beside the pipelines' names
+from edged.sensors import CHANNEL
+
+RESERVED = frozenset({"status", "health", "cmd"})  # levels of the topic beside pipelines and sensors
 NAME = r"^[a-z0-9-]{1,32}$"
 TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"
@@ -19,6 +21,7 @@ FORMS: dict[str, str] = {
     SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
     NO_SPACES: "text without spaces",
     DEVICE: "usb, pci, or one of several such as usb:0",
+    CHANNEL: "1 to 32 characters of a-z, 0-9 and _",
 }
 """The patterns of this file in words, for messages."""
 
@@ -35,7 +38,7 @@ def _free(name: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-PipelineName = Annotated[str, StringConstraints(pattern=NAME), AfterValidator(_free)]
+TopicName = Annotated[str, StringConstraints(pattern=NAME), AfterValidator(_free)]
 TopicLevels = Annotated[str, StringConstraints(pattern=TOPIC, max_length=64)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=86400 * 366, allow_inf_nan=False)]

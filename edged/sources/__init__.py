@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edged.registry import Registry
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -111,10 +113,11 @@ class SourceConfig(BaseModel):
     )
 
 
+_registry = Registry("edged.sources", "source")
+
+
 def kinds() -> list[str]:
     """Return the names of all drivers: those of this package and those that others registered."""
-    from edged.sources import _registry
-
     return _registry.kinds()
 
 
@@ -124,6 +127,4 @@ def load(kind: str) -> Any:
     Raises:
         DriverError: there is no such driver; the message lists those that exist.
     """
-    from edged.sources import _registry
-
     return _registry.load(kind)

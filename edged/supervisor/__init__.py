@@ -8,11 +8,14 @@
         │            └─────┴──────────┘ killed and started again, sooner at first than later
         └── ForkServer: forks on order; started anew when it dies; workers outlive it
 
+    Sensors ──▶ the sensor worker: one process for all sensors
+
 A worker is a child of this process: :func:`Supervisor.prepare` makes main the subreaper of what the fork
 server forks. A stage that lasts longer than its deadline is found in the worker's pulse, five times a second.
 """
 
+from edged.supervisor._sensors import Sensors
 from edged.supervisor._status import Listener, PipelineStatus
 from edged.supervisor._supervisor import Supervisor
 
-__all__ = ["Listener", "PipelineStatus", "Supervisor"]
+__all__ = ["Listener", "PipelineStatus", "Sensors", "Supervisor"]

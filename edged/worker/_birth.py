@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import resource
-import signal
 import socket
 import sys
 import time
@@ -19,26 +17,14 @@ from edged.config.source import driver_config
 from edged.pulse import Pulse
 from edged.worker import sandbox
 from edged.worker._host import Host
+from edged.worker._kernel import die_with_parent, name_process
 from edged.worker._reports import Reports
 from edged.worker.order import Order
 
 log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _ADOPTION_S = 5.0
 _MOST_FILES = 512  # a driver that leaks meets this before the machine suffers
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, and end if that happened already."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def name_process(name: str) -> None:
-    """Name this process in the process list (the first 15 characters)."""
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def live(data: bytes, fds: list[int]) -> NoReturn:

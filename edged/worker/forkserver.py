@@ -40,12 +40,12 @@ def serve(control: socket.socket, main: int) -> NoReturn:
         control: SOCK_SEQPACKET to main.
         main: its process id.
     """
-    from edged.worker import _birth, _memory
+    from edged.worker import _kernel, _memory
 
     for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
         signal.signal(sent, signal.SIG_IGN)
-    _birth.die_with_parent(main)
-    _birth.name_process("edged-fork")
+    _kernel.die_with_parent(main)
+    _kernel.name_process("edged-fork")
     alone = _threads()  # 1; under an emulator, which has threads of its own, more
     runtime = _preload()
     gc.collect()

@@ -22,12 +22,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(edged.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-DRIVERS = [p for p in (PACKAGE / "sources").glob("*.py") if not p.name.startswith("_")]
+DRIVERS = [
+    p for kind in ("sources", "sensors") for p in (PACKAGE / kind).glob("*.py") if not p.name.startswith("_")
+]
 HEAVY = ("numpy", "cv2", "picamera2", "libcamera", "ai_edge_litert", "tflite_runtime")
 # What only one place of the package imports, whatever module is added later.
 DOORS = {
     "paho": "sinks/mqtt/",
     "yaml": "config/",
+    "gpiod": "sensors/gpio.py",
+    "smbus2": "sensors/i2c.py",
+    "serial": "sensors/serial.py",
     "ai_edge_litert": "inference/runtime.py",
     "tflite_runtime": "inference/runtime.py",
 }
@@ -47,6 +52,7 @@ MAIN = (
         "cli",
         "commands",
     ),
+    "sensors",
     "pulse",
 )
 

@@ -275,3 +275,51 @@ def test_the_check_needs_no_heavy_module() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert answer.stdout == "[]\n"
+
+
+def test_two_sensors_do_not_take_the_same_port_or_line(base: Path) -> None:
+    lines = said(
+        base,
+        "sensors:\n"
+        "  air: {kind: serial, device: /dev/serial0, protocol: pms5003}\n"
+        "  gas: {kind: serial, device: /dev/../dev/serial0, protocol: mhz19}\n"
+        "  door: {kind: gpio, line: GPIO17}\n"
+        "  bell: {kind: gpio, line: GPIO17}\n"
+        "  tank: {kind: command, command: [/nowhere/tank]}\n",
+    )
+    both = "(one of them gets it, and the other one fails)"
+    assert lines == [
+        f"/edged.yaml:3:8: sensors.gas: sensors air and gas both take /dev/../dev/serial0 {both}",
+        f"/edged.yaml:5:9: sensors.bell: sensors door and bell both take gpio line GPIO17 {both}",
+    ]
+
+
+def test_a_sensor_that_cannot_be_built_is_one_problem(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edged.sensors import thermal
+
+    def fails(config: object) -> None:
+        raise RuntimeError(f"no {type(config).__name__}")
+
+    monkeypatch.setattr(thermal, "create", fails)
+    assert said(base, "sensors: {board: {kind: thermal}}\n") == [
+        "/edged.yaml:1:25: sensors.board.kind: thermal cannot be built: no Config"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("device_class: temprature", "sensors.a.device_class: Home Assistant knows no class 'temprature' of"),
+        ("device_class: temprature", "(did you mean 'temperature'?)"),
+        ("device_class: temperature, unit: lx", "takes no temperature in 'lx' (it takes K, °C, °F)"),
+        ("device_class: dor, binary: true", "no class 'dor' of a state (did you mean 'door'?)"),
+    ],
+)
+def test_a_class_that_home_assistant_would_refuse_is_told(base: Path, keys: str, says: str) -> None:
+    mqtt = "mqtt:\n  host: broker.lan\nhomeassistant:\n  discovery: true\n"
+    sensor = f"sensors: {{a: {{kind: synthetic, {keys}}}}}\n"
+    lines = said(base, mqtt + sensor)
+    assert len(lines) == 1, lines
+    assert says in lines[0]
+    assert said(base, mqtt.replace("true", "false") + sensor) == []
+    assert said(base, sensor) == []

@@ -168,10 +168,6 @@ def test_too_many_pipelines_are_counted_not_checked(said: Said) -> None:
     assert time.perf_counter() - started < 1
 
 
-def test_sensors_are_not_in_this_version(said: Said) -> None:
-    assert "sensors" in one(said(f"sensors: {{attic: {{kind: hwmon}}}}\n{PIPELINE}"))
-
-
 def test_a_value_can_be_found_again(tmp_path: Path) -> None:
     file = tmp_path / "edged.yaml"
     file.write_text(EXAMPLE.replace("null", "a"), "utf-8")

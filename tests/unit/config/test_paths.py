@@ -71,11 +71,15 @@ def test_a_secret_comes_from_systemds_credentials_first(
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
-    rest = "mqtt: {host: b, username: u, password_file: p}\n"
-    mqtt = read(tmp_path, rest=rest).mqtt
-    assert mqtt is not None
-    assert mqtt.password_file == tmp_path / "p"
-    (credentials / "p").touch()
-    mqtt = read(tmp_path, rest=rest).mqtt
-    assert mqtt is not None
-    assert mqtt.password_file == credentials / "p"
+    rest = "mqtt: {host: b, username: u, password_file: p, tls: {cert_file: c, key_file: k}}\n"
+
+    def files() -> tuple[Path | None, ...]:
+        mqtt = read(tmp_path, rest=rest).mqtt
+        assert mqtt is not None
+        assert mqtt.tls is not None
+        return mqtt.password_file, mqtt.tls.key_file, mqtt.tls.cert_file
+
+    assert files() == (tmp_path / "p", tmp_path / "k", tmp_path / "c")
+    for name in ("p", "k", "c"):
+        (credentials / name).touch()
+    assert files() == (credentials / "p", credentials / "k", tmp_path / "c")

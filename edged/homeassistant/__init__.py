@@ -16,9 +16,12 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import edged
+from edged.homeassistant import _sensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from edged.sensors import SensorConfig
 
 GAP_S = 1.0  # between two discoveries of one node
 SETTLE_S = 1.0  # after a connect, for the retained message to arrive
@@ -38,6 +41,7 @@ def payload(
     previous: Mapping[str, str] | None = None,
     *,
     prefix: str = "edged",
+    sensors: Mapping[str, SensorConfig] | None = None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Build the discovery payload of a node.
 
@@ -46,6 +50,7 @@ def payload(
         pipelines: the names of its pipelines.
         previous: component ids announced before, with their platforms; what is gone gets a removal stub.
         prefix: the MQTT prefix of edged.
+        sensors: by name.
 
     Returns:
         The payload, and all its component ids with their platforms, stubs too: the next ``previous``.
@@ -54,6 +59,9 @@ def payload(
     components = _node(base)
     for pipeline in pipelines:
         components |= _pipeline(base, pipeline, node)
+    components |= _sensors.components(
+        base, sensors or {}, {name: title(name, node) for name in sensors or {}}
+    )
     for kind, component in components.items():
         component |= {"uniq_id": f"edged_{node}_{kind}", "qos": 1}
     gone = [id_ for id_ in sorted(previous or {}) if id_ not in components][:MAX_STUBS]
@@ -199,6 +207,7 @@ class Announcer:
         discovery_prefix: Home Assistant's.
         enabled: announce; otherwise withdraw what an earlier run announced.
         uniform: spreads the answers to a birth.
+        sensors: their configuration, by name.
     """
 
     def __init__(
@@ -210,9 +219,11 @@ class Announcer:
         discovery_prefix: str = "homeassistant",
         enabled: bool = True,
         uniform: Callable[[float, float], float] = random.uniform,
+        sensors: Mapping[str, SensorConfig] | None = None,
     ) -> None:
         self._node = node
         self._pipelines = tuple(pipelines)
+        self._sensors = dict(sensors or {})
         self._prefix = prefix
         self._topic = f"{discovery_prefix}/device/{node}/config"
         self._birth = f"{discovery_prefix}/status"
@@ -234,9 +245,12 @@ class Announcer:
         """When ``poll`` has something to do."""
         return None if self._due is None else max(self._due, self._sent_at + GAP_S)
 
-    def update(self, pipelines: Sequence[str], now: float) -> None:
-        """The configuration has these pipelines from now on."""
+    def update(
+        self, pipelines: Sequence[str], now: float, sensors: Mapping[str, SensorConfig] | None = None
+    ) -> None:
+        """The configuration has these pipelines and sensors from now on."""
         self._pipelines = tuple(pipelines)
+        self._sensors = dict(sensors or {})
         self._plan(now)
 
     def connected(self, now: float) -> None:
@@ -281,7 +295,9 @@ class Announcer:
             ours = bool(_components(self._retained))
             self._known.clear()
             return b"" if ours else None
-        data, known = payload(self._node, self._pipelines, self._known, prefix=self._prefix)
+        data, known = payload(
+            self._node, self._pipelines, self._known, prefix=self._prefix, sensors=self._sensors
+        )
         moved = [id_ for id_, platform in self._known.items() if known.get(id_, platform) != platform]
         for (
             id_

@@ -1,0 +1,110 @@
+"""A source and a sensor are checked by the driver that their ``kind`` names; there is no list to edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from edged.errors import DriverError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True)
+class ByKind:
+    """Reads a block by its driver; describes it as one of all drivers.
+
+    Attributes:
+        noun: what a driver is, for messages.
+        base: what each driver's ``Config`` is a subclass of.
+        kinds: returns the names of all drivers.
+        load: returns the module of one.
+    """
+
+    noun: str
+    base: type[BaseModel]
+    kinds: Callable[[], list[str]]
+    load: Callable[[str], Any]
+
+    def config(self, kind: str) -> type[BaseModel]:
+        """Return the ``Config`` of the driver of that kind.
+
+        Raises:
+            DriverError: there is no such driver, or it cannot be loaded.
+        """
+        try:
+            config = self.load(kind).Config
+        except DriverError:
+            raise
+        except Exception as error:
+            # A driver that somebody else installed may fail in any way; it must not take the daemon along.
+            what = f"the {self.noun} '{kind}' cannot be loaded"
+            raise DriverError(f"{what}: {type(error).__name__}: {error}") from error
+        if not (isinstance(config, type) and issubclass(config, self.base)):
+            what = f"the {self.noun} '{kind}' is no driver"
+            raise DriverError(f"{what}: its Config is no {self.base.__name__}")
+        return config
+
+    def _read(self, value: Any) -> BaseModel:
+        if isinstance(value, self.base):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("block_type", "must be a block of keys")
+        kind = value.get("kind")
+        if not isinstance(kind, str):
+            state = "no_kind" if "kind" not in value else "bad_kind"
+            raise PydanticCustomError(state, "kind must be the name of a driver", {"steps": ("kind",)})
+        if kind not in (known := self.kinds()):
+            context = {"steps": ("kind",), "kinds": known}
+            raise PydanticCustomError("unknown_kind", "there is no driver of that kind", context)
+        try:
+            config = self.config(kind)
+        except DriverError as error:
+            raise PydanticCustomError(
+                "driver", "{error}", {"steps": ("kind",), "error": str(error)}
+            ) from None
+        return config.model_validate(value)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
+        """Return pydantic's rule: whatever the driver says."""
+        return core_schema.no_info_plain_validator_function(
+            self._read,
+            serialization=core_schema.plain_serializer_function_ser_schema(_dump, info_arg=True),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: Any) -> dict[str, Any]:
+        """Return the schemas of all drivers, one of which holds."""
+        return {"oneOf": [self._described(kind) for kind in self.kinds()]}
+
+    def _described(self, kind: str) -> dict[str, Any]:
+        """Return the driver's JSON schema, complete in itself: pydantic knows nothing of its definitions."""
+        whole = self.config(kind).model_json_schema()
+        described: dict[str, Any] = _inlined(whole, whole.pop("$defs", {}))
+        described["properties"]["kind"] = {"const": kind, "description": self._help(kind)}
+        described["required"] = ["kind", *(key for key in described.get("required", []) if key != "kind")]
+        described["title"] = kind
+        return described
+
+    def _help(self, kind: str) -> str:
+        lines = (self.load(kind).__doc__ or "").strip().splitlines()
+        return lines[0] if lines else kind
+
+
+def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a part of a schema with what it refers to in place of the references."""
+    if isinstance(part, list):
+        return [_inlined(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        beside = {key: value for key, value in part.items() if key != "$ref"}
+        part = {**definitions[part["$ref"].rpartition("/")[2]], **beside}
+    return {key: _inlined(value, definitions) for key, value in part.items()}
+
+
+def _dump(value: BaseModel, info: Any) -> Any:
+    return value.model_dump(mode=info.mode)

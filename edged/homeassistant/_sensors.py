@@ -1,0 +1,87 @@
+"""The entities of the sensors: one for each channel that is published."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from edged.homeassistant import _classes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edged.sensors import SensorConfig
+
+Component = dict[str, Any]
+DIAGNOSTIC = frozenset({"system", "thermal"})  # kinds that tell of the board and not of the world
+_MISSED = 3  # publications that may be missing before the value expires
+
+# Stale values are shown as they are, with their quality beside; what is suspect or bad is unknown.
+_SHOWN = (
+    "value_json.quality | default('') in ['good', 'stale'] and value_json.value | default(none) is not none"
+)
+_NUMBER = f"{{{{ value_json.value if {_SHOWN} else 'None' }}}}"
+_STATE = f"{{{{ ('ON' if value_json.value else 'OFF') if {_SHOWN} else 'None' }}}}"
+_ATTRIBUTES = (
+    "{{ {'quality': value_json.quality | default(none), 'reason': value_json.reason | default(none),"
+    " 'measured_at': value_json.ts | default(none)} | to_json }}"
+)
+
+
+def components(
+    base: str, sensors: Mapping[str, SensorConfig], titles: Mapping[str, str]
+) -> dict[str, Component]:
+    """Return the components of all sensors, by id.
+
+    Args:
+        base: the node's topic.
+        sensors: by name.
+        titles: the names for people, by name.
+    """
+    made = {}
+    for name, config in sensors.items():
+        for channel in config.gives():
+            if config.shaping(channel, "publish") != "none":
+                # No other component has a dot in its id.
+                made[f"{name}.{channel or 'value'}"] = _component(base, name, config, channel, titles[name])
+    return made
+
+
+def _component(base: str, name: str, config: SensorConfig, channel: str, title: str) -> Component:
+    quantity = config.quantity(channel)
+    topic = f"{base}/{name}"
+    state = f"{topic}/{channel}/state" if channel else f"{topic}/state"
+    made: Component = {
+        "p": "binary_sensor" if quantity.binary else "sensor",
+        "name": f"{title} {channel.replace('_', ' ')}".strip(),
+        "stat_t": state,
+        "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
+        "avty_mode": "all",
+    }
+    if config.shaping(channel, "publish") == "json":
+        made["val_tpl"] = _STATE if quantity.binary else _NUMBER
+        made |= {"json_attr_t": state, "json_attr_tpl": _ATTRIBUTES}
+    takes, _ = _classes.wrong(quantity.device_class, quantity.unit, binary=quantity.binary)
+    if quantity.device_class and not takes:
+        made["dev_cla"] = quantity.device_class
+    if not quantity.binary:
+        made["stat_cla"] = "total_increasing" if made.get("dev_cla") in _classes.COUNTERS else "measurement"
+        if quantity.unit:
+            made["unit_of_meas"] = quantity.unit
+        decimals = config.shaping(channel, "round")
+        if decimals is not None:
+            made["sug_dsp_prc"] = decimals
+    expires = _expires_s(config, channel, binary=quantity.binary)
+    if expires is not None:
+        made["exp_aft"] = expires
+    if config.kind in DIAGNOSTIC:
+        made["ent_cat"] = "diagnostic"
+    return made
+
+
+def _expires_s(config: SensorConfig, channel: str, *, binary: bool) -> int | None:
+    """Return after how long without a message the value is unknown; None where silence may mean no change."""
+    period = config.heartbeat_s
+    if not period and not binary and not config.shaping(channel, "deadband"):
+        period = max(config.interval_s, config.aggregate.window_s if config.aggregate else 0)
+    return math.ceil(_MISSED * period + config.deadline_s) if period else None

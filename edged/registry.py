@@ -1,0 +1,51 @@
+"""Finds a driver by its name: a module of a package, or an entry point that somebody else registered."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from edged.errors import DriverError
+
+
+class Registry:
+    """The drivers of one package; its dotted name is also the group of the entry points.
+
+    Args:
+        package: such as ``edged.sources``. Modules whose name begins with ``_`` are no drivers.
+        noun: what a driver is, for messages.
+    """
+
+    def __init__(self, package: str, noun: str) -> None:
+        self._package = package
+        self._noun = noun
+
+    @cached_property
+    def _others(self) -> tuple[EntryPoint, ...]:
+        """What others installed; looked for once, since it reads every package's metadata."""
+        return tuple(entry_points(group=self._package))
+
+    def _own(self) -> set[str]:
+        path = importlib.import_module(self._package).__path__
+        return {m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")}
+
+    def kinds(self) -> list[str]:
+        """Return every driver's name, sorted."""
+        return sorted(self._own() | {entry.name for entry in self._others})
+
+    def load(self, kind: str) -> Any:
+        """Return the module of the driver ``kind``.
+
+        Raises:
+            DriverError: nobody offers that driver; the message lists those that exist.
+        """
+        if kind in self._own():
+            return importlib.import_module(f"{self._package}.{kind}")
+        for entry in self._others:
+            if entry.name == kind:
+                return entry.load()
+        known = ", ".join(self.kinds())
+        raise DriverError(f"there is no {self._noun} of kind '{kind}'; there are {known}")

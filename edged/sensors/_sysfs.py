@@ -1,0 +1,144 @@
+"""Reads sysfs: folders that are found by what their device is called, and held so that none is mistaken.
+
+A chip that goes and comes back gets another number, and another chip may get its old one. So a folder is held
+by a descriptor: once its device is gone every read fails, whatever is there now under the same path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+from edged.errors import Reason, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+_GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.EBADF})
+_MOST = 4096  # bytes; sysfs gives no more than a page
+
+
+class NotMeasured(Exception):  # noqa: N818 - it is an answer of the chip, which the driver turns into a bad reading
+    """The chip is there but did not answer this time; the text says how the kernel put it."""
+
+
+class Folder:
+    """One device's folder, held open.
+
+    Args:
+        path: of the folder.
+        what: the device, for messages.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path = path
+        self._what = what
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._explained(error, path.name) from error
+
+    def text(self, name: str) -> str:
+        """Return what an attribute says.
+
+        Raises:
+            NotMeasured: the chip did not answer; it may the next time.
+            Unavailable: the device went away, or may not be read.
+        """
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor)
+        except OSError as error:
+            raise self._explained(error, name) from error
+        try:
+            return os.read(descriptor, _MOST).decode("utf-8", "replace").strip()
+        except OSError as error:
+            if error.errno in _GONE:
+                raise self._explained(error, name) from error
+            raise NotMeasured((error.strerror or str(error)).lower()) from error
+        finally:
+            os.close(descriptor)
+
+    def number(self, name: str) -> float:
+        """Return the number that an attribute says. Raises like :meth:`text`."""
+        text = self.text(name)
+        try:
+            return float(text)
+        except ValueError:
+            raise NotMeasured(f"{name} is '{text[:40]}', which is no number") from None
+
+    def has(self, name: str) -> bool:
+        """Whether there is an attribute of that name."""
+        try:
+            os.stat(name, dir_fd=self._descriptor)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the folder; harmless when called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _explained(self, error: OSError, name: str) -> Unavailable:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return Unavailable(Reason.DENIED, f"{self.path / name} may not be read")
+        if error.errno in _GONE:
+            return Unavailable(Reason.LOST, f"{self._what} is gone, or has no {name}")
+        return Unavailable(Reason.LOST, f"{self._what}: {error.strerror}")
+
+
+def find(
+    parent: Path, pattern: str, matches: Callable[[Folder], bool], what: str, known: Callable[[Folder], str]
+) -> Folder:
+    """Return the only folder under ``parent`` that matches.
+
+    Args:
+        parent: such as ``/sys/class/hwmon``.
+        pattern: of the folders' names.
+        matches: whether a folder is it.
+        what: the device, for messages.
+        known: what a folder's device is called, to say what there is instead.
+
+    Raises:
+        Unavailable: ABSENT: there is none, or more than one, and what there is.
+    """
+    found: list[Folder] = []
+    others: list[str] = []
+    for path in sorted(parent.glob(pattern)):
+        try:
+            folder = Folder(path, what)
+        except Unavailable:  # it goes just now
+            continue
+        if _safely(matches, folder, False):
+            found.append(folder)
+        else:
+            others.append(_safely(known, folder, ""))
+            folder.close()
+    if len(found) == 1:
+        return found[0]
+    named = ", ".join(str(folder.path.resolve()) for folder in found)
+    for folder in found:
+        folder.close()
+    if found:
+        raise Unavailable(Reason.ABSENT, f"there are {len(found)} of {what}; say which one: {named}")
+    there = ", ".join(sorted({name for name in others if name})) or "nothing"
+    raise Unavailable(Reason.ABSENT, f"there is no {what} under {parent}; there is {there}")
+
+
+def _safely(ask: Callable[[Folder], T], folder: Folder, otherwise: T) -> T:
+    try:
+        return ask(folder)
+    except (Unavailable, NotMeasured):
+        return otherwise
+
+
+def opened(folder: Folder | None, what: str) -> Folder:
+    """Return the folder; one that was not opened is not there."""
+    if folder is None:
+        raise Unavailable(Reason.LOST, f"{what} is not open")
+    return folder

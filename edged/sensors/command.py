@@ -1,0 +1,205 @@
+"""A program on this machine that prints a number, or a JSON object with several.
+
+The program is started without a shell, with a time limit and a limit on what it may print, and without a
+network, as everything that reads raw data here: it is for what no other driver knows, not to fetch something.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from edged import clock
+from edged.errors import Reason, Unavailable
+from edged.sensors import Block, ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_MOST_BYTES = 64 * 1024
+_SHOWN = 80  # characters of a program's complaint that are passed on
+
+
+class Value(Block):
+    """One value in the JSON object."""
+
+    key: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        examples=["main.temp"], default=None, description="where it is: a.b is b in a; default: its own name"
+    )
+    unit: Annotated[str, StringConstraints(max_length=16)] = Field(default="", description="°C, %, hPa, lx …")
+    device_class: Annotated[str, StringConstraints(max_length=40)] = Field(
+        default="", description="Home Assistant's, such as temperature"
+    )
+    binary: bool = Field(default=False, description="it is true or false, not a number")
+
+
+class Config(SensorConfig):
+    """The keys of ``kind: command``."""
+
+    kind: Literal["command"] = Field(default="command", description="the driver: command")
+    command: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)] = Field(
+        description='the program and its arguments, each by itself: ["/usr/local/bin/read-tank", "--cm"]'
+    )
+    timeout_s: Annotated[float, Field(ge=0.05, le=600, allow_inf_nan=False)] = Field(
+        default=4.0, description="the program is killed after so long, in s; below deadline_s"
+    )
+    values: Annotated[dict[ChannelName, Value], Field(max_length=32)] = Field(
+        examples=[{}],
+        default_factory=dict,
+        description="the values in the JSON object, by name; left out: the program prints one number",
+    )
+
+    def gives(self) -> Mapping[str, Quantity]:
+        """One quantity for each of ``values``, or one."""
+        named = {name: Quantity(v.unit, v.device_class, v.binary) for name, v in self.values.items()}
+        return named or {"": Quantity()}
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Config:
+        if self.timeout_s >= self.deadline_s:
+            message = f"timeout_s ({self.timeout_s:g}) must be below deadline_s ({self.deadline_s:g})"
+            raise wrong(message, "timeout_s")
+        return self
+
+
+def create(config: Config) -> Sensor:
+    """Return the sensor."""
+    return Command(config)
+
+
+class Command:
+    """Starts the program for each reading."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._program = ""
+
+    def open(self) -> None:
+        """Look for the program."""
+        name = self._config.command[0]
+        found = shutil.which(name)
+        if found is None:
+            there = os.path.exists(name)  # noqa: PTH110 - Path.exists raises where a name is too long
+            reason = Reason.DENIED if there else Reason.ABSENT
+            raise Unavailable(reason, f"{name} cannot be run" if there else f"there is no program {name}")
+        self._program = found
+
+    def read(self) -> Sequence[Reading]:
+        """Run the program and read what it prints."""
+        if not self._program:
+            raise Unavailable(Reason.LOST, f"{self._config.command[0]} was not opened")
+        try:
+            text = self._run()
+            data = json.loads(text, parse_constant=float)
+        except _Failed as failed:
+            return self._nothing(str(failed))
+        except (ValueError, RecursionError):
+            return self._nothing("the program printed neither a number nor JSON")
+        ts = clock.wall()
+        return [self._reading(name, quantity, data, ts) for name, quantity in self._config.gives().items()]
+
+    def close(self) -> None:
+        """Forget the program; it ends with each reading."""
+        self._program = ""
+
+    def _nothing(self, reason: str) -> list[Reading]:
+        ts = clock.wall()
+        return [Reading(n, None, q.unit, ts, Quality.BAD, reason) for n, q in self._config.gives().items()]
+
+    def _reading(self, name: str, quantity: Quantity, data: Any, ts: float) -> Reading:
+        key = name
+        if name:
+            key = self._config.values[name].key or name
+            for step in key.split("."):
+                data = data.get(step) if isinstance(data, dict) else None
+        value = _as(data, quantity.binary)
+        if value is None:
+            wanted = "true or false" if quantity.binary else "number"
+            reason = f"the program printed no {wanted}{f' under {key}' if key else ''}"
+            return Reading(name, None, quantity.unit, ts, Quality.BAD, reason)
+        return Reading(name, value, quantity.unit, ts)
+
+    def _run(self) -> bytes:
+        """Return what the program printed.
+
+        Raises:
+            _Failed: it took too long, printed too much, or ended with an error.
+            Unavailable: it cannot be started any more.
+        """
+        arguments = [self._program, *self._config.command[1:]]
+        try:
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # so that its children can be killed with it
+            )
+        except OSError as error:
+            raise Unavailable(Reason.LOST, f"{self._program}: {error.strerror}") from error
+        with process:
+            try:
+                printed, complaint = _gather(process, self._config.timeout_s)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode:
+            last = (complaint.decode("utf-8", "replace").strip().splitlines() or [""])[-1][:_SHOWN]
+            raise _Failed(f"the program ended with {process.returncode}{f': {last}' if last else ''}")
+        return printed
+
+
+class _Failed(Exception):  # noqa: N818 - it becomes the reason of a reading, not an error
+    """The program gave nothing to use; the text says why."""
+
+
+def _gather(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, bytes]:
+    """Read both pipes until the program has ended; what it complains is kept as far as it fits."""
+    until = time.monotonic() + timeout_s
+    pipes: dict[IO[bytes] | None, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as waiting:
+        for pipe in pipes:
+            if pipe is not None:
+                waiting.register(pipe, selectors.EVENT_READ)
+        while waiting.get_map():
+            left = until - time.monotonic()
+            if left <= 0:
+                raise _Failed(f"the program took longer than {timeout_s:g} s")
+            for key, _ in waiting.select(left):
+                data = os.read(key.fd, _MOST_BYTES)
+                if not data:
+                    waiting.unregister(key.fileobj)
+                elif key.fileobj is process.stdout and len(pipes[process.stdout]) + len(data) > _MOST_BYTES:
+                    raise _Failed(f"the program printed more than {_MOST_BYTES // 1024} KiB")
+                else:
+                    pipe = process.stdout if key.fileobj is process.stdout else process.stderr
+                    pipes[pipe] = (pipes[pipe] + data)[-_MOST_BYTES:]
+    try:
+        process.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise _Failed(f"the program took longer than {timeout_s:g} s") from None
+    return bytes(pipes[process.stdout]), bytes(pipes[process.stderr])
+
+
+def _as(data: Any, binary: bool) -> float | bool | None:
+    """Return the number or the state in what JSON gave, also where it was written as text."""
+    if isinstance(data, bool):
+        return data if binary else None
+    if binary:
+        words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+        return words.get(str(data).strip().lower()) if isinstance(data, str | int) else None
+    if isinstance(data, int | float | str):
+        try:
+            return float(data)
+        except (ValueError, OverflowError):
+            return None
+    return None

@@ -1,0 +1,200 @@
+"""One input line of the GPIO header: motion detector (PIR), door contact, button. Needs gpiod 2.
+
+Edges come with the kernel's time stamp, so that they are right even when the process was busy, and from its
+monotonic clock, so that a clock that is set does not move them. Debouncing is the kernel's too.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from edged import clock
+from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_DEV = Path("/dev")
+_BUFFER = 64  # edges that the kernel keeps; of a flood it drops the oldest
+_MOST = 8  # edges given at once; of more, the first and the newest
+
+
+class Config(SensorConfig):
+    """The keys of ``kind: gpio``."""
+
+    kind: Literal["gpio"] = Field(default="gpio", description="the driver: gpio")
+    line: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="the line's name as in `gpioinfo`, such as GPIO17; or its number, with chip"
+    )
+    chip: str | None = Field(
+        examples=["gpiochip0"],
+        default=None,
+        description="gpiochip0, or the chip's label such as pinctrl-rp1; default: the one with the line",
+    )
+    active_low: bool = Field(default=False, description="true: on while the line is at ground")
+    bias: Literal["as-is", "pull-up", "pull-down", "disabled"] = Field(
+        default="as-is", description="the resistor in the processor"
+    )
+    debounce_ms: Annotated[float, Field(ge=0, le=10000, allow_inf_nan=False)] = Field(
+        default=10, description="a change must last so long, in ms; a contact bounces"
+    )
+
+    def gives(self) -> Mapping[str, Quantity]:
+        """A state."""
+        return {"": Quantity(binary=True)}
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """The line."""
+        return (f"gpio line {self.line}{f' of {self.chip}' if self.chip else ''}",)
+
+    @model_validator(mode="after")
+    def _number_of_a_chip(self) -> Config:
+        if self.line.isdecimal() and self.chip is None:
+            message = f"line {self.line} is a number: write chip too, or the line's name such as GPIO17"
+            raise wrong(message, "line")
+        return self
+
+
+def create(config: Config) -> Sensor:
+    """Return the sensor."""
+    return Gpio(config)
+
+
+class Gpio:
+    """Holds one line."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._request: Any = None
+        self._line: int | str = int(config.line) if config.line.isdecimal() else config.line
+        self._sequence = 0  # number of the newest edge, counted by the kernel
+        self.lost = 0  # edges that the kernel dropped
+
+    def open(self) -> None:
+        """Ask the kernel for the line."""
+        try:
+            import gpiod
+        except ImportError as error:
+            raise DriverError("gpiod is missing: pip install 'edged[gpio]'") from error
+        if not hasattr(gpiod, "request_lines"):
+            raise DriverError("gpiod is older than version 2: pip install 'edged[gpio]'")
+        self.close()
+        path = self._find(gpiod)
+        settings = self._settings(gpiod)
+        try:
+            self._request = gpiod.request_lines(
+                path, config={self._line: settings}, consumer="edged", event_buffer_size=_BUFFER
+            )
+        except (OSError, ValueError) as error:
+            raise self._explained(error, path) from error
+        self._sequence = 0
+
+    def read(self) -> Sequence[Reading]:
+        """Return the state of the line now."""
+        request = self._opened()
+        try:
+            value = bool(request.get_value(self._line).value)
+        except OSError as error:
+            raise self._explained(error, "its chip") from error
+        return [Reading("", value, "", clock.wall())]
+
+    def wait(self, timeout_s: float) -> Sequence[Reading]:
+        """Return the edges since the last call, or nothing after the time."""
+        request = self._opened()
+        try:
+            edges = request.read_edge_events(_BUFFER) if request.wait_edge_events(timeout_s) else []
+        except OSError as error:
+            raise self._explained(error, "its chip") from error
+        if not edges:
+            return []
+        self.lost += max(0, edges[0].line_seqno - self._sequence - 1)
+        self._sequence = edges[-1].line_seqno
+        now_s, now_ns = clock.wall(), time.monotonic_ns()
+        told = edges if len(edges) <= _MOST else (edges[0], edges[-1])
+        return [
+            Reading(
+                "", edge.event_type is edge.Type.RISING_EDGE, "", now_s - (now_ns - edge.timestamp_ns) / 1e9
+            )
+            for edge in told
+        ]
+
+    def close(self) -> None:
+        """Give the line back."""
+        if self._request is not None:
+            self._request.release()
+            self._request = None
+
+    def _opened(self) -> Any:
+        if self._request is None:
+            raise Unavailable(Reason.LOST, f"gpio line {self._config.line} is not open")
+        return self._request
+
+    def _settings(self, gpiod: Any) -> Any:
+        line, config = gpiod.line, self._config
+        bias = {
+            "as-is": line.Bias.AS_IS,
+            "pull-up": line.Bias.PULL_UP,
+            "pull-down": line.Bias.PULL_DOWN,
+            "disabled": line.Bias.DISABLED,
+        }[config.bias]
+        return gpiod.LineSettings(
+            direction=line.Direction.INPUT,
+            edge_detection=line.Edge.BOTH,
+            bias=bias,
+            active_low=config.active_low,
+            debounce_period=timedelta(milliseconds=config.debounce_ms),
+            event_clock=line.Clock.MONOTONIC,
+        )
+
+    def _find(self, gpiod: Any) -> str:
+        """Return the path of the chip with the line."""
+        chip = self._config.chip
+        if chip is not None and (path := _DEV / chip).exists():
+            return str(path)
+        denied, there = "", []
+        for path in sorted(_DEV.glob("gpiochip*")):
+            try:
+                if not gpiod.is_gpiochip_device(str(path)):
+                    continue
+                with gpiod.Chip(str(path)) as opened:
+                    info = opened.get_info()
+                    there.append(f"{info.name} ({info.label})")
+                    if chip is None:
+                        opened.line_offset_from_id(self._line)
+                    if chip in (None, info.name, info.label):
+                        return str(path)
+            except OSError as error:
+                denied = str(path) if error.errno in (errno.EACCES, errno.EPERM) else denied
+        if denied:
+            raise _denied(denied)
+        wanted = f"gpio chip {chip}" if chip else f"gpio line {self._config.line}"
+        raise Unavailable(
+            Reason.ABSENT, f"there is no {wanted}; there is {', '.join(there) or 'no gpio chip'}"
+        )
+
+    def _explained(self, error: OSError | ValueError, where: str) -> Unavailable:
+        line = f"gpio line {self._config.line}"
+        code = error.errno if isinstance(error, OSError) else errno.ENOENT
+        if code == errno.EBUSY:
+            return DeviceBusy(f"{line} of {where} is in use; `gpioinfo` says by whom")
+        if code in (errno.EACCES, errno.EPERM):
+            return _denied(where)
+        if code in (errno.ENOENT, errno.EINVAL):
+            return Unavailable(
+                Reason.ABSENT, f"{where} has no {line}, or cannot do what is asked of it: {error}"
+            )
+        return Unavailable(Reason.LOST, f"{line}: {error}")
+
+
+def _denied(path: str) -> Unavailable:
+    return Unavailable(
+        Reason.DENIED, f"{path} may not be opened; add the user to group gpio: sudo usermod -aG gpio $USER"
+    )

@@ -1,0 +1,234 @@
+"""A chip at the I²C bus without a kernel driver, by register reads that are written down here. Needs smbus2.
+
+An SHT31 (command, pause, two values with checksums) and an LM75 (a register)::
+
+    climate:
+      kind: i2c
+      address: 0x44
+      command: [0x24, 0x00]
+      wait_ms: 16
+      registers:
+        temperature: {at: 0, bytes: 2, crc: sensirion, scale: 0.00267033, offset: -45, unit: °C}
+        humidity: {at: 3, bytes: 2, crc: sensirion, scale: 0.00152590, unit: "%"}
+    cellar:
+      kind: i2c
+      address: 0x48
+      registers:
+        temperature: {reg: 0x00, bytes: 2, signed: true, shift: 7, scale: 0.5, unit: °C}
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+
+from edged import clock
+from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
+from edged.sensors import Block, ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_MOST_BYTES = 32  # of one SMBus block
+_BYTE = r"^(0[xX][0-9a-fA-F]{1,2}|0|[1-9][0-9]{0,2})$"
+
+
+def _is_byte(text: str) -> str:
+    if int(text, 0) > 255:
+        raise ValueError("it must be from 0 to 255 (0xff)")
+    return text
+
+
+# Written as in the data sheet: hexadecimal. An editor's YAML reads 0x48 as a number.
+Byte = Annotated[
+    str,
+    StringConstraints(pattern=_BYTE),
+    AfterValidator(_is_byte),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": _BYTE}, {"type": "integer", "minimum": 0, "maximum": 255}]}
+    ),
+]
+
+
+class Register(Block):
+    """One value."""
+
+    reg: Byte | None = Field(
+        examples=["0x00"],
+        default=None,
+        description="its register; left out: the value is in the answer to command",
+    )
+    at: Annotated[int, Field(ge=0, lt=_MOST_BYTES)] = Field(
+        default=0, description="where in the answer its first byte is"
+    )
+    bytes: Annotated[int, Field(ge=1, le=8)] = Field(default=1, description="how many bytes it has")
+    order: Literal["big", "little"] = Field(default="big", description="which byte comes first")
+    signed: bool = Field(default=False, description="two's complement")
+    shift: Annotated[int, Field(ge=0, le=63)] = Field(default=0, description="drop so many low bits")
+    bits: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        examples=[12], default=None, description="keep so many bits after that; left out: all"
+    )
+    crc: Literal["none", "sensirion"] = Field(
+        default="none", description="sensirion: a checksum follows each two bytes"
+    )
+    scale: Finite = Field(default=1.0, description="multiply by this, as the data sheet says …")
+    offset: Finite = Field(default=0.0, description="… then add this")
+    unit: Annotated[str, StringConstraints(max_length=16)] = Field(default="", description="°C, %, hPa, lx …")
+    device_class: Annotated[str, StringConstraints(max_length=40)] = Field(
+        default="", description="Home Assistant's, such as temperature"
+    )
+    low: Finite | None = Field(default=None, description="a value below cannot be, and is bad")
+    high: Finite | None = Field(default=None, description="a value above cannot be, and is bad")
+
+
+class Setting(Block):
+    """Bytes that are written when the sensor is opened."""
+
+    reg: Byte = Field(description="the register to write")
+    values: Annotated[tuple[Byte, ...], Field(min_length=1, max_length=_MOST_BYTES)] = Field(
+        description="what, such as [0x10]"
+    )
+
+
+class Config(SensorConfig):
+    """The keys of ``kind: i2c``."""
+
+    kind: Literal["i2c"] = Field(default="i2c", description="the driver: i2c")
+    bus: Annotated[int, Field(ge=0, le=255)] = Field(default=1, description="1 is /dev/i2c-1")
+    address: Byte = Field(description="the chip's, such as 0x48, as `i2cdetect -y 1` shows it")
+    setup: Annotated[tuple[Setting, ...], Field(max_length=64)] = Field(
+        examples=[[]], default=(), description="written when the chip is opened, such as its mode"
+    )
+    command: Annotated[tuple[Byte, ...], Field(max_length=_MOST_BYTES)] = Field(
+        examples=[["0x24", "0x00"]],
+        default=(),
+        description="written before each reading, such as [0x24, 0x00]",
+    )
+    wait_ms: Annotated[float, Field(ge=0, le=10000, allow_inf_nan=False)] = Field(
+        default=0, description="pause between command and reading, in ms"
+    )
+    registers: Annotated[dict[ChannelName, Register], Field(min_length=1, max_length=32)] = Field(
+        description="the values, by name"
+    )
+
+    def gives(self) -> Mapping[str, Quantity]:
+        """One quantity for each of ``registers``."""
+        return {
+            name: Quantity(r.unit, r.device_class, low=r.low, high=r.high)
+            for name, r in self.registers.items()
+        }
+
+
+def create(config: Config) -> Sensor:
+    """Return the sensor."""
+    return I2c(config)
+
+
+class I2c:
+    """Reads registers of one chip."""
+
+    def __init__(self, config: Config, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._config = config
+        self._address = int(config.address, 0)
+        self._sleep = sleep
+        self._bus: Any = None
+
+    def open(self) -> None:
+        """Open the bus and write what ``setup`` says."""
+        try:
+            import smbus2
+        except ImportError as error:
+            raise DriverError("smbus2 is missing: pip install 'edged[i2c]'") from error
+        self.close()
+        try:
+            self._bus = smbus2.SMBus(self._config.bus)
+            for setting in self._config.setup:
+                values = [int(value, 0) for value in setting.values]
+                self._bus.write_i2c_block_data(self._address, int(setting.reg, 0), values)
+        except OSError as error:
+            self.close()
+            raise self._explained(error) from error
+
+    def read(self) -> Sequence[Reading]:
+        """Measure now."""
+        if self._bus is None:
+            raise Unavailable(Reason.LOST, f"I²C bus {self._config.bus} is not open")
+        try:
+            answer = self._answer()
+            return [self._reading(name, part, answer) for name, part in self._config.registers.items()]
+        except OSError as error:
+            raise self._explained(error) from error
+
+    def close(self) -> None:
+        """Close the bus."""
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+
+    def _answer(self) -> bytes:
+        """Send the command and return what the chip says to it, where a value is in that."""
+        import smbus2
+
+        if self._config.command:
+            command = [int(value, 0) for value in self._config.command]
+            self._bus.i2c_rdwr(smbus2.i2c_msg.write(self._address, command))
+            if self._config.wait_ms:
+                self._sleep(self._config.wait_ms / 1000)
+        parts = [r for r in self._config.registers.values() if r.reg is None]
+        if not parts:
+            return b""
+        message = smbus2.i2c_msg.read(self._address, max(r.at + _size(r) for r in parts))
+        self._bus.i2c_rdwr(message)
+        return bytes(message)
+
+    def _reading(self, name: str, part: Register, answer: bytes) -> Reading:
+        if part.reg is not None:
+            data = self._bus.read_i2c_block_data(self._address, int(part.reg, 0), part.at + _size(part))
+            answer = bytes(data)
+        value = _value(part, answer[part.at : part.at + _size(part)])
+        if value is None:
+            return Reading(name, None, part.unit, clock.wall(), Quality.BAD, "the checksum is wrong")
+        return Reading(name, value * part.scale + part.offset, part.unit, clock.wall())
+
+    def _explained(self, error: OSError) -> Unavailable:
+        path, address = f"/dev/i2c-{self._config.bus}", f"0x{self._address:02x}"
+        if error.errno == errno.EBUSY:
+            return DeviceBusy(f"a kernel driver holds {address} of {path}: take kind hwmon or iio")
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return Unavailable(
+                Reason.DENIED,
+                f"{path} may not be opened; add the user to group i2c: sudo usermod -aG i2c $USER",
+            )
+        if error.errno in (errno.ENOENT, errno.ENODEV):
+            return Unavailable(Reason.ABSENT, f"there is no {path}; switch I²C on with raspi-config")
+        message = f"no answer from {address} of {path} ({error.strerror})"
+        return Unavailable(Reason.LOST, f"{message}; `i2cdetect -y {self._config.bus}` shows who answers")
+
+
+def _size(part: Register) -> int:
+    """Return how many bytes to read for a value, with its checksums."""
+    return part.bytes + ((part.bytes + 1) // 2 if part.crc == "sensirion" else 0)
+
+
+def _value(part: Register, data: bytes) -> int | None:
+    """Return the number in the bytes, or None where a checksum is wrong."""
+    if part.crc == "sensirion":
+        words = [data[i : i + 3] for i in range(0, len(data), 3)]
+        if any(_crc8(word[:-1]) != word[-1] for word in words):
+            return None
+        data = b"".join(word[:-1] for word in words)
+    number = int.from_bytes(data, part.order, signed=part.signed) >> part.shift
+    return number if part.bits is None else number & ((1 << part.bits) - 1)
+
+
+def _crc8(data: bytes) -> int:
+    """Return Sensirion's checksum: polynomial 0x31, begins with 0xff."""
+    crc = 0xFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = ((crc << 1) ^ 0x31 if crc & 0x80 else crc << 1) & 0xFF
+    return crc

@@ -1,0 +1,146 @@
+"""Numbers made by arithmetic: to try edged without a sensor, and the template for your own driver.
+
+To add a driver, copy this file to ``sensors/NAME.py``; ``kind: NAME`` then works, in the configuration, in
+its schema and in ``edged check``. The conformance test finds it. Four things make a driver:
+
+1. The first line of the docstring is its help line.
+2. ``Config``: its keys, each with a description that says the unit, and ``gives()``: what it will measure.
+3. ``create``: builds the sensor and touches nothing, so that ``edged check`` can run anywhere.
+4. A class with ``open``, ``read`` and ``close``, and ``wait`` where the device has events. Import vendor
+   modules inside ``open``: the main process loads this file too, for its ``Config``.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from edged import clock
+from edged.errors import Reason, Unavailable
+from edged.sensors import Finite, Quality, Quantity, Reading, Sensor, SensorConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_FLOOD = 200  # edges given at once: more than any driver piles up
+
+
+class Config(SensorConfig):
+    """The keys of ``kind: synthetic``."""
+
+    kind: Literal["synthetic"] = Field(default="synthetic", description="the driver: synthetic")
+    wave: Literal["sine", "ramp", "square", "constant"] = Field(
+        default="sine", description="how the value moves between low and high; constant stays at low"
+    )
+    low: Finite = Field(default=0.0, description="the lowest value")
+    high: Finite = Field(default=1.0, description="the highest value")
+    period: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
+        default=60, description="readings in one wave; the same reading of a wave is always the same"
+    )
+    binary: bool = Field(default=False, description="a state, not a number: on in the upper half of the wave")
+    edge_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
+        default=0.0, description="with binary: it changes by itself so often, in s, as a door does; 0: never"
+    )
+    fault: Literal["none", "hang", "vanish", "garbage", "flood", "stuck"] = Field(
+        default="none",
+        description="what to break after `fault_after` readings, to see what edged does: hang (read never "
+        "returns), vanish (unplugged), garbage (no number), flood (with binary: edges without end), stuck",
+    )
+    fault_after: Annotated[int, Field(ge=0)] = Field(
+        default=10, description="readings before the fault, from each open"
+    )
+
+    def gives(self) -> Mapping[str, Quantity]:
+        """A number or a state."""
+        return {"": Quantity(binary=self.binary)}
+
+
+def create(config: Config) -> Sensor:
+    """Return the sensor."""
+    return Synthetic(config)
+
+
+class Synthetic:
+    """A wave over its own readings: no clock moves it, so a test knows what comes."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._config = config
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._number = -1  # of the next reading; -1: not open
+        self._on = False
+        self._edge_at = math.inf
+
+    def open(self) -> None:
+        """Begin the wave."""
+        self._number = 0
+        self._on = False
+        self._edge_at = self._monotonic() + self._config.edge_s if self._config.edge_s else math.inf
+
+    def read(self) -> Sequence[Reading]:
+        """Return the next value of the wave."""
+        if self._number < 0:
+            raise Unavailable(Reason.LOST, "the synthetic sensor is not open")
+        number, fault = self._number, self._fault()
+        self._number += 1
+        if fault == "hang":
+            threading.Event().wait()  # in the kernel, for ever, as a bus does
+        if fault == "vanish":
+            raise Unavailable(Reason.LOST, "the synthetic sensor was unplugged")
+        if fault == "garbage":
+            return [_garbage(number)]
+        if fault == "stuck":
+            number = self._config.fault_after
+        return [Reading("", self._value(number), "", clock.wall())]
+
+    def wait(self, timeout_s: float) -> Sequence[Reading]:
+        """Return the change that is due, or nothing after the time."""
+        if self._number < 0:
+            raise Unavailable(Reason.LOST, "the synthetic sensor is not open")
+        if self._config.binary and self._fault() == "flood":
+            ts = clock.wall()
+            return [Reading("", bool(n % 2), "", ts) for n in range(_FLOOD)]
+        left = self._edge_at - self._monotonic()
+        if left > timeout_s:
+            self._sleep(timeout_s)
+            return []
+        self._sleep(max(0.0, left))
+        self._edge_at += self._config.edge_s
+        self._on = not self._on
+        return [Reading("", self._on, "", clock.wall())]
+
+    def close(self) -> None:
+        """End the wave."""
+        self._number = -1
+
+    def _fault(self) -> str:
+        return self._config.fault if self._number >= self._config.fault_after else "none"
+
+    def _value(self, number: int) -> float | bool:
+        config = self._config
+        if config.binary and config.edge_s:
+            return self._on
+        part = {
+            "sine": (1 - math.cos(2 * math.pi * number / config.period)) / 2,
+            "ramp": number % config.period / (config.period - 1),
+            "square": float(number % config.period * 2 >= config.period),
+            "constant": 0.0,
+        }[config.wave]
+        return part > 0.5 if config.binary else config.low + (config.high - config.low) * part
+
+
+def _garbage(number: int) -> Reading:
+    """Fail as real ones do: some say that it is garbage, some give it as a number."""
+    if number % 2:
+        return Reading("", math.nan, "", clock.wall())
+    return Reading("", None, "", clock.wall(), Quality.BAD, "garbage")

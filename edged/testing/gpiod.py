@@ -1,0 +1,263 @@
+"""A double of gpiod 2: chips with lines, requests that hold them, edges with the kernel's bookkeeping.
+
+What it does as the real one does: a line that is held is EBUSY; an unknown name is ENOENT, an offset beyond
+the chip EINVAL; a released request refuses to be used; the kernel keeps so many edges and drops the oldest,
+whose numbers are then missing; active-low turns values and edges; debouncing swallows what does not last. Its
+signatures are held against the real module's by a test.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Value(enum.Enum):
+    """Logical states, as ``gpiod.line.Value``."""
+
+    INACTIVE = 0
+    ACTIVE = 1
+
+
+Direction = enum.Enum("Direction", ["AS_IS", "INPUT", "OUTPUT"])
+Edge = enum.Enum("Edge", ["NONE", "RISING", "FALLING", "BOTH"])
+Bias = enum.Enum("Bias", ["AS_IS", "UNKNOWN", "DISABLED", "PULL_UP", "PULL_DOWN"])
+Drive = enum.Enum("Drive", ["PUSH_PULL", "OPEN_DRAIN", "OPEN_SOURCE"])
+Clock = enum.Enum("Clock", ["MONOTONIC", "REALTIME", "HTE"])
+
+
+@dataclass
+class LineSettings:
+    """As ``gpiod.LineSettings``."""
+
+    direction: Direction = Direction.AS_IS
+    edge_detection: Edge = Edge.NONE
+    bias: Bias = Bias.AS_IS
+    drive: Drive = Drive.PUSH_PULL
+    active_low: bool = False
+    debounce_period: timedelta = timedelta()
+    event_clock: Clock = Clock.MONOTONIC
+    output_value: Value = Value.INACTIVE
+
+
+@dataclass(frozen=True)
+class EdgeEvent:
+    """As ``gpiod.EdgeEvent``."""
+
+    class Type(enum.Enum):
+        """Kinds of edge."""
+
+        RISING_EDGE = 1
+        FALLING_EDGE = 2
+
+    event_type: Type
+    timestamp_ns: int
+    line_offset: int
+    global_seqno: int
+    line_seqno: int
+
+
+class RequestReleasedError(Exception):
+    """As ``gpiod.RequestReleasedError``."""
+
+
+@dataclass
+class Header:
+    """One GPIO chip and what is wired to it.
+
+    Attributes:
+        path: of its device file, which exists.
+        label: what the chip calls itself.
+        names: of its lines.
+        levels: of the wires, by offset.
+        unplugged: the chip went away.
+        holders: the requests, by offset.
+    """
+
+    path: str
+    label: str = "pinctrl-double"
+    names: list[str] = field(default_factory=lambda: [f"GPIO{n}" for n in range(28)])
+    levels: dict[int, bool] = field(default_factory=dict)
+    unplugged: bool = False
+    denied: bool = False
+    holders: dict[int, LineRequest] = field(default_factory=dict)
+
+    def set(self, offset: int, level: bool) -> None:
+        """Move a wire."""
+        before = self.levels.get(offset, False)
+        self.levels[offset] = level
+        if offset in self.holders and level != before:
+            self.holders[offset].edge(offset, level)
+
+    def offset(self, line: int | str) -> int:
+        """Return the number of a line, as the chip does."""
+        if isinstance(line, str):
+            if line not in self.names:
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return self.names.index(line)
+        if not 0 <= line < len(self.names):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return line
+
+    def check(self) -> None:
+        """Fail as the kernel does for a chip that went away or is not for everybody."""
+        if self.unplugged:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        if self.denied:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.path)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Stand in for the module ``gpiod``."""
+        before = sys.modules.get("gpiod")
+        sys.modules["gpiod"] = _module(self)
+        try:
+            yield
+        finally:
+            sys.modules.pop("gpiod")
+            if before is not None:
+                sys.modules["gpiod"] = before
+
+
+class Chip:
+    """As ``gpiod.Chip``."""
+
+    header: Header  # set by ``_module``
+
+    def __init__(self, path: str) -> None:
+        if path != self.header.path:
+            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+        self.header.check()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def get_info(self) -> Any:
+        """Return name, label and number of lines."""
+        name = os.path.basename(self.header.path)  # noqa: PTH119 - the real one takes a text apart as well
+        return SimpleNamespace(name=name, label=self.header.label, num_lines=len(self.header.names))
+
+    def line_offset_from_id(self, id: str | int) -> int:  # noqa: A002 - the real one's name
+        """Return the number of a line."""
+        return self.header.offset(id)
+
+
+class LineRequest:
+    """As ``gpiod.LineRequest``, for one line."""
+
+    def __init__(self, header: Header, offset: int, settings: LineSettings, buffer: int) -> None:
+        self._header = header
+        self._offset = offset
+        self._settings = settings
+        self._buffer = buffer
+        self._events: list[EdgeEvent] = []
+        self._sequence = 0
+        self._released = False
+        self._last_edge_ns = -(10**18)
+        self._changed = threading.Condition()
+        header.holders[offset] = self
+
+    def edge(self, offset: int, level: bool) -> None:
+        """Note a change of the wire, as the kernel's interrupt does."""
+        now = time.monotonic_ns()
+        settings = self._settings
+        if now - self._last_edge_ns < settings.debounce_period.total_seconds() * 1e9:
+            return
+        active = level != settings.active_low
+        if settings.edge_detection not in (Edge.BOTH, Edge.RISING if active else Edge.FALLING):
+            return
+        self._last_edge_ns = now
+        with self._changed:
+            self._sequence += 1
+            type_ = EdgeEvent.Type.RISING_EDGE if active else EdgeEvent.Type.FALLING_EDGE
+            self._events.append(EdgeEvent(type_, now, offset, self._sequence, self._sequence))
+            del self._events[: -self._buffer]
+            self._changed.notify_all()
+
+    def get_value(self, line: int | str) -> Value:
+        """Return the line's logical value."""
+        self._check()
+        if self._header.offset(line) != self._offset:
+            raise ValueError(f"unknown line: {line}")
+        level = self._header.levels.get(self._offset, self._settings.bias is Bias.PULL_UP)
+        return Value.ACTIVE if level != self._settings.active_low else Value.INACTIVE
+
+    def wait_edge_events(self, timeout: timedelta | float | None = None) -> bool:
+        """Wait for an edge."""
+        self._check()
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._events), seconds)
+
+    def read_edge_events(self, max_events: int | None = None) -> list[EdgeEvent]:
+        """Return the edges that wait; wait for one where there is none."""
+        self._check()
+        self.wait_edge_events(None)
+        with self._changed:
+            most = self._buffer if max_events is None else max_events
+            events, self._events = self._events[:most], self._events[most:]
+        return events
+
+    def release(self) -> None:
+        """Give the line back."""
+        if not self._released:
+            self._released = True
+            del self._header.holders[self._offset]
+
+    def _check(self) -> None:
+        if self._released:
+            raise RequestReleasedError
+        self._header.check()
+
+
+def _module(header: Header) -> Any:
+    def request_lines(
+        path: str,
+        config: dict[Iterable[int | str] | int | str, LineSettings | None],
+        consumer: str | None = None,
+        event_buffer_size: int | None = None,
+        output_values: dict[int | str, Value] | None = None,
+    ) -> LineRequest:
+        del output_values
+        if not consumer:
+            raise AssertionError("say who holds the line")
+        with chip(path):
+            ((line, settings),) = config.items()
+            if not isinstance(line, int | str):
+                raise TypeError("this double holds one line")
+            offset = header.offset(line)
+            if offset in header.holders:
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+            return LineRequest(header, offset, settings or LineSettings(), event_buffer_size or 16)
+
+    chip = type("Chip", (Chip,), {"header": header})
+    return SimpleNamespace(
+        Chip=chip,
+        LineSettings=LineSettings,
+        LineRequest=LineRequest,
+        EdgeEvent=EdgeEvent,
+        RequestReleasedError=RequestReleasedError,
+        request_lines=request_lines,
+        is_gpiochip_device=lambda path: path == header.path,
+        line=SimpleNamespace(
+            Value=Value, Direction=Direction, Edge=Edge, Bias=Bias, Drive=Drive, Clock=Clock
+        ),
+    )

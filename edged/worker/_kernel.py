@@ -1,0 +1,21 @@
+"""What a worker asks the kernel for itself: to die with its parent, and a name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, and end if that happened already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def name_process(name: str) -> None:
+    """Name this process in the process list (the first 15 characters)."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

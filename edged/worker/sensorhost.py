@@ -1,0 +1,127 @@
+"""The process that reads the sensors: a fresh interpreter, cut off from the network before it opens a device.
+
+Started as ``python -m edged.worker.sensorhost PIPE ORDER PARENT``: two descriptors, and the process id of
+main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}}``. It ends when main closes the pipe, or
+with main. It is no child of the fork server, whose memory is full of what sensors do not need.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from edged import sensors, sensorwire
+from edged.worker import sandbox
+from edged.worker._kernel import die_with_parent, name_process
+from edged.worker.sensors import SensorRunner
+
+if TYPE_CHECKING:
+    from edged.sensors import Reading, SensorConfig
+    from edged.worker.sensors import SensorStatus
+
+ALIVE_S = 1.0
+STOP_S = 0.5
+_NO_ISOLATION = (
+    "the sensor worker cannot be cut off from the network: no seccomp filter and no network namespace can be "
+    "had here; install libseccomp2, or write isolation: optional to run all the same"
+)
+
+
+class Reports:
+    """Sends what may leave; where main is gone, so is this process.
+
+    Args:
+        pipe: to main.
+        configs: the sensors, by name; a channel with ``publish: none`` never gets into the pipe.
+    """
+
+    def __init__(self, pipe: socket.socket, configs: dict[str, SensorConfig]) -> None:
+        self._pipe = pipe
+        self._configs = configs
+
+    def send(self, message: sensorwire.Message) -> None:
+        """Send a message; waits where main is behind."""
+        try:
+            self._pipe.send(sensorwire.encode(message))
+        except OSError:
+            os._exit(0)
+
+    def seen(self, sensor: str, reading: Reading) -> None:
+        """Nothing here asks for readings that do not leave."""
+
+    def published(self, sensor: str, reading: Reading) -> None:
+        """Send a reading."""
+        if self._configs[sensor].shaping(reading.channel, "publish") == "none":
+            return
+        self.send(
+            sensorwire.Measured(
+                sensor,
+                reading.channel,
+                reading.value,
+                reading.unit,
+                max(0.0, reading.ts),
+                reading.quality.value,
+                reading.reason,
+            )
+        )
+
+    def changed(self, status: SensorStatus) -> None:
+        """Send how a sensor does."""
+        self.send(
+            sensorwire.Turned(status.name, status.state, status.last_error, status.reads, status.faults)
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Read sensors until main closes the pipe."""
+    pipe_fd, order_fd, parent = map(int, arguments)
+    for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
+        signal.signal(sent, lambda *_: None)  # not SIG_IGN, which the programs of kind command would inherit
+    die_with_parent(parent)
+    name_process("edged:sensors")
+    logging.basicConfig(stream=sys.stderr, format="<4>%(message)s")
+    with open(order_fd, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
+        order: dict[str, Any] = json.load(file)
+    configs = {
+        name: sensors.load(keys["kind"]).Config.model_validate(keys)
+        for name, keys in order["sensors"].items()
+    }
+    pipe = socket.socket(fileno=pipe_fd)
+    reports = Reports(pipe, configs)
+    isolation = sandbox.close_network()
+    if not isolation and order["isolation"] == "required":
+        reports.send(sensorwire.Refused(_NO_ISOLATION))
+        return os.EX_NOPERM
+    reports.send(sensorwire.Up(isolation))
+    runner = SensorRunner(configs, reports)
+    runner.start()
+    _serve(pipe, reports)
+    runner.stop(STOP_S)
+    return 0
+
+
+def _serve(pipe: socket.socket, reports: Reports) -> None:
+    """Say now and then that all is well, until main closes its end."""
+    over = threading.Event()
+
+    def listen() -> None:
+        try:
+            while pipe.recv(64):
+                pass
+        finally:
+            over.set()
+
+    threading.Thread(target=listen, name="main", daemon=True).start()
+    while not over.wait(ALIVE_S):
+        reports.send(sensorwire.Alive())
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    os._exit(status)  # threads that hang in the kernel keep nobody waiting

@@ -1,0 +1,270 @@
+"""Runs sensors: each in a thread of its own, with its own pace, deadline and back-off.
+
+::
+
+    sensor thread  open ─▶ read ─▶ shape ─▶ emit ─▶ wait for the next slot (or for edges)
+    sensor thread  …                                     a bus that hangs stops the thread that reads it
+    watch thread   hung? stale?                          and no other
+
+A thread that hangs in the kernel cannot be ended; it stays, says nothing, and is counted. When the call
+returns after all the sensor is closed and opened again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edged import sensors
+from edged.errors import DriverError, Reason, Unavailable
+from edged.sensors import EdgeSensor
+from edged.sensors._shaping import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edged.sensors import Reading, Sensor, SensorConfig
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_S = (1.0, 30.0)  # the first and the longest pause before a device is opened again
+FLOOD_S = 0.02  # after edges: so many at once are looked at together
+MANY = 8  # edges at once; of more, the first and the newest
+WAIT_S = 0.25  # the longest wait for edges, after which a stop is noticed
+STAGGER_S = 0.004  # between the slots of two sensors, so that not all of them wake at once
+WATCH_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class SensorStatus:
+    """How a sensor does.
+
+    Attributes:
+        name: of the sensor.
+        state: starting | running | waiting (away: trying again) | hung | failed (a package is missing).
+        last_error: the latest fault in one sentence; "" if there was none.
+        reads: how often it was read.
+        faults: how often it went away, hung or broke.
+    """
+
+    name: str
+    state: str = "starting"
+    last_error: str = ""
+    reads: int = 0
+    faults: int = 0
+
+    @property
+    def online(self) -> bool:
+        """What the availability topic says."""
+        return self.state == "running"
+
+
+class Listener(Protocol):
+    """Hears of readings and states. One call at a time; from any thread."""
+
+    def seen(self, sensor: str, reading: Reading) -> None:
+        """A reading was judged: for triggers and gates."""
+
+    def published(self, sensor: str, reading: Reading) -> None:
+        """A reading is to be sent as the configuration says."""
+
+    def changed(self, status: SensorStatus) -> None:
+        """A sensor is in another state."""
+
+
+class SensorRunner:
+    """Runs all sensors of a configuration.
+
+    Args:
+        configs: the sensors, by name.
+        listener: who hears of them; a call that blocks holds up the sensors' reports, not their reading.
+    """
+
+    def __init__(self, configs: Mapping[str, SensorConfig], listener: Listener) -> None:
+        self._stop = threading.Event()
+        self._out = _InTurn(listener)
+        self._loops = [
+            _Loop(name, config, self._out, self._stop, number * STAGGER_S)
+            for number, (name, config) in enumerate(configs.items())
+        ]
+        self._watcher = threading.Thread(target=self._watch, name="sensor-watch", daemon=True)
+
+    def start(self) -> None:
+        """Start reading."""
+        for loop in self._loops:
+            loop.thread.start()
+        self._watcher.start()
+
+    def status(self) -> dict[str, SensorStatus]:
+        """Return how each sensor does."""
+        return {loop.name: loop.status() for loop in self._loops}
+
+    def stop(self, timeout_s: float) -> list[str]:
+        """Stop reading; return the names of the sensors whose threads hang and stay behind."""
+        until = time.monotonic() + timeout_s
+        self._stop.set()
+        threads = {loop.name: loop.thread for loop in self._loops}
+        for thread in (*threads.values(), self._watcher):
+            if thread.ident is not None:
+                thread.join(max(0.0, until - time.monotonic()))
+        return [name for name, thread in threads.items() if thread.is_alive()]
+
+    def _watch(self) -> None:
+        while not self._stop.wait(WATCH_S):
+            for loop in self._loops:
+                loop.watch(time.monotonic())
+
+
+class _InTurn:
+    """Calls the listener from one thread at a time."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._lock = threading.Lock()
+
+    def shaped(self, sensor: str, seen: Reading | None, published: Reading | None) -> None:
+        with self._lock:
+            if seen is not None:
+                self._listener.seen(sensor, seen)
+            if published is not None:
+                self._listener.published(sensor, published)
+
+    def changed(self, status: Callable[[], SensorStatus]) -> None:
+        """Report a state as it is when its turn comes, so that the last report is the right one."""
+        with self._lock:
+            self._listener.changed(status())
+
+
+class _Loop:
+    """One sensor with its thread."""
+
+    def __init__(
+        self, name: str, config: SensorConfig, out: _InTurn, stop: threading.Event, phase_s: float
+    ) -> None:
+        self.name = name
+        self.thread = threading.Thread(target=self._run, name=f"sensor-{name}", daemon=True)
+        self._config = config
+        self._out = out
+        self._stop = stop
+        self._phase_s = phase_s
+        given = config.gives()
+        self._channels = {channel: Channel(config, channel) for channel in given}
+        self._has_states = any(quantity.binary for quantity in given.values())
+        self._lock = threading.Lock()  # around the channels and what follows
+        self._busy_since: float | None = None  # a call into the driver began
+        self._allowed_s = config.deadline_s
+        self._state, self._error = "starting", ""
+        self._reads = self._faults = 0
+        self._logged_defect = False
+
+    def status(self) -> SensorStatus:
+        """Return how it does."""
+        with self._lock:
+            return SensorStatus(self.name, self._state, self._error, self._reads, self._faults)
+
+    def watch(self, now: float) -> None:
+        """Say that the sensor hangs, or that its readings are old."""
+        hangs = False
+        with self._lock:
+            stale = [reading for channel in self._channels.values() if (reading := channel.tick(now))]
+            since = self._busy_since
+            if since is not None and now - since > self._allowed_s and self._state != "hung":
+                hangs = self._turn("hung", f"no answer for {now - since:.1f} s", fault=True)
+        for reading in stale:
+            self._out.shaped(self.name, reading, reading)
+        if hangs:
+            self._out.changed(self.status)
+
+    def _run(self) -> None:
+        """Open and read, again and again, until it is stopped or the driver is missing."""
+        pause = BACK_OFF_S[0]
+        while not self._stop.is_set():
+            reads = self._reads
+            try:
+                sensor = sensors.load(self._config.kind).create(self._config)
+                self._serve(sensor)
+            except Unavailable as error:
+                self._becomes("waiting", str(error), fault=True)
+            except DriverError as error:
+                self._becomes("failed", str(error), fault=True)
+                return
+            except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+                self._defect(error)
+            pause = BACK_OFF_S[0] if self._reads > reads + 1 else pause
+            self._stop.wait(pause)
+            pause = min(2 * pause, BACK_OFF_S[1])
+
+    def _serve(self, sensor: Sensor) -> None:
+        """Open a sensor and read it until it fails; close it whatever happens."""
+        try:
+            self._call(sensor.open, self._config.deadline_s)
+            due = time.monotonic() + (self._phase_s if not self._reads else 0.0)
+            while not self._rest(sensor, due):
+                readings = self._call(sensor.read, self._config.deadline_s)
+                self._reads += 1
+                self._take(readings)
+                self._becomes("running", self._error)
+                missed = max(0, int((time.monotonic() - due) / self._config.interval_s))
+                due += (1 + missed) * self._config.interval_s
+        finally:
+            sensor.close()
+
+    def _rest(self, sensor: Sensor, due: float) -> bool:
+        """Wait until the next reading is due, and take the edges that come; return whether to stop."""
+        if not (self._has_states and isinstance(sensor, EdgeSensor)) or not self._reads:
+            return self._stop.wait(max(0.0, due - time.monotonic()))
+        while (left := due - time.monotonic()) > 0:
+            timeout_s = min(left, WAIT_S)
+            edges = self._call(sensor.wait, self._config.deadline_s + timeout_s, timeout_s)
+            self._take(edges if len(edges) <= MANY else (edges[0], edges[-1]))
+            if self._stop.wait(FLOOD_S if edges else 0):
+                break
+        return self._stop.is_set()
+
+    def _call(self, function: Any, allowed_s: float, *arguments: Any) -> Any:
+        """Call the driver, watched; one that came back after its deadline counts as gone."""
+        with self._lock:
+            self._allowed_s = allowed_s
+            self._busy_since = began = time.monotonic()
+        try:
+            result = function(*arguments)
+        finally:
+            with self._lock:
+                self._busy_since, hung = None, self._state == "hung"
+        if hung:
+            raise Unavailable(Reason.TIMEOUT, f"the answer came after {time.monotonic() - began:.1f} s")
+        return result
+
+    def _take(self, readings: Sequence[Reading]) -> None:
+        now = time.monotonic()
+        for reading in readings:
+            channel = self._channels.get(reading.channel)
+            if channel is None:
+                raise RuntimeError(f"kind {self._config.kind} gave a channel '{reading.channel[:40]}'")
+            with self._lock:
+                shaped = channel.take(reading, now)
+            self._out.shaped(self.name, shaped.seen, shaped.published)
+
+    def _becomes(self, state: str, error: str, *, fault: bool = False) -> None:
+        with self._lock:
+            turned = self._turn(state, error, fault=fault)
+        if turned:
+            self._out.changed(self.status)
+
+    def _turn(self, state: str, error: str, *, fault: bool) -> bool:
+        """Take a state; return whether it is another one. The lock is held."""
+        self._faults += fault
+        if (self._state, self._error) == (state, error):
+            return False
+        self._state, self._error = state, error
+        return True
+
+    def _defect(self, error: Exception) -> None:
+        """Say what a driver did that it must not: with its traceback once."""
+        if not self._logged_defect:
+            log.error("sensor %s failed", self.name, exc_info=error)
+            self._logged_defect = True
+        self._becomes("waiting", f"{type(error).__name__}: {error}"[:200], fault=True)

@@ -1,0 +1,214 @@
+"""Sensors in the running daemon: real processes, kernel-shaped trees, a real mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from broker import Broker
+from daemon import Daemon, is_alive, wait_for
+from node import Subscriber
+
+import edged
+from edged.sensors.synthetic import Config as Synthetic
+from edged.supervisor import Sensors
+
+pytestmark = pytest.mark.mosquitto
+
+HEALTH = Path(edged.__file__).parent / "schema" / "health.schema.json"
+
+
+def text(folder: Path, port: int, sensors: str) -> str:
+    return (
+        f"node: n\nstate_dir: {folder}/state\nrun_dir: {folder}/run\n"
+        f"mqtt: {{host: 127.0.0.1, port: {port}, keepalive_s: 5}}\nsensors:\n{sensors}"
+    )
+
+
+def state(subscriber: Subscriber, sensor: str) -> dict[str, Any]:
+    payload = subscriber.last(f"edged/n/{sensor}/state")
+    return json.loads(payload) if payload else {}
+
+
+def chip(root: Path, number: int, value: int) -> Path:
+    folder = root / f"class/hwmon/hwmon{number}"
+    folder.mkdir(parents=True)
+    (folder / "name").write_text("lm75\n")
+    (folder / "temp1_input").write_text(f"{value}\n")
+    return folder
+
+
+def test_what_a_subscriber_receives(tmp_path: Path) -> None:
+    folder = chip(tmp_path / "sys", 1, 21500)
+    sensors = (
+        f"  attic: {{kind: hwmon, chip: lm75, root: {tmp_path}/sys, interval_s: 0.1, deadband: 0.2}}\n"
+        "  wave: {kind: synthetic, wave: ramp, period: 100, high: 99, interval_s: 0.1, publish: bare}\n"
+        "  secret: {kind: synthetic, interval_s: 0.1, publish: none}\n"
+        "  door: {kind: synthetic, binary: true, edge_s: 0.3, interval_s: 60, device_class: door}\n"
+        "  board: {kind: system, interval_s: 0.2, channels: {disk: {publish: none}}}\n"
+        "  gone: {kind: w1, id: 28-00000000dead}\n"
+    )
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as other:
+        with Daemon(tmp_path, text(tmp_path, broker.port, sensors)) as daemon:
+            reading = wait_for(lambda: state(other, "attic"), "a reading")
+            assert (reading["value"], reading["unit"], reading["quality"]) == (21.5, "°C", "good")
+            (folder / "temp1_input").write_text("21600\n")
+            (folder / "temp1_input").write_text("22900\n")
+            wait_for(lambda: state(other, "attic")["value"] == 22.9, "the value follows the chip")
+            assert other.last("edged/n/attic/availability") == b"online"
+
+            shutil.rmtree(folder)
+            wait_for(lambda: other.last("edged/n/attic/availability") == b"offline", "the chip is gone")
+            chip(tmp_path / "sys", 7, 19000)
+            wait_for(lambda: state(other, "attic")["value"] == 19.0, "the chip is back as another number")
+            assert other.last("edged/n/attic/availability") == b"online"
+
+            wait_for(lambda: len(other.on("edged/n/wave/state")) >= 10, "bare values")
+            numbers = [int(payload) for payload in other.on("edged/n/wave/state")]
+            assert all(b == a + 1 for a, b in itertools.pairwise(numbers))
+            wait_for(lambda: len(other.on("edged/n/door/state")) >= 4, "edges")
+            doors = [json.loads(payload)["value"] for payload in other.on("edged/n/door/state")]
+            assert all(a is not b for a, b in itertools.pairwise(doors))
+            assert state(other, "board/load")["quality"] == "good"
+            wait_for(lambda: other.last("edged/n/gone/availability") == b"offline", "what is not there")
+            for topic in ("secret/state", "board/disk/state", "gone/state"):
+                assert other.last(f"edged/n/{topic}") is None
+
+            health = wait_for(lambda: daemon.health() if daemon.health()["sensors"] else None, "health")
+            told = {key: value for key, value in health.items() if key not in ("pid", "monotonic")}
+            jsonschema.validate(told, json.loads(HEALTH.read_text()))
+            assert "there is no thermometer 28-00000000dead" in health["sensors"]["gone"]["last_error"]
+            assert health["status"] == "problem"
+            pid = health["processes"]["sensors"]["pid"]
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert "Seccomp:\t2" in status
+            maps = Path(f"/proc/{pid}/maps").read_text()
+            assert not [name for name in ("numpy", "cv2", "libopenblas", "tflite") if name in maps]
+            assert health["processes"]["sensors"]["rss_mb"] <= 45
+
+            found = wait_for(lambda: other.last("homeassistant/device/n/config"), "discovery")
+            entities = {id_ for id_ in json.loads(found)["cmps"] if "." in id_}
+            assert entities == {
+                "attic.value", "wave.value", "door.value", "gone.value",
+                "board.temperature", "board.load", "board.memory",
+            }  # fmt: skip
+
+            daemon.reload(text(tmp_path, broker.port, "  wave: {kind: synthetic, interval_s: 0.1}\n"))
+            wait_for(lambda: other.last("edged/n/attic/state") == b"", "what is gone is cleared")
+            assert other.last("edged/n/door/availability") == b""
+            wait_for(lambda: (other.last("edged/n/wave/state") or b"").startswith(b"{"), "JSON now")
+            assert state(other, "wave")["quality"] == "good"
+            code, took_s = daemon.stop()
+            assert (code, took_s < 5) == (0, True)
+        wait_for(lambda: other.last("edged/n/wave/availability") == b"offline", "offline at the end")
+        assert not is_alive(pid)
+
+
+def test_a_worker_that_dies_or_stops_is_replaced(tmp_path: Path) -> None:
+    sensors = "  wave: {kind: synthetic, interval_s: 0.1}\n"
+    with (
+        Broker(tmp_path) as broker,
+        Subscriber(broker.port) as other,
+        Daemon(tmp_path, text(tmp_path, broker.port, sensors)) as daemon,
+    ):
+        wait_for(lambda: state(other, "wave"), "a reading")
+        pid = daemon.health()["processes"]["sensors"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: other.last("edged/n/wave/availability") == b"offline", "offline")
+        wait_for(lambda: other.last("edged/n/wave/availability") == b"online", "online again")
+        assert wait_for(lambda: daemon.health()["processes"].get("sensors"), "another")["pid"] != pid
+        seen = len(other.on("edged/n/wave/state"))
+        wait_for(lambda: len(other.on("edged/n/wave/state")) > seen + 3, "readings go on")
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.readings: list[Any] = []
+        self.states: list[str] = []
+
+    def reading(self, sensor: str, reading: Any) -> None:
+        self.readings.append((sensor, reading))
+
+    def sensor(self, status: Any) -> None:
+        self.states.append(status.state)
+
+
+async def heard(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"no json",
+        b'{"t":"turned","name":"other","state":"running","last_error":"","reads":0,"faults":0}',
+        b'{"t":"measured","sensor":"a","channel":"x","value":1,"unit":"","ts":1,"quality":"good","reason":""}',
+    ],
+)
+def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes) -> None:
+    async def life() -> None:
+        ear = Ear()
+        sensors = Sensors(ear)
+        sensors.apply({"a": Synthetic(interval_s=0.05)}, "optional")
+        await heard(lambda: ear.readings)
+        pid = sensors.pid
+        sensors._hear(nonsense)
+        await heard(lambda: sensors.pid not in (pid, None))
+        ear.readings.clear()
+        await heard(lambda: ear.readings)
+        assert ear.states == ["running", "waiting", "running"]
+        await sensors.stop(2)
+        assert sensors.pid is None
+
+    asyncio.run(life())
+
+
+def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edged.supervisor import _sensors
+
+    async def life() -> None:
+        ear = Ear()
+        sensors = Sensors(ear)
+        sensors.apply({"a": Synthetic(interval_s=60)}, "optional")
+        await heard(lambda: ear.readings)
+        pid = sensors.pid
+        assert pid is not None
+        monkeypatch.setattr(_sensors, "SILENT_S", 2.0)
+        os.kill(pid, signal.SIGSTOP)
+        await heard(lambda: sensors.pid not in (pid, None))
+        await sensors.stop(2)
+
+    asyncio.run(life())
+
+
+def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that the interpreter of the worker reads at its start takes both walls away."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from edged.worker import sandbox\n"
+        "sandbox._leave_network_namespace = lambda: False\n"
+        "sandbox._filter_sockets = lambda **_: False\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def life() -> None:
+        ear = Ear()
+        sensors = Sensors(ear)
+        sensors.apply({"a": Synthetic(interval_s=0.05)}, "required")
+        await heard(lambda: ear.states)
+        assert "cannot be cut off from the network" in sensors.status()["a"].last_error
+        assert ear.readings == []
+        await sensors.stop(2)
+
+    asyncio.run(life())

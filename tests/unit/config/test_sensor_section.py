@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+import yaml
+
+from edged import sensors
+from edged.config import by_kind
+from edged.config.loader import load, loads
+from edged.config.machine import Machine
+from edged.config.sample import sample
+from edged.config.schema import schema, text
+from edged.config.sensor import SENSORS
+from edged.errors import DriverError
+from edged.sensors.synthetic import Config as Synthetic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Said = Callable[[str], list[str]]
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def sensor(keys: str) -> str:
+    return f"sensors:\n  attic: {{{keys}}}\n"
+
+
+def one(lines: list[str]) -> str:
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_sensors_alone_are_a_configuration(tmp_path: Path) -> None:
+    config = loads(sensor("kind: hwmon, chip: lm75, deadband: 0.2"), "f", tmp_path)
+    assert config.pipelines == {}
+    assert (config.sensors["attic"].kind, config.sensors["attic"].deadband) == ("hwmon", 0.2)
+
+
+def test_with_neither_there_is_nothing_to_do(said: Said) -> None:
+    line = "is missing (there must be a pipeline or a sensor: nothing would be done)"
+    assert said("node: a\n") == [f"f:1:1: pipelines {line}"]
+    assert said("node: a\nsensors: {}\n") == [f"f:1:1: pipelines {line}"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("kind: hwmonn, chip: a", "f:2:17: sensors.attic.kind is 'hwmonn', but must be command, "),
+        ("kind: hwmonn, chip: a", "(did you mean 'hwmon'?)"),
+        ("chip: lm75", "f:2:10: sensors.attic.kind is missing"),
+        ("kind: hwmon", "f:2:10: sensors.attic.chip is missing (the chip's name"),
+        (
+            "kind: hwmon, chip: a, chanel: b",
+            "f:2:33: sensors.attic.chanel: there is no key 'chanel' (did you mean",
+        ),
+        (
+            "kind: hwmon, chip: a, interval_s: 0",
+            "sensors.attic.interval_s is '0', but must be a number from 0.01",
+        ),
+        ("kind: hwmon, chip: a, min: 5, max: 1", "f:2:38: sensors.attic.min: min (5) is above max (1)"),
+        ("kind: gpio, line: 17", "f:2:29: sensors.attic.line: line 17 is a number: write chip too"),
+        ("kind: serial, device: /dev/ttyS0", "write one of protocol, pattern and frame"),
+        (
+            "kind: serial, device: a, pattern: '('",
+            "f:2:45: sensors.attic.pattern: this is no regular expression",
+        ),
+        ("kind: i2c, address: 0x148, registers: {a: {}}", "f:2:31: sensors.attic.address is '0x148'"),
+        (
+            "kind: i2c, address: 0x48, registers: {A: {}}",
+            "the name must be 1 to 32 characters of a-z, 0-9 and _",
+        ),
+        ("kind: i2c, address: 0x48, registers: {a: {byts: 1}}", "did you mean 'bytes'?"),
+        (
+            "kind: system, channels: {wifi: {round: 0}}",
+            "there is no channel 'wifi'; there are temperature, load",
+        ),
+        (
+            "kind: w1, channels: {a: {round: 0}}",
+            "there is no channel 'a'; there are none: its keys stand beside",
+        ),
+        ("kind: synthetic, publish: yes", "sensors.attic.publish is 'yes', but must be json, bare or none"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(said: Said, keys: str, says: str) -> None:
+    assert says in one(said(sensor(keys)))
+
+
+def test_a_pipeline_and_a_sensor_do_not_share_a_name(said: Said) -> None:
+    line = one(said("pipelines: {attic: {source: {kind: synthetic}}}\n" + sensor("kind: thermal")))
+    assert line == (
+        "f:3:3: sensors.attic: pipelines.attic and sensors.attic have the same topic: rename one of them"
+    )
+
+
+def test_the_topics_of_edged_are_taken(said: Said) -> None:
+    assert "'health' is a topic of edged itself" in one(said("sensors: {health: {kind: thermal}}\n"))
+
+
+def test_paths_are_absolute(tmp_path: Path) -> None:
+    config = loads(sensor("kind: hwmon, chip: a, root: tree"), "f", tmp_path)
+    assert getattr(config.sensors["attic"], "root", None) == tmp_path / "tree"
+
+
+def test_a_driver_of_somebody_else_that_fails_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(kind: str) -> None:
+        raise RuntimeError(f"no {kind} today")
+
+    drivers = by_kind.ByKind("sensor", Synthetic, lambda: ["x"], fails)
+    with pytest.raises(DriverError, match="the sensor 'x' cannot be loaded: RuntimeError: no x today"):
+        drivers.config("x")
+    monkeypatch.setattr(sensors.load("w1"), "Config", int)
+    with pytest.raises(DriverError, match="its Config is no SensorConfig"):
+        SENSORS.config("w1")
+
+
+def test_the_schema_that_ships_is_this_one() -> None:
+    assert (ROOT / "config" / "edged.schema.json").read_text("utf-8") == text()
+
+
+def test_the_schema_takes_what_the_sample_has_and_refuses_what_is_wrong() -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    validator.check_schema(schema())
+    data = json.loads(json.dumps(yaml.safe_load((ROOT / "config" / "edged.yaml").read_text("utf-8"))))
+    assert [error.message for error in validator.iter_errors({**data, "pipelines": {}})] == []
+    for keys in (
+        {"kind": "hwmon"},
+        {"kind": "none"},
+        {"kind": "w1", "chip": "a"},
+        {"kind": "w1", "round": -1},
+    ):
+        assert list(validator.iter_errors({"sensors": {"a": keys}})), keys
+
+
+def test_the_sample_with_all_keys_is_read(tmp_path: Path) -> None:
+    config = load(ROOT / "config" / "edged.yaml")
+    assert {s.kind for s in config.sensors.values()} == {k for k in sensors.kinds() if k != "synthetic"}
+    attic = yaml.safe_load((ROOT / "config" / "edged.yaml").read_text("utf-8"))["sensors"]["attic"]
+    assert set(attic) | {"channels"} == set(SENSORS.config("iio").model_fields) - {"root"}
+    del tmp_path
+
+
+def test_what_init_writes_of_sensors_is_read_once_the_marks_are_gone(tmp_path: Path) -> None:
+    lines = sample(Machine()).splitlines()
+    at = lines.index(next(line for line in lines if line.startswith("# sensors:")))
+    block = lines[at : lines.index("", at)]
+    uncommented = "\n".join(re.sub(r"^# ", "", line) for line in block if not line.startswith("##"))
+    assert loads(uncommented + "\n", "f", tmp_path).sensors["board"].kind == "system"

@@ -1,0 +1,192 @@
+"""The entities of sensors, against a written-down schema of what Home Assistant takes, and its templates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jinja2
+import pytest
+from jsonschema import Draft202012Validator
+
+from edged import readings, sensors
+from edged.homeassistant import SETTLE_S, Announcer, _classes, payload
+from edged.sensors import Quality, Reading, SensorConfig
+from edged.sensors.command import Config as Command
+from edged.sensors.gpio import Config as Gpio
+from edged.sensors.hwmon import Config as Hwmon
+from edged.sensors.iio import _CLASSES, _TYPES
+from edged.sensors.iio import Config as Iio
+from edged.sensors.serial import Config as Serial
+from edged.sensors.synthetic import Config as Synthetic
+from edged.sensors.system import Config as System
+
+TEXT = {"type": "string", "minLength": 1}
+COMMON = {
+    "p": TEXT, "uniq_id": TEXT, "name": TEXT, "qos": {"const": 1}, "stat_t": TEXT, "val_tpl": TEXT,
+    "json_attr_t": TEXT, "json_attr_tpl": TEXT, "avty": {"type": "array", "minItems": 2, "maxItems": 2},
+    "avty_mode": {"const": "all"}, "ent_cat": {"const": "diagnostic"},
+    "exp_aft": {"type": "integer", "minimum": 1},
+}  # fmt: skip
+
+
+def component(p: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,  # Home Assistant drops what it does not know without a word
+        "required": ["p", "uniq_id", "name", "qos", "stat_t", "avty"],
+        "properties": COMMON | properties | {"p": {"const": p}},
+    }
+
+
+ACCEPTED = Draft202012Validator(
+    {
+        "oneOf": [
+            component(
+                "sensor",
+                dev_cla={"enum": sorted(_classes.UNITS)},
+                stat_cla={"enum": ["measurement", "total_increasing"]},
+                unit_of_meas=TEXT,
+                sug_dsp_prc={"type": "integer", "minimum": 0},
+            ),
+            component("binary_sensor", dev_cla={"enum": sorted(_classes.STATES)}),
+        ]
+    }
+)
+SENSORS: dict[str, SensorConfig] = {
+    "attic": Hwmon(chip="lm75", round=1, deadband=0.2, heartbeat_s=600),
+    "door": Gpio(line="GPIO17", device_class="door"),
+    "air": Serial(device="/dev/serial0", protocol="pms5003"),
+    "gas": Serial(device="/dev/serial1", protocol="mhz19", channels={"temperature": {"publish": "none"}}),
+    "board": System(what=["undervoltage", "wifi", "load", "disk", "temperature"]),
+    "tank": Command(command=["x"], unit="cm", device_class="distance", publish="bare"),
+    "meter": Hwmon(chip="ina226", channel="energy1"),
+    "odd": Synthetic(device_class="temperature", unit="%"),
+    "hidden": Synthetic(publish="none"),
+}  # fmt: skip
+
+
+def made(configs: dict[str, SensorConfig] | None = None) -> dict[str, Any]:
+    data, _ = payload("porch-pi", ["porch"], sensors=SENSORS if configs is None else configs)
+    own: dict[str, Any] = json.loads(json.dumps(data["cmps"]))
+    return {id_: one for id_, one in own.items() if "." in id_}
+
+
+def test_every_entity_is_one_that_home_assistant_takes() -> None:
+    entities = made()
+    for one in entities.values():
+        ACCEPTED.validate(one)
+        assert _classes.wrong(
+            one.get("dev_cla", ""), one.get("unit_of_meas", ""), binary=one["p"] == "binary_sensor"
+        ) == ("", "")
+    assert len({one["uniq_id"] for one in entities.values()}) == len(entities)
+    assert set(entities) == {
+        "attic.value", "door.value", "air.pm1", "air.pm2_5", "air.pm10", "gas.co2", "board.undervoltage",
+        "board.wifi", "board.load", "board.disk", "board.temperature", "tank.value", "meter.value",
+        "odd.value",
+    }  # fmt: skip
+
+
+def test_topics_names_classes_and_units() -> None:
+    entities = made()
+    attic = entities["attic.value"]
+    assert attic["stat_t"] == "edged/porch-pi/attic/state"
+    assert attic["avty"] == [{"t": "edged/porch-pi/status"}, {"t": "edged/porch-pi/attic/availability"}]
+    keys = ("p", "name", "dev_cla", "unit_of_meas", "stat_cla", "sug_dsp_prc")
+    assert [attic[key] for key in keys] == ["sensor", "Attic", "temperature", "°C", "measurement", 1]
+    pm = entities["air.pm2_5"]
+    assert (pm["stat_t"], pm["name"]) == ("edged/porch-pi/air/pm2_5/state", "Air pm2 5")
+    assert (pm["dev_cla"], pm["unit_of_meas"]) == ("pm25", "µg/m³")
+    assert (entities["door.value"]["p"], entities["door.value"]["dev_cla"]) == ("binary_sensor", "door")
+    assert entities["meter.value"]["stat_cla"] == "total_increasing"
+    assert entities["board.load"]["ent_cat"] == "diagnostic"
+    assert "dev_cla" not in entities["odd.value"], "2026.11 would refuse the whole entity"
+
+
+def test_a_value_expires_only_where_silence_means_something() -> None:
+    expires = {id_: one.get("exp_aft") for id_, one in made().items()}
+    assert expires["attic.value"] == 1805  # three heartbeats
+    assert expires["air.pm1"] == 35  # three intervals
+    assert expires["door.value"] is None
+    only = made({"a": Synthetic(deadband=1), "b": Synthetic(aggregate={"window_s": 60})})
+    assert (only["a.value"].get("exp_aft"), only["b.value"]["exp_aft"]) == (None, 185)
+
+
+def rendered(one: dict[str, Any], key: str, message: bytes) -> str:
+    template = jinja2.Environment(autoescape=False).from_string(one[key])  # noqa: S701 - as Home Assistant's
+    return template.render(value_json=json.loads(message), value=message.decode())
+
+
+@pytest.mark.parametrize(
+    ("reading", "state"),
+    [
+        (Reading("", 21.5, "", 0), "21.5"),
+        (Reading("", 0.0, "", 0), "0.0"),
+        (Reading("", 21.5, "", 0, Quality.STALE, "old"), "21.5"),
+        (Reading("", 99.0, "", 0, Quality.SUSPECT, "above 50"), "None"),
+        (Reading("", None, "", 0, Quality.BAD, "checksum"), "None"),
+    ],
+)
+def test_a_number_shows_where_it_is_worth_it(reading: Reading, state: str) -> None:
+    (one,) = made({"a": Synthetic()}).values()
+    message = readings.message(Synthetic(), reading)
+    assert message is not None
+    assert rendered(one, "val_tpl", message) == state
+
+
+@pytest.mark.parametrize(("value", "state"), [(True, "ON"), (False, "OFF"), (None, "None")])
+def test_a_state_is_on_off_or_unknown(value: bool | None, state: str) -> None:
+    config = Synthetic(binary=True)
+    (one,) = made({"a": config}).values()
+    quality = Quality.GOOD if value is not None else Quality.BAD
+    message = readings.message(
+        config, Reading("", value, "", 0, quality, "" if value is not None else "gone")
+    )
+    assert message is not None
+    assert rendered(one, "val_tpl", message) == state
+
+
+def test_what_is_not_ours_is_unknown() -> None:
+    (one,) = made({"a": Synthetic()}).values()
+    for message in (b"{}", b'{"value": 1}', b'{"quality": "good"}'):
+        assert rendered(one, "val_tpl", message) == "None"
+
+
+def test_bare_needs_no_template() -> None:
+    tank = made()["tank.value"]
+    assert "val_tpl" not in tank
+    assert "json_attr_t" not in tank
+
+
+def test_a_sensor_that_is_gone_leaves_a_stub() -> None:
+    announcer = Announcer("n", ["a"], sensors=SENSORS)
+    announcer.connected(0)
+    ((_, first),) = announcer.poll(SETTLE_S)
+    assert "air.pm1" in json.loads(first)["cmps"]
+    announcer.update(["a"], 10, {"attic": SENSORS["attic"]})
+    ((_, second),) = announcer.poll(20)
+    cmps = json.loads(second)["cmps"]
+    assert cmps["air.pm1"] == {"p": "sensor"}
+    assert cmps["door.value"] == {"p": "binary_sensor"}
+    assert len(cmps["attic.value"]) > 1
+
+
+def test_every_class_of_a_driver_goes_with_its_unit() -> None:
+    needs: dict[str, dict[str, Any]] = {
+        "hwmon": {"chip": "a"},
+        "iio": {"device": "a"},
+        "gpio": {"line": "a"},
+        "i2c": {"address": "1", "registers": {"a": {}}},
+        "serial": {"device": "a", "protocol": "mhz19"},
+        "command": {"command": ["a"]},
+    }
+    configs = [sensors.load(kind).Config(**needs.get(kind, {})) for kind in sensors.kinds()]
+    configs += [
+        Hwmon(chip="a", channel=f"{word}1") for word in ("temp", "in", "curr", "power", "energy", "fan")
+    ]
+    configs += [Iio(device="a", channel=channel) for channel in (*_TYPES, *_CLASSES)]
+    configs += [Serial(device="a", protocol="pms5003"), System(what=["undervoltage", "throttled", "wifi"])]
+    for config in configs:
+        for channel, quantity in config.gives().items():
+            found = _classes.wrong(quantity.device_class, quantity.unit, binary=quantity.binary)
+            assert found == ("", ""), (config, channel)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged import readings
+from edged.sensors import Quality, Reading
+from edged.sensors._shaping import Channel
+from edged.sensors.synthetic import Config
+from edged.sensors.system import Config as System
+
+GOOD = Reading("", 21.5, "°C", 1785499200.25)
+
+
+def test_topics() -> None:
+    assert readings.topic("attic", "") == "attic/state"
+    assert readings.topic("air", "pm2_5") == "air/pm2_5/state"
+
+
+def test_json_says_what_it_is_worth() -> None:
+    assert json.loads(readings.message(Config(), GOOD) or b"") == {
+        "v": 1,
+        "value": 21.5,
+        "unit": "°C",
+        "ts": "2026-07-31T12:00:00.250Z",
+        "quality": "good",
+    }
+    bad = Reading("", None, "°C", 0.0, Quality.BAD, "the checksum is wrong")
+    said = json.loads(readings.message(Config(), bad) or b"")
+    assert (said["value"], said["quality"], said["reason"]) == (None, "bad", "the checksum is wrong")
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [(21.5, b"21.5"), (21.0, b"21"), (-0.0, b"0"), (1e300, b"1e+300"), (True, b"ON"), (False, b"OFF")],
+)
+def test_bare_is_the_value_alone(value: float | bool, sent: bytes) -> None:
+    assert readings.message(Config(publish="bare"), Reading("", value, "", 0.0)) == sent
+
+
+def test_bare_says_nothing_of_what_is_not_good_and_none_nothing_at_all() -> None:
+    for quality in (Quality.BAD, Quality.STALE, Quality.SUSPECT):
+        assert readings.message(Config(publish="bare"), Reading("", 1.0, "", 0.0, quality, "x")) is None
+    assert readings.message(Config(publish="none"), GOOD) is None
+
+
+def test_a_channel_may_differ() -> None:
+    config = System(what=["load", "disk"], publish="none", channels={"disk": {"publish": "bare"}})
+    assert readings.message(config, Reading("load", 1.0, "", 0.0)) is None
+    assert readings.message(config, Reading("disk", 50.0, "%", 0.0)) == b"50"
+
+
+@given(st.one_of(st.none(), st.floats()), st.floats(allow_nan=False, allow_infinity=False))
+def test_what_leaves_is_always_json_that_others_read(value: float | None, scale: float) -> None:
+    config = Config(scale=scale, round=3)
+    for reading in [Channel(config, "").take(Reading("", value, "", 0.0), 0).published]:
+        assert reading is not None
+        message = readings.message(config, reading)
+        assert message is not None
+        assert len(message) < 512
+        number = json.loads(message, parse_constant=pytest.fail)["value"]
+        assert number is None or math.isfinite(number)
