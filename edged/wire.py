@@ -2,7 +2,7 @@
 
 ```
  main ──Order───▶ fork server, then the worker has it
- main ◀─reports── worker    ready · running · outcome · beat · fault · ended   (below)
+ main ◀─reports── worker    ready · running · outcome · beat · fault · held · ended   (below)
 ```
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
@@ -127,15 +127,27 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The source is open and frames are not classified, because the pipeline is not to run.
+
+    Attributes:
+        held_by: what closes its gate, in a few words; empty where it is open.
+    """
+
+    pipeline: str
+    held_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A finite source gave everything, and everything was classified."""
 
     pipeline: str
 
 
-Report = Ready | Running | Outcome | Beat | Fault | Ended
+Report = Ready | Running | Outcome | Beat | Fault | Held | Ended
 _REPORTS: dict[str, type[Report]] = {
-    kind.__name__.lower(): kind for kind in (Ready, Running, Outcome, Beat, Fault, Ended)
+    kind.__name__.lower(): kind for kind in (Ready, Running, Outcome, Beat, Fault, Held, Ended)
 }
 
 
@@ -299,6 +311,7 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "kind": _one_of(KINDS),
     "reason": _word,
     "message": _sentence,
+    "held_by": _sentence,
 }
 _PARSERS: dict[type[Report], dict[str, Callable[[Any], Any]]] = {
     kind: {f.name: _BY_NAME[f.name] for f in dataclasses.fields(kind)} for kind in _REPORTS.values()

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from edged import bundled
+from edged.config.conditions import GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
 
@@ -184,11 +185,21 @@ class PipelineSection(Section):
     decision: DecisionSection = Field(
         default_factory=DecisionSection, description="when a finding becomes news"
     )
+    gate: GateSection | None = Field(default=None, description="classify only while it is open")
+    trigger: TriggerSection | None = Field(
+        default=None, description="classify only when something happens; left out: all the time"
+    )
     publish: Publish = Field(default_factory=Publish, description="what is sent beside news")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="how long a stage may take")
     memory_mb: Annotated[float, Field(ge=64, le=1e6, allow_inf_nan=False)] = Field(
         default=768, description="replace a worker that grows beyond this, in MB"
     )
+
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """The sensors' channels that the gate and the trigger ask for."""
+        sections = (self.gate, self.trigger)
+        return tuple(c.sensor for section in sections if section is not None for c in section.conditions)
 
     @property
     def bundled(self) -> bool:
