@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SLOTS = 512
-_BODY = struct.Struct("<66s64sdBBdddQQ")  # name, unit, value, kind, good, ts, at, fresh_s, count, rises
+LONGEST_UNIT = 24  # bytes; a longer one is cut
+_BODY = struct.Struct("<66s24sdBBdddQQ")  # name, unit, value, kind, quality, ts, at, fresh_s, count, rises
 _CHECK = struct.Struct("<I")
 _SLOT = _CHECK.size + _BODY.size
 _NOTHING, _NUMBER, _STATE = range(3)
+_QUALITIES = ("good", "stale", "suspect", "bad")
 _TRIES = 8  # looks at a record that is being written
 
 
@@ -39,7 +41,7 @@ class Record:
         name: ``sensor``, or ``sensor/channel`` where it has several.
         unit: of the value.
         value: a number, a state, or None where it could not be measured.
-        good: whether it is worth something.
+        quality: what it is worth: good | stale | suspect | bad.
         ts: wall time of the measurement, in s since 1970.
         at: monotonic time of it, in s; the same clock in every process.
         fresh_s: for how long it says something, in s.
@@ -50,12 +52,17 @@ class Record:
     name: str
     unit: str
     value: float | bool | None
-    good: bool
+    quality: str
     ts: float
     at: float
     fresh_s: float
     count: int
     rises: int
+
+    @property
+    def good(self) -> bool:
+        """Whether it is worth something."""
+        return self.quality == "good"
 
 
 def name_of(sensor: str, channel: str) -> str:
@@ -86,7 +93,7 @@ class Writer:
         self._rises = dict.fromkeys(self._slots, 0)
         self._on = dict.fromkeys(self._slots, False)
         for name in self._slots:
-            self._write(Record(name, "", None, False, 0.0, 0.0, 0.0, 0, 0))
+            self._write(Record(name, "", None, "bad", 0.0, 0.0, 0.0, 0, 0))
 
     def put(
         self,
@@ -94,7 +101,7 @@ class Writer:
         unit: str,
         value: float | bool | None,
         *,
-        good: bool,
+        quality: str,
         ts: float,
         at: float,
         fresh_s: float,
@@ -107,16 +114,16 @@ class Writer:
             self._rises[name] += value and not self._on[name]
             self._on[name] = value
         count, rises = self._counts[name], self._rises[name]
-        self._write(Record(name, unit, value, good, ts, at, fresh_s, count, rises))
+        self._write(Record(name, unit, value, quality, ts, at, fresh_s, count, rises))
 
     def _write(self, record: Record) -> None:
         value = record.value
         body = _BODY.pack(
             record.name.encode()[:66],
-            record.unit.encode()[:64],
+            record.unit.encode()[:LONGEST_UNIT],
             float(value or 0),
             _NOTHING if value is None else _STATE if isinstance(value, bool) else _NUMBER,
-            record.good,
+            _QUALITIES.index(record.quality),
             record.ts,
             record.at,
             record.fresh_s,
@@ -177,15 +184,15 @@ class Reader:
 
 
 def _record(body: bytes) -> Record:
-    name, unit, number, kind, good, ts, at, fresh_s, count, rises = _BODY.unpack(body)
+    name, unit, number, kind, quality, ts, at, fresh_s, count, rises = _BODY.unpack(body)
     value: float | bool | None = {_NUMBER: number, _STATE: bool(number)}.get(kind)
     if not math.isfinite(number):
         value = None
     return Record(
         name.rstrip(b"\0").decode("utf-8", "replace"),
-        unit.rstrip(b"\0").decode("utf-8", "replace"),
+        unit.rstrip(b"\0").decode("utf-8", "ignore"),
         value,
-        bool(good) and value is not None,
+        "bad" if value is None else _QUALITIES[quality % len(_QUALITIES)],
         ts,
         at,
         fresh_s,

@@ -247,13 +247,11 @@ class Config(Section):
             name_of(sensor, channel) for sensor, config in self.sensors.items() for channel in config.gives()
         }
         for name, pipeline in self.pipelines.items():
-            for key in ("gate", "trigger"):
-                section = getattr(pipeline, key)
-                for number, condition in enumerate(section.conditions if section is not None else ()):
-                    if condition.sensor not in known:
-                        there = ", ".join(sorted(known)) or "none"
-                        message = f"there is no sensor '{condition.sensor}'; there are {there}"
-                        raise wrong(message, "pipelines", name, key, "conditions", number, "sensor")
+            for steps, sensor in pipeline.asked_for():
+                if sensor not in known:
+                    there = ", ".join(sorted(known)) or "none"
+                    message = f"there is no sensor '{sensor}'; there are {there}"
+                    raise wrong(message, "pipelines", name, *steps)
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edged.events import Attached
     from edged.inference.preprocess import Preparer
     from edged.pulse import Lane
     from edged.sources import Source
@@ -56,6 +57,7 @@ class Item(NamedTuple):
     captured_at: float
     number: int | None
     capture_ms: float
+    readings: tuple[Attached, ...] = ()
 
 
 class Ended(Exception):  # noqa: N818 - it is no error
@@ -207,7 +209,8 @@ class Capture:
             lane.enter(Stage.IDLE)
             number = frame.number if self._numbered else None
             self._my_turn = False
-            self._deliver(Item(tensor, frame.captured_at, number, (perf() - began) * 1000))
+            readings = self._watch.attached(clock.monotonic()) if self._watch is not None else ()
+            self._deliver(Item(tensor, frame.captured_at, number, (perf() - began) * 1000, readings))
 
     def _look_away(self, bad: str) -> None:
         """Count a picture that is none, say so once, and give up on a source that gives no other."""

@@ -125,11 +125,17 @@ class Seat:
             deliver=deliver,
             report=self._faulted,
             figures=self._figures,
-            watch=Watch(section.gate, section.trigger, slate) if section.gate or section.trigger else None,
+            watch=self._watch(slate),
             held=self._is_held,
         )
         self._lane.enter(Stage.IDLE)
         return self._model
+
+    def _watch(self, slate: Reader | None) -> Watch | None:
+        section = self._section
+        if not (section.gate or section.trigger or section.attach):
+            return None
+        return Watch(section.gate, section.trigger, slate, attach=section.attach)
 
     def _open(self, content: int | None) -> Model:
         section, order = self._section.model, self._order
@@ -227,6 +233,7 @@ class Seat:
             capture_ms=item.capture_ms,
             invoke_ms=invoke_ms,
             frame=item.number,
+            readings=item.readings,
         )
 
     def _is_held(self, by: str) -> None:

@@ -18,7 +18,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from edged import clock, sensors, sensorwire
-from edged.sensors import Quality
 from edged.slate import Writer, name_of
 from edged.worker import sandbox
 from edged.worker._kernel import die_with_parent, name_process
@@ -63,7 +62,7 @@ class Reports:
             name_of(sensor, reading.channel),
             reading.unit,
             reading.value,
-            good=reading.quality is Quality.GOOD,
+            quality=reading.quality.value,
             ts=reading.ts,
             at=clock.monotonic(),
             fresh_s=self._configs[sensor].stale_s,

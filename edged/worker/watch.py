@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edged import clock
 from edged.conditions import Gate, Trigger
+from edged.events import Attached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from edged.config.conditions import GateSection, TriggerSection
     from edged.slate import Reader, Record
@@ -36,6 +37,7 @@ class Watch:
     Args:
         gate, trigger: of its configuration.
         reader: of the slate; None where no sensor is asked for.
+        attach: the channels whose readings go with an event.
         wall: seconds since 1970.
         localtime: of these seconds.
     """
@@ -46,6 +48,7 @@ class Watch:
         trigger: TriggerSection | None,
         reader: Reader | None,
         *,
+        attach: Sequence[str] = (),
         wall: Callable[[], float] = clock.wall,
         localtime: Callable[[float], time.struct_time] = time.localtime,
     ) -> None:
@@ -65,6 +68,7 @@ class Watch:
         self._frames = trigger.frames if trigger is not None else 0
         self._left = 0  # frames to classify before the next trigger is waited for
         self._reader = reader
+        self._attach = tuple(attach)
         self._seen: dict[str, Record | None] = dict.fromkeys(c.sensor for c in conditions)
         self._wall = wall
         self._localtime = localtime
@@ -91,6 +95,20 @@ class Watch:
         self._left = max(0, self._left)
         return Verdict(go, "")
 
+    def attached(self, now: float) -> tuple[Attached, ...]:
+        """Return the readings that go with a frame; of a channel that was never read there is none.
+
+        Args:
+            now: monotonic time, in s.
+        """
+        reader = self._reader
+        records = [reader.get(name) for name in self._attach] if reader is not None else []
+        return tuple(
+            Attached(r.name, r.value, r.unit, _quality(r, now), max(0.0, now - r.at))
+            for r in records
+            if r is not None
+        )
+
     def _minute(self) -> int | None:
         """Return the minute of the day; None before the clock was set."""
         wall = self._wall()
@@ -114,6 +132,10 @@ class Watch:
                 if self._trigger is not None:
                     fired |= self._trigger.take(name, value, record.good, record.at, record.fresh_s)
         return fired
+
+
+def _quality(record: Record, now: float) -> str:
+    return "stale" if record.good and now - record.at > record.fresh_s else record.quality
 
 
 def _values(record: Record, before: Record | None) -> list[float | bool | None]:

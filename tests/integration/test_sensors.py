@@ -26,6 +26,7 @@ from edged.supervisor import Sensors
 pytestmark = pytest.mark.mosquitto
 
 HEALTH = Path(edged.__file__).parent / "schema" / "health.schema.json"
+EVENT = HEALTH.with_name("event.schema.json")
 
 
 def text(folder: Path, port: int, sensors: str) -> str:
@@ -226,6 +227,7 @@ def test_sensors_that_publish_nothing_gate_and_trigger_pipelines(tmp_path: Path)
         "  gated:\n    source: {kind: synthetic, size: [64, 48], interval_s: 0.05}\n"
         "    publish: {result: true}\n"
         "    gate: {conditions: [{sensor: light, above: 20, hysteresis: 5}]}\n"
+        "    attach: [light, pir]\n"
         "  triggered:\n    source: {kind: synthetic, size: [64, 48], interval_s: 0.05}\n"
         "    publish: {result: true}\n"
         "    trigger: {conditions: [{sensor: pir, equals: true}], frames: 2}\n"
@@ -244,6 +246,12 @@ def test_sensors_that_publish_nothing_gate_and_trigger_pipelines(tmp_path: Path)
         (folder / "temp1_input").write_text("30000\n")
         wait_for(lambda: len(other.on("edged/n/gated/result")) > 3, "the gate is open")
         wait_for(lambda: daemon.health()["pipelines"]["gated"]["held_by"] == "", "and says so")
+        result = json.loads(other.on("edged/n/gated/result")[-1])
+        jsonschema.validate(result, json.loads(EVENT.read_text()))
+        light = result["readings"]["light"]
+        assert (light["value"], light["unit"], light["quality"]) == (30.0, "°C", "good")
+        assert 0 <= light["age_s"] < 5
+        assert result["readings"]["pir"]["value"] in (True, False)
         (folder / "temp1_input").write_text("16000\n")
         seen = len(other.on("edged/n/gated/result"))
         wait_for(lambda: len(other.on("edged/n/gated/result")) > seen + 3, "within the hysteresis")

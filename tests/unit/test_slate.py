@@ -21,7 +21,8 @@ def both(*names: str) -> tuple[Writer, Reader, int]:
 
 def put(writer: Writer, name: str, value: float | bool | None, **more: Any) -> None:
     writer.put(
-        name, **{"unit": "lx", "value": value, "good": True, "ts": 5.0, "at": 2.0, "fresh_s": 30.0, **more}
+        name,
+        **{"unit": "lx", "value": value, "quality": "good", "ts": 5.0, "at": 2.0, "fresh_s": 30.0, **more},
     )
 
 
@@ -31,7 +32,7 @@ def test_what_is_written_is_read() -> None:
     assert reader.get("lux") is None
     put(writer, "air/pm2_5", 12.5, unit="µg/m³")
     put(writer, "lux", 20.0)
-    assert reader.get("lux") == Record("lux", "lx", 20.0, True, 5.0, 2.0, 30.0, 1, 0)
+    assert reader.get("lux") == Record("lux", "lx", 20.0, "good", 5.0, 2.0, 30.0, 1, 0)
     air = reader.get("air/pm2_5")
     assert air is not None
     assert (air.unit, air.value) == ("µg/m³", 12.5)
@@ -104,7 +105,7 @@ def test_a_reader_never_sees_half_a_record() -> None:
         "n = 0.0\n"
         "while True:\n"
         "    n += 1\n"
-        "    writer.put('a', 'x', n, good=True, ts=n, at=n, fresh_s=n)\n"
+        "    writer.put('a', 'x', n, quality='good', ts=n, at=n, fresh_s=n)\n"
     )
     writing = subprocess.Popen([sys.executable, "-c", code, str(descriptor)], pass_fds=[descriptor])
     try:
@@ -123,7 +124,7 @@ def test_names() -> None:
     assert name_of("lux", "") == "lux"
     assert name_of("air", "pm2_5") == "air/pm2_5"
     writer, reader, _ = both(longest := f"{'a' * 32}/{'b' * 32}")
-    put(writer, longest, True, unit="µ" * 16)
+    put(writer, longest, True, unit="µg/m³" * 4)
     record = reader.get(longest)
     assert record is not None
-    assert record.unit == "µ" * 16
+    assert (record.name, record.unit) == (longest, "µg/m³µg/m³µg/m³µg"), "24 bytes, and no half a character"

@@ -31,7 +31,9 @@ class World:
         )
 
     def put(self, name: str, value: float | bool | None, *, good: bool = True) -> None:
-        self.writer.put(name, "", value, good=good, ts=self.wall, at=self.now, fresh_s=30.0)
+        self.writer.put(
+            name, "", value, quality="good" if good else "suspect", ts=self.wall, at=self.now, fresh_s=30.0
+        )
 
     def look(self, step_s: float = 0.02) -> Verdict:
         self.now += step_s
@@ -172,3 +174,17 @@ def test_what_is_asked_for_is_a_state_or_a_number(written: str, wanted: float | 
     rule = section.conditions[0].rule()
     assert rule.equals == wanted
     assert type(rule.equals) is type(wanted)
+
+
+def test_readings_go_with_a_frame_with_their_age() -> None:
+    world = World(gate=LIGHT)
+    world.watch = Watch(None, None, world.watch._reader, attach=["lux", "pir"])
+    assert world.watch.look(world.now) == Verdict(True, "")
+    assert world.watch.attached(world.now) == ()
+    world.put("lux", 30.0)
+    world.put("pir", True, good=False)
+    lux, pir = world.watch.attached(world.now + 2)
+    assert (lux.name, lux.value, lux.quality, lux.age_s) == ("lux", 30.0, "good", pytest.approx(2))
+    assert (pir.value, pir.quality) == (True, "suspect")
+    old, _ = world.watch.attached(world.now + 31)
+    assert old.quality == "stale"
