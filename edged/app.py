@@ -83,7 +83,7 @@ class Daemon:
         self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
         self._sensor_report = SensorReport(reporter)
-        self._sensors = Sensors(self._sensor_report)
+        self._sensors = Sensors(self._sensor_report, supervisor.slate)
         reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
 
     async def run(self) -> None:
@@ -123,8 +123,8 @@ class Daemon:
                 await self._read_again()
 
     def _read_sensors(self, config: Config) -> None:
-        self._sensor_report.sensors(config.sensors)
-        self._sensors.apply(config.sensors, config.isolation)
+        if self._sensors.apply(config.sensors, config.isolation, config.looked_at):
+            self._sensor_report.sensors(config.sensors)
 
     async def _close(self) -> None:
         """Stop the workers, say goodbye, in less than the 5 s that there are."""
@@ -195,8 +195,7 @@ class Daemon:
         self._reporter.pipelines({**_kinds(old), **_kinds(config)})
         moved = await self._supervisor.apply(config.pipelines, config.isolation)
         self._reporter.pipelines(_kinds(config))
-        if config.sensors != old.sensors or config.isolation != old.isolation:
-            self._read_sensors(config)
+        self._read_sensors(config)
         if wired is not None:
             if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
                 self._reporter.withdraw()

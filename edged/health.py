@@ -27,6 +27,7 @@ REMEMBERED_S = 3600.0
 LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
+_NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
@@ -161,7 +162,10 @@ def essence(data: Mapping[str, Any]) -> object:
         data["isolation"],
         {name: (sensor["state"], sensor["last_error"]) for name, sensor in data["sensors"].items()},
         {
-            name: [p[key] for key in ("state", "online", "enabled", "restarts", "last_error", "degraded")]
+            name: [
+                p[key]
+                for key in ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
+            ]
             for name, p in data["pipelines"].items()
         },
     )
@@ -230,6 +234,7 @@ def _pipeline(status: PipelineStatus) -> dict[str, Any]:
         "frames": status.frames,
         "dropped": dict(status.dropped),
         "restarts": status.restarts,
+        "held_by": _bounded(status.held_by),
         "last_error": _bounded(status.last_error),
         "model": None if model is None else {"name": model.name, "sha256": model.sha256},
         "runtime": status.runtime,
