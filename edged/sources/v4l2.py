@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _EAGER_BELOW_S = 0.1  # a reader that comes more often than this gets every frame decoded ahead of time
 _SELECT_S = "3"  # OpenCV waits 10 s for a frame by default
 
+_ERRORS = 2  # OpenCV warns of its own when a camera is pulled out, which edged says in its words
 _NAMED = 4  # pixel formats that a message names
 
 find = _video_device.find
@@ -118,6 +119,7 @@ class Camera:
 
         wishes = self._wishes()
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _SELECT_S)
+        cv2.setLogLevel(_ERRORS)
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         if not capture.isOpened():
             raise Unavailable(Reason.LOST, f"{self._device}: OpenCV cannot open it as a camera")

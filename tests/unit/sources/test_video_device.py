@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.errors import DeviceBusy, Reason
+from edged.errors import DeviceBusy, Reason, Unavailable
 from edged.sources import _video_device
 
 if TYPE_CHECKING:
