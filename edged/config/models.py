@@ -68,7 +68,7 @@ class Tls(Section):
     key_file: SecretFile | None = Field(
         examples=["porch.key"],
         default=None,
-        description="this node's private key (PEM), no passphrase; in $CREDENTIALS_DIRECTORY or beside this file",
+        description="this node's private key (PEM), no passphrase; found as password_file is",
     )
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from edged import slate
 from edged.events import Finding, ModelTag
 from edged.supervisor import PipelineStatus
 from edged.wire import Outcome
@@ -59,9 +60,11 @@ class Supervised:
         calls: what was asked of it, in order.
         stuck: pipelines that make no progress.
         hangs: stopping takes for ever.
+        slate: as the real one has it.
     """
 
     def __init__(self, listener: Listener) -> None:
+        self.slate = slate.create()
         self.calls: list[str] = []
         self.stuck: list[str] = []
         self.hangs = False

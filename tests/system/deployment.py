@@ -1,7 +1,8 @@
 """The deployment, step by step, on machines with a real systemd; ``tests/system/run`` prepares and calls it.
 
 Two boards, ``porch`` and ``garage``, and a ``broker``: all come from the same bare Debian, and the playbooks
-of ``deploy/`` are applied to them over ssh, as a person would. Each step shows one thing and returns its figure.
+of ``deploy/`` are applied to them over ssh, as a person would. Each step shows one thing and returns its
+figure.
 """
 
 from __future__ import annotations
