@@ -272,6 +272,7 @@ def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path, where: 
         async with Node(port=broker.port, disk=tmp_path / "state" if where == "disk" else None) as node:
             for _ in range(5000):
                 node.happen()
+            await until(lambda: node.spool.counts().queued == 5000, "accepted", 60)
             with broker, Subscriber(broker.port, EVENTS) as other:
                 await until(lambda: other.seen, "the first of the backlog")
                 began = time.perf_counter()
@@ -291,7 +292,8 @@ def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path, where: 
         f"a backlog of 5,000 in {where} gone in {took:.1f} s; {len(delays)} events meanwhile, at a subscriber"
         f" after {statistics.median(delays) * 1000:.1f} ms median, {max(delays) * 1000:.1f} ms at worst"
     )
-    assert statistics.median(delays) < 0.1
+    # Behind the backlog it would be half of the time that this takes, however busy the machine is.
+    assert statistics.median(delays) < max(0.1, took / 20)
     assert max(delays) < took / 2
 
 
