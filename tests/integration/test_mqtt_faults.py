@@ -190,13 +190,14 @@ def test_a_topic_that_is_opened_again_gets_all_of_its_events(
                     node.happen(pipeline="yard")
                 await until(lambda: len(other.on("edged/n/yard/event")) == 50, "the other pipeline's")
                 await until(lambda: node.sink.counts["refused"] > 30, "tried again and again")
-                counts = node.spool.counts()
-                assert (counts.queued, counts.dropped) == (50, {})
+                await until(lambda: node.spool.counts().acknowledged == 50, "and acknowledged")
+                assert node.spool.counts().dropped == {}
                 broker.reload(acl=[*closed, "topic readwrite edged/n/porch/event"])
                 await until(lambda: node.spool.counts().queued == 0, "all of them")
-                assert sorted(int(json.loads(e)["id"].split("/")[2]) for e in other.on(EVENTS)) == list(
-                    range(1, 100, 2)
-                )
+                assert node.spool.counts().dropped == {}
+                await until(lambda: len(other.on(EVENTS)) >= 50, "at the subscriber too")
+                numbers = sorted(int(json.loads(e)["id"].split("/")[2]) for e in other.on(EVENTS))
+                assert numbers == list(range(1, 100, 2))
 
     asyncio.run(life())
 
@@ -272,6 +273,7 @@ def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path, where: 
         async with Node(port=broker.port, disk=tmp_path / "state" if where == "disk" else None) as node:
             for _ in range(5000):
                 node.happen()
+            await until(lambda: node.spool.counts().queued == 5000, "accepted", 60)
             with broker, Subscriber(broker.port, EVENTS) as other:
                 await until(lambda: other.seen, "the first of the backlog")
                 began = time.perf_counter()
@@ -291,7 +293,8 @@ def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path, where: 
         f"a backlog of 5,000 in {where} gone in {took:.1f} s; {len(delays)} events meanwhile, at a subscriber"
         f" after {statistics.median(delays) * 1000:.1f} ms median, {max(delays) * 1000:.1f} ms at worst"
     )
-    assert statistics.median(delays) < 0.1
+    # Behind the backlog it would be half of the time that this takes, however busy the machine is.
+    assert statistics.median(delays) < max(0.1, took / 20)
     assert max(delays) < took / 2
 
 
