@@ -91,7 +91,8 @@ async def _aside(work: Callable[[], _Found], timeout_s: float) -> _Found:
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=run, name="shelf", daemon=True).start()
-    return await asyncio.wait_for(answer, timeout_s)
+    async with asyncio.timeout(timeout_s):
+        return await answer
 
 
 def _copy(path: Path, kept: _Stamp | None) -> _Found:
