@@ -101,10 +101,9 @@ class ForkServer:
         try:
             answer = await asyncio.shield(question)
         except asyncio.CancelledError:
-            if self._asking is question:
-                question.add_done_callback(_end_unwanted)
-            else:
+            if self._asking is not question:
                 question.cancel()
+            question.add_done_callback(_end_unwanted)
             raise
         if "pid" not in answer:
             raise OSError(str(answer.get("error", "the fork server made no sense")))
@@ -128,7 +127,8 @@ class ForkServer:
             try:
                 socket.send_fds(control, [data], fds)
                 self._asking = asyncio.current_task()
-                answer = await asyncio.wait_for(self._answer, timeout_s)
+                async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 forgets a cancellation
+                    answer = await self._answer
             except TimeoutError:
                 self._kill()
                 raise OSError(f"the fork server gave no answer within {timeout_s:g} s") from None
@@ -149,7 +149,8 @@ class ForkServer:
             self.attend()
         hello = self._hello
         try:
-            await asyncio.wait_for(asyncio.shield(hello), HELLO_S) if hello is not None else None
+            async with asyncio.timeout(HELLO_S):
+                await asyncio.shield(hello) if hello is not None else None
         except TimeoutError:
             self._kill()
             raise OSError(f"the fork server was not ready within {HELLO_S:g} s") from None

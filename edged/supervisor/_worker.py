@@ -104,7 +104,8 @@ class Worker:
         if self._process is None:
             return True
         try:
-            await asyncio.wait_for(self._process.ended.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._process.ended.wait()
         except TimeoutError:
             return False
         return True

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -100,6 +101,26 @@ def test_a_switch_stops_and_starts_one_pipeline_and_no_other() -> None:
             assert crew.pid("attic") == attic
             with pytest.raises(KeyError):
                 crew.supervisor.enable("cellar", on=True)
+
+    asyncio.run(scenario())
+
+
+def test_switches_that_are_played_with_leave_nothing_behind() -> None:
+    async def scenario() -> None:
+        names, rng = ("a", "b", "c"), random.Random(4)
+        async with Crew({name: section(synthetic()) for name in names}) as crew:
+            await crew.running()
+            files = descriptors()
+            for _ in range(600):
+                crew.supervisor.enable(rng.choice(names), on=rng.random() < 0.5)
+                # At every moment of a birth: not at all, at once, or a little later.
+                await asyncio.sleep(rng.choice([0, 0, 0, 0.001, 0.02]))
+            for name in names:
+                crew.supervisor.enable(name, on=True)
+            await crew.running()
+            await crew.until(lambda: not crew.supervisor._closing)
+            assert set(children()) == set(crew.supervisor.processes().values())
+            assert descriptors() <= files
 
     asyncio.run(scenario())
 
