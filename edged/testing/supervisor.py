@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edged import slate
 from edged.events import Finding, ModelTag
 from edged.supervisor import PipelineStatus
 from edged.wire import Outcome
@@ -60,14 +59,14 @@ class Supervised:
         calls: what was asked of it, in order.
         stuck: pipelines that make no progress.
         hangs: stopping takes for ever.
-        slate: as the real one has it.
+        slate: no page, but any descriptor: nothing is read here.
     """
 
     def __init__(self, listener: Listener) -> None:
-        self.slate = slate.create()
         self.calls: list[str] = []
         self.stuck: list[str] = []
         self.hangs = False
+        self.slate = -1
         self._listener = listener
         self._sections: dict[str, PipelineSection] = {}
         self._statuses: dict[str, PipelineStatus] = {}
