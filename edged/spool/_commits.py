@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.spool._ages import Ages
-    from edged.spool._desk import Change, Desk
+    from edged.spool._change import Change
+    from edged.spool._desk import Desk
     from edged.spool._store import Store
 
 OLDEST = 64  # rows whose age is looked at in one commit

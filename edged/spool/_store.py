@@ -124,15 +124,19 @@ class Store:
 
     def __init__(self, database: Database, synchronous: str = "FULL", log_pages: int = LOG_PAGES) -> None:
         self._database = database
-        for statement in (
-            "PRAGMA locking_mode=EXCLUSIVE",
-            f"PRAGMA synchronous={synchronous}",
-            f"PRAGMA wal_autocheckpoint={log_pages}",
-            "PRAGMA journal_size_limit=4000000",
-            "PRAGMA cache_size=-1024",
-            "PRAGMA temp_store=MEMORY",
-        ):
-            database.rows(statement)
+        try:
+            for statement in (
+                "PRAGMA locking_mode=EXCLUSIVE",
+                f"PRAGMA synchronous={synchronous}",
+                f"PRAGMA wal_autocheckpoint={log_pages}",
+                "PRAGMA journal_size_limit=4000000",
+                "PRAGMA cache_size=-1024",
+                "PRAGMA temp_store=MEMORY",
+            ):
+                database.rows(statement)
+        except DiskError:
+            self.close()  # what is left open keeps the lock, and the next attempt out
+            raise
 
     def check(self) -> None:
         """Look whether it is what edged writes, and whole."""

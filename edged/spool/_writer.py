@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edged.spool._change import Change
     from edged.spool._commits import Commits
-    from edged.spool._desk import Change, Desk
+    from edged.spool._desk import Desk
     from edged.spool._lock import Lock
     from edged.spool._salvage import Opened
     from edged.spool._sqlite import Database
@@ -279,6 +280,8 @@ class Writer(threading.Thread):
         try:
             store.begin()
             store.shift(opened.present, shift)
+            opened.ledger.shift(shift)
+            store.write_ledger(opened.ledger)
             store.commit()
         except DiskError:
             store.rollback()
