@@ -291,6 +291,8 @@ class Writer(threading.Thread):
             self._desk.adopt(opened.ledger, opened.present, shift)
 
     def _close(self) -> None:
+        if self._desk.volatile is not None and self._desk.rows.queue:
+            log.error("spool: %d events were only in memory and are lost", len(self._desk.rows.queue))
         if self._store is not None and self._desk.volatile is None:
             with self._busy:
                 self._desk.ledger.clean = True
