@@ -177,12 +177,14 @@ class Writer(threading.Thread):
             empty = not self._desk.rows.present and not self._desk.rows.queue
         if was is not None:
             log.warning("spool: on disk again, after: %s", was)
-        if empty and self._store is not None and change.deletes:
-            self._shrink(self._store)
+        self._tell()
+        if self._store is not None:
+            self._tidy(self._store, empty=empty and bool(change.deletes))
 
-    def _shrink(self, store: Store) -> None:
+    def _tidy(self, store: Store, *, empty: bool) -> None:
         try:
-            if store.pages()[0] > SHRINK_PAGES:
+            store.relieve()
+            if empty and store.pages()[0] > SHRINK_PAGES:
                 store.shrink()
         except DiskError as error:
             self._trouble(error)
