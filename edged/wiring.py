@@ -119,7 +119,7 @@ def _mqtt(
         mqtt,
         node=config.node,
         # Read again before each attempt, so that a renewed one is used without a restart.
-        password=None if file is None else lambda: read_secret(file).reveal(),
+        password=None if file is None else lambda: read_secret(file, warn=False).reveal(),
         spool=spool,
         call_soon=loop.call_soon_threadsafe,
         on_switch=on_switch,

@@ -73,6 +73,12 @@ def unpack(row: tuple[object, ...]) -> Entry | None:
     return entry._replace(payload=payload) if inflate.eof else None
 
 
+def without_boot(row: Stored) -> Stored:
+    """Return a row as of a boot that nobody remembers."""
+    entry = Entry(row[0], row[1], b"", 0, row[3])
+    return (entry.place, entry.pipeline, entry.boot, entry.at, _crc(entry, row[5]), row[5])
+
+
 def _crc(entry: Entry, packed: bytes) -> int:
     head = f"{entry.place}/{entry.pipeline}/{entry.boot}/{entry.at}/".encode()
     return zlib.crc32(packed, zlib.crc32(head))

@@ -13,7 +13,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from edged.spool._entry import Entry, pack, unpack
+from edged.spool._entry import Entry, Stored, pack, unpack
 from edged.spool._ledger import Ledger
 from edged.spool._ranges import Ranges
 from edged.spool._sqlite import Database, DiskError, Trouble
@@ -45,8 +45,7 @@ def fill(
     path: Path,
     connect: Callable[[Path], Database],
     ledger: Ledger,
-    entries: Iterable[Entry],
-    synchronous: str = "FULL",
+    rows: Iterable[Stored],
 ) -> None:
     """Make a file with these rows, which stand in it in order and flushed. Raises ``DiskError``.
 
@@ -63,14 +62,14 @@ def fill(
                 f"PRAGMA page_size={PAGE}",
                 "PRAGMA locking_mode=EXCLUSIVE",
                 "PRAGMA journal_mode=WAL",
-                f"PRAGMA synchronous={synchronous}",
+                "PRAGMA synchronous=FULL",
                 "BEGIN IMMEDIATE",
                 f"PRAGMA application_id={APPLICATION}",
                 f"PRAGMA user_version={VERSION}",
                 _TABLE,
             ):
                 database.rows(statement)
-            database.many(_INSERT, map(pack, entries))
+            database.many(_INSERT, rows)
             _write_ledger(database, ledger)
             database.rows("COMMIT")
         finally:

@@ -82,6 +82,7 @@ class Writer(threading.Thread):
         self._commits = commits
         self._tell = tell
         self._suspect = False  # the disk failed: what the file seems to hold may not be on it
+        self._stale = False  # the file has to be opened again
         self._retry_s = RETRY_S[0]
         self._retry_at = clock.monotonic()
         self._due = False
@@ -218,6 +219,7 @@ class Writer(threading.Thread):
 
     def _away(self, error: DiskError) -> None:
         """Go on in memory."""
+        self._stale = error.trouble is Trouble.READONLY  # readable still; what heals it may be another mount
         if error.trouble not in {Trouble.FULL, Trouble.READONLY} and self._store is not None:
             self._suspect = self._suspect or error.trouble is Trouble.FAILED
             self._store.close()
@@ -233,6 +235,9 @@ class Writer(threading.Thread):
             log.error("spool: %s; events wait in memory until it can be written again", why)
 
     def _retry(self) -> None:
+        if self._stale and self._store is not None:
+            self._store.close()
+            self._store = None
         try:
             self._lock.take()
             if self._store is None:

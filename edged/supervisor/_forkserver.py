@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged import clock
@@ -50,6 +51,7 @@ class ForkServer:
         self._turn = asyncio.Lock()
         self._backoff = Backoff()
         self._stopping = False
+        self._adopts = True
         self._outlet = Outlet()
 
     @property
@@ -60,7 +62,7 @@ class ForkServer:
     def start(self) -> None:
         """Start the process; needs no running event loop, so it can be the first thing that main does."""
         libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._adopts = libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # or a worker could reach into the process with the network
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = ["-P", "-m", "edged.worker.forkserver", str(theirs.fileno()), str(os.getpid())]
@@ -96,7 +98,12 @@ class ForkServer:
         lane = worker.pulse.model()
         fds = [worker.theirs.fileno(), worker.pulse.fd, *worker.models]
         question = asyncio.get_running_loop().create_task(
-            self._ask(worker.order.to_json(), fds, FORK_S, lambda: lane.enter(Stage.BIRTH))
+            self._ask(
+                replace(worker.order, adopts=self._adopts).to_json(),
+                fds,
+                FORK_S,
+                lambda: lane.enter(Stage.BIRTH),
+            )
         )
         try:
             answer = await asyncio.shield(question)

@@ -56,7 +56,9 @@ def order(
         )
         for name, section in sections.items()
     )
-    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe)
+    looks = any(section.looks_at for section in sections.values()) and not probe
+    slate = len(models) if looks else -1  # its descriptor goes along behind the models'
+    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe, slate=slate)
 
 
 def model_of(section: PipelineSection, *, on_tpu: bool) -> Path:

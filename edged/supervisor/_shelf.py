@@ -15,6 +15,8 @@ import stat
 import threading
 from typing import TYPE_CHECKING
 
+from edged import slate
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
@@ -29,11 +31,19 @@ _Found = tuple[_Stamp, int] | None  # with a descriptor
 
 
 class Shelf:
-    """Keeps the models that are in use, by path."""
+    """Keeps the models that are in use, by path, and the slate."""
 
     def __init__(self) -> None:
+        self._slate = -1
         self._models: dict[Path, tuple[_Stamp, int]] = {}
         self._closed = False
+
+    @property
+    def slate(self) -> int:
+        """A descriptor of the page through which sensors let pipelines run; it is not mapped here."""
+        if self._slate < 0:
+            self._slate = slate.create()
+        return self._slate
 
     async def fetch_all(self, paths: Iterable[Path]) -> dict[Path, int]:
         """Return descriptors of the models as they are on disk now, the caller's to close.
@@ -90,6 +100,9 @@ class Shelf:
         """Close everything; harmless when called twice."""
         self._closed = True
         self.keep(())
+        if self._slate >= 0:
+            os.close(self._slate)
+            self._slate = -1
 
     def _drop(self, path: Path) -> None:
         kept = self._models.pop(path, None)

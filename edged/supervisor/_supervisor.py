@@ -85,6 +85,7 @@ class Supervisor:
         self._enabled = {name: section.enabled for name, section in pipelines.items()}
         self._forkserver = ForkServer()
         self._shelf = Shelf()
+        self.slate = self._shelf.slate  # a page through which sensors let pipelines run
         self._groups: dict[str, _Group] = {}
         self._accelerators = Accelerators(
             self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
@@ -267,7 +268,8 @@ class Supervisor:
             threads=self._threads(),
             results=self._results,
         )
-        return order, list(models.values())
+        slate = [os.dup(self.slate)] if order.slate >= 0 else []
+        return order, [*models.values(), *slate]
 
     def _threads(self) -> int:
         cores = len(os.sched_getaffinity(0))

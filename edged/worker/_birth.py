@@ -37,7 +37,8 @@ def live(data: bytes, fds: list[int]) -> NoReturn:
     status = 70
     try:
         order = Order.from_json(data)
-        _await_adoption(order.main)
+        if order.adopts:  # or else the end of main shows in the pipe alone
+            _await_adoption(order.main)
         name_process(f"edged:{order.name}")
         close_memory(to_others=False)  # main counts what it has open
         pipe, pulse, *models = _only(fds)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edged import clock, wire
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.pulse import Stage
+from edged.slate import Reader
 from edged.worker.seat import Seat
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Host:
         self._lane = pulse.model()
         self._filled: queue.SimpleQueue[tuple[Seat, Item | None]] = queue.SimpleQueue()
         self._seats: list[Seat] = []
+        self._slate: Reader | None = None
         self._beat_at = 0.0
         self._beats = 0
 
@@ -54,6 +56,8 @@ class Host:
         Args:
             models: descriptors of the models that came with the order.
         """
+        if self._order.slate >= 0:
+            self._slate = Reader(models[self._order.slate])
         try:
             for number, order in enumerate(self._order.seats):
                 self._load(number, order, models[order.model] if order.model >= 0 else None)
@@ -103,7 +107,9 @@ class Host:
         seat = Seat(order, self._reports, self._lane)
         kind, reason = "model", "file"
         try:
-            model = seat.load(self._pulse.capture(number), functools.partial(self._deliver, seat), file)
+            model = seat.load(
+                self._pulse.capture(number), functools.partial(self._deliver, seat), file, self._slate
+            )
         except DriverError as error:
             kind, reason, said = "driver", "missing", str(error)
         except ModelError as error:

@@ -44,8 +44,10 @@ class Order:
     Attributes:
         name: for the process list.
         main: the process to die with.
+        adopts: whether main is the subreaper of what the fork server forks; emulators have none.
         isolation: required | optional: whether it may run where it cannot be cut from the network.
         seats: its pipelines.
+        slate: which of the descriptors that come with the order is the slate; -1: no pipeline looks at one.
         probe: only open the models and run each once, and end with status 0 where that worked.
     """
 
@@ -54,6 +56,8 @@ class Order:
     isolation: str
     seats: tuple[SeatOrder, ...]
     probe: bool = False
+    slate: int = -1
+    adopts: bool = True
 
     def to_json(self) -> bytes:
         """Return the order as one datagram."""

@@ -17,6 +17,7 @@ from edged.pulse import Stage
 from edged.tasks import classify
 from edged.worker._figures import Figures
 from edged.worker.capture import Capture, Item
+from edged.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edged.events import Finding
     from edged.inference.model import Model
     from edged.pulse import Lane
+    from edged.slate import Reader
     from edged.worker._reports import Reports
     from edged.worker.order import SeatOrder
 
@@ -75,13 +77,20 @@ class Seat:
         self._model: Model
         self._task: classify.Classify
 
-    def load(self, capture_lane: Lane, deliver: Callable[[Item | None], object], file: int | None) -> Model:
+    def load(
+        self,
+        capture_lane: Lane,
+        deliver: Callable[[Item | None], object],
+        file: int | None,
+        slate: Reader | None = None,
+    ) -> Model:
         """Open the model and build the rest; nothing of the source is touched.
 
         Args:
             capture_lane: for the capture thread.
             deliver: what that thread calls with each item.
             file: a descriptor of the model's bytes; None: open its file.
+            slate: where the readings are that the gate and the trigger ask for.
 
         Raises:
             ModelError: the model cannot be used.
@@ -116,9 +125,17 @@ class Seat:
             deliver=deliver,
             report=self._faulted,
             figures=self._figures,
+            watch=self._watch(slate),
+            held=self._is_held,
         )
         self._lane.enter(Stage.IDLE)
         return self._model
+
+    def _watch(self, slate: Reader | None) -> Watch | None:
+        section = self._section
+        if not (section.gate or section.trigger or section.attach):
+            return None
+        return Watch(section.gate, section.trigger, slate, attach=section.attach)
 
     def _open(self, content: int | None) -> Model:
         section, order = self._section.model, self._order
@@ -216,7 +233,15 @@ class Seat:
             capture_ms=item.capture_ms,
             invoke_ms=invoke_ms,
             frame=item.number,
+            readings=item.readings,
         )
+
+    def _is_held(self, by: str) -> None:
+        """The source is open and no frame is wanted: that is in order."""
+        if self._told is not None:
+            self._told = None
+            self._reports.send(wire.Running(self.name))
+        self._reports.send(wire.Held(self.name, by))
 
     def _faulted(self, report: wire.Report) -> None:
         """Report a fault, but not the same one again and again."""

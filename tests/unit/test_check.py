@@ -313,7 +313,7 @@ def test_a_driver_that_fails_to_build_is_named(base: Path, monkeypatch: pytest.M
     assert line == "/edged.yaml:3:20: pipelines.a.source.kind: synthetic cannot be built: KeyError"
 
 
-@pytest.mark.parametrize("name", ["folder", "usb-camera"])
+@pytest.mark.parametrize("name", ["folder", "usb-camera", "bird-feeder", "garage-door", "greenhouse"])
 def test_the_examples_that_need_no_files_are_good(name: str) -> None:
     assert check(ROOT / "config" / "examples" / f"{name}.yaml") == []
 
