@@ -248,6 +248,7 @@ class Daemon:
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
                 sensors=self._sensors.status(),
+                decided=self._reporter.decided(),
                 counts=counts,
                 spool=self._spool.state,
                 broker=health.Broker(str(outlet.state), outlet.detail, outlet.degraded),
