@@ -9,7 +9,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
 from edged import clock
@@ -28,14 +28,19 @@ REMEMBERED_S = 3600.0
 LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
+_NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Broker(NamedTuple):
-    """Where events go: a state in a word or two, and a sentence."""
+    """Where events go: a state in a word or two, and a sentence.
+
+    ``degraded`` says what a person has to put right there: ``auth``, ``certificate``, or "" for nothing.
+    """
 
     state: str
     detail: str
+    degraded: Literal["", "auth", "certificate"] = ""
 
 
 class Process(NamedTuple):
@@ -140,7 +145,11 @@ def message(now: Snapshot) -> dict[str, Any]:
             "queued": now.counts.queued,
             "dropped": dict(now.counts.dropped),
         },
-        "broker": {"state": now.broker.state, "detail": _bounded(now.broker.detail)},
+        "broker": {
+            "state": now.broker.state,
+            "detail": _bounded(now.broker.detail),
+            **({"degraded": now.broker.degraded} if now.broker.degraded else {}),
+        },
         "processes": {
             name: {"pid": process.pid, "rss_mb": round(process.rss_mb, 1)}
             for name, process in now.processes.items()
@@ -158,7 +167,10 @@ def essence(data: Mapping[str, Any]) -> object:
         data["isolation"],
         {name: (sensor["state"], sensor["last_error"]) for name, sensor in data["sensors"].items()},
         {
-            name: [p[key] for key in ("state", "online", "enabled", "restarts", "last_error", "degraded")]
+            name: [
+                p[key]
+                for key in ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
+            ]
             for name, p in data["pipelines"].items()
         },
     )
@@ -228,6 +240,7 @@ def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]
         "frames": status.frames,
         "dropped": dict(status.dropped),
         "restarts": status.restarts,
+        "held_by": _bounded(status.held_by),
         "last_error": _bounded(status.last_error),
         "model": None if model is None else {"name": model.name, "sha256": model.sha256},
         "runtime": status.runtime,

@@ -1,6 +1,6 @@
 """What Linux says of a video device before it is opened: which there are, what they can do, who holds them.
 
-Only sysfs, /proc and two ioctls of videodev2.h that change nothing for whoever streams. No OpenCV.
+Only sysfs, /proc and ioctls of videodev2.h that change nothing for whoever streams. No OpenCV.
 """
 
 from __future__ import annotations
@@ -10,19 +10,30 @@ import fcntl
 import os
 import re
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edged.errors import DeviceBusy, Reason, Unavailable
+from edged.sources import _pixel_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # videodev2.h: VIDIOC_QUERYCAP reads struct v4l2_capability (104 bytes), VIDIOC_REQBUFS takes
-# v4l2_requestbuffers (20).
+# v4l2_requestbuffers (20), VIDIOC_ENUM_FMT v4l2_fmtdesc (64), VIDIOC_G_FMT v4l2_format (208 on 64 bits).
 _QUERYCAP = 0x80685600
 _REQBUFS = 0xC0145608
+_ENUM_FMT = 0xC0405602
+_G_FMT = 0xC0D05604
 _CAPABILITY = struct.Struct("=16s32s32sIII12x")
 _BUFFERS = struct.Struct("=IIIIB3x")
+_DESCRIPTION = struct.Struct("=III32s4sI12x")
+_FORMAT = struct.Struct("=I4xII4sIII176x")
 _CAPTURE, _STREAMING = 0x00000001, 0x04000000
 _MMAP = 1
+_MOST_FORMATS = 256  # a driver that never says "no more" is asked no further
 
 # Nodes of a Raspberry Pi's camera pipeline: they say "capture", but only libcamera (kind: picamera2) can use
 # them.
@@ -92,19 +103,51 @@ def probe(device: str) -> None:
         Unavailable: ABSENT, DENIED, LOST; the message says what to do.
         DeviceBusy: somebody else streams from it.
     """
-    try:
-        fd = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise explain(device, error) from error
-    try:
+    with _asking(device) as fd:
         if _driver(fd) is None:
-            raise OSError(errno.ENOTTY, "it captures nothing")  # noqa: TRY301 - as the kernel says it elsewhere
+            raise OSError(errno.ENOTTY, "it captures nothing")
         # Only the owner of a stream may ask for buffers; none asked for changes nothing.
         _ioctl(fd, _REQBUFS, _BUFFERS.pack(0, _CAPTURE, _MMAP, 0, 0))
+
+
+def formats(device: str) -> list[str]:
+    """Return the pixel formats that a camera offers, its own order; empty where it does not say.
+
+    Raises:
+        Unavailable: it cannot be asked.
+    """
+    found: list[str] = []
+    with _asking(device) as fd:
+        while len(found) < _MOST_FORMATS:
+            try:
+                answer = _ioctl(fd, _ENUM_FMT, _DESCRIPTION.pack(len(found), _CAPTURE, 0, b"", b"", 0))
+            except OSError as error:
+                if error.errno in (errno.EINVAL, errno.ENOTTY):  # there are no more; it has no list
+                    break
+                raise
+            found.append(_fourcc(_DESCRIPTION.unpack(answer)[4]))
+    return found
+
+
+def current(device: str) -> _pixel_format.Format:
+    """Return what a camera is set to. Raises ``Unavailable`` where it cannot be asked."""
+    with _asking(device) as fd:
+        answer = _ioctl(fd, _G_FMT, _FORMAT.pack(_CAPTURE, 0, 0, b"", 0, 0, 0))
+    _type, width, height, fourcc, _field, stride, _size = _FORMAT.unpack(answer)
+    return _pixel_format.Format(_fourcc(fourcc), width, height, stride)
+
+
+@contextmanager
+def _asking(device: str) -> Iterator[int]:
+    fd = -1
+    try:
+        fd = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        yield fd
     except OSError as error:
         raise explain(device, error) from error
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
 
 
 def explain(device: str, error: OSError) -> Unavailable:
@@ -156,6 +199,12 @@ def _driver(fd: int) -> str | None:
     if this & _CAPTURE and this & _STREAMING:
         return driver.split(b"\0")[0].decode(errors="replace") or "unknown"
     return None
+
+
+def _fourcc(code: bytes) -> str:
+    """Return a code's characters; the big-endian variants of formats set the highest bit."""
+    letters = (code[:3] + bytes([code[3] & 0x7F])).decode("ascii", "replace")
+    return (letters if letters.isprintable() else code.hex()) + ("-BE" if code[3] & 0x80 else "")
 
 
 def _stable(root: Path, node: str) -> str:

@@ -1,9 +1,8 @@
 """A USB camera (or another Video4Linux device), by its stable name: the newest frame.
 
-What OpenCV does with a pixel format decides whether the picture is right, and it does not say: a format it
-does not convert comes as one flat row, NV12 with red and blue swapped. So the format is asked for, read
-back, and accepted only from a list of those that are known to come out right; else the camera is refused
-with a sentence.
+OpenCV fetches the frames, and nothing more: the pixel format is chosen from what the camera offers, read back
+from the kernel, and decoded by edged, since OpenCV does not say when it cannot. A camera that offers no
+format that is known to come out right is refused with a sentence.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from edged import clock
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Size, Source, SourceConfig, _video_device
+from edged.sources import Frame, Hint, Size, Source, SourceConfig, _pixel_format, _video_device
 from edged.sources._slot import Grabber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     import cv2
     import numpy as np
@@ -32,7 +31,9 @@ log = logging.getLogger(__name__)
 
 _EAGER_BELOW_S = 0.1  # a reader that comes more often than this gets every frame decoded ahead of time
 _SELECT_S = "3"  # OpenCV waits 10 s for a frame by default
-_RIGHT = frozenset({"YUYV", "UYVY", "MJPG", "JPEG", "BGR3", "RGB3", "GREY", "YU12", "YV12"})
+
+_ERRORS = 2  # OpenCV warns of its own when a camera is pulled out, which edged says in its words
+_NAMED = 4  # pixel formats that a message names
 
 find = _video_device.find
 
@@ -80,12 +81,12 @@ class Camera:
         self.close()
         self._device = _choose(self._config.device)
         _video_device.probe(self._device)
-        capture, convert = self._start()
+        capture, given = self._start()
         self._number = 0
         self._grabber = Grabber(
             "edged-camera",
             lambda: self._grab(capture),
-            lambda: _retrieve(capture, convert, self._device),
+            lambda: _retrieve(capture, given, self._device),
             capture.release,
             eager=self._config.interval_s < _EAGER_BELOW_S,
         )
@@ -112,19 +113,21 @@ class Camera:
         if grabber is not None:
             grabber.stop()
 
-    def _start(self) -> tuple[cv2.VideoCapture, Callable[[Any], Any]]:
-        """Return a capture that gave one right picture, and what makes its pictures of what it gives."""
+    def _start(self) -> tuple[cv2.VideoCapture, _pixel_format.Format]:
+        """Return a capture that gave one right picture, and what it was set to."""
         import cv2
 
+        wishes = self._wishes()
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _SELECT_S)
+        cv2.setLogLevel(_ERRORS)
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         if not capture.isOpened():
             raise Unavailable(Reason.LOST, f"{self._device}: OpenCV cannot open it as a camera")
         try:
-            convert = self._negotiate(capture)
+            given = self._negotiate(capture, wishes)
             if capture.grab():
-                _retrieve(capture, convert, self._device)
-                return capture, convert
+                _retrieve(capture, given, self._device)
+                return capture, given
         except BaseException:
             capture.release()
             raise
@@ -134,32 +137,39 @@ class Camera:
             Reason.TIMEOUT, f"{self._device} opens but gives no picture; try another `size`, USB port or hub"
         )
 
-    def _negotiate(self, capture: cv2.VideoCapture) -> Callable[[Any], Any]:
+    def _wishes(self) -> list[str]:
+        """Return the formats to ask for, the best first."""
+        offered = _video_device.formats(self._device)
+        wanted = "" if self._config.format == "auto" else self._config.format.upper()
+        wishes = _pixel_format.candidates(offered, wanted, self._config.size)
+        if not wishes:
+            raise _refused(self._device, offered)
+        if wanted and wanted not in wishes:
+            log.info("%s offers no pixel format %s; taking %s", self._device, wanted, wishes[0])
+        return wishes
+
+    def _negotiate(self, capture: cv2.VideoCapture, wishes: list[str]) -> _pixel_format.Format:
         """Ask for format, size and rate, in this order (each starts the device anew), and read them back."""
         import cv2
 
         width, height = self._config.size
-        for wish in _wishes(self._config):
+        for wish in wishes:
             if capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wish)) and _format(capture) == wish:
                 break
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
         if self._config.fps is not None:
             capture.set(cv2.CAP_PROP_FPS, self._config.fps)
-        capture.set(cv2.CAP_PROP_CONVERT_RGB, 1)
-        given = _format(capture)
-        if given not in _RIGHT:
-            raise Unavailable(
-                Reason.ABSENT,
-                f"{self._device} gives only the pixel format '{given}', which does not come out right; "
-                "try another `size`, or `format: mjpg`",
+        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        given = _video_device.current(self._device)
+        # OpenCV may have gone on with what it likes, or not have noticed what the driver did.
+        if given.fourcc not in _pixel_format.KNOWN or given.fourcc != _format(capture):
+            raise _refused(self._device, [given.fourcc])
+        if (given.width, given.height) != (width, height):
+            log.info(
+                "%s gives %dx%d; it cannot give %dx%d", self._device, given.width, given.height, width, height
             )
-        if self._config.format not in ("auto", given.lower()):
-            log.info("%s gives pixel format %s; it cannot give %s", self._device, given, self._config.format)
-        w, h = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        if (w, h) != (width, height):
-            log.info("%s gives %dx%d; it cannot give %dx%d", self._device, w, h, width, height)
-        return lambda pixels: _upright(pixels, given, w, h)
+        return given
 
     def _grab(self, capture: cv2.VideoCapture) -> float:
         import cv2
@@ -182,12 +192,6 @@ def _choose(device: str) -> str:
     return cameras[0].device
 
 
-def _wishes(config: Config) -> list[str]:
-    if config.format != "auto":
-        return [config.format.upper()]
-    return ["YUYV", "MJPG"] if config.size[0] * config.size[1] <= 640 * 480 else ["MJPG", "YUYV"]
-
-
 def _format(capture: cv2.VideoCapture) -> str:
     import cv2
 
@@ -195,29 +199,27 @@ def _format(capture: cv2.VideoCapture) -> str:
     return code.to_bytes(4, "little").decode("ascii", errors="replace")
 
 
-def _retrieve(capture: cv2.VideoCapture, convert: Callable[[Any], Any], device: str) -> NDArray[np.uint8]:
+def _retrieve(capture: cv2.VideoCapture, given: _pixel_format.Format, device: str) -> NDArray[np.uint8]:
     ok, raw = capture.retrieve()
-    pixels = convert(raw) if ok else None
+    pixels = _pixel_format.decode(raw, given) if ok else None
     if pixels is None:
-        shape = getattr(raw, "shape", None)
+        size = getattr(raw, "nbytes", 0)
         raise Unavailable(
             Reason.LOST,
-            f"{device} gave no picture but an array of shape {shape}; try another `size` or `format`",
+            f"{device} sent {size} bytes that are no {given.width}x{given.height} picture in pixel format "
+            f"'{given.fourcc}'; try another `size` or `format`",
         )
-    picture: NDArray[np.uint8] = pixels
-    return picture
+    return pixels
 
 
-def _upright(raw: Any, given: str, width: int, height: int) -> Any:
-    """Return the picture as ``[height, width, 3]``, or None where it is none."""
-    if raw.dtype != "uint8":
-        return None
-    if raw.ndim == 3 and raw.shape[2] == 3 and raw.shape[0] > 1:
-        return raw
-    # OpenCV 4.11 forgets the shape of BGR24, the one format that it need not convert: the pixels are right.
-    if given == "BGR3" and raw.size == width * height * 3:
-        return raw.reshape(height, width, 3)
-    return None
+def _refused(device: str, formats: Sequence[str]) -> Unavailable:
+    named = ", ".join(name.strip() for name in formats[:_NAMED])
+    more = f" and {len(formats) - _NAMED} others" if len(formats) > _NAMED else ""
+    return Unavailable(
+        Reason.ABSENT,
+        f"{device} gives only the pixel format {named}{more}, which edged does not decode; it takes "
+        f"{', '.join(_pixel_format.KNOWN)}",
+    )
 
 
 def _exposed_at(stamp_s: float) -> float:

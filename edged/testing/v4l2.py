@@ -1,9 +1,10 @@
-"""A double of a video device: the two ioctls that edged asks, and OpenCV's V4L2 capture with its ways.
+"""A double of a video device: the ioctls that edged asks, and OpenCV's V4L2 capture with its ways.
 
-What it does as the real ones do: a format that the camera lacks is refused and the old one stays; BGR3 comes
-    as one
-flat row (OpenCV 4.11); NV12 comes with red and blue swapped; a grab waits for a frame; a capture that was
-released under a grab is a crash; a second stream is refused with EBUSY.
+What it does as the real ones do (seen with OpenCV 4.11 on the kernel's virtual camera, ``tests/board/run``):
+with conversion switched off every format comes as its bytes in one flat row, and with it on so do BGR3 and
+those that OpenCV does not know; a format that the camera lacks is refused and the old one stays, but one that
+OpenCV cannot name is "set" without effect; a grab waits for a frame; a capture that was released under a grab
+is a crash; a second stream is refused with EBUSY.
 """
 
 from __future__ import annotations
@@ -20,8 +21,31 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_QUERYCAP, _REQBUFS = 0x80685600, 0xC0145608
+_QUERYCAP, _REQBUFS, _ENUM_FMT, _G_FMT = 0x80685600, 0xC0145608, 0xC0405602, 0xC0D05604
 _BLUE_GREEN_RED = (40, 30, 200)  # what stands before the camera
+
+
+# What makes a picture into a format: cv2.COLOR_… without the prefix.
+_ENCODED = {
+    "YUYV": "BGR2YUV_YUY2",
+    "UYVY": "BGR2YUV_UYVY",
+    "YVYU": "BGR2YUV_YVYU",
+    "YU12": "BGR2YUV_I420",
+    "YV12": "BGR2YUV_YV12",
+    "RGB3": "BGR2RGB",
+    "XR24": "BGR2BGRA",
+    "AR24": "BGR2BGRA",
+    "BGR4": "BGR2BGRA",
+    "XB24": "BGR2RGBA",
+    "AB24": "BGR2RGBA",
+    "RGBP": "BGR2BGR565",
+    "GREY": "BGR2GRAY",
+}
+# Bytes of a pixel in a row; the others have 2.
+_BYTES = {"NV12": 1, "NV21": 1, "YU12": 1, "YV12": 1, "GREY": 1, "BGR3": 3, "RGB3": 3}
+_BYTES |= dict.fromkeys(("XR24", "AR24", "BGR4", "XB24", "AB24"), 4)
+# What OpenCV turns into a picture by itself.
+_OPENCV = frozenset({"YUYV", "UYVY", "MJPG", "JPEG", "RGB3", "GREY", "YU12", "YV12", "NV12", "NV21"})
 
 
 @dataclass
@@ -34,6 +58,10 @@ class Device:
         driver: what it calls itself to the kernel.
         busy: somebody else streams.
         capabilities: V4L2_CAP_…; the default captures and streams.
+        listed: it answers which formats it has.
+        fixed: it stays at its default format whatever is asked for, and says yes.
+        padding: bytes at the end of each row that are no picture.
+        short: bytes that are missing at the end of each frame.
         period_s: time between two frames.
         silent: it gives no frames.
         unplugged: it was pulled out.
@@ -45,6 +73,10 @@ class Device:
     driver: bytes = b"uvcvideo"
     busy: bool = False
     capabilities: int = 0x04000001
+    listed: bool = True
+    fixed: bool = False
+    padding: int = 0
+    short: int = 0
     period_s: float = 0.002
     silent: bool = False
     unplugged: bool = False
@@ -53,6 +85,10 @@ class Device:
     decoded: int = 0
     frames: int = 0
     asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start as after plugging in."""
+        self.set_to = (self.formats[0], self.sizes[0])
 
     def ioctl(self, fd: int, request: int, argument: bytes) -> bytes:
         """Answer as the kernel does."""
@@ -68,7 +104,24 @@ class Device:
             if self.busy:
                 raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
             return argument
+        if request == _ENUM_FMT and self.listed:
+            return self._describe(argument)
+        if request == _G_FMT:
+            return self._set_to()
         raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+
+    def _describe(self, argument: bytes) -> bytes:
+        index, *_ = struct.unpack("=III32s4sI12x", argument)
+        if index >= len(self.formats):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fourcc = self.formats[index].encode("latin-1")
+        return struct.pack("=III32s4sI12x", index, 1, 0, b"a format", fourcc, 0)
+
+    def _set_to(self) -> bytes:
+        fourcc, (width, height) = self.set_to
+        stride = width * _BYTES.get(fourcc, 2) + self.padding
+        code = fourcc.encode("latin-1")
+        return struct.pack("=I4xII4sIII176x", 1, width, height, code, 1, stride, stride * height)
 
     def capture(self, path: str, backend: int) -> Capture:
         """Stand for ``cv2.VideoCapture(path, cv2.CAP_V4L2)``."""
@@ -87,8 +140,8 @@ class Capture:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._format = device.formats[0]
-        self._size = device.sizes[0]
+        device.set_to = (device.formats[0], device.sizes[0])
+        self._convert = True
         self._open = not device.busy and not device.unplugged
         self._grabbed = False
         self._using = threading.Lock()
@@ -101,24 +154,32 @@ class Capture:
         """Ask for a property; sizes go to the nearest that there is."""
         import cv2
 
+        fourcc, size = self._device.set_to
         if prop == cv2.CAP_PROP_FOURCC:
-            wish = int(value).to_bytes(4, "little").decode()
+            wish = int(value).to_bytes(4, "little").decode("latin-1")
             self._device.asked.append(wish)
+            if self._device.fixed:
+                return True
             if wish not in self._device.formats:
                 return False
-            self._format = wish
+            self._device.set_to = (wish, size)
         elif prop == cv2.CAP_PROP_FRAME_WIDTH:
-            self._size = min(self._device.sizes, key=lambda size: abs(size[0] - value))
+            nearest = min(self._device.sizes, key=lambda size: abs(size[0] - value))
+            self._device.set_to = (fourcc, nearest)
+        elif prop == cv2.CAP_PROP_CONVERT_RGB:
+            self._convert = bool(value)
+            return not value or fourcc in _OPENCV
         return True
 
     def get(self, prop: int) -> float:
         """Read a property back."""
         import cv2
 
+        fourcc, size = self._device.set_to
         values = {
-            cv2.CAP_PROP_FOURCC: int.from_bytes(self._format.encode(), "little"),
-            cv2.CAP_PROP_FRAME_WIDTH: self._size[0],
-            cv2.CAP_PROP_FRAME_HEIGHT: self._size[1],
+            cv2.CAP_PROP_FOURCC: int.from_bytes(fourcc.encode("latin-1"), "little"),
+            cv2.CAP_PROP_FRAME_WIDTH: size[0],
+            cv2.CAP_PROP_FRAME_HEIGHT: size[1],
             cv2.CAP_PROP_POS_MSEC: time.monotonic() * 1000,
         }
         return float(values.get(prop, 0))
@@ -132,23 +193,20 @@ class Capture:
             return self._grabbed
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Decode the frame that was grabbed."""
+        """Give the frame that was grabbed."""
         import numpy as np
 
         if not self._grabbed:
             return False, None
         self._device.decoded += 1
-        width, height = self._size
+        fourcc, (width, height) = self._device.set_to
         picture: NDArray[np.uint8] = np.empty((height, width, 3), np.uint8)
         picture[:] = _BLUE_GREEN_RED
         picture[:8, :8] = self._device.frames % 251
-        if self._format == "BGR3":
-            return True, picture.reshape(1, -1)
-        if self._format in ("NV12", "NV21"):
-            return True, np.ascontiguousarray(picture[:, :, ::-1])
-        if self._format in ("RG10", "Y16 "):
-            return True, np.zeros((1, width * height * 2), np.uint8)
-        return True, picture
+        if self._convert and fourcc in _OPENCV:
+            return True, picture
+        sent = _bytes(picture, fourcc, self._device.padding)
+        return True, sent[: len(sent) - self._device.short].reshape(1, -1)
 
     def release(self) -> None:
         """Give the device back; under a grab, OpenCV crashes."""
@@ -157,3 +215,34 @@ class Capture:
         self._using.release()
         self._device.released += self._open
         self._open = False
+
+
+def _bytes(picture: NDArray[np.uint8], fourcc: str, padding: int) -> NDArray[np.uint8]:
+    """Return the picture as the camera sends it; nonsense where edged does not decode it."""
+    import cv2
+    import numpy as np
+
+    if fourcc in ("MJPG", "JPEG"):
+        return np.asarray(cv2.imencode(".jpg", picture)[1].reshape(-1), np.uint8)
+    if fourcc in ("NV12", "NV21"):
+        rows = _semiplanar(picture, fourcc)
+    elif fourcc == "BGR3":
+        rows = picture
+    elif fourcc in _ENCODED:
+        rows = np.asarray(cv2.cvtColor(picture, getattr(cv2, f"COLOR_{_ENCODED[fourcc]}")), np.uint8)
+    else:
+        return np.zeros(picture.shape[0] * picture.shape[1] * 2, np.uint8)
+    flat = rows.reshape(rows.shape[0], -1)
+    return np.pad(flat, ((0, 0), (0, padding)), constant_values=0x55).reshape(-1)
+
+
+def _semiplanar(picture: NDArray[np.uint8], fourcc: str) -> NDArray[np.uint8]:
+    """Return the rows of NV12 or NV21: brightness, then two colours side by side in half as many rows."""
+    import cv2
+    import numpy as np
+
+    height, width = picture.shape[:2]
+    planar = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).reshape(-1)
+    bright, colours = planar[: width * height], planar[width * height :].reshape(2, -1)
+    pairs = colours if fourcc == "NV12" else colours[::-1]
+    return np.asarray(np.concatenate([bright, pairs.T.reshape(-1)]).reshape(-1, width), np.uint8)

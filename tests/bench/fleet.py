@@ -3,7 +3,8 @@
 Each node is a process with edged's real main: configuration, spool on the disk with every commit flushed,
 MQTT with TLS and a certificate of its own, health. What it has not is workers: its events come from the
 double of the supervisor, at a fixed rate. The processes are forked from one that has imported edged, so that
-this machine carries them. The broker is a mosquitto with ``config/mosquitto/edged.conf`` and its rules.
+this machine carries them. The broker is a mosquitto with ``config/mosquitto/edged.conf`` and its rules, but
+for paths.
 
     python tests/bench/fleet.py --nodes 200 --rate 0.2 --seconds 60 --outage 10
 """

@@ -128,7 +128,7 @@ def test_a_pipeline_that_does_not_work_is_a_problem_and_named_first() -> None:
         ({"isolation": ()}, {}, "porch: its worker is not cut off from the network"),
         (
             {},
-            {"broker": health.Broker("auth refused", "wrong password")},
+            {"broker": health.Broker("auth refused", "wrong password", "auth")},
             "broker: auth refused: wrong password",
         ),
         (

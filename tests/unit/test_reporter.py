@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Outlet:
     """Keeps what it is told."""
 
-    state, detail = "connected", ""
+    state, detail, degraded = "connected", "", ""
 
     def __init__(self) -> None:
         self.topics: dict[str, str] = {}

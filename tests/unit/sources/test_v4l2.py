@@ -8,6 +8,7 @@ import pytest
 
 from edged.errors import DeviceBusy, Reason, Unavailable
 from edged.sources import Hint
+from edged.sources._pixel_format import KNOWN
 from edged.sources.v4l2 import Camera, Config, create
 from edged.testing.pictures import drain
 
@@ -33,29 +34,86 @@ def test_a_small_picture_comes_uncompressed_and_a_large_one_as_mjpg(device: Devi
         source.close()
 
 
-@pytest.mark.parametrize("formats", [("BGR3",), ("YUYV",), ("MJPG",), ("BGR3", "NV12"), ("NV12", "MJPG")])
-def test_the_colours_are_right_whatever_the_camera_gives(
-    formats: tuple[str, ...], device: Device, tmp_path: Path
-) -> None:
-    device.formats = formats
+@pytest.mark.parametrize("only", KNOWN)
+def test_the_colours_are_right_whatever_the_camera_gives(only: str, device: Device, tmp_path: Path) -> None:
+    device.formats = ("RG10", only)  # its default is one that edged does not take
     source = camera(tmp_path)
     source.open()
     frame = source.read(2)
     source.close()
+    assert device.asked == [only]
     assert frame.order == "bgr"
     assert frame.pixels.shape == (480, 640, 3)
-    assert frame.pixels[100, 100].tolist() == [40, 30, 200]
+    expected = [82, 82, 82] if only == "GREY" else [40, 30, 200]
+    np.testing.assert_allclose(frame.pixels[100, 100].astype(int), expected, atol=8)
 
 
-@pytest.mark.parametrize("only", ["NV12", "RG10", "Y16 "])
+@pytest.mark.parametrize("only", ["YUYV", "NV12", "RGB3"])
+def test_what_pads_the_rows_is_no_part_of_the_picture(only: str, device: Device, tmp_path: Path) -> None:
+    device.formats, device.padding = (only,), 32
+    source = camera(tmp_path)
+    source.open()
+    pixels = source.read(2).pixels
+    source.close()
+    below = pixels[200:].reshape(-1, 3)
+    assert (below.max(axis=0) - below.min(axis=0)).tolist() == [0, 0, 0], "one colour, up to the edges"
+
+
+@pytest.mark.parametrize(("only", "padding", "short"), [("YU12", 32, 0), ("YUYV", 0, 1), ("MJPG", 0, 10**9)])
+def test_bytes_that_are_no_such_picture_are_refused(
+    only: str, padding: int, short: int, device: Device, tmp_path: Path
+) -> None:
+    device.formats, device.padding, device.short = (only,), padding, short
+    with pytest.raises(
+        Unavailable, match=f"bytes that are no 640x480 picture in pixel format '{only}'"
+    ) as caught:
+        camera(tmp_path).open()
+    assert caught.value.reason is Reason.LOST
+    assert device.released == device.opened == 1
+
+
+@pytest.mark.parametrize("only", ["RG10", "Y16 ", "H264", "VYUY"])
 def test_a_format_that_would_come_out_wrong_is_refused_with_a_sentence(
     only: str, device: Device, tmp_path: Path
 ) -> None:
     device.formats = (only,)
+    with pytest.raises(
+        Unavailable,
+        match=f"gives only the pixel format {only.strip()}, which edged does not decode; it takes YUYV",
+    ) as caught:
+        camera(tmp_path).open()
+    assert caught.value.reason is Reason.ABSENT
+    assert device.opened == 0, "it is not even opened"
+
+
+def test_a_long_list_of_formats_is_not_repeated_whole(device: Device, tmp_path: Path) -> None:
+    device.formats = ("RG10", "BG10", "GB10", "BA10", "Y12 ", "Y16\xa0")
+    with pytest.raises(Unavailable, match="only the pixel format RG10, BG10, GB10, BA10 and 2 others, which"):
+        camera(tmp_path).open()
+
+
+def test_a_camera_that_only_says_yes_is_found_out(device: Device, tmp_path: Path) -> None:
+    device.formats, device.fixed = ("RG10", "YUYV"), True
+    with pytest.raises(Unavailable, match="gives only the pixel format RG10"):
+        camera(tmp_path).open()
+    assert device.released == device.opened == 1, "a refused camera is given back"
+
+
+def test_a_camera_that_has_no_list_is_asked_for_each(device: Device, tmp_path: Path) -> None:
+    device.formats, device.listed = ("RG10", "BGR3"), False
     source = camera(tmp_path)
-    with pytest.raises(Unavailable, match=f"'{only}', which does not come out right; try another `size`"):
-        source.open()
-    assert device.released == device.opened, "a refused camera is given back"
+    source.open()
+    assert source.read(2).pixels[100, 100].tolist() == [40, 30, 200]
+    source.close()
+    assert device.asked[-1] == "BGR3"
+
+
+def test_a_format_that_the_camera_lacks_is_not_asked_for(device: Device, tmp_path: Path) -> None:
+    device.formats = ("NV12", "MJPG")
+    source = camera(tmp_path, format="yuyv")
+    source.open()
+    source.close()
+    assert device.asked == ["NV12"]
 
 
 def test_the_format_can_be_chosen(device: Device, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.errors import DeviceBusy, Reason
+from edged.errors import DeviceBusy, Reason, Unavailable
 from edged.sources import _video_device
 
 if TYPE_CHECKING:
@@ -98,3 +98,15 @@ def test_names_who_holds_it(tmp_path: Path) -> None:
     assert _video_device.holder(str(tmp_path / "none"), proc) == ""
     busy = DeviceBusy("/dev/video0 is in use", "motion (pid 4711)")
     assert str(busy) == "/dev/video0 is in use (held by motion (pid 4711))"
+
+
+def test_the_formats_come_as_the_camera_lists_them(device: Device, tmp_path: Path) -> None:
+    device.formats = ("YUYV", "Y16\xa0", "\x01\x00\x00\x00")
+    path = str(tmp_path / "video0")
+    assert _video_device.formats(path) == ["YUYV", "Y16 -BE", "01000000"]
+    given = _video_device.current(path)
+    assert (given.fourcc, given.width, given.height, given.stride) == ("YUYV", 640, 480, 1280)
+    device.unplugged = True
+    for ask in (_video_device.formats, _video_device.current):
+        with pytest.raises(Unavailable, match="is gone"):
+            ask(path)

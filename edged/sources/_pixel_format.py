@@ -1,0 +1,140 @@
+"""Pixel formats of Video4Linux that edged decodes itself, from the bytes that the camera sent.
+
+OpenCV's own conversion depends on its version and does not say when there is none: 4.11 hands a format that
+it does not know, and BGR24, on as one flat row. Asked for the bytes it gives them for every format, so the
+picture is made here, for formats whose colours were compared with a known picture on a real kernel
+(``tests/board/run``; its camera has no compressed ones). What is not listed is refused: Bayer and the 10- to
+16-bit greys come from a sensor without an image processor, and only that knows their white and black.
+Names: https://docs.kernel.org/userspace-api/media/v4l/pixfmt.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the bytes of an uncompressed picture lie.
+
+    Attributes:
+        channels: bytes of a pixel in a row; 1 where the colour lies in rows of its own below.
+        conversion: cv2.COLOR_… to BGR, without the prefix; "" where the bytes are BGR already.
+        halves: the picture is followed by colour in half as many rows (4:2:0).
+        padded: rows may have bytes at their end that are no picture.
+    """
+
+    channels: int
+    conversion: str
+    halves: bool = False
+    padded: bool = True
+
+
+_LAYOUTS = {
+    "YUYV": Layout(2, "YUV2BGR_YUY2"),
+    "UYVY": Layout(2, "YUV2BGR_UYVY"),
+    "YVYU": Layout(2, "YUV2BGR_YVYU"),
+    "NV12": Layout(1, "YUV2BGR_NV12", halves=True),
+    "NV21": Layout(1, "YUV2BGR_NV21", halves=True),
+    "YU12": Layout(1, "YUV2BGR_I420", halves=True, padded=False),
+    "YV12": Layout(1, "YUV2BGR_YV12", halves=True, padded=False),
+    "BGR3": Layout(3, ""),
+    "RGB3": Layout(3, "RGB2BGR"),
+    "XR24": Layout(4, "BGRA2BGR"),
+    "AR24": Layout(4, "BGRA2BGR"),
+    "BGR4": Layout(4, "BGRA2BGR"),
+    "XB24": Layout(4, "RGBA2BGR"),
+    "AB24": Layout(4, "RGBA2BGR"),
+    "RGBP": Layout(2, "BGR5652BGR"),
+}
+_COMPRESSED = ("MJPG", "JPEG")
+_GREY = {"GREY": Layout(1, "GRAY2BGR")}
+
+# The cheap to decode first, and grey last, which a camera with colours may offer too.
+KNOWN = (*_LAYOUTS, *_COMPRESSED, *_GREY)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a camera was set to.
+
+    Attributes:
+        fourcc: four characters, such as ``YUYV``.
+        width, height: in pixels.
+        stride: bytes from one row to the next; 0 where the driver does not say, or rows have no length.
+    """
+
+    fourcc: str
+    width: int
+    height: int
+    stride: int = 0
+
+
+def candidates(offered: Sequence[str], wanted: str, size: tuple[int, int]) -> list[str]:
+    """Return the formats to try, the best first.
+
+    Args:
+        offered: what the camera says that it gives; nothing where it does not say.
+        wanted: a format that the user asks for, or "".
+        size: in pixels; above 640x480 uncompressed pictures fill a USB 2 port, so compressed ones come first.
+    """
+    order = list(KNOWN)
+    if size[0] * size[1] > 640 * 480:
+        order = [*_COMPRESSED, *(name for name in order if name not in _COMPRESSED)]
+    if wanted:
+        order = [wanted, *(name for name in order if name != wanted)]
+    return [name for name in order if name in offered or not offered]
+
+
+def decode(raw: Any, given: Format) -> NDArray[np.uint8] | None:
+    """Return the picture as BGR, uint8 ``[height, width, 3]``; None where the bytes are no such picture.
+
+    Args:
+        raw: what OpenCV retrieved with conversion switched off, an array of any shape.
+        given: what the camera was set to.
+    """
+    import cv2
+    import numpy as np
+
+    data = np.ascontiguousarray(raw).reshape(-1).view(np.uint8)
+    if given.fourcc in _COMPRESSED:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    else:
+        pixels = _rows(data, given)
+        layout = _layout(given.fourcc)
+        if pixels is None or not layout.conversion:
+            picture = pixels
+        else:
+            picture = cv2.cvtColor(pixels, getattr(cv2, f"COLOR_{layout.conversion}"))
+    if picture is None or picture.shape != (given.height, given.width, 3):
+        return None
+    return np.asarray(picture, np.uint8)
+
+
+def _layout(fourcc: str) -> Layout:
+    return _LAYOUTS.get(fourcc) or _GREY[fourcc]
+
+
+def _rows(data: NDArray[np.uint8], given: Format) -> NDArray[np.uint8] | None:
+    """Return the pixels as ``[rows, width, channels]`` without padding; None where bytes are missing."""
+    import numpy as np
+
+    layout = _layout(given.fourcc)
+    rows = given.height * 3 // 2 if layout.halves else given.height
+    length = given.width * layout.channels
+    stride = max(given.stride, length)
+    if stride != length and not layout.padded:
+        return None
+    if data.size < stride * rows:
+        return None
+    picture = data[: stride * rows].reshape(rows, stride)[:, :length]
+    if layout.channels > 1:
+        picture = picture.reshape(rows, given.width, layout.channels)
+    return np.ascontiguousarray(picture)
