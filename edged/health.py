@@ -15,6 +15,7 @@ from edged import clock, resident
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.reporter import Decided
     from edged.sensorwire import Turned
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
@@ -56,6 +57,7 @@ class Snapshot:
         synced: whether that can be trusted.
         pipelines: by name.
         sensors: by name.
+        decided: what pipelines decided last, by name.
         counts: of the spool.
         broker: where events go.
         spool: where they wait until then: ``disk``, or ``memory`` and why.
@@ -76,6 +78,7 @@ class Snapshot:
     isolation: str = "required"
     complaints: Sequence[str] = ()
     sensors: Mapping[str, Turned] = field(default_factory=dict)
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
 
 class Losses:
@@ -118,7 +121,9 @@ def message(now: Snapshot) -> dict[str, Any]:
         "uptime_s": round(now.uptime_s),
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
-        "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
+        "pipelines": {
+            name: _pipeline(status, now.decided.get(name)) for name, status in now.pipelines.items()
+        },
         "sensors": {
             name: {
                 "state": status.state,
@@ -217,12 +222,13 @@ def _impaired(now: Snapshot) -> list[str]:
     return found
 
 
-def _pipeline(status: PipelineStatus) -> dict[str, Any]:
+def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]:
     model = status.model
     return {
         "state": status.state,
         "online": status.online,
         "enabled": status.enabled,
+        "decision": None if decided is None else {"label": decided.label, "since": decided.since},
         "fps": _figure(status.fps),
         "invoke_ms": {"p50": _figure(status.invoke_p50_ms), "p95": _figure(status.invoke_p95_ms)},
         "capture_ms": _figure(status.capture_p50_ms),

@@ -57,6 +57,7 @@ class Seat:
         accelerator: cpu | edgetpu.
         has_cpu_twin: it was to run on an Edge TPU, and may run on the CPU instead.
         capture: its thread.
+        watch: says when it may classify; None: always.
         ended: whether its source gave everything.
     """
 
@@ -73,6 +74,7 @@ class Seat:
         self._lane = lane  # of the thread that runs the models
         self._figures = Figures()
         self._decision = Decision(rules(self._section), resume=order.resume)
+        self.watch: Watch | None = None
         self._told: str | None = "start"  # what main believes: None is running, else a reason why not
         self._model: Model
         self._task: classify.Classify
@@ -112,6 +114,7 @@ class Seat:
             section.source.crop,
             (normalize.mean, normalize.std) if normalize is not None else None,
         )
+        self.watch = self._watch(slate)
         driver = sources.load(section.source.kind)
         hint = sources.Hint(spec.width, spec.height)
         self.capture = Capture(
@@ -125,7 +128,7 @@ class Seat:
             deliver=deliver,
             report=self._faulted,
             figures=self._figures,
-            watch=self._watch(slate),
+            watch=self.watch,
             held=self._is_held,
         )
         self._lane.enter(Stage.IDLE)
@@ -135,7 +138,8 @@ class Seat:
         section = self._section
         if not (section.gate or section.trigger or section.attach):
             return None
-        return Watch(section.gate, section.trigger, slate, attach=section.attach)
+        gate, trigger = section.gate, section.trigger
+        return Watch(gate, trigger, slate, attach=section.attach, armed=self._order.armed)
 
     def _open(self, content: int | None) -> Model:
         section, order = self._section.model, self._order

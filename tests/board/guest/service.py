@@ -28,7 +28,8 @@ class Service:
         run("systemctl", "start", "edged", timeout_s=200)
         ready_s = time.monotonic() - since
         state = run("systemctl", "is-active", "edged").strip()
-        return f"READY after {ready_s:.1f} s, {state}: {run('systemctl', 'show', '-P', 'StatusText', 'edged').strip()}"
+        said = run("systemctl", "show", "-P", "StatusText", "edged").strip()
+        return f"READY after {ready_s:.1f} s, {state}: {said}"
 
     def classifies(self) -> str:
         """Results and the decision come from the camera's pictures to a subscriber."""
