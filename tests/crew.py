@@ -24,6 +24,11 @@ DRIVERS = Path(__file__).resolve().parent / "drivers"
 PATIENCE_S = 30.0  # for what has no bound of its own: the machine may be busy
 
 
+def stretched(seconds: float) -> float:
+    """Return a bound for this machine now: longer where far more wants to run than can."""
+    return seconds * max(1.0, os.getloadavg()[0] / (4 * len(os.sched_getaffinity(0))))
+
+
 def offer_lab_driver() -> None:
     """Make ``kind: lab`` known to this process and to its fork servers."""
     if str(DRIVERS) not in sys.path:
