@@ -126,8 +126,9 @@ class Service:
         back = self._ear.hear("porch/availability", lambda m: m.payload == "online", 90, plugged)
         self._ear.hear("porch/result", lambda _: True, 60, back.at)
         node = os.path.realpath(camera.DEVICE)
-        readings = len(self._ear.between("lathe/state", since, time.monotonic()))
-        assert readings > 5, "the sensors go on meanwhile"
+        until = time.monotonic()
+        readings = len(self._ear.between("lathe/state", since, until))
+        assert readings >= (until - since) / 3, f"the lathe gave {readings} readings meanwhile"
         return (
             f"offline after {gone.at - since:.1f} s (“{said}”), back as {node}: online after "
             f"{back.at - plugged:.1f} s; {readings} readings of the lathe meanwhile"
