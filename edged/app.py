@@ -19,7 +19,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from edged import clock, health, wiring
+from edged import clock, health, orders, wiring
 from edged.claim import Claim
 from edged.config import loader
 from edged.errors import ConfigError, EdgedError, Problem
@@ -83,7 +83,7 @@ class Daemon:
         self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
         self._sensor_report = SensorReport(reporter)
-        self._sensors = Sensors(self._sensor_report)
+        self._sensors = Sensors(self._sensor_report, supervisor.slate)
         reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
 
     async def run(self) -> None:
@@ -103,6 +103,8 @@ class Daemon:
             await self._close()
 
     async def _work(self) -> None:
+        if self._stop.is_set():
+            return  # asked for while all this was built
         self._wiring.outlet.open()
         self._reporter.attach(self._wiring.outlet, self._wiring.copy)
         await self._supervisor.start()
@@ -121,8 +123,8 @@ class Daemon:
                 await self._read_again()
 
     def _read_sensors(self, config: Config) -> None:
-        self._sensor_report.sensors(config.sensors)
-        self._sensors.apply(config.sensors, config.isolation)
+        if self._sensors.apply(config.sensors, config.isolation, config.looked_at):
+            self._sensor_report.sensors(config.sensors)
 
     async def _close(self) -> None:
         """Stop the workers, say goodbye, in less than the 5 s that there are."""
@@ -148,7 +150,13 @@ class Daemon:
     def _wire(self, config: Config) -> Wiring:
         """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
-        return wiring.wire(config, spool=self._spool, loop=loop, on_switch=self._switch)
+        return wiring.wire(
+            config, spool=self._spool, loop=loop, on_switch=self._switch, on_command=self._obey
+        )
+
+    def _obey(self, verb: str, payload: bytes) -> bytes:
+        """Do what came on ``cmd/<verb>``, and return the answer."""
+        return orders.answer(verb, payload, self._config.pipelines, self._supervisor.command)
 
     def _switch(self, name: str, on: bool) -> None:
         """Do what came on ``enabled/set``."""
@@ -193,8 +201,7 @@ class Daemon:
         self._reporter.pipelines({**_kinds(old), **_kinds(config)})
         moved = await self._supervisor.apply(config.pipelines, config.isolation)
         self._reporter.pipelines(_kinds(config))
-        if config.sensors != old.sensors or config.isolation != old.isolation:
-            self._read_sensors(config)
+        self._read_sensors(config)
         if wired is not None:
             if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
                 self._reporter.withdraw()
@@ -213,9 +220,6 @@ class Daemon:
     async def _look(self) -> None:
         while True:
             self._tick()
-            await asyncio.sleep(TICK_S)
-            self._tick()
-            self._wiring.outlet.check()
             await asyncio.sleep(TICK_S)
 
     def _tick(self) -> None:
@@ -244,9 +248,10 @@ class Daemon:
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
                 sensors=self._sensors.status(),
+                decided=self._reporter.decided(),
                 counts=counts,
                 spool=self._spool.state,
-                broker=health.Broker(str(outlet.state), outlet.detail),
+                broker=health.Broker(str(outlet.state), outlet.detail, outlet.degraded),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,
                 complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],

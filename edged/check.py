@@ -16,7 +16,7 @@ from edged.config.regular import read_regular
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
 from edged.homeassistant._classes import wrong
-from edged.inference import classifier, labels, tflite_file
+from edged.inference import classifier, edgetpu, labels, tflite_file
 
 if TYPE_CHECKING:
     import ssl
@@ -211,8 +211,10 @@ class _Check:
             return ()
 
     def _elsewhere(self, named: tuple[str, str], file: Path) -> str:
-        """Return where else a file was looked for that is nowhere."""
+        """Return where else a file was looked for that is nowhere, or what makes it."""
         name, key = named
+        if key == "edgetpu_file" and not os.path.lexists(file):
+            return edgetpu.compile_hint(self._config.pipelines[name].model.file)
         written = self._loaded.written(("pipelines", name, "model", key))
         if os.path.lexists(file) or written is None or written.startswith("/"):
             return ""

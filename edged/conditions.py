@@ -57,15 +57,17 @@ class Condition:
         self._within = False
         self._known = False
         self._read_at = -math.inf
+        self._fresh_s = rule.max_age_s
         self._since = math.inf  # when it began to be so
 
-    def take(self, value: float | bool | None, good: bool, now: float) -> None:
+    def take(self, value: float | bool | None, good: bool, now: float, fresh_s: float = math.inf) -> None:
         """Take a reading of the rule's sensor; one that is not good changes nothing.
 
         Args:
             value: of the reading.
             good: whether it is worth something.
             now: monotonic time, in s; never less than before.
+            fresh_s: for how long the reading says something, where the rule does not say less.
         """
         if not good or value is None:
             return
@@ -76,10 +78,11 @@ class Condition:
         if within and not self._within:
             self._since = now
         self._within, self._known, self._read_at = within, True, now
+        self._fresh_s = min(fresh_s, self.rule.max_age_s)
 
     def holds(self, now: float) -> bool | None:
         """Return whether the rule holds, or None where that is not known."""
-        if not self._known or now - self._read_at > self.rule.max_age_s:
+        if not self._known or now - self._read_at > self._fresh_s:
             return None
         return self._within and now - self._since >= self.rule.for_s
 
@@ -137,11 +140,13 @@ class Gate:
         self._if_unknown = if_unknown
         self._is_armed = False
 
-    def take(self, sensor: str, value: float | bool | None, good: bool, now: float) -> None:
+    def take(
+        self, sensor: str, value: float | bool | None, good: bool, now: float, fresh_s: float = math.inf
+    ) -> None:
         """Take a reading, of whatever sensor."""
         for condition in self._conditions:
             if condition.rule.sensor == sensor:
-                condition.take(value, good, now)
+                condition.take(value, good, now, fresh_s)
 
     def arm(self, on: bool) -> None:
         """Switch it."""
@@ -198,11 +203,13 @@ class Trigger:
         self._hold_s = hold_s
         self._fired_at = -math.inf
 
-    def take(self, sensor: str, value: float | bool | None, good: bool, now: float) -> bool:
+    def take(
+        self, sensor: str, value: float | bool | None, good: bool, now: float, fresh_s: float = math.inf
+    ) -> bool:
         """Take a reading, of whatever sensor; return whether it fires."""
         for condition in self._conditions:
             if condition.rule.sensor == sensor:
-                condition.take(value, good, now)
+                condition.take(value, good, now, fresh_s)
         return self._began(now) and self._fire(now)
 
     def command(self, now: float) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 MAX_BYTES = 8192  # of an event as JSON; the spool, the pipe and the broker's limit rest on it
+MOST_READINGS = 4  # that an event takes along, so that the longest one stays below that
 VERSION = 1
 UNKNOWN = "unknown"  # the label when nothing is sure enough
 
@@ -33,6 +34,25 @@ class ModelTag:
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """A sensor's reading that goes with an event.
+
+    Attributes:
+        name: ``sensor``, or ``sensor/channel`` where it has several.
+        value: a number, a state, or None where it could not be measured.
+        unit: of the value.
+        quality: good | stale | suspect | bad.
+        age_s: how old it was when the frame was taken, in s.
+    """
+
+    name: str
+    value: float | bool | None
+    unit: str
+    quality: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A decision, or (type ``result``) one inference.
 
@@ -48,6 +68,7 @@ class Event:
         degraded: the pipeline does not run as configured (CPU twin instead of the Edge TPU, …).
         latency_ms: exposure to decision.
         frame: the source's frame number, for folder and video only.
+        readings: of the sensors that the pipeline names under ``attach``.
         network: true where the worker keeps a route out (RTSP), and never otherwise.
         id: node/epoch/sequence, given by the spool; None before it was accepted and for type ``result``.
         replayed: it waited in the spool while the broker was away.
@@ -71,6 +92,7 @@ class Event:
     network: bool = False
     id: str | None = None
     replayed: bool = False
+    readings: tuple[Attached, ...] = ()
     v: int = field(default=VERSION)
 
     def with_id(self, id_: str) -> Event:
@@ -104,6 +126,11 @@ class Event:
             data["frame"] = self.frame
         if self.network:
             data["network"] = True
+        if self.readings:
+            data["readings"] = {
+                r.name: {"value": r.value, "unit": r.unit, "quality": r.quality, "age_s": round(r.age_s, 3)}
+                for r in self.readings
+            }
         return data
 
     def state(self, since: str) -> dict[str, Any]:
@@ -113,7 +140,7 @@ class Event:
             since: ``ts`` of the event that decided this label.
         """
         data = self.payload()
-        for key in ("id", "type", "top", "latency_ms", "replayed"):
+        for key in ("id", "type", "top", "latency_ms", "replayed", "readings"):
             data.pop(key, None)
         return data | {"since": since}
 

@@ -9,7 +9,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
 from edged import clock
@@ -17,6 +17,7 @@ from edged import clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.reporter import Decided
     from edged.sensorwire import Turned
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
@@ -27,14 +28,19 @@ REMEMBERED_S = 3600.0
 LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
+_NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Broker(NamedTuple):
-    """Where events go: a state in a word or two, and a sentence."""
+    """Where events go: a state in a word or two, and a sentence.
+
+    ``degraded`` says what a person has to put right there: ``auth``, ``certificate``, or "" for nothing.
+    """
 
     state: str
     detail: str
+    degraded: Literal["", "auth", "certificate"] = ""
 
 
 class Process(NamedTuple):
@@ -54,6 +60,7 @@ class Snapshot:
         synced: whether that can be trusted.
         pipelines: by name.
         sensors: by name.
+        decided: what pipelines decided last, by name.
         counts: of the spool.
         broker: where events go.
         spool: where they wait until then: ``disk``, or ``memory`` and why.
@@ -74,6 +81,7 @@ class Snapshot:
     isolation: str = "required"
     complaints: Sequence[str] = ()
     sensors: Mapping[str, Turned] = field(default_factory=dict)
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
 
 class Losses:
@@ -116,7 +124,9 @@ def message(now: Snapshot) -> dict[str, Any]:
         "uptime_s": round(now.uptime_s),
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
-        "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
+        "pipelines": {
+            name: _pipeline(status, now.decided.get(name)) for name, status in now.pipelines.items()
+        },
         "sensors": {
             name: {
                 "state": status.state,
@@ -135,7 +145,11 @@ def message(now: Snapshot) -> dict[str, Any]:
             "queued": now.counts.queued,
             "dropped": dict(now.counts.dropped),
         },
-        "broker": {"state": now.broker.state, "detail": _bounded(now.broker.detail)},
+        "broker": {
+            "state": now.broker.state,
+            "detail": _bounded(now.broker.detail),
+            **({"degraded": now.broker.degraded} if now.broker.degraded else {}),
+        },
         "processes": {
             name: {"pid": process.pid, "rss_mb": round(process.rss_mb, 1)}
             for name, process in now.processes.items()
@@ -153,7 +167,10 @@ def essence(data: Mapping[str, Any]) -> object:
         data["isolation"],
         {name: (sensor["state"], sensor["last_error"]) for name, sensor in data["sensors"].items()},
         {
-            name: [p[key] for key in ("state", "online", "enabled", "restarts", "last_error", "degraded")]
+            name: [
+                p[key]
+                for key in ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
+            ]
             for name, p in data["pipelines"].items()
         },
     )
@@ -210,18 +227,20 @@ def _impaired(now: Snapshot) -> list[str]:
     return found
 
 
-def _pipeline(status: PipelineStatus) -> dict[str, Any]:
+def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]:
     model = status.model
     return {
         "state": status.state,
         "online": status.online,
         "enabled": status.enabled,
+        "decision": None if decided is None else {"label": decided.label, "since": decided.since},
         "fps": _figure(status.fps),
         "invoke_ms": {"p50": _figure(status.invoke_p50_ms), "p95": _figure(status.invoke_p95_ms)},
         "capture_ms": _figure(status.capture_p50_ms),
         "frames": status.frames,
         "dropped": dict(status.dropped),
         "restarts": status.restarts,
+        "held_by": _bounded(status.held_by),
         "last_error": _bounded(status.last_error),
         "model": None if model is None else {"name": model.name, "sha256": model.sha256},
         "runtime": status.runtime,

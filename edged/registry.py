@@ -28,13 +28,14 @@ class Registry:
         """What others installed; looked for once, since it reads every package's metadata."""
         return tuple(entry_points(group=self._package))
 
-    def _own(self) -> set[str]:
+    def own(self) -> set[str]:
+        """Return the names of the package's own drivers."""
         path = importlib.import_module(self._package).__path__
         return {m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")}
 
     def kinds(self) -> list[str]:
         """Return every driver's name, sorted."""
-        return sorted(self._own() | {entry.name for entry in self._others})
+        return sorted(self.own() | {entry.name for entry in self._others})
 
     def load(self, kind: str) -> Any:
         """Return the module of the driver ``kind``.
@@ -42,7 +43,7 @@ class Registry:
         Raises:
             DriverError: nobody offers that driver; the message lists those that exist.
         """
-        if kind in self._own():
+        if kind in self.own():
             return importlib.import_module(f"{self._package}.{kind}")
         for entry in self._others:
             if entry.name == kind:

@@ -39,7 +39,7 @@ class Signals:
         self._timer: threading.Timer | None = None
 
     def install(self) -> None:
-        """Take the signals; until :meth:`attach` one that asks to stop ends the program at once."""
+        """Take the signals; what they ask for before :meth:`attach` is remembered."""
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
@@ -49,6 +49,8 @@ class Signals:
     ) -> None:
         """From now on call these on the loop."""
         self._loop, self._stop, self._reload = loop, stop, reload
+        if self._timer is not None:
+            stop()  # asked for before there was a loop
 
     def release(self) -> None:
         """The end was reached in time."""
@@ -56,13 +58,13 @@ class Signals:
             self._timer.cancel()
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
-        if self._loop is None or self._stop is None:
-            raise SystemExit(0)
         if self._timer is None:
             self._timer = threading.Timer(self._deadline_s, self._too_late)
             self._timer.daemon = True
             self._timer.start()
-        self._soon(self._stop)
+        # No exception ends a program that still starts: Python drops one that falls into a finalizer.
+        if self._stop is not None:
+            self._soon(self._stop)
 
     def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
         if self._reload is not None:  # before that the file was not read yet, or has just been

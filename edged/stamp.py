@@ -70,6 +70,7 @@ class Stamp:
             degraded=status.degraded,
             frame=outcome.frame if kind in NUMBERED else None,
             network=status.network,
+            readings=outcome.readings,
         )
 
     def nothing(self, status: PipelineStatus) -> Event:

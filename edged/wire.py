@@ -2,7 +2,7 @@
 
 ```
  main ──Order───▶ fork server, then the worker has it
- main ◀─reports── worker    ready · running · outcome · beat · fault · ended   (below)
+ main ◀─reports── worker    ready · running · outcome · beat · fault · held · ended   (below)
 ```
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edged.errors import EdgedError
-from edged.events import MAX_BYTES, Finding, ModelTag
+from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 32
 LONGEST_LABEL = 128
 LONGEST_SENTENCE = 400
+LONGEST_UNIT = 24  # bytes
 _MOST_FINDINGS = 10
 _MOST_REASONS = 16
 _LATEST = 253402300799.0  # the end of the year 9999, s since 1970
@@ -74,6 +75,7 @@ class Outcome:
         captured_at, decided_at: wall clock, s since 1970.
         capture_ms, invoke_ms: what this frame took to read and prepare, and to run.
         frame: the source's number of the frame where it has one.
+        readings: of the sensors that go with it.
     """
 
     pipeline: str
@@ -87,6 +89,7 @@ class Outcome:
     capture_ms: float = 0.0
     invoke_ms: float = 0.0
     frame: int | None = None
+    readings: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +130,27 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The source is open and frames are not classified, because the pipeline is not to run.
+
+    Attributes:
+        held_by: what closes its gate, in a few words; empty where it is open.
+    """
+
+    pipeline: str
+    held_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A finite source gave everything, and everything was classified."""
 
     pipeline: str
 
 
-Report = Ready | Running | Outcome | Beat | Fault | Ended
+Report = Ready | Running | Outcome | Beat | Fault | Held | Ended
 _REPORTS: dict[str, type[Report]] = {
-    kind.__name__.lower(): kind for kind in (Ready, Running, Outcome, Beat, Fault, Ended)
+    kind.__name__.lower(): kind for kind in (Ready, Running, Outcome, Beat, Fault, Held, Ended)
 }
 
 
@@ -152,6 +167,8 @@ def encode(report: Report) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple) and value and isinstance(value[0], Finding):
         return [[f.label, f.score] for f in value]
+    if isinstance(value, tuple) and value and isinstance(value[0], Attached):
+        return [[r.name, r.value, r.unit, r.quality, r.age_s] for r in value]
     if isinstance(value, ModelTag):
         return [value.name, value.sha256]
     return value
@@ -247,6 +264,22 @@ def _finding(value: Any) -> Finding:
     return Finding(_label(value[0]), _score(value[1]))
 
 
+def _unit(value: Any) -> str:
+    unit = _text(LONGEST_UNIT, empty=True)(value)
+    if len(unit.encode()) > LONGEST_UNIT:
+        raise _wrong(f"a unit of at most {LONGEST_UNIT} bytes")
+    return unit
+
+
+def _attached(value: Any) -> Attached:
+    if not isinstance(value, list) or len(value) != 5:
+        raise _wrong("a reading")
+    name, reading, unit, quality, age_s = value
+    if reading is not None and not isinstance(reading, bool):
+        reading = _number(1e308, -1e308)(reading)
+    return Attached(_text(65)(name), reading, _unit(unit), _quality(quality), _ms(age_s))
+
+
 def _tag(value: Any) -> ModelTag:
     if not isinstance(value, list) or len(value) != 2:
         raise _wrong("name and checksum")
@@ -272,6 +305,7 @@ _sentence = _text(LONGEST_SENTENCE, empty=True)
 _score = _number(1.0)
 _time = _number(_LATEST)
 _ms = _number(1e9)
+_quality = _one_of(frozenset({"good", "stale", "suspect", "bad"}))
 
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "pipeline": _word,
@@ -291,6 +325,7 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "capture_ms": _ms,
     "invoke_ms": _ms,
     "frame": _frame,
+    "readings": _list(_attached, MOST_READINGS),
     "fps": _number(1e6),
     "invoke_p50_ms": _ms,
     "invoke_p95_ms": _ms,
@@ -299,6 +334,7 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "kind": _one_of(KINDS),
     "reason": _word,
     "message": _sentence,
+    "held_by": _sentence,
 }
 _PARSERS: dict[type[Report], dict[str, Callable[[Any], Any]]] = {
     kind: {f.name: _BY_NAME[f.name] for f in dataclasses.fields(kind)} for kind in _REPORTS.values()

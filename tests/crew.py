@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from edged import sources
 from edged.config.models import PipelineSection
-from edged.sources import _registry
 from edged.supervisor import PipelineStatus, Supervisor
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def offer_lab_driver() -> None:
     if str(DRIVERS) not in sys.path:
         sys.path.append(str(DRIVERS))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(DRIVERS)]))
-        _registry._others.cache_clear()
+        vars(sources._registry).pop("_others", None)  # what was found before
 
 
 def section(source: str | dict[str, Any] = "synthetic", **keys: Any) -> PipelineSection:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+WHATS = ("fail", "abort", "segfault", "hang", "seize")  # and the moments are those of :func:`cue`
 SOURCES = Path(__file__).resolve().parent / "lab" / "delegates"
 
 
@@ -34,7 +35,9 @@ def build(library: Path, name: str = "edgetpu") -> Path:
 
 
 def cue(library: Path, what: str) -> None:
-    """Tell a library what to do: ``fail``, ``abort``, ``segfault`` or ``hang``, and the moment for it.
+    """Tell a library what to do (one of ``WHATS``), and the moment for it.
+
+    To seize is to hang and to hold Python's lock meanwhile, so that no thread of the worker goes on.
 
     Moments: ``open``, ``prepare`` (the graph), ``allocate`` (the node), ``invoke``, ``bus`` (at any time).
     An empty cue: work.
@@ -42,3 +45,18 @@ def cue(library: Path, what: str) -> None:
     file, new = library.with_name(f"{library.name}.cue"), library.with_name(f"{library.name}.new")
     new.write_text(what)
     new.replace(file)
+
+
+def prepare(library: Path, kind: str) -> Path:
+    """Write, or do not write, a library that is bad from the start; returns its path.
+
+    Kinds: ``absent``, ``no library``, ``no delegate``, or a cue.
+    """
+    if kind == "no library":
+        library.write_text("this is a text")
+    elif kind == "no delegate":
+        build(library, "stranger")
+    elif kind != "absent":
+        build(library)
+        cue(library, kind)
+    return library

@@ -8,6 +8,7 @@ type declared here and by nothing else.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import re
 import socket
@@ -31,6 +32,7 @@ from edged.config.pipeline import (
 from edged.config.secrets import SecretFile
 from edged.config.sensor import AnySensor
 from edged.config.values import NO_SPACES, Name, Section, TopicLevels, TopicName, wrong
+from edged.slate import name_of
 
 __all__ = [
     "Accelerator",
@@ -66,7 +68,7 @@ class Tls(Section):
     key_file: SecretFile | None = Field(
         examples=["porch.key"],
         default=None,
-        description="this node's private key (PEM), no passphrase; in $CREDENTIALS_DIRECTORY or beside this file",
+        description="this node's private key (PEM), no passphrase; found as password_file is",
     )
 
     @model_validator(mode="after")
@@ -228,12 +230,45 @@ class Config(Section):
 
     @field_validator("pipelines")
     @classmethod
+    def _one_claim_a_device(cls, pipelines: dict[str, PipelineSection]) -> dict[str, PipelineSection]:
+        """Pipelines share an accelerator that they name alike; other names for it would open it twice."""
+        for (name, a), (other, b) in itertools.combinations(pipelines.items(), 2):
+            mine, theirs = a.accelerator, b.accelerator
+            if mine.contradicts(theirs):
+                as_what = (f"{each.device} ({each.library})" for each in (mine, theirs))
+                what = (
+                    f"pipelines {name} and {other} both claim the Edge TPU, as {' and as '.join(as_what)}: "
+                    "write the same in both to share it"
+                )
+                raise wrong(what, other, "accelerator")
+        return pipelines
+
+    @field_validator("pipelines")
+    @classmethod
     def _something_to_do(
         cls, pipelines: dict[str, PipelineSection], info: ValidationInfo
     ) -> dict[str, PipelineSection]:
         if not pipelines and info.data.get("sensors") == {}:
             raise PydanticCustomError("nothing", "there must be a pipeline or a sensor")
         return pipelines
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """The sensors' channels that a pipeline asks for, each once."""
+        return tuple(sorted({name for pipeline in self.pipelines.values() for name in pipeline.looks_at}))
+
+    @model_validator(mode="after")
+    def _conditions_on_what_there_is(self) -> Config:
+        known = {
+            name_of(sensor, channel) for sensor, config in self.sensors.items() for channel in config.gives()
+        }
+        for name, pipeline in self.pipelines.items():
+            for steps, sensor in pipeline.asked_for():
+                if sensor not in known:
+                    there = ", ".join(sorted(known)) or "none"
+                    message = f"there is no sensor '{sensor}'; there are {there}"
+                    raise wrong(message, "pipelines", name, *steps)
+        return self
 
     @model_validator(mode="after")
     def _topics_of_their_own(self) -> Config:

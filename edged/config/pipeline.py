@@ -6,13 +6,18 @@ The descriptions are the single text behind ``edged schema``, the commented samp
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from edged import bundled
+from edged.config.conditions import ChannelPath, GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
+from edged.events import MOST_READINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 THRESHOLD = 0.5  # enter, where none is written
 EXIT_RATIO = 0.7  # exit threshold to enter threshold, where none is written
@@ -83,6 +88,19 @@ class Accelerator(Section):
         default="usb", description="usb, pci, usb:0 …"
     )
     library: str = Field(default="libedgetpu.so.1", description="the Edge TPU runtime")
+
+    def contradicts(self, other: Accelerator) -> bool:
+        """Whether both may mean the same device, which they claim in different words."""
+        if "cpu" in {self.policy, other.policy}:
+            return False
+        if self.device == other.device:
+            return self.library != other.library
+        (kind, _, number), (other_kind, _, other_number) = (
+            device.partition(":") for device in (self.device, other.device)
+        )
+        if kind == other_kind:
+            return "" in {number, other_number}
+        return "" in {kind, other_kind}  # :0 is the first of any kind
 
 
 class TaskSection(Section):
@@ -184,11 +202,33 @@ class PipelineSection(Section):
     decision: DecisionSection = Field(
         default_factory=DecisionSection, description="when a finding becomes news"
     )
+    gate: GateSection | None = Field(default=None, description="classify only while it is open")
+    trigger: TriggerSection | None = Field(
+        default=None, description="classify only when something happens; left out: all the time"
+    )
+    attach: Annotated[tuple[ChannelPath, ...], Field(max_length=MOST_READINGS)] = Field(
+        examples=[["attic"]],
+        default=(),
+        description="sensors (or sensor/channel) whose readings go with each event, published or not",
+    )
     publish: Publish = Field(default_factory=Publish, description="what is sent beside news")
     deadlines: Deadlines = Field(default_factory=Deadlines, description="how long a stage may take")
     memory_mb: Annotated[float, Field(ge=64, le=1e6, allow_inf_nan=False)] = Field(
         default=768, description="replace a worker that grows beyond this, in MB"
     )
+
+    def asked_for(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Give the sensors' channels that it asks for or attaches, each with its place in the section."""
+        for key, section in (("gate", self.gate), ("trigger", self.trigger)):
+            for number, condition in enumerate(section.conditions if section is not None else ()):
+                yield (key, "conditions", number, "sensor"), condition.sensor
+        for number, sensor in enumerate(self.attach):
+            yield ("attach", number), sensor
+
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """The sensors' channels that it asks for or attaches."""
+        return tuple(sensor for _, sensor in self.asked_for())
 
     @property
     def bundled(self) -> bool:
@@ -213,7 +253,11 @@ class PipelineSection(Section):
     def _twins(self) -> PipelineSection:
         policy = self.accelerator.policy
         if policy != "cpu" and self.model.edgetpu_file is None:
-            message = f"{policy} needs model.edgetpu_file, the twin for the Edge TPU"
+            file = self.model.file or "MODEL.tflite"
+            message = (
+                f"{policy} needs model.edgetpu_file, the twin for the Edge TPU; its compiler makes it: "
+                f"edgetpu_compiler {file}"
+            )
             raise wrong(message, "accelerator", "policy")
         if policy != "require" and self.model.edgetpu_file is not None and self.model.file is None:
             raise wrong(f"accelerator.policy {policy} also needs file, the model for the CPU", "model")

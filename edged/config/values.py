@@ -15,18 +15,24 @@ TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"
 NO_SPACES = r"^\S+$"
 DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2})$"
+CHANNEL_PATH = r"^[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?$"
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 FORMS: dict[str, str] = {
     NAME: "1 to 32 characters of a-z, 0-9 and -",
     TOPIC: "an MQTT topic without spaces, #, + and outer /",
     SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
     NO_SPACES: "text without spaces",
     DEVICE: "usb, pci, or one of several such as usb:0",
+    CHANNEL_PATH: "the name of a sensor, or name/channel",
+    CLOCK: "a time of the day such as 07:30",
+    HOURS: "two times of the day such as 07:00-22:00",
     CHANNEL: "1 to 32 characters of a-z, 0-9 and _",
 }
 """The patterns of this file in words, for messages."""
 
 
-def wrong(message: str, *steps: str) -> PydanticCustomError:
+def wrong(message: str, *steps: str | int) -> PydanticCustomError:
     """Return the error of a block that points at what these steps lead to."""
     return PydanticCustomError("consistency", "{message}", {"steps": steps, "message": message})
 

@@ -6,7 +6,7 @@ lines (:mod:`edged.sinks.lines`).
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class Outlet(Protocol):
@@ -15,6 +15,7 @@ class Outlet(Protocol):
     Attributes:
         state: now, in one or two words; ``connected`` and ``none`` are in order.
         detail: a sentence that goes with it.
+        degraded: what a person has to put right: ``auth``, ``certificate``, or "" for nothing.
     """
 
     @property
@@ -24,6 +25,10 @@ class Outlet(Protocol):
     @property
     def detail(self) -> str:
         """A sentence that goes with the state."""
+
+    @property
+    def degraded(self) -> Literal["", "auth", "certificate"]:
+        """What a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
 
     def open(self) -> None:
         """Begin; never raises because somebody else is away."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from edged.errors import Unavailable
 
@@ -52,6 +52,11 @@ class Lines:
     def detail(self) -> str:
         """A sentence that goes with the state."""
         return self._trouble or "events are written as JSON lines"
+
+    @property
+    def degraded(self) -> Literal[""]:
+        """Nothing: nobody logs in here."""
+        return ""
 
     def open(self) -> None:
         """Send what waits."""

@@ -121,6 +121,11 @@ def kinds() -> list[str]:
     return _registry.kinds()
 
 
+def own_kinds() -> list[str]:
+    """Return the names of the drivers of this package."""
+    return sorted(_registry.own())
+
+
 def load(kind: str) -> Any:
     """Return the driver module of that kind.
 

@@ -46,7 +46,7 @@ Stored = tuple[int, str, int, int, int, bytes]  # place, pipeline, boot, at, crc
 
 def pack(entry: Entry) -> Stored:
     """Return the row to store."""
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, SAMPLE)
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15, 5, zlib.Z_DEFAULT_STRATEGY, SAMPLE)
     packed = deflate.compress(entry.payload) + deflate.flush()
     return (entry.place, entry.pipeline, entry.boot, entry.at, _crc(entry, packed), packed)
 
@@ -71,6 +71,12 @@ def unpack(row: tuple[object, ...]) -> Entry | None:
     except zlib.error:
         return None
     return entry._replace(payload=payload) if inflate.eof else None
+
+
+def without_boot(row: Stored) -> Stored:
+    """Return a row as of a boot that nobody remembers."""
+    entry = Entry(row[0], row[1], b"", 0, row[3])
+    return (entry.place, entry.pipeline, entry.boot, entry.at, _crc(entry, row[5]), row[5])
 
 
 def _crc(entry: Entry, packed: bytes) -> int:

@@ -26,14 +26,10 @@ class Lock:
 
     def take(self) -> None:
         """Lock it; harmless when it is held. Raises ``StateBusy``, or ``OSError`` where the disk says no."""
-        if self._fd is not None:
+        if self._fd is not None and self._same(self._fd):
             return
-        try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            fd = os.open(
-                self._path, os.O_RDONLY | os.O_CLOEXEC
-            )  # a read-only disk: flock is content with that
+        self.free()
+        fd = self._open()
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -51,6 +47,21 @@ class Lock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            if not self._path.exists():
+                raise
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)  # a read-only disk; it will do for flock
+
+    def _same(self, fd: int) -> bool:
+        """Whether the file is still the one at that path; another disk may be mounted there by now."""
+        try:
+            return os.path.samestat(os.fstat(fd), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def _sign(self) -> None:
         """Write down who holds it; a full disk spoils only the sentence that names him."""

@@ -46,12 +46,6 @@ class Ranges:
         """Return another set of the same numbers."""
         return Ranges(self.intervals())
 
-    def after(self, number: int) -> Iterator[int]:
-        """Yield the numbers beyond this one, ascending; the set may not change meanwhile."""
-        at = max(0, bisect_right(self._first, number) - 1)
-        for index in range(at, len(self._first)):
-            yield from range(max(self._first[index], number + 1), self._last[index] + 1)
-
     def within(self, first: int, last: int) -> Ranges:
         """Return the part from ``first`` to ``last``."""
         low, high = bisect_right(self._last, first - 1), bisect_right(self._first, last)

@@ -6,17 +6,17 @@ import itertools
 import shutil
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.spool import _log, _store
-from edged.spool._entry import Entry, unpack
+from edged.spool._entry import Entry, Stored, unpack, without_boot
 from edged.spool._ledger import Ledger
 from edged.spool._ranges import Ranges
 from edged.spool._sqlite import DiskError, Sqlite, Trouble
 from edged.spool._store import Store, beside, disk_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from edged.spool._sqlite import Database
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 KEEP = 3  # files set aside; older ones are removed
 PATIENCE_S = 5.0  # for reading a damaged file
 _BESIDE = ("", "-wal")
+Found = dict[int, Stored]  # good rows by place
 _JUMP = 1 << 20
 _NEXT = f"SELECT {_store.COLUMNS} FROM rows WHERE place > ? ORDER BY place LIMIT ?"  # noqa: S608  # a constant
 
@@ -87,20 +88,20 @@ def rebuild(path: Path, connect: Callable[[Path], Database], node: str, why: str
     """Move what is readable to a new file and set the old one aside. Raises ``DiskError``."""
     try:
         found, ledger = _read(path)
-        entries = list(found.values())
         present = Ranges()
         for place in found:
             present.add(place)
+        rows: Iterable[Stored] = found.values()
         lost = None if ledger is None else _count_lost(ledger, found)
         if ledger is None:
             ledger = Ledger(node, base=present.last - len(present), last=present.last)
-            entries = [entry._replace(boot=0) for entry in entries]  # of boots that nobody remembers
+            rows = map(without_boot, rows)
         ledger.node, ledger.clean = node, False
         ledger.begin_epoch(after=ledger.last)
-        _replace(path, connect, ledger, entries)
+        _replace(path, connect, ledger, rows)
     except OSError as error:
         raise disk_error(error) from error
-    return Opened(Store(connect(path)), ledger, present, why, len(entries), lost)
+    return Opened(Store(connect(path)), ledger, present, why, len(found), lost)
 
 
 def _open(path: Path, connect: Callable[[Path], Database], node: str, log: _log.Log) -> Opened:
@@ -108,6 +109,8 @@ def _open(path: Path, connect: Callable[[Path], Database], node: str, log: _log.
         raise DiskError(Trouble.DAMAGED, "its log is damaged")
     store = Store(connect(path))
     try:
+        if log is _log.Log.CUT:
+            store = _without_log(store, path, connect)
         store.check()
         ledger = store.ledger()
         present = store.scan()
@@ -122,7 +125,15 @@ def _open(path: Path, connect: Callable[[Path], Database], node: str, log: _log.
     return Opened(store, ledger, present)
 
 
-def _count_lost(ledger: Ledger, found: dict[int, Entry]) -> int:
+def _without_log(store: Store, path: Path, connect: Callable[[Path], Database]) -> Store:
+    """Have the log carried over and removed: the rest of a torn commit must not stand behind the next one."""
+    store.ledger()  # sqlite reads the log with the first row
+    store.close()
+    _store.flush(path.parent)
+    return Store(connect(path))
+
+
+def _count_lost(ledger: Ledger, found: Found) -> int:
     """Balance a ledger with the rows that were found, and return how many are missing."""
     ledger.last = max(ledger.last, max(found, default=0))
     expected = ledger.last - ledger.base - ledger.acknowledged - ledger.dropped.total()
@@ -133,9 +144,9 @@ def _count_lost(ledger: Ledger, found: dict[int, Entry]) -> int:
     return lost
 
 
-def _replace(path: Path, connect: Callable[[Path], Database], ledger: Ledger, entries: list[Entry]) -> None:
+def _replace(path: Path, connect: Callable[[Path], Database], ledger: Ledger, rows: Iterable[Stored]) -> None:
     new = path.with_name(f"{path.name}.salvaged")
-    _store.fill(new, connect, ledger, entries)
+    _store.fill(new, connect, ledger, rows)
     if path.exists():
         aside = _aside(path)
         for suffix in _BESIDE:
@@ -168,10 +179,10 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> tuple[dict[int, Entry], Ledger | None]:
+def _read(path: Path) -> tuple[Found, Ledger | None]:
     """Read what can be read, from a copy: as sqlite does, then with more and more force."""
     copy = path.with_name(f"{path.name}.reading")
-    best: tuple[dict[int, Entry], Ledger | None] = ({}, None)
+    best: tuple[Found, Ledger | None] = ({}, None)
     deadline = time.monotonic() + PATIENCE_S
     logged = beside(path, "-wal").exists()
     try:
@@ -216,12 +227,12 @@ def _graft(copy: Path) -> None:
         file.write(head)
 
 
-def _rows(path: Path, deadline: float) -> tuple[dict[int, Entry], Ledger | None]:
+def _rows(path: Path, deadline: float) -> tuple[Found, Ledger | None]:
     try:
         database = Sqlite(path)
     except DiskError:
         return {}, None
-    found: dict[int, Entry] = {}
+    found: Found = {}
     ledger = None
     try:
         database.rows("PRAGMA locking_mode=EXCLUSIVE")
@@ -230,7 +241,7 @@ def _rows(path: Path, deadline: float) -> tuple[dict[int, Entry], Ledger | None]
         for row in _each(database, deadline):
             entry = unpack(row)
             if entry is not None and entry.place > 0:
-                found[entry.place] = entry
+                found[entry.place] = row
             elif entry is not None and entry.place == 0:
                 ledger = _ledger(entry)
     except DiskError:
@@ -254,12 +265,12 @@ def _close(database: Sqlite) -> None:
         return
 
 
-def _each(database: Sqlite, deadline: float) -> Iterator[tuple[object, ...]]:
+def _each(database: Sqlite, deadline: float) -> Iterator[Stored]:
     """Yield rows in order, over damaged pages by greater and greater jumps."""
     at, jump, limit = -1, 0, 500
     while time.monotonic() < deadline and jump < _JUMP:
         try:
-            rows = database.rows(_NEXT, (at + jump, limit))
+            rows: list[Any] = database.rows(_NEXT, (at + jump, limit))
         except DiskError:
             if limit > 1:
                 limit = 1
@@ -269,5 +280,5 @@ def _each(database: Sqlite, deadline: float) -> Iterator[tuple[object, ...]]:
         if not rows:
             return
         yield from rows
-        at, jump = int(rows[-1][0]), 0
+        at, jump = max(at + jump + 1, rows[-1][0]), 0  # forward even where the tree leads in circles
         limit = min(500, limit * 2)

@@ -22,7 +22,17 @@ log = logging.getLogger(__name__)
 
 _NOTHING: Mapping[str, PipelineStatus] = MappingProxyType({})
 # What a change of is worth a word to the listener; the figures are looked at when they are wanted.
-_NEWS = ("state", "online", "enabled", "fault", "last_error", "accelerator", "degraded", "restarts")
+_NEWS = (
+    "state",
+    "online",
+    "enabled",
+    "fault",
+    "last_error",
+    "accelerator",
+    "degraded",
+    "restarts",
+    "held_by",
+)
 
 
 class Board:
@@ -42,7 +52,8 @@ class Board:
     ) -> None:
         new = PipelineStatus("", enabled=True, state="starting")
         self._statuses = {
-            name: replace(known.get(name, new), name=name, online=False, pid=None, fps=0.0) for name in names
+            name: replace(known.get(name, new), name=name, online=False, pid=None, fps=0.0, held_by="")
+            for name in names
         }
         self._listener = listener
         self._before: dict[str, tuple[int, Counter[str]]] = {}  # frames, dropped of earlier workers
@@ -97,6 +108,7 @@ class Board:
                 last_error=sentence_now,
                 restarts=status.restarts + 1,
                 fps=0.0,
+                held_by="",
             )
 
     def replaced(self, why: str) -> None:
@@ -130,6 +142,8 @@ class Board:
                 self._running(name)
             case wire.Fault():
                 self._fault(name, report.kind, report.message, "waiting")
+            case wire.Held():
+                self._set(name, held_by=report.held_by)
             case wire.Ended():
                 self._set(name, state="ended", online=False, fault="")
 
@@ -144,7 +158,7 @@ class Board:
     def _fault(self, name: str, kind: str, sentence: str, state: str) -> None:
         if sentence != self._statuses[name].last_error or not self._statuses[name].fault:
             log.warning("%s: %s", name, sentence)
-        self._set(name, state=state, online=False, fault=kind, last_error=sentence)
+        self._set(name, state=state, online=False, fault=kind, last_error=sentence, held_by="")
 
     def _beat(self, beat: wire.Beat) -> None:
         frames, dropped = self._before.get(beat.pipeline, (0, Counter()))

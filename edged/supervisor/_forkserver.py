@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged import clock
@@ -32,7 +33,7 @@ FORK_S = 5.0
 PING_S = 3.0
 _KILLED_S = 1.0  # for a killed process to be gone
 _POLL_S = 0.05  # for another process to be started
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 # One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
@@ -50,6 +51,7 @@ class ForkServer:
         self._turn = asyncio.Lock()
         self._backoff = Backoff()
         self._stopping = False
+        self._adopts = True
         self._outlet = Outlet()
 
     @property
@@ -59,7 +61,9 @@ class ForkServer:
 
     def start(self) -> None:
         """Start the process; needs no running event loop, so it can be the first thing that main does."""
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        libc = ctypes.CDLL(None)
+        self._adopts = libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # or a worker could reach into the process with the network
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = ["-P", "-m", "edged.worker.forkserver", str(theirs.fileno()), str(os.getpid())]
         try:
@@ -94,15 +98,19 @@ class ForkServer:
         lane = worker.pulse.model()
         fds = [worker.theirs.fileno(), worker.pulse.fd, *worker.models]
         question = asyncio.get_running_loop().create_task(
-            self._ask(worker.order.to_json(), fds, FORK_S, lambda: lane.enter(Stage.BIRTH))
+            self._ask(
+                replace(worker.order, adopts=self._adopts).to_json(),
+                fds,
+                FORK_S,
+                lambda: lane.enter(Stage.BIRTH),
+            )
         )
         try:
             answer = await asyncio.shield(question)
         except asyncio.CancelledError:
-            if self._asking is question:
-                question.add_done_callback(_end_unwanted)
-            else:
+            if self._asking is not question:
                 question.cancel()
+            question.add_done_callback(_end_unwanted)
             raise
         if "pid" not in answer:
             raise OSError(str(answer.get("error", "the fork server made no sense")))
@@ -126,7 +134,8 @@ class ForkServer:
             try:
                 socket.send_fds(control, [data], fds)
                 self._asking = asyncio.current_task()
-                answer = await asyncio.wait_for(self._answer, timeout_s)
+                async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 forgets a cancellation
+                    answer = await self._answer
             except TimeoutError:
                 self._kill()
                 raise OSError(f"the fork server gave no answer within {timeout_s:g} s") from None
@@ -147,7 +156,8 @@ class ForkServer:
             self.attend()
         hello = self._hello
         try:
-            await asyncio.wait_for(asyncio.shield(hello), HELLO_S) if hello is not None else None
+            async with asyncio.timeout(HELLO_S):
+                await asyncio.shield(hello) if hello is not None else None
         except TimeoutError:
             self._kill()
             raise OSError(f"the fork server was not ready within {HELLO_S:g} s") from None

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 KILLED_S = 10.0  # a killed process that is still there after this is stuck in the kernel
 STOP_S = 1.3  # for a worker to close its sources
 GONE_S = 0.3  # for a killed process to be gone
+SILENT_S = 3.0  # a thread that waits stamps its lane every second
 MOST_FILES = 256  # that a worker may hold open; a camera takes a few dozen
 ON_TPU = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
 _FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # what a worker ends for
@@ -131,6 +132,10 @@ class Keeper:
         self._watch = Watch(lanes, self._deadlines)
         self._board.born(pid, [seat.name for seat in order.seats])
 
+    def tell(self, pipeline: str, verb: str) -> bool:
+        """Give the worker an order; False where there is none that could hear it."""
+        return self._worker is not None and self._worker.tell(pipeline, verb)
+
     def reported(self, worker: Worker, report: Report) -> None:
         """Put a report on the board."""
         if worker is not self._worker:
@@ -163,7 +168,7 @@ class Keeper:
         kind = "accelerator" if blamed else "defect"
         self._board.exited(kind, f"the worker {why}", explained)
         if blamed:
-            self._lost(why)
+            self._lost(next(status.last_error for status in self._board.all() if status.last_error))
         if self._idle():  # somebody else took over
             return
         pause_s = self._backoff.pause_s(now)
@@ -189,6 +194,10 @@ class Keeper:
         overdue = watch.look(now)
         if overdue is not None:
             self._tpu_failed |= overdue.stage in ON_TPU
+            if overdue.stage is Stage.IDLE:
+                # A library that hangs with Python's lock keeps every thread from stamping its lane.
+                model = worker.pulse.model().read()
+                self._tpu_failed |= model.stage in ON_TPU or now - model.since > SILENT_S
             self._end(worker, overdue.sentence)
 
     def weigh(self, rss_mb: float, files: int) -> None:

@@ -11,10 +11,13 @@ from edged.pulse import Stage
 from edged.worker.order import Order, SeatOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from edged.config.models import PipelineSection
+
+
+_TPU_SHARE = 0.75  # of the deadline for opening
 
 
 def order(
@@ -27,6 +30,7 @@ def order(
     threads: int,
     results: bool = False,
     probe: bool = False,
+    armed: Collection[str] = (),
 ) -> Order:
     """Return the order for a worker.
 
@@ -39,6 +43,7 @@ def order(
         threads: of the CPU kernels, where the configuration names no number.
         results: report every inference, also where the configuration does not ask for it.
         probe: only try the accelerator, and end.
+        armed: the pipelines that are armed.
     """
     seats = tuple(
         SeatOrder(
@@ -49,11 +54,21 @@ def order(
             accelerator="edgetpu" if on_tpu else "cpu",
             degraded=not on_tpu and section.accelerator.policy != "cpu",
             threads=threads,
+            armed=name in armed,
             model=models.index(file) if (file := model_of(section, on_tpu=on_tpu)) in models else -1,
         )
         for name, section in sections.items()
     )
-    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe)
+    looks = any(section.looks_at for section in sections.values()) and not probe
+    slate = len(models) if looks else -1  # its descriptor goes along behind the models'
+    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe, slate=slate)
+
+
+def may(section: PipelineSection, verb: str) -> bool:
+    """Whether a pipeline takes a command: ``infer`` by its trigger, ``arm`` and ``disarm`` by its gate."""
+    if verb == "infer":
+        return section.trigger is not None and section.trigger.command
+    return section.gate is not None and section.gate.armed
 
 
 def model_of(section: PipelineSection, *, on_tpu: bool) -> Path:
@@ -66,15 +81,19 @@ def files_of(section: PipelineSection) -> set[Path]:
     return {model_of(section, on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
 
 
-def deadlines(sections: Mapping[str, PipelineSection]) -> dict[Stage, float]:
-    """Return the most patient deadlines of the pipelines that share a worker."""
+def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) -> dict[Stage, float]:
+    """Return the most patient deadlines of the pipelines that share a worker.
+
+    With an accelerator models have less time, so that the CPU has taken over within 10 s.
+    """
     limits = [section.deadlines for section in sections.values()]
     open_s = max(limit.open_s for limit in limits)
+    load_s = _TPU_SHARE * open_s if on_tpu else open_s
     return {
         Stage.BIRTH: open_s,
         Stage.OPEN: open_s,
-        Stage.LOAD: open_s,
-        Stage.DELEGATE: open_s,
+        Stage.LOAD: load_s,
+        Stage.DELEGATE: load_s,
         Stage.CAPTURE: max(limit.capture_s for limit in limits),
         Stage.INVOKE: max(limit.invoke_s for limit in limits),
     }

@@ -55,9 +55,12 @@ class Sensors:
 
     Args:
         listener: who hears of the sensors.
+        slate: a descriptor of the page for what pipelines look at.
     """
 
-    def __init__(self, listener: SensorListener) -> None:
+    def __init__(self, listener: SensorListener, slate: int) -> None:
+        self._slate = slate
+        self._looked_at: tuple[str, ...] = ()
         self._listener = listener
         self._configs: dict[str, SensorConfig] = {}
         self._isolation = "required"
@@ -84,10 +87,22 @@ class Sensors:
         """Return how each sensor does, by name."""
         return dict(self._status)
 
-    def apply(self, configs: Mapping[str, SensorConfig], isolation: str = "required") -> bool:
-        """Read these sensors from now on, in a new process; return whether that changes anything."""
-        if dict(configs) == self._configs and isolation == self._isolation:
+    def apply(
+        self,
+        configs: Mapping[str, SensorConfig],
+        isolation: str = "required",
+        looked_at: tuple[str, ...] = (),
+    ) -> bool:
+        """Read these sensors from now on, in a new process; return whether that changes anything.
+
+        Args:
+            configs: the sensors, by name.
+            isolation: required | optional.
+            looked_at: the channels that are to be written on the slate.
+        """
+        if (dict(configs), isolation, looked_at) == (self._configs, self._isolation, self._looked_at):
             return False
+        self._looked_at = looked_at
         self._configs, self._isolation, self._refused = dict(configs), isolation, ""
         self._status = {name: _starting(name) for name in configs}
         if self._timer is not None:
@@ -132,7 +147,8 @@ class Sensors:
         self._pipe, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._pipe.setblocking(False)
         order = self._order()
-        program = ["-P", "-m", "edged.worker.sensorhost", str(theirs.fileno()), str(order), str(os.getpid())]
+        fds = [theirs.fileno(), order, self._slate]
+        program = ["-P", "-m", "edged.worker.sensorhost", *map(str, fds), str(os.getpid())]
         process = None
         try:
             process = subprocess.Popen(
@@ -140,7 +156,7 @@ class Sensors:
                 stdin=subprocess.DEVNULL,
                 stdout=self._outlet.write_fd,  # standard output is for events
                 stderr=self._outlet.write_fd,
-                pass_fds=[theirs.fileno(), order],
+                pass_fds=fds,
                 env=os.environ | _ENVIRONMENT,
             )
         except OSError as error:
@@ -168,7 +184,8 @@ class Sensors:
         }
         descriptor = os.memfd_create("edged-sensors", os.MFD_CLOEXEC)
         with open(descriptor, "wb", closefd=False) as file:
-            file.write(json.dumps({"isolation": self._isolation, "sensors": sensors}).encode())
+            order = {"isolation": self._isolation, "sensors": sensors, "looked_at": self._looked_at}
+            file.write(json.dumps(order).encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
         return descriptor
 

@@ -15,8 +15,10 @@ import stat
 import threading
 from typing import TYPE_CHECKING
 
+from edged import slate
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 MAX_BYTES = 512 * 1024 * 1024  # as tflite_file; a larger file is refused by the worker, which says so
@@ -29,10 +31,19 @@ _Found = tuple[_Stamp, int] | None  # with a descriptor
 
 
 class Shelf:
-    """Keeps the models that are in use, by path."""
+    """Keeps the models that are in use, by path, and the slate."""
 
     def __init__(self) -> None:
+        self._slate = -1
         self._models: dict[Path, tuple[_Stamp, int]] = {}
+        self._closed = False
+
+    @property
+    def slate(self) -> int:
+        """A descriptor of the page through which sensors let pipelines run; it is not mapped here."""
+        if self._slate < 0:
+            self._slate = slate.create()
+        return self._slate
 
     async def fetch_all(self, paths: Iterable[Path]) -> dict[Path, int]:
         """Return descriptors of the models as they are on disk now, the caller's to close.
@@ -45,14 +56,39 @@ class Shelf:
         return {path: os.dup(self._models[path][1]) for path in paths if path in self._models}
 
     async def _fetch(self, path: Path) -> None:
+        """Put a model on the shelf, by a thread that nobody has to wait for: its disk may hang."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         kept = self._models.get(path, (None, -1))[0]
+
+        def settle(found: _Found, failed: bool) -> None:
+            self._put(path, found, failed)  # also where nobody waits any more
+            if not done.done():
+                done.set_result(None)
+
+        def run() -> None:
+            found, failed = None, False
+            try:
+                found = _copy(path, kept)
+            except OSError:
+                failed = True
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(settle, found, failed)
+
+        threading.Thread(target=run, name="shelf", daemon=True).start()
         try:
-            found = await _aside(lambda: _copy(path, kept), PATIENCE_S)
-        except (OSError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await done
+        except TimeoutError:
             self._drop(path)
-            return
-        if found is not None:
-            self._drop(path)
+
+    def _put(self, path: Path, found: _Found, failed: bool) -> None:
+        if found is None and not failed:
+            return  # what is kept is good
+        self._drop(path)
+        if found is not None and self._closed:
+            os.close(found[1])
+        elif found is not None:
             self._models[path] = found
 
     def keep(self, paths: Collection[Path]) -> None:
@@ -62,36 +98,16 @@ class Shelf:
 
     def close(self) -> None:
         """Close everything; harmless when called twice."""
+        self._closed = True
         self.keep(())
+        if self._slate >= 0:
+            os.close(self._slate)
+            self._slate = -1
 
     def _drop(self, path: Path) -> None:
         kept = self._models.pop(path, None)
         if kept is not None:
             os.close(kept[1])
-
-
-async def _aside(work: Callable[[], _Found], timeout_s: float) -> _Found:
-    """Run something that may hang with its disk in a thread that nobody has to wait for."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[_Found] = loop.create_future()
-
-    def settle(result: _Found, error: OSError | None) -> None:
-        if not answer.done():
-            answer.set_exception(error) if error is not None else answer.set_result(result)
-        elif result is not None:
-            os.close(result[1])
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = work()
-        except OSError as error:
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=run, name="shelf", daemon=True).start()
-    return await asyncio.wait_for(answer, timeout_s)
 
 
 def _copy(path: Path, kept: _Stamp | None) -> _Found:

@@ -33,6 +33,7 @@ class PipelineStatus:
         frames: classified since the start, over restarts.
         dropped: frames not classified, by reason, over restarts.
         pid: of its worker.
+        held_by: what closes its gate now; empty where it is open.
     """
 
     name: str
@@ -55,6 +56,7 @@ class PipelineStatus:
     frames: int = 0
     dropped: Mapping[str, int] = field(default_factory=lambda: _NONE)
     pid: int | None = None
+    held_by: str = ""
 
 
 class Listener(Protocol):

@@ -17,7 +17,7 @@ from edged.config.source import driver_config
 from edged.pulse import Pulse
 from edged.worker import sandbox
 from edged.worker._host import Host
-from edged.worker._kernel import die_with_parent, name_process
+from edged.worker._kernel import close_memory, die_with_parent, name_process
 from edged.worker._reports import Reports
 from edged.worker.order import Order
 
@@ -37,8 +37,10 @@ def live(data: bytes, fds: list[int]) -> NoReturn:
     status = 70
     try:
         order = Order.from_json(data)
-        _await_adoption(order.main)
+        if order.adopts:  # or else the end of main shows in the pipe alone
+            _await_adoption(order.main)
         name_process(f"edged:{order.name}")
+        close_memory(to_others=False)  # main counts what it has open
         pipe, pulse, *models = _only(fds)
         _limit()
         reports = Reports(socket.socket(fileno=pipe))
@@ -71,8 +73,12 @@ def _only(fds: list[int]) -> list[int]:
 
 
 def _limit() -> None:
-    """Bound what a worker can take from others: descriptors; and memory, by being the first to go."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
+    """Bound what a worker can take from others: descriptors; and memory, by being the first to go.
+
+    A hardened unit may refuse either; main counts both anyway.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 

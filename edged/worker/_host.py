@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edged import clock, wire
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.pulse import Stage
+from edged.slate import Reader
 from edged.worker.seat import Seat
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Host:
         self._lane = pulse.model()
         self._filled: queue.SimpleQueue[tuple[Seat, Item | None]] = queue.SimpleQueue()
         self._seats: list[Seat] = []
+        self._slate: Reader | None = None
         self._beat_at = 0.0
         self._beats = 0
 
@@ -54,6 +56,8 @@ class Host:
         Args:
             models: descriptors of the models that came with the order.
         """
+        if self._order.slate >= 0:
+            self._slate = Reader(models[self._order.slate])
         try:
             for number, order in enumerate(self._order.seats):
                 self._load(number, order, models[order.model] if order.model >= 0 else None)
@@ -76,7 +80,7 @@ class Host:
         return os.EX_SOFTWARE
 
     def _serve(self) -> int:
-        self._reports.watch(self._stop)
+        self._reports.watch(self._obey, self._stop)
         for seat in self._seats:
             seat.capture.start()
         while not all(seat.ended for seat in self._seats):
@@ -103,7 +107,9 @@ class Host:
         seat = Seat(order, self._reports, self._lane)
         kind, reason = "model", "file"
         try:
-            model = seat.load(self._pulse.capture(number), functools.partial(self._deliver, seat), file)
+            model = seat.load(
+                self._pulse.capture(number), functools.partial(self._deliver, seat), file, self._slate
+            )
         except DriverError as error:
             kind, reason, said = "driver", "missing", str(error)
         except ModelError as error:
@@ -144,6 +150,11 @@ class Host:
                 ctypes.CDLL(None).malloc_trim(0)  # what opening took and nobody needs any more
             for each in self._seats:
                 each.beat(now)
+
+    def _obey(self, pipeline: str, verb: str) -> None:
+        for seat in self._seats:
+            if seat.name == pipeline and seat.watch is not None:
+                seat.watch.obey(verb)
 
     def _stop(self) -> None:
         """Main has closed the pipe: close the sources and end, whatever the other threads do."""

@@ -1,4 +1,4 @@
-"""What a worker asks the kernel for itself: to die with its parent, and a name."""
+"""What a worker asks the kernel for itself: to die with its parent, a name, a closed memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 
 
 def die_with_parent(parent: int) -> None:
@@ -14,6 +14,11 @@ def die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def close_memory(*, to_others: bool) -> None:
+    """Keep other processes of the same user out of this one's memory, or let them look again."""
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, int(not to_others), 0, 0, 0)
 
 
 def name_process(name: str) -> None:

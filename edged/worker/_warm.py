@@ -24,8 +24,8 @@ _OFTEN = 20  # times, after which Python has adapted its bytecode
 
 
 def warm_up() -> None:
-    """Import every driver and run everything of a worker that needs neither a device nor a runtime."""
-    for kind in sources.kinds():
+    """Import edged's drivers and run everything of a worker that needs neither a device nor a runtime."""
+    for kind in sources.own_kinds():  # others' are for the worker, since they may start threads
         try:
             driver_config(kind)
         except DriverError:

@@ -18,6 +18,7 @@ from edged import clock, wire
 from edged.errors import DriverError, ModelError, Reason, Unavailable
 from edged.pulse import Stage
 from edged.sources._quality import Quality
+from edged.worker.watch import POLL_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edged.events import Attached
     from edged.inference.preprocess import Preparer
     from edged.pulse import Lane
     from edged.sources import Source
     from edged.worker._figures import Figures
+    from edged.worker.watch import Watch
 
 log = logging.getLogger(__name__)
 
-SHORTEST_S, LONGEST_S = 0.5, 8.0  # between two attempts to open a source
+SHORTEST_S, LONGEST_S = 0.5, 6.0  # between two attempts to open a source
 STABLE_S = 20.0  # a source that worked so long starts the pauses anew
 BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened anew
 FROZEN_AFTER = 5  # equal pictures in a row
@@ -54,6 +57,7 @@ class Item(NamedTuple):
     captured_at: float
     number: int | None
     capture_ms: float
+    readings: tuple[Attached, ...] = ()
 
 
 class Ended(Exception):  # noqa: N818 - it is no error
@@ -73,6 +77,8 @@ class Capture:
         lane: this thread's line of the pulse.
         deliver: takes an item, or None after the last one of a finite source.
         report: takes faults.
+        watch: says when a frame may be classified; None: always.
+        held: hears that the source is open and no frame is wanted, with what closes the gate, if it is that.
         figures: counts what is dropped.
     """
 
@@ -89,7 +95,12 @@ class Capture:
         deliver: Callable[[Item | None], object],
         report: Callable[[wire.Report], object],
         figures: Figures,
+        watch: Watch | None = None,
+        held: Callable[[str], object] = lambda _by: None,
     ) -> None:
+        self._watch = watch
+        self._held = held
+        self._held_by: str | None = None  # what was told last
         self._name = name
         self._create = create
         self._preparer = preparer
@@ -176,7 +187,7 @@ class Capture:
 
     def _fault(self, kind: str, reason: str, message: str) -> None:
         self._figures.dropped[reason] += 1
-        self._away = True
+        self._away, self._held_by = True, None
         self._report(wire.Fault(self._name, kind, reason, message))
 
     def _read(self, source: Source) -> None:
@@ -198,7 +209,8 @@ class Capture:
             lane.enter(Stage.IDLE)
             number = frame.number if self._numbered else None
             self._my_turn = False
-            self._deliver(Item(tensor, frame.captured_at, number, (perf() - began) * 1000))
+            readings = self._watch.attached(clock.monotonic()) if self._watch is not None else ()
+            self._deliver(Item(tensor, frame.captured_at, number, (perf() - began) * 1000, readings))
 
     def _look_away(self, bad: str) -> None:
         """Count a picture that is none, say so once, and give up on a source that gives no other."""
@@ -226,7 +238,27 @@ class Capture:
                 self._rest(self._due - now)
             # What was missed is not made up for.
             self._due = max(self._due + self._interval_s, clock.monotonic())
-        return not self._stopping.is_set()
+        return self._is_wanted() and not self._stopping.is_set()
+
+    def _is_wanted(self) -> bool:
+        """Wait, with the source open, until a frame may be classified; False when stopping.
+
+        The driver keeps its newest frame meanwhile, so the one that comes next is of the moment before.
+        """
+        if self._watch is None:
+            return True
+        verdict = self._watch.look(clock.monotonic())
+        while not verdict.go and not self._stopping.is_set():
+            if verdict.held_by != self._held_by:
+                self._held_by, self._away = verdict.held_by, False
+                self._held(verdict.held_by)
+            self._rest(POLL_S)
+            verdict = self._watch.look(clock.monotonic())
+            self._due = clock.monotonic() + self._interval_s  # from the first frame on, not from before
+        if self._held_by:
+            self._held_by = ""
+            self._held("")
+        return True
 
     def _wait_free(self) -> bool:
         wait_s = 0.0

@@ -46,6 +46,7 @@ def serve(control: socket.socket, main: int) -> NoReturn:
         signal.signal(sent, signal.SIG_IGN)
     _kernel.die_with_parent(main)
     _kernel.name_process("edged-fork")
+    _kernel.close_memory(to_others=True)  # this process has no walls, so no worker may reach into it
     alone = _threads()  # 1; under an emulator, which has threads of its own, more
     runtime = _preload()
     gc.collect()

@@ -24,6 +24,7 @@ class SeatOrder:
         accelerator: cpu | edgetpu: where to run now.
         degraded: this is not what the configuration asks for.
         threads: of the CPU kernels, where the configuration names no number.
+        armed: whether its gate, where that asks for it, is armed.
         model: which of the descriptors that come with the order has the model's bytes; -1: read its file.
     """
 
@@ -34,6 +35,7 @@ class SeatOrder:
     accelerator: str = "cpu"
     degraded: bool = False
     threads: int = 1
+    armed: bool = False
     model: int = -1
 
 
@@ -44,8 +46,10 @@ class Order:
     Attributes:
         name: for the process list.
         main: the process to die with.
+        adopts: whether main is the subreaper of what the fork server forks; emulators have none.
         isolation: required | optional: whether it may run where it cannot be cut from the network.
         seats: its pipelines.
+        slate: which of the descriptors that come with the order is the slate; -1: no pipeline looks at one.
         probe: only open the models and run each once, and end with status 0 where that worked.
     """
 
@@ -54,6 +58,8 @@ class Order:
     isolation: str
     seats: tuple[SeatOrder, ...]
     probe: bool = False
+    slate: int = -1
+    adopts: bool = True
 
     def to_json(self) -> bytes:
         """Return the order as one datagram."""

@@ -17,6 +17,7 @@ from edged.pulse import Stage
 from edged.tasks import classify
 from edged.worker._figures import Figures
 from edged.worker.capture import Capture, Item
+from edged.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edged.events import Finding
     from edged.inference.model import Model
     from edged.pulse import Lane
+    from edged.slate import Reader
     from edged.worker._reports import Reports
     from edged.worker.order import SeatOrder
 
@@ -55,6 +57,7 @@ class Seat:
         accelerator: cpu | edgetpu.
         has_cpu_twin: it was to run on an Edge TPU, and may run on the CPU instead.
         capture: its thread.
+        watch: says when it may classify; None: always.
         ended: whether its source gave everything.
     """
 
@@ -71,17 +74,25 @@ class Seat:
         self._lane = lane  # of the thread that runs the models
         self._figures = Figures()
         self._decision = Decision(rules(self._section), resume=order.resume)
+        self.watch: Watch | None = None
         self._told: str | None = "start"  # what main believes: None is running, else a reason why not
         self._model: Model
         self._task: classify.Classify
 
-    def load(self, capture_lane: Lane, deliver: Callable[[Item | None], object], file: int | None) -> Model:
+    def load(
+        self,
+        capture_lane: Lane,
+        deliver: Callable[[Item | None], object],
+        file: int | None,
+        slate: Reader | None = None,
+    ) -> Model:
         """Open the model and build the rest; nothing of the source is touched.
 
         Args:
             capture_lane: for the capture thread.
             deliver: what that thread calls with each item.
             file: a descriptor of the model's bytes; None: open its file.
+            slate: where the readings are that the gate and the trigger ask for.
 
         Raises:
             ModelError: the model cannot be used.
@@ -103,6 +114,7 @@ class Seat:
             section.source.crop,
             (normalize.mean, normalize.std) if normalize is not None else None,
         )
+        self.watch = self._watch(slate)
         driver = sources.load(section.source.kind)
         hint = sources.Hint(spec.width, spec.height)
         self.capture = Capture(
@@ -116,9 +128,18 @@ class Seat:
             deliver=deliver,
             report=self._faulted,
             figures=self._figures,
+            watch=self.watch,
+            held=self._is_held,
         )
         self._lane.enter(Stage.IDLE)
         return self._model
+
+    def _watch(self, slate: Reader | None) -> Watch | None:
+        section = self._section
+        if not (section.gate or section.trigger or section.attach):
+            return None
+        gate, trigger = section.gate, section.trigger
+        return Watch(gate, trigger, slate, attach=section.attach, armed=self._order.armed)
 
     def _open(self, content: int | None) -> Model:
         section, order = self._section.model, self._order
@@ -216,7 +237,15 @@ class Seat:
             capture_ms=item.capture_ms,
             invoke_ms=invoke_ms,
             frame=item.number,
+            readings=item.readings,
         )
+
+    def _is_held(self, by: str) -> None:
+        """The source is open and no frame is wanted: that is in order."""
+        if self._told is not None:
+            self._told = None
+            self._reports.send(wire.Running(self.name))
+        self._reports.send(wire.Held(self.name, by))
 
     def _faulted(self, report: wire.Report) -> None:
         """Report a fault, but not the same one again and again."""

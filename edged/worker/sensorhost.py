@@ -1,8 +1,9 @@
-"""The process that reads the sensors: a fresh interpreter, cut off from the network before it opens a device.
+"""The process that reads the sensors: a fresh interpreter, cut off from the network before it opens one.
 
-Started as ``python -m edged.worker.sensorhost PIPE ORDER PARENT``: two descriptors, and the process id of
-main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}}``. It ends when main closes the pipe, or
-with main. It is no child of the fork server, whose memory is full of what sensors do not need.
+Started as ``python -m edged.worker.sensorhost PIPE ORDER SLATE PARENT``: descriptors, and the process id of
+main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}, "looked_at": [channel]}``. It ends when
+main closes the pipe, or with main. It is no child of the fork server, whose memory is full of what sensors do
+not need.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from edged import sensors, sensorwire
+from edged import clock, sensors, sensorwire
+from edged.slate import Writer, name_of
 from edged.worker import sandbox
 from edged.worker._kernel import die_with_parent, name_process
 from edged.worker.sensors import SensorRunner
@@ -39,10 +41,12 @@ class Reports:
     Args:
         pipe: to main.
         configs: the sensors, by name; a channel with ``publish: none`` never gets into the pipe.
+        slate: takes what pipelines look at.
     """
 
-    def __init__(self, pipe: socket.socket, configs: dict[str, SensorConfig]) -> None:
+    def __init__(self, pipe: socket.socket, configs: dict[str, SensorConfig], slate: Writer) -> None:
         self._pipe = pipe
+        self._slate = slate
         self._configs = configs
 
     def send(self, message: sensorwire.Message) -> None:
@@ -53,7 +57,16 @@ class Reports:
             os._exit(0)
 
     def seen(self, sensor: str, reading: Reading) -> None:
-        """Nothing here asks for readings that do not leave."""
+        """Write a reading on the slate."""
+        self._slate.put(
+            name_of(sensor, reading.channel),
+            reading.unit,
+            reading.value,
+            quality=reading.quality.value,
+            ts=reading.ts,
+            at=clock.monotonic(),
+            fresh_s=self._configs[sensor].stale_s,
+        )
 
     def published(self, sensor: str, reading: Reading) -> None:
         """Send a reading."""
@@ -80,7 +93,7 @@ class Reports:
 
 def main(arguments: list[str]) -> int:
     """Read sensors until main closes the pipe."""
-    pipe_fd, order_fd, parent = map(int, arguments)
+    pipe_fd, order_fd, slate_fd, parent = map(int, arguments)
     for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
         signal.signal(sent, lambda *_: None)  # not SIG_IGN, which the programs of kind command would inherit
     die_with_parent(parent)
@@ -93,7 +106,8 @@ def main(arguments: list[str]) -> int:
         for name, keys in order["sensors"].items()
     }
     pipe = socket.socket(fileno=pipe_fd)
-    reports = Reports(pipe, configs)
+    reports = Reports(pipe, configs, Writer(slate_fd, order["looked_at"]))
+    os.close(slate_fd)
     isolation = sandbox.close_network()
     if not isolation and order["isolation"] == "required":
         reports.send(sensorwire.Refused(_NO_ISOLATION))

@@ -205,8 +205,8 @@ class _Loop:
             while not self._rest(sensor, due):
                 readings = self._call(sensor.read, self._config.deadline_s)
                 self._reads += 1
-                self._take(readings)
                 self._becomes("running", self._error)
+                self._take(readings)
                 missed = max(0, int((time.monotonic() - due) / self._config.interval_s))
                 due += (1 + missed) * self._config.interval_s
         finally:

@@ -3,10 +3,10 @@
 
     tests/bench/spool.py [--events N] [--folder DIR] [--json FILE]
 
-``sustained``: events a second that are flushed, synchronous=FULL, at most 500 on their way. ``single``: accept to
-flushed, one at a time. ``memory``: growth of this process while nobody takes 100,000 events out. ``wear``: bytes a
-day at one event in ten seconds, as the kernel counts them (whole pages of 4096) and as they were written, with the
-broker there and with the broker away.
+``sustained``: events a second that are flushed, synchronous=FULL, at most 500 on their way. ``single``:
+accept to flushed, one at a time. ``memory``: growth of this process while nobody takes 100,000 events out.
+``wear``: bytes a day at one event in ten seconds, as the kernel counts them (whole pages of 4096) and as
+they were written, with the broker there and with the broker away.
 """
 
 from __future__ import annotations
@@ -132,11 +132,10 @@ def _written() -> tuple[int, int]:
 def wear(folder: Path, events: int, *, drained: bool) -> dict[str, Any]:
     told = Told()
     spool = opened(folder, told)
-    told_before, before = 0, _written()
+    before = _written()
     for number in range(events):
         spool.accept(event(number))
-        told_before += 1
-        told.wait(told_before)
+        told.wait(number + 1)
         for row in spool.pending(20) if drained else ():
             spool.acknowledged(row.sequence)
     after = _written()

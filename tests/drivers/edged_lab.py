@@ -84,7 +84,7 @@ class Lab:
         self._config.file.write_text(json.dumps(look_for_a_way_out()))
 
     def _leak(self) -> None:
-        self._kept += [open("/dev/null") for _ in range(20)]  # noqa: SIM115, PTH123 - never closed, on purpose
+        self._kept += [open("/dev/null") for _ in range(4)]  # noqa: SIM115, PTH123 - never closed, on purpose
 
     def _grow(self) -> None:
         import numpy as np
@@ -147,12 +147,37 @@ def look_for_a_way_out() -> dict[str, Any]:
         "wide": _socket_call((1 << 32) | socket.AF_INET),
         "calls": {name: _call(number) for name, number in _numbers().items()},
         "links": links,
+        "memory": {name: _reach_into(pid) for name, pid in _others().items()},
         "seccomp": status["Seccomp"].strip(),
         "no_new_privs": status["NoNewPrivs"].strip(),
         "interfaces": [
             line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]
         ],
     }
+
+
+def _others() -> dict[str, int]:
+    """The processes beside this one that may use the network."""
+    found = {"main": os.getppid()}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "comm").read_text().strip() == "edged-fork" and _parent(folder) == os.getppid():
+                found["edged-fork"] = int(folder.name)
+        except OSError:
+            continue
+    return found
+
+
+def _parent(folder: Path) -> int:
+    return int((folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+
+
+def _reach_into(pid: int) -> str:
+    try:
+        Path(f"/proc/{pid}/mem").open("r+b").close()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, "?")
+    return "opened"
 
 
 def _socket(family: int) -> str:

@@ -47,25 +47,18 @@ AT_START = {
     "fail open": r"there is no Edge TPU at 'usb:\d+'",
     "abort open": r"the worker was ended by SIGABRT",
     "segfault open": r"the worker was ended by SIGSEGV",
-    "hang open": r"the worker hung opening the accelerator for 8\.\d s",
+    "hang open": r"the worker hung opening the accelerator for 6\.\d s",
     "fail prepare": r"the Edge TPU refuses a model: .*unresolved custom op",
     "fail allocate": r"the Edge TPU refuses a model: .*failed to prepare",
     "abort prepare": r"the worker was ended by SIGABRT",
-    "hang prepare": r"the worker hung opening the model for 8\.\d s",
-    "hang allocate": r"the worker hung opening the model for 8\.\d s",
+    "seize open": r"the worker hung opening the accelerator for 6\.\d s",
+    "hang prepare": r"the worker hung opening the model for 6\.\d s",
+    "hang allocate": r"the worker hung opening the model for 6\.\d s",
 }
 
 
 def make(folder: Path, kind: str) -> Path:
-    library = folder / f"lib{kind.replace(' ', '-')}.so.1"
-    if kind == "no library":
-        library.write_text("this is a text")
-    elif kind == "no delegate":
-        delegates.build(library, "stranger")
-    elif kind != "absent":
-        delegates.build(library)
-        delegates.cue(library, kind)
-    return library
+    return delegates.prepare(folder / f"lib{kind.replace(' ', '-')}.so.1", kind)
 
 
 def test_whatever_is_wrong_with_it_at_the_start_the_cpu_takes_over(
@@ -102,6 +95,7 @@ LATER = {
     "abort invoke": r"the worker was ended by SIGABRT",
     "segfault invoke": r"the worker was ended by SIGSEGV",
     "hang invoke": r"the worker hung running the model for 5\.\d s",
+    "seize invoke": r"the worker (hung running the model|gave no sign of life) for 5\.\d s",
 }
 
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-from crew import Crew, alive, children, descriptors, proc, section, synthetic
+from crew import Crew, alive, section, synthetic
 
 from edged import bundled
+from edged.supervisor import _deadlines
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = {"kind": "folder", "path": str(bundled.PHOTOS), "interval_s": 0.05}
@@ -25,13 +28,13 @@ def test_a_killed_worker_decides_again_within_a_second() -> None:
             attic, took = crew.pid("attic"), []
             begin = time.monotonic()
             for _ in range(3):
+                crew.supervisor._groups["porch"].keeper._backoff._failures = 0  # each is the first one
                 pid, since = crew.pid("porch"), time.monotonic()
                 os.kill(pid, signal.SIGKILL)
                 await crew.until(lambda pid=pid: crew.supervisor.processes().get("porch", pid) != pid)
-                took.append(await crew.result_after("porch", time.monotonic()) + time.monotonic() - since)
-                took[-1] = crew.last("porch") - since
-                crew.supervisor._groups["porch"].keeper._backoff._failures = 0  # each is the first one
-            assert sorted(took)[0] <= 1.0, took
+                born = time.monotonic()
+                took.append(born - since + await crew.result_after("porch", born))
+            assert min(took) <= 1.0, took
             assert crew.pid("attic") == attic
             assert crew.longest_gap("attic", begin) < 1.5
             assert crew.status("porch").restarts == 3
@@ -54,7 +57,9 @@ def test_what_was_decided_goes_on_after_a_restart() -> None:
     asyncio.run(scenario())
 
 
-def test_a_stopped_worker_is_replaced() -> None:
+def test_a_stopped_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_deadlines, "IDLE_S", 2.0)
+
     async def scenario() -> None:
         async with Crew({"porch": section(synthetic()), "attic": section(synthetic())}) as crew:
             await crew.running()
@@ -88,43 +93,22 @@ def test_a_main_that_slept_blames_nobody() -> None:
     asyncio.run(scenario())
 
 
-def test_a_frozen_machine_that_wakes_up_blames_nobody() -> None:
+def test_a_frozen_machine_that_wakes_up_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """All processes stand still for longer than any deadline, as when a virtual machine is paused."""
 
+    monkeypatch.setattr(_deadlines, "IDLE_S", 2.0)
+
     async def scenario() -> None:
-        async with Crew({"a": section(synthetic()), "b": section(PHOTOS)}) as crew:
+        strict = {"deadlines": {"capture_s": 2, "invoke_s": 2}}
+        async with Crew({"a": section(synthetic(), **strict), "b": section(PHOTOS, **strict)}) as crew:
             await crew.running()
             before = dict(crew.supervisor.processes())
             pids = " ".join(map(str, [os.getpid(), *before.values()]))
-            with subprocess.Popen(["sh", "-c", f"kill -STOP {pids}; sleep 6; kill -CONT {pids}"]):
-                await asyncio.sleep(7.5)
+            with subprocess.Popen(["sh", "-c", f"kill -STOP {pids}; sleep 3; kill -CONT {pids}"]):
+                await asyncio.sleep(4.5)
             assert crew.supervisor.processes() == before
             assert all(status.restarts == 0 for status in crew.supervisor.status().values())
             await crew.result_after("a", time.monotonic(), 2)
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("storm", [50])
-def test_respawns_leak_nothing(storm: int) -> None:
-    async def scenario() -> None:
-        async with Crew({"porch": section(synthetic())}, results=False) as crew:
-            await crew.running()
-            keeper = crew.supervisor._groups["porch"].keeper
-            files = rss = 0
-            for number in range(storm):
-                keeper._backoff._failures = 0  # no pauses, or this would take an hour
-                pid = crew.pid("porch")
-                os.kill(pid, signal.SIGKILL)
-                await crew.until(lambda pid=pid: crew.supervisor.processes().get("porch", pid) != pid)
-                if number == storm // 5:
-                    gc.collect()
-                    files, rss = descriptors(), int(proc(os.getpid(), "status")["VmRSS"].split()[0])
-            await crew.running()
-            gc.collect()
-            assert descriptors() <= files
-            assert int(proc(os.getpid(), "status")["VmRSS"].split()[0]) - rss < 5000
-            assert len([what for what in children().values() if "edged" in what]) == 2
 
     asyncio.run(scenario())
 

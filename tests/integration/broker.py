@@ -44,6 +44,7 @@ class Broker:
         tls: folder of :func:`certificates`.
         require_certificate: clients need one of that CA.
         acl: lines of an ACL file.
+        keeps: it writes down what it acknowledged, as config/mosquitto/edged.conf has it.
         extra: more lines of its configuration.
     """
 
@@ -55,6 +56,7 @@ class Broker:
         tls: Path | None = None,
         require_certificate: bool = False,
         acl: Sequence[str] = (),
+        keeps: bool = False,
         extra: Sequence[str] = (),
     ) -> None:
         if MOSQUITTO is None:
@@ -73,7 +75,10 @@ class Broker:
         if acl:
             self._acl.write_text("\n".join([*acl, ""]))
             lines.append(f"acl_file {self._acl}")
-        self._config.write_text("\n".join([*lines, "persistence false", "user root", *extra, ""]))
+        lines.append(f"persistence {'true' if keeps else 'false'}")
+        if keeps:
+            lines += [f"persistence_location {folder}/", "autosave_on_changes true", "autosave_interval 1"]
+        self._config.write_text("\n".join([*lines, "user root", *extra, ""]))
 
     @classmethod
     def shipped(cls, folder: Path, pem: Path) -> Self:

@@ -14,10 +14,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edged.config.models import Mqtt
 from edged.events import Event, ModelTag
 from edged.sinks.mqtt import Command, MqttSink
+from edged.spool.disk import DiskSpool
 from edged.spool.memory import MemorySpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from edged.sinks.mqtt import Discovery
 
@@ -32,9 +34,13 @@ def event(label: str = "cat", pipeline: str = "porch") -> Event:
     )  # fmt: skip
 
 
-async def until(condition: Callable[[], Any], what: str = "", patience_s: float = PATIENCE_S) -> None:
+async def until(
+    condition: Callable[[], Any], what: str = "", patience_s: float = PATIENCE_S, *, fails: bool = True
+) -> None:
     deadline = time.monotonic() + patience_s
     while not condition():
+        if not fails and time.monotonic() >= deadline:
+            return
         assert time.monotonic() < deadline, f"never happened: {what or condition}"
         await asyncio.sleep(0.01)
 
@@ -50,12 +56,15 @@ class Node:
         password: str | Callable[[], str] | None = None,
         strict: bool = False,
         confirm: bool = False,
+        disk: Path | None = None,
         **mqtt: Any,
     ) -> None:
+        # The spool on disk calls back from its beginning; without one a node may be made outside of a loop.
+        self._loop = asyncio.get_running_loop() if disk else None
         self.fails = False  # each order raises after it was noted
         self.switched: list[tuple[str, bool]] = []
         self.commands: list[Command] = []
-        self.spool = MemorySpool(node, max_mb=8, max_age_h=1)
+        self.spool = self._disk(disk, node) if disk else MemorySpool(node, max_mb=8, max_age_h=1)
         self.sink = MqttSink(
             Mqtt(**({"host": "127.0.0.1", "keepalive_s": 5} | mqtt)),
             node=node,
@@ -68,7 +77,11 @@ class Node:
             strict=strict,
             confirm=confirm,
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _disk(self, folder: Path, node: str) -> DiskSpool:
+        return DiskSpool(
+            folder, node, call_soon=self._call_soon, on_committed=lambda _events: self.sink.drain()
+        )
 
     def _call_soon(self, call: Callable[[], None]) -> None:
         assert self._loop is not None
@@ -85,9 +98,11 @@ class Node:
             raise RuntimeError("poison")
         self.sink.reply(command, b"done")
 
-    def happen(self, label: str = "cat", pipeline: str = "porch") -> None:
-        self.spool.accept(event(label, pipeline))
+    def happen(self, label: str = "cat", pipeline: str = "porch") -> int:
+        """Let an event happen and return its number."""
+        accepted = self.spool.accept(event(label, pipeline))
         self.sink.drain()
+        return int(str(accepted.id).split("/")[2])
 
     def drop(self, count: int) -> None:
         """Let so many events happen that never leave."""
@@ -108,6 +123,7 @@ class Node:
 
     async def __aexit__(self, *_: object) -> None:
         self.sink.close(2.0)
+        self.spool.close()
 
 
 @dataclass
@@ -115,6 +131,7 @@ class Seen:
     topic: str
     payload: bytes
     retained: bool
+    expiry_s: int | None = None
     at: float = field(default_factory=time.perf_counter)
 
 
@@ -137,7 +154,8 @@ class Subscriber:
         assert self._ready.wait(5)
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        self.seen.append(Seen(message.topic, bytes(message.payload), bool(message.retain)))
+        expiry_s = getattr(message.properties, "MessageExpiryInterval", None)
+        self.seen.append(Seen(message.topic, bytes(message.payload), bool(message.retain), expiry_s))
 
     def publish(self, topic: str, payload: bytes, **more: Any) -> None:
         self._sent.append(self._client.publish(topic, payload, qos=1, **more))

@@ -59,10 +59,13 @@ class Consumer:
         self.kill()
 
 
-def test_each_event_arrives_once_over_the_death_of_everybody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_each_event_arrives_once_over_the_death_of_everybody(tmp_path: Path, where: str) -> None:
+    disk = tmp_path / "state" if where == "disk" else None
+
     async def life() -> None:
         with Broker(tmp_path) as broker:  # which keeps nothing when it is killed
-            async with Node(port=broker.port, confirm=True) as node:
+            async with Node(port=broker.port, confirm=True, disk=disk) as node:
                 await node.connected()
                 with Consumer(broker, tmp_path) as consumer:
                     await consumer.listening(broker)

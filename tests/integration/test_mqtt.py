@@ -41,6 +41,9 @@ def test_a_life(tmp_path: Path, protocol: str) -> None:
                 await until(lambda: other.on("edged/n/porch/result"), "result")
                 assert other.last(STATUS) == b"online"
                 assert json.loads(other.on(EVENTS)[0])["replayed"] is False
+                left_s = {seen.topic: seen.expiry_s for seen in other.seen}
+                assert left_s[EVENTS] in (range(3590, 3601) if protocol == "5" else [None])  # of an hour
+                assert left_s[STATUS] is None
                 other.publish("edged/n/porch/enabled/set", b"OFF")
                 other.publish("edged/n/cmd/restart", b"{}")
                 await until(lambda: node.switched == [("porch", False)], "switched")
@@ -92,13 +95,14 @@ def test_retained_orders_are_ignored_and_orders_arrive_after_a_reconnect(tmp_pat
     asyncio.run(life())
 
 
-def test_nothing_is_lost_over_outages_and_what_waited_is_marked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_nothing_is_lost_over_outages_and_what_waited_is_marked(tmp_path: Path, where: str) -> None:
     async def life() -> None:
         sent = 0
         received: set[int] = set()
         replayed: set[int] = set()
         with Broker(tmp_path) as broker:
-            async with Node(port=broker.port) as node:
+            async with Node(port=broker.port, disk=tmp_path / "state" if where == "disk" else None) as node:
                 for stop in (broker.kill, broker.stop, broker.kill):
                     await node.connected()
                     with Subscriber(broker.port, EVENTS) as other:

@@ -190,13 +190,14 @@ def test_a_topic_that_is_opened_again_gets_all_of_its_events(
                     node.happen(pipeline="yard")
                 await until(lambda: len(other.on("edged/n/yard/event")) == 50, "the other pipeline's")
                 await until(lambda: node.sink.counts["refused"] > 30, "tried again and again")
-                counts = node.spool.counts()
-                assert (counts.queued, counts.dropped) == (50, {})
+                await until(lambda: node.spool.counts().acknowledged == 50, "and acknowledged")
+                assert node.spool.counts().dropped == {}
                 broker.reload(acl=[*closed, "topic readwrite edged/n/porch/event"])
                 await until(lambda: node.spool.counts().queued == 0, "all of them")
-                assert sorted(int(json.loads(e)["id"].split("/")[2]) for e in other.on(EVENTS)) == list(
-                    range(1, 100, 2)
-                )
+                assert node.spool.counts().dropped == {}
+                await until(lambda: len(other.on(EVENTS)) >= 50, "at the subscriber too")
+                numbers = sorted(int(json.loads(e)["id"].split("/")[2]) for e in other.on(EVENTS))
+                assert numbers == list(range(1, 100, 2))
 
     asyncio.run(life())
 
@@ -253,7 +254,7 @@ def test_noise_never_ends_the_connection(tmp_path: Path, caplog: pytest.LogCaptu
                 await until(
                     lambda: node.commands and node.commands[-1].verb == "last", "the last command", 60
                 )
-                await until(lambda: node.spool.counts().queued == NOISE // 500, "at the broker")
+                await until(lambda: node.sink.counts["acknowledged"] == -(-NOISE // 500), "at the broker")
                 counts = node.sink.counts
                 assert (counts["connects"], counts.get("rebuilt", 0)) == (1, 0)
                 assert node.switched
@@ -265,19 +266,21 @@ def test_noise_never_ends_the_connection(tmp_path: Path, caplog: pytest.LogCaptu
     assert len(caplog.records) <= 10  # each defect is told once
 
 
-def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path, where: str) -> None:
     async def life() -> tuple[list[float], float]:
         broker = Broker(tmp_path, extra=["max_queued_messages 0"])
-        async with Node(port=broker.port) as node:
+        async with Node(port=broker.port, disk=tmp_path / "state" if where == "disk" else None) as node:
             for _ in range(5000):
                 node.happen()
+            await until(lambda: node.spool.counts().queued == 5000, "accepted", 60)
             with broker, Subscriber(broker.port, EVENTS) as other:
                 await until(lambda: other.seen, "the first of the backlog")
                 began = time.perf_counter()
                 sent: dict[int, float] = {}
                 while node.spool.counts().queued > 100:
-                    node.happen()
-                    sent[node.spool.last] = time.perf_counter()
+                    at = time.perf_counter()
+                    sent[node.happen()] = at
                     await asyncio.sleep(0.02)
                 await until(lambda: node.spool.counts().queued == 0, "all")
                 took = time.perf_counter() - began
@@ -287,10 +290,11 @@ def test_what_happens_now_does_not_wait_behind_an_outage(tmp_path: Path) -> None
 
     delays, took = asyncio.run(life())
     print(
-        f"a backlog of 5,000 gone in {took:.1f} s; {len(delays)} events meanwhile: at a subscriber after"
-        f" {statistics.median(delays) * 1000:.1f} ms median, {max(delays) * 1000:.1f} ms at worst"
+        f"a backlog of 5,000 in {where} gone in {took:.1f} s; {len(delays)} events meanwhile, at a subscriber"
+        f" after {statistics.median(delays) * 1000:.1f} ms median, {max(delays) * 1000:.1f} ms at worst"
     )
-    assert statistics.median(delays) < 0.1
+    # Behind the backlog it would be half of the time that this takes, however busy the machine is.
+    assert statistics.median(delays) < max(0.1, took / 20)
     assert max(delays) < took / 2
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from daemon import Daemon, is_alive, wait_for
 from node import Subscriber
 
 import edged
+from edged import slate
 from edged.sensors.synthetic import Config as Synthetic
 from edged.supervisor import Sensors
 
 pytestmark = pytest.mark.mosquitto
 
 HEALTH = Path(edged.__file__).parent / "schema" / "health.schema.json"
+EVENT = HEALTH.with_name("event.schema.json")
 
 
 def text(folder: Path, port: int, sensors: str) -> str:
@@ -158,7 +161,7 @@ async def heard(condition: Any) -> None:
 def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes) -> None:
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear)
+        sensors = Sensors(ear, slate.create())
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
@@ -178,7 +181,7 @@ def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
 
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear)
+        sensors = Sensors(ear, slate.create())
         sensors.apply({"a": Synthetic(interval_s=60)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
@@ -204,7 +207,7 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
 
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear)
+        sensors = Sensors(ear, slate.create())
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "required")
         await heard(lambda: ear.states)
         assert "cannot be cut off from the network" in sensors.status()["a"].last_error
@@ -212,3 +215,62 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
         await sensors.stop(2)
 
     asyncio.run(life())
+
+
+def test_sensors_that_publish_nothing_gate_and_trigger_pipelines(tmp_path: Path) -> None:
+    root = tmp_path / "sys"
+    folder = chip(root, 1, 5000)
+    sensors = (
+        f"  light: {{kind: hwmon, chip: lm75, root: {root}, interval_s: 0.05, publish: none}}\n"
+        "  pir: {kind: synthetic, binary: true, edge_s: 0.7, interval_s: 60}\n"
+        "pipelines:\n"
+        "  gated:\n    source: {kind: synthetic, size: [64, 48], interval_s: 0.05}\n"
+        "    publish: {result: true}\n"
+        "    gate: {conditions: [{sensor: light, above: 20, hysteresis: 5}]}\n"
+        "    attach: [light, pir]\n"
+        "  triggered:\n    source: {kind: synthetic, size: [64, 48], interval_s: 0.05}\n"
+        "    publish: {result: true}\n"
+        "    trigger: {conditions: [{sensor: pir, equals: true}], frames: 2}\n"
+    )
+    with (
+        Broker(tmp_path) as broker,
+        Subscriber(broker.port) as other,
+        Daemon(tmp_path, text(tmp_path, broker.port, sensors)) as daemon,
+    ):
+        wait_for(lambda: daemon.health()["pipelines"]["gated"]["held_by"] == "light is not as asked", "held")
+        health = daemon.health()
+        assert health["pipelines"]["gated"]["state"] == "running"
+        assert health["status"] == "ok", health["problems"]
+        assert other.last("edged/n/gated/availability") == b"online"
+        assert other.on("edged/n/gated/result") == []
+        (folder / "temp1_input").write_text("30000\n")
+        wait_for(lambda: len(other.on("edged/n/gated/result")) > 3, "the gate is open")
+        wait_for(lambda: daemon.health()["pipelines"]["gated"]["held_by"] == "", "and says so")
+        result = json.loads(other.on("edged/n/gated/result")[-1])
+        jsonschema.validate(result, json.loads(EVENT.read_text()))
+        light = result["readings"]["light"]
+        assert (light["value"], light["unit"], light["quality"]) == (30.0, "°C", "good")
+        assert 0 <= light["age_s"] < 5
+        assert result["readings"]["pir"]["value"] in (True, False)
+        (folder / "temp1_input").write_text("16000\n")
+        seen = len(other.on("edged/n/gated/result"))
+        wait_for(lambda: len(other.on("edged/n/gated/result")) > seen + 3, "within the hysteresis")
+        (folder / "temp1_input").write_text("14000\n")
+        wait_for(lambda: daemon.health()["pipelines"]["gated"]["held_by"], "held again")
+
+        wait_for(lambda: len(other.on("edged/n/triggered/result")) >= 8, "what is triggered")
+        results = [json.loads(payload) for payload in other.on("edged/n/triggered/result")]
+        edges = [
+            datetime.fromisoformat(reading["ts"]).timestamp()
+            for reading in map(json.loads, other.on("edged/n/pir/state"))
+            if reading["value"]
+        ]
+        taken = [datetime.fromisoformat(result["captured_at"]).timestamp() for result in results]
+        waits = [min((at - edge for edge in edges if at >= edge - 0.002), default=9) for at in taken[::2]]
+        print(f"from the edge to the picture: {[round(1000 * wait) for wait in waits]} ms")
+        assert sorted(waits)[len(waits) // 2] <= 0.1
+        assert other.last("edged/n/light/state") is None
+        main = Path(f"/proc/{health['processes']['main']['pid']}/maps").read_text()
+        assert "edged-slate" not in main, "the process with the network cannot read it"
+        worker = Path(f"/proc/{health['processes']['gated']['pid']}/maps").read_text()
+        assert "edged-slate" in worker

@@ -1,12 +1,12 @@
 """A disk in memory whose power can be cut, as a VFS for apsw.
 
-Every file has what is on disk for certain and the writes that were not flushed since. When the power goes each of
-those is dropped, kept, or torn: of its sectors of 512 bytes each is written or not. Nothing is in order.
+Every file has what is on disk for certain and the writes that were not flushed since. When the power goes
+each of those is dropped, kept, or torn: of its sectors of 512 bytes each is written or not. Nothing is in
+order.
 """
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import apsw
 from edged.spool._sqlite import sorted_error
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
@@ -28,7 +29,7 @@ class PowerCut(Exception):  # noqa: N818  # an event more than an error
 
 @dataclass
 class Stored:
-    """One file: what is flushed, what a process sees, and the writes between the two (None: cut to a size)."""
+    """One file: what is flushed, what a process sees, and the writes between (None: cut to a size)."""
 
     flushed: bytes = b""
     seen: bytearray = field(default_factory=bytearray)
@@ -82,8 +83,9 @@ class CutDisk(apsw.VFS):  # type: ignore[misc]  # apsw is for the laboratory, an
         operations: counted so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random) -> None:
         super().__init__("cut", "")
+        self._chance = chance
         self.files: dict[str, Stored] = {}
         self.left = 1 << 60
         self.operations = 0
@@ -127,7 +129,7 @@ class CutDisk(apsw.VFS):  # type: ignore[misc]  # apsw is for the laboratory, an
         return _Open(self, self.files.setdefault(name, Stored()))
 
     def xRandomness(self, size: int) -> bytes:
-        return random.randbytes(size)
+        return self._chance.randbytes(size)
 
     def xSleep(self, microseconds: int) -> int:
         return microseconds

@@ -3,10 +3,10 @@
 
     tests/lab/damage.py [--cases 200] [--rows 40000] [--seed 1]
 
-Each case takes a spool that was closed in order, or was in use when its process was killed, and cuts, zeroes, flips
-or overwrites its file or its log, replaces it, or locks it. Each must be open within 10 s, accept an event on disk
-and hand it out under an id that no other event ever had, keep only rows that are what they were, and add up. Every
-twentieth has ``--rows`` rows.
+Each case takes a spool that was closed in order, or was in use when its process was killed, and cuts,
+zeroes, flips or overwrites its file or its log, replaces it, or locks it. Each must be open within 10 s,
+accept an event on disk and hand it out under an id that no other event ever had, keep only rows that are
+what they were, and add up. Every twentieth has ``--rows`` rows.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab_events import event
 from verdict import verdict
 
 from edged.audit import audit
-from edged.events import Event, ModelTag
 from edged.spool._sqlite import Sqlite
 from edged.spool.disk import NAME, DiskSpool
 
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 START_S = 10.0
 FLUSH_S = 60.0
 EXAMPLES = 5
-
-
-def event(label: str) -> Event:
-    return Event(
-        type="start", node="lab", pipeline="p", label=label, score=0.5, previous="unknown", top=(),
-        captured_at="2026-01-31T12:00:00.000Z", ts="2026-01-31T12:00:00.000Z", clock="synced",
-        model=ModelTag("m", "35e8e20b"), accelerator="cpu", latency_ms=1.0,
-    )  # fmt: skip
 
 
 def build(folder: Path, rows: int, *, closed: bool) -> dict[str, str]:
@@ -131,7 +123,7 @@ def lock(path: Path) -> int:
 
 
 def start(folder: Path, known: dict[str, str], *, volatile: bool) -> tuple[float, str]:
-    """Open the spool as the daemon would; returns how long that took, and what is wrong with what it gives."""
+    """Open the spool as the daemon would; returns how long that took, and what is wrong with it."""
     started = time.monotonic()
     spool = DiskSpool(folder, "lab")
     took = time.monotonic() - started

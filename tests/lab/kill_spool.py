@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Kills a process that accepts, sends and acknowledges events, again and again, and looks for what is missing.
+"""Kills a process that accepts, sends and acknowledges events, again and again, and looks for what is
+missing.
 
     tests/lab/kill_spool.py [--kills 1000] [--seed 1]
 
-The process writes down on a pipe what the world would know: each event that it was told is accepted, and each row
-that it acknowledged. It is ended by SIGKILL at a random moment, and the next one goes on with the same folder. Every
-event that was accepted and not acknowledged must be in the file as it was; no id may ever stand for two events; the
-balance must hold after every kill.
+The process writes down on a pipe what the world would know: each event that it was told is accepted, and
+each row that it acknowledged. It is ended by SIGKILL at a random moment, and the next one goes on with the
+same folder. Every event that was accepted and not acknowledged must be in the file as it was; no id may
+ever stand for two events; the balance must hold after every kill.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ import zlib
 from pathlib import Path
 from typing import NoReturn
 
+from lab_events import event
 from verdict import verdict
 
 from edged.audit import audit
-from edged.events import Event, ModelTag
 from edged.spool._copy import copy
 from edged.spool._sqlite import Sqlite
 from edged.spool._store import Store
@@ -47,18 +48,11 @@ def live(folder: Path, pipe: int, seed: int) -> NoReturn:
     while True:
         for _ in range(chance.choice((1, 1, 1, 5, 40))):
             number += 1
-            label = f"{seed}-{number}"
-            spool.accept(
-                Event(
-                    type="start", node="lab", pipeline="p", label=label, score=0.5, previous="unknown", top=(),
-                    captured_at="2026-01-31T12:00:00.000Z", ts="2026-01-31T12:00:00.000Z", clock="synced",
-                    model=ModelTag("m", "35e8e20b"), accelerator="cpu", latency_ms=1.0,
-                )
-            )  # fmt: skip
+            spool.accept(event(f"{seed}-{number}"))
         if chance.random() < 0.5:
             spool.flush(10)
         accepted = [told.pop(0) for _ in range(len(told))]
-        rows = spool.pending(chance.choice((0, 5, 20)))
+        rows = spool.pending(chance.choice((0, 20, 40)))
         # What is said before it is done may be said for nothing; what is acknowledged may come again.
         lines = [f"A {json.loads(p)['id']} {zlib.crc32(p)}\n" for p in accepted]
         lines += [f"D {json.loads(row.payload)['id']} {zlib.crc32(row.payload)}\n" for row in rows]

@@ -3,10 +3,11 @@
 
     tests/lab/power_cut.py [--cuts 20000] [--seed 1] [--synchronous NORMAL]
 
-The spool's own statements and bookkeeping run on a disk in memory (``cut_disk``). At a random operation the power
-goes; what is found afterwards is opened by the product as it is, on sqlite of the standard library, and life goes on
-from there until the next cut. Nothing that was accepted may be missing or changed, the balance must hold, no id may
-be given twice, and nothing may be taken for damage. With ``--synchronous NORMAL`` it must fail: that is the control.
+The spool's own statements and bookkeeping run on a disk in memory (``cut_disk``). At a random operation
+the power goes; what is found afterwards is opened by the product as it is, on sqlite of the standard
+library, and life goes on from there until the next cut. Nothing that was accepted may be missing or
+changed, the balance must hold, no id may be given twice, and nothing may be taken for damage. With
+``--synchronous NORMAL`` it must fail: that is the control.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 from cut_disk import Apsw, CutDisk, Stored
 from verdict import verdict
 
-from edged.spool import _salvage
+from edged.spool import _ledger, _salvage
 from edged.spool._ages import Ages, Time
 from edged.spool._commits import Commits
 from edged.spool._desk import Desk
@@ -41,6 +42,7 @@ NODE = "lab"
 LINEAGE = 50  # cuts that one file lives through
 LOG_PAGES = 24  # small, so that the log is often carried over and begun anew
 MAX_PAGES = 200
+MEMORY = Path("/dev/shm")  # noqa: S108  # mkdtemp makes the folder; flushing costs nothing there
 EXAMPLES = 5  # complaints that are printed
 
 
@@ -66,9 +68,10 @@ class Lab:
 
     def __init__(self, seed: int, synchronous: str, folder: Path) -> None:
         self.chance = random.Random(seed)
+        _ledger.new_epoch = lambda: self.chance.randbytes(6).hex()  # the same seed, the same run
         self.synchronous = synchronous
         self.path = folder / NAME
-        self.disk = CutDisk()
+        self.disk = CutDisk(self.chance)
         self.life = Life()
         self.complaints: list[str] = []
         self.cuts = self.accepted = self.lost = self.commits = self.epochs = 0
@@ -128,6 +131,7 @@ class Lab:
             desk.committed(change)
             self.commits += 1
             self._remember(desk, change.inserts)
+            store.relieve()
 
     def _events(self, desk: Desk) -> None:
         for _ in range(self.chance.choice((0, 1, 1, 1, 2, 8))):
@@ -196,8 +200,7 @@ def main() -> int:
     parser.add_argument("--synchronous", choices=("FULL", "NORMAL"), default="FULL")
     options = parser.parse_args()
     started = time.monotonic()
-    shm = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="edged-cut-", dir=shm if shm.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="edged-cut-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         lab = Lab(options.seed, options.synchronous, folder)
         for number in range(options.cuts):

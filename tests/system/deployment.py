@@ -1,7 +1,8 @@
-"""The deployment, step by step, on machines with a real systemd; ``tests/system/run`` prepares and calls this.
+"""The deployment, step by step, on machines with a real systemd; ``tests/system/run`` prepares and calls it.
 
-Two boards, ``porch`` and ``garage``, and a ``broker``: all come from the same bare Debian, and the playbooks of
-``deploy/`` are applied to them over ssh, as a person would. Each step shows one thing and returns its figure.
+Two boards, ``porch`` and ``garage``, and a ``broker``: all come from the same bare Debian, and the playbooks
+of ``deploy/`` are applied to them over ssh, as a person would. Each step shows one thing and returns its
+figure.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def install(trial: Trial) -> str:
     played = trial.play("site", edged_serial=["100%"])
     times = {b.name: trial.consumer.events(b.name)[0].at - since for b in (trial.porch, trial.garage)}
     assert max(times.values()) <= 300, times
-    return f"porch {times['porch']:.0f} s, garage {times['garage']:.0f} s (together); playbook {played.seconds:.0f} s"
+    figures = ", ".join(f"{name} {took:.0f} s" for name, took in times.items())
+    return f"{figures}, both at once; playbook {played.seconds:.0f} s"
 
 
 @step("a second run changes nothing, nor does one in check mode find anything to change")
@@ -133,7 +135,7 @@ def identity(trial: Trial) -> str:
                 "--cafile",
                 str(trial.authority / "ca.pem"),
                 "-t",
-                f"edged/{topic}/forged/event",
+                f"edged/{topic}/forged",
                 "-m",
                 '{"id":"x/0/1"}',
             ),
@@ -145,8 +147,8 @@ def identity(trial: Trial) -> str:
             ),
             check=False,
         )
-    trial.consumer.wait_for("edged/porch/forged/event", "x/0/1", since, 10)
-    assert not [m for m in trial.consumer.messages(since) if m.topic == "edged/garage/forged/event"]
+    trial.consumer.wait_for("edged/porch/forged", "x/0/1", since, 10)
+    assert not [m for m in trial.consumer.messages(since) if m.topic == "edged/garage/forged"]
     return "its own arrives, the foreign one does not"
 
 
@@ -226,9 +228,7 @@ def watchdog(trial: Trial) -> str:
     return f"well again {took:.0f} s after it froze"
 
 
-@step(
-    "an outage of the broker, and the board restarts meanwhile: it comes up by itself and delivers what was queued"
-)
+@step("the board restarts while the broker is away: it comes up by itself and delivers what was queued")
 def reboot(trial: Trial) -> str:
     since = time.time()
     until("events", lambda: len(trial.consumer.events("porch", since)) >= 2, 20)
@@ -246,8 +246,7 @@ def reboot(trial: Trial) -> str:
     )
     time.sleep(1)
     account = trial.consumer.account("porch", since)
-    assert account.missing == 0, account
-    assert account.epochs == 1, account
+    assert (account.missing, account.epochs) == (0, 1), account
     replayed = sum(bool(m.data["replayed"]) for m in trial.consumer.events("porch", since))
     assert replayed >= queued - 1, (replayed, queued)
     return f"ssh back in {back:.1f} s; {queued} queued before, {replayed} replayed; {account}"
@@ -267,7 +266,10 @@ def sandbox(trial: Trial) -> str:
         unit,
         flags=re.MULTILINE,
     )
-    unit = unit.replace("Type=notify", "Type=oneshot")
+    # systemd takes the run directory away with a service, and the real one still needs its own.
+    unit = unit.replace("Type=notify", "Type=oneshot").replace(
+        "RuntimeDirectory=edged", "RuntimeDirectory=edgedprobe"
+    )
     target = trial.porch.path / "etc/systemd/system"
     (target / "edgedprobe.service").write_text(unit)
     shutil.copytree(target / "edged.service.d", target / "edgedprobe.service.d", dirs_exist_ok=True)
@@ -286,20 +288,19 @@ def sandbox(trial: Trial) -> str:
     pids = [str(p["pid"]) for name, p in workers.items() if name != "main"]
     inside = trial.porch.says(f"ss -tuapn | grep -cE 'pid=({'|'.join(pids)}),' || true")
     assert inside == "0", inside
-    return f"{len(found['good'])} of {len(found['good'])} allowed, {len(found['bad'])} of {len(found['bad'])} refused"
+    return f"{len(found['good'])} things allowed that must be, {len(found['bad'])} refused that must be"
 
 
-@step("a good upgrade, one board after the other")
+@step("a good upgrade: no event is lost on the way")
 def upgrade(trial: Trial) -> str:
     new = f"{trial.version}.post1"
     since = time.time()
-    played = trial.play("site", edged_version=new, edged_wheelhouse=str(trial.house(new)))
-    for board in (trial.porch, trial.garage):
-        assert board.says("readlink /opt/edged/current") == f"releases/{new}"
-        assert trial.status(board)["version"] == new
+    played = trial.play("site", "--limit", "porch", edged_version=new, edged_wheelhouse=str(trial.house(new)))
+    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{new}"
+    assert trial.status(trial.porch)["version"] == new
     account = trial.consumer.account("porch", since)
-    assert account.missing == 0, account
-    return f"{trial.version} to {new} on 2 boards in {played.seconds:.0f} s; porch: {account}"
+    assert (account.missing, account.epochs) == (0, 1), account
+    return f"{trial.version} to {new} in {played.seconds:.0f} s; {account}"
 
 
 @step("an upgrade to a broken release: the old one runs again, the next board is never touched")
@@ -319,17 +320,17 @@ def broken(trial: Trial) -> str:
     statuses = [m for m in trial.consumer.messages(since) if m.topic == "edged/porch/status"]
     away = statuses[-1].at - statuses[0].at
     account = trial.consumer.account("porch", since)
+    assert (account.missing, account.epochs) == (0, 1), account
     return f"back in {played.seconds:.0f} s, of which away {away:.0f} s; garage untouched; {account}"
 
 
 @step("rollback.yml: the release before, with its configuration")
 def rollback(trial: Trial) -> str:
-    played = trial.play("rollback")
-    for board in (trial.porch, trial.garage):
-        assert board.says("readlink /opt/edged/current") == f"releases/{trial.version}"
-        assert trial.status(board)["version"] == trial.version
-        assert trial.is_well(board)
-    return f"2 boards in {played.seconds:.0f} s"
+    played = trial.play("rollback", "--limit", "porch")
+    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{trial.version}"
+    assert trial.status(trial.porch)["version"] == trial.version
+    assert trial.is_well(trial.porch)
+    return f"in {played.seconds:.0f} s"
 
 
 @step("certificates rotate by playbook, and no event is lost")
@@ -342,7 +343,7 @@ def rotate(trial: Trial) -> str:
     time.sleep(1)
     assert run(*serial).stdout != before
     account = trial.consumer.account("porch", since)
-    assert account.missing == 0, account
+    assert (account.missing, account.epochs) == (0, 1), account
     return f"broker and board in {played.seconds:.0f} s; {account}"
 
 
@@ -370,6 +371,9 @@ def absent(trial: Trial) -> str:
     again = trial.play("site", "--limit", "porch", edged_state="absent", edged_purge_data=True)
     assert again.changed == {"porch": 0}, again.changed
     return f"{played.seconds:.0f} s, nothing left; again: 0 changes"
+
+
+_FIRST = {broker, install}  # without these there is nothing to look at
 
 
 @contextlib.contextmanager
@@ -416,7 +420,7 @@ def main() -> int:
     with _world(arguments.root, arguments.wheels) as trial:
         for title, function in STEPS:
             results.append(_show(trial, title, function))
-            if function.__name__ == arguments.only:
+            if function.__name__ == arguments.only or (function in _FIRST and not results[-1]):
                 break
         if arguments.keep:
             input(

@@ -103,7 +103,7 @@ def main() -> None:
     good = {
         "reach the broker": connects(broker, int(port)),
         "write its state": writes("/var/lib/edged/probe"),
-        "write its run directory": writes("/run/edged/probe"),
+        "write its run directory": writes(os.environ["RUNTIME_DIRECTORY"] + "/probe"),
         "read its credential": any(Path(os.environ.get("CREDENTIALS_DIRECTORY", "/")).glob("node.key")),
     }
     bad = {

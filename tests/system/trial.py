@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 8883
 # Folders whose content a run of the playbook in check mode may change: logs, and Ansible's own copies.
-_NO_CHANGE = re.compile(r"^/(root/\.ansible|tmp|var/tmp|var/log|run|var/lib/systemd|etc/\.pwd\.lock)")
+_NO_CHANGE = re.compile(
+    r"^/(root/\.ansible|tmp|var/tmp|var/log|var/cache/apt|run|var/lib/systemd|etc/\.pwd\.lock)"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,6 @@ class Trial:
                         "vars": {
                             "edged_broker_apt_update": False,
                             "edged_broker_alt_names": [f"IP:{self.broker.address}"],
-                            "edged_broker_readers": ["consumer"],
                         },
                     },
                     "edged_boards": {
@@ -98,6 +99,7 @@ class Trial:
                 },
             }
         }
+        (self.work / "ansible.cfg").touch()
         (self.work / "inventory.json").write_text(json.dumps(content))
 
     def house(self, version: str, spoil: Callable[[Path], None] | None = None) -> Path:
@@ -129,7 +131,7 @@ class Trial:
             cwd=ROOT,
             env={
                 **os.environ,
-                "ANSIBLE_CONFIG": os.devnull,
+                "ANSIBLE_CONFIG": str(self.work / "ansible.cfg"),
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_PIPELINING": "1",
                 "ANSIBLE_HOST_KEY_CHECKING": "0",

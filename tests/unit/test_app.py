@@ -259,6 +259,23 @@ def test_it_stops_also_while_it_starts(tmp_path: Path) -> None:
     live(life())
 
 
+def test_it_stops_where_that_was_asked_for_before_it_began(tmp_path: Path) -> None:
+    class Early(Hand):
+        def attach(self, _loop: object, stop: Callable[[], object], reload: Callable[[], object]) -> None:
+            super().attach(_loop, stop, reload)
+            stop()
+
+    async def life() -> None:
+        daemon = Life(tmp_path)
+        early = Early()
+        task = app.Daemon(daemon.path, daemon.supervisor, daemon.reporter, early, daemon.systemd).run()
+        await asyncio.wait_for(task, 5)
+        assert daemon.supervisor.calls == ["stop"]
+        assert daemon.systemd.told == ["STOPPING=1"]
+
+    live(life())
+
+
 def test_a_defect_ends_it_in_order_and_is_told(tmp_path: Path) -> None:
     class Broken(Supervised):
         async def settle(self, timeout_s: float) -> None:

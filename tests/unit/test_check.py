@@ -130,6 +130,66 @@ def test_a_policy_without_a_twin_is_told_at_its_key(base: Path) -> None:
     )
 
 
+def test_the_missing_twin_comes_with_the_command_that_makes_it(base: Path) -> None:
+    line = one(model(base, "file: m.tflite, labels: m.txt", "    accelerator: {policy: prefer}\n"))
+    assert line.endswith("its compiler makes it: edgetpu_compiler m.tflite")
+
+    line = one(
+        model(
+            base,
+            "file: m.tflite, labels: m.txt, edgetpu_file: twin.tflite",
+            "    accelerator: {policy: prefer}\n",
+        )
+    )
+    assert line.startswith("/edged.yaml:4:58: pipelines.a.model.edgetpu_file: /twin.tflite: there is no such")
+    assert line.endswith("(the compiler for the Edge TPU makes it: edgetpu_compiler /m.tflite)")
+
+
+def claims(base: Path, *accelerators: str) -> list[str]:
+    shutil.copy(bundled.MODEL, base / "e.tflite")
+    lines = ["pipelines:"]
+    for name, keys in zip("abc", accelerators, strict=False):
+        lines.append(f"  {name}:\n    source: {{kind: synthetic}}")
+        lines.append("    model: {file: m.tflite, labels: m.txt, edgetpu_file: e.tflite}")
+        lines.append(f"    accelerator: {{policy: prefer, {keys}}}")
+    return [line for line in said(base, "\n".join(lines)) if "not compiled" not in line]
+
+
+@pytest.mark.parametrize(
+    "accelerators",
+    [
+        ("device: usb", "device: usb:0"),
+        ("device: usb:0", "device: usb:1", "device: usb"),
+        ("device: pci:1", "device: pci"),
+        ("device: ':0'", "device: usb"),
+        ("device: ':0'", "device: pci:1"),
+        ("device: usb", "device: usb, library: libedgetpu.so.2"),
+    ],
+    ids=str,
+)
+def test_a_device_claimed_in_different_words_is_told_with_both_names(
+    base: Path, accelerators: tuple[str, ...]
+) -> None:
+    line = one(claims(base, *accelerators))
+    last = "abc"[len(accelerators) - 1]
+    assert f"pipelines.{last}.accelerator: pipelines a and {last} both claim the Edge TPU, as " in line
+    assert line.endswith("write the same in both to share it")
+
+
+@pytest.mark.parametrize(
+    "accelerators",
+    [
+        ("device: usb", "device: usb"),
+        ("device: usb", "device: pci"),
+        ("device: usb:0", "device: usb:1, library: libedgetpu.so.2"),
+        ("device: ':0'", "device: ':1'"),
+    ],
+    ids=str,
+)
+def test_devices_that_are_shared_or_others_are_no_problem(base: Path, accelerators: tuple[str, ...]) -> None:
+    assert claims(base, *accelerators) == []
+
+
 def test_a_password_file_must_hold_a_password(base: Path) -> None:
     text = f"mqtt: {{host: b, username: u, password_file: p}}\n{PIPELINE}"
     assert one(said(base, text)) == "/edged.yaml:1:45: mqtt.password_file: /p: there is no such file"
@@ -253,7 +313,7 @@ def test_a_driver_that_fails_to_build_is_named(base: Path, monkeypatch: pytest.M
     assert line == "/edged.yaml:3:20: pipelines.a.source.kind: synthetic cannot be built: KeyError"
 
 
-@pytest.mark.parametrize("name", ["folder", "usb-camera"])
+@pytest.mark.parametrize("name", ["folder", "usb-camera", "bird-feeder", "garage-door", "greenhouse"])
 def test_the_examples_that_need_no_files_are_good(name: str) -> None:
     assert check(ROOT / "config" / "examples" / f"{name}.yaml") == []
 

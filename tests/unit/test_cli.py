@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -204,7 +205,7 @@ def test_status_of_a_daemon_that_hangs_is_69_and_still_shows_json(tmp_path: Path
     (tmp_path / NAME).write_text(json.dumps(stale))
     done = call("status", "--json", RUNTIME_DIRECTORY=str(tmp_path))
     assert done.returncode == 69
-    assert "has not answered for 100 s" in done.stderr
+    assert re.search(r"has not answered for 1\d\d s", done.stderr)
     assert json.loads(done.stdout)["node"] == "n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import resources
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from edged import clock
-from edged.events import MAX_BYTES, Event, Finding, ModelTag
+from edged.events import MAX_BYTES, MOST_READINGS, Attached, Event, Finding, ModelTag
 
 
 def schema(name: str) -> Draft202012Validator:
@@ -27,6 +28,15 @@ names = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
 labels = st.text(st.characters(exclude_categories=("Cs",), min_codepoint=0x20), min_size=1, max_size=128)
 scores = st.floats(0, 1)
 times = st.floats(0, 4e9).map(clock.rfc3339)
+
+attached = st.builds(
+    Attached,
+    st.from_regex(r"[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?", fullmatch=True),
+    st.one_of(st.none(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)),
+    st.sampled_from(["", "°C", "µg/m³"]),
+    st.sampled_from(["good", "stale", "suspect", "bad"]),
+    st.floats(0, 1e9),
+)
 
 
 @st.composite
@@ -51,6 +61,7 @@ def events(draw: st.DrawFn) -> Event:
         degraded=draw(st.booleans()),
         frame=draw(st.none() | st.integers(0, 2**53 - 1)),
         network=draw(st.booleans()),
+        readings=tuple(draw(st.lists(attached, max_size=MOST_READINGS, unique_by=lambda r: r.name))),
         id=None if type_ == "result" else f"{node}/3f9c0a/{sequence}",
         replayed=draw(st.booleans()),
     )
@@ -79,6 +90,13 @@ def test_the_longest_event_the_schema_allows_fits() -> None:
     data |= {"top": [{"label": longest, "score": 0.1234}] * 10, "frame": 2**53 - 1, "network": True}
     data |= {"latency_ms": 999999999.123, "type": "heartbeat", "accelerator": "edgetpu", "clock": "unsynced"}
     data |= {"node": "n" * 32, "pipeline": "p" * 32}
+    reading = {
+        "value": -sys.float_info.max,
+        "unit": "\U0001f408" * 6,  # the slate has room for 24 bytes
+        "quality": "suspect",
+        "age_s": 1e9 - 0.001,
+    }
+    data["readings"] = {f"{'s' * 32}/{'c' * 31}{n}": reading for n in range(MOST_READINGS)}
     EVENT.validate(data)
     assert len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()) <= MAX_BYTES
 

@@ -27,11 +27,25 @@ def _restored() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_before_there_is_a_loop_it_ends_at_once_and_in_order(number: signal.Signals) -> None:
-    Signals().install()
-    with pytest.raises(SystemExit) as ended:
+def test_before_there_is_a_loop_it_is_remembered(number: signal.Signals) -> None:
+    got: list[str] = []
+
+    async def life() -> None:
+        signals = Signals(leave=lambda status: got.append(f"left {status}"))
+        signals.install()
         os.kill(os.getpid(), number)
-    assert ended.value.code == 0
+        signals.attach(asyncio.get_running_loop(), lambda: got.append("stop"), lambda: None)
+        signals.release()
+
+    asyncio.run(life())
+    assert got == ["stop"]
+
+
+def test_who_hangs_before_there_is_a_loop_is_ended() -> None:
+    left = threading.Event()
+    Signals(leave=lambda _status: left.set(), deadline_s=0.05).install()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert left.wait(5)
 
 
 def test_a_reload_before_there_is_a_loop_is_no_news() -> None:

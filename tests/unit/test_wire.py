@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged import wire
-from edged.events import MAX_BYTES, Finding, ModelTag
+from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
 
 WIDE = "\U0001d11e"  # four bytes in UTF-8
 READY = wire.Ready("porch", ModelTag("mobilenet", "0c9f1a2b"), "litert", "cpu", isolation=("seccomp",))
@@ -21,7 +21,12 @@ OUTCOME = wire.Outcome(
 )
 BEAT = wire.Beat("porch", 9.9, 1.5, 3.0, 4.0, 1234, {"frozen": 3, "skipped": 999})
 FAULT = wire.Fault("porch", "source", "absent", "there is no /dev/video7")
-REPORTS = (READY, wire.Running("porch"), OUTCOME, BEAT, FAULT, wire.Ended("porch"))
+READINGS = (Attached("lux", 20.5, "lx", "good", 1.5), Attached("air/co2", None, "ppm", "bad", 0.0))
+HELD = wire.Held("porch", "lux is not as asked")
+REPORTS = (
+    *(READY, wire.Running("porch"), OUTCOME, BEAT, FAULT, HELD, wire.Ended("porch")),
+    dataclasses.replace(OUTCOME, readings=READINGS),
+)
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=32)
 labels = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=128)
@@ -29,6 +34,14 @@ scores = st.floats(0, 1)
 times = st.floats(0, 253402300799)
 findings = st.builds(Finding, labels, scores)
 tags = st.builds(ModelTag, st.text(string.printable[:95], min_size=1, max_size=64), st.just("0c9f1a2b"))
+readings = st.builds(
+    Attached,
+    names,
+    st.one_of(st.none(), st.booleans(), st.floats(-1e308, 1e308)),
+    st.sampled_from(["", "°C", "µg/m³"]),
+    st.sampled_from(["good", "stale", "suspect", "bad"]),
+    st.floats(0, 1e9),
+)
 reports = st.one_of(
     st.builds(
         wire.Ready,
@@ -54,7 +67,9 @@ reports = st.one_of(
         st.floats(0, 1e9),
         st.floats(0, 1e9),
         st.none() | st.integers(0, 2**53 - 1),
+        st.lists(readings, max_size=MOST_READINGS).map(tuple),
     ),
+    st.builds(wire.Held, names, labels.map(lambda text: text[:100])),
     st.builds(
         wire.Beat,
         names,
@@ -81,10 +96,13 @@ def test_what_is_sent_arrives(report: wire.Report) -> None:
 
 def test_every_kind_of_report_at_its_bounds_fits_into_a_datagram() -> None:
     word, label = WIDE * wire.LONGEST_NAME, WIDE * wire.LONGEST_LABEL
+    reading = Attached("n" * 65, -1.7e308 / 3, WIDE * 6, "suspect", 1e9 / 3)
+    outcome = wire.Outcome(
+        word, "heartbeat", label, 1 / 3, label, (Finding(label, 1 / 3),) * 10, 1 / 3, 1 / 3, 1 / 3, 1 / 3
+    )
     widest = (
-        wire.Outcome(
-            word, "heartbeat", label, 1 / 3, label, (Finding(label, 1 / 3),) * 10, 1 / 3, 1 / 3, 1 / 3, 1 / 3
-        ),
+        dataclasses.replace(outcome, readings=(reading,) * MOST_READINGS),
+        wire.Held(word, WIDE * 400),
         wire.Beat(
             word,
             1 / 3,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edged.sinks.mqtt import _confirmation
+from edged.sinks.mqtt._echo import Echo
 from edged.sinks.mqtt._refusals import Refusals
 
 if TYPE_CHECKING:
@@ -29,10 +30,14 @@ class Delivery:
         spool: where events wait.
         strict: one at a time, and none before an older one.
         confirm: a row that the broker has stays in the spool until the application confirms it.
+        silence_s: after which a connection without a sign of life is given up.
     """
 
-    def __init__(self, spool: Spool, *, strict: bool = False, confirm: bool = False) -> None:
+    def __init__(
+        self, spool: Spool, *, strict: bool = False, confirm: bool = False, silence_s: float = 30.0
+    ) -> None:
         self._spool = spool
+        self._echo = Echo(silence_s)
         self._strict = strict
         self._confirm = confirm
         self._refusals = Refusals()
@@ -41,7 +46,7 @@ class Delivery:
         self._before = 0  # rows up to this sequence waited for the connection
         self._backlog = False  # there may be such rows
         self._credit = 0  # places that went to the backlog since one went to what is fresh, at most SHARE - 1
-        self._delivered = self._confirmed = 0  # the highest sequences
+        self._confirmed = 0  # the highest sequence of this epoch
         self._patience_s = UNCONFIRMED_S
         self._again_at: float | None = None
 
@@ -58,8 +63,10 @@ class Delivery:
         self._patience_s, self._again_at = UNCONFIRMED_S, None
         self._begin_backlog()
 
-    def disconnected(self) -> None:
-        """Give all that is under way back to the spool."""
+    def disconnected(self, now: float, *, told: bool = False) -> None:
+        """Give all that is under way back to the spool; ``told``: by a broker that said goodbye."""
+        if not self._confirm:
+            self._echo.lost(now, told=told)
         self._spool.released([*self._out, *self._refusals.release()])
         self._out.clear()
         self._again_at = None
@@ -73,37 +80,36 @@ class Delivery:
         self._look_at_epoch()
         self._send_again(now)
         if self._strict:
-            places = min(places, 1 - len(self._out))
-        rows: list[Row] = []
-        for row in self._refusals.due(now, places):
-            if row.left_s is not None and row.left_s <= 0:
-                self._spool.released([row.sequence])  # too old by now, which is the spool's to count
-            else:
-                rows.append(row)
+            places = min(places, 1 - len(self._out) - len(self._echo))
+        rows = self._offered_again(places, now)
+        echo: list[Row] = []
         room = places - len(rows)
         if room > 0 and not (self._strict and len(self._refusals)):
-            rows += self._fresh_and_old(room)
+            fresh = self._fresh(room)
+            echo = self._echo.take(room - len(fresh))
+            rows += [*fresh, *self._old(room - len(fresh), len(echo), len(fresh))]
         self._out |= {row.sequence: row for row in rows}
-        return rows
+        return sorted((*rows, *echo), key=lambda row: row.sequence)
 
     def accepted(self, row: Row | None, now: float) -> None:
         """The broker has a row, or (None) a retained value."""
         shut = self._refusals.shut
         self._refusals.accepted(row, now)
         self._backlog |= shut != self._refusals.shut  # what was left out in the meantime is old now
-        if row is None:
+        if self._echo.heard(row, now) or row is None:
             return
         self._out.pop(row.sequence, None)
         if not self._confirm:
             self._spool.acknowledged(row.sequence)
             return
         self._spool.delivered(row.sequence)
-        self._delivered = max(self._delivered, row.sequence)
-        if self._again_at is None and self._delivered > self._confirmed:
+        if self._again_at is None:
             self._again_at = now + self._patience_s
 
     def refused(self, row: Row, code: int, now: float) -> bool:
         """The broker does not want a row; tells whether it is given up for good."""
+        if self._echo.refused(row):
+            return True
         self._out.pop(row.sequence, None)
         if not self._refusals.refused(row, code, now):
             return False
@@ -112,8 +118,9 @@ class Delivery:
 
     def give_up(self, row: Row) -> None:
         """The broker could never take this row."""
-        self._out.pop(row.sequence, None)
-        self._spool.refused(row.sequence)
+        if not self._echo.refused(row):
+            self._out.pop(row.sequence, None)
+            self._spool.refused(row.sequence)
 
     def confirm(self, payload: bytes, *, retained: bool, now: float) -> bool:
         """Read what the application says it has; False where that means nothing here."""
@@ -127,14 +134,13 @@ class Delivery:
         if said.sequence > self._confirmed:
             self._spool.confirmed(said.sequence)
             self._confirmed, self._patience_s = said.sequence, UNCONFIRMED_S
-            self._again_at = now + self._patience_s if self._delivered > self._confirmed else None
+            self._again_at = now + self._patience_s
         return True
 
     def _look_at_epoch(self) -> None:
-        """Forget the old sequences where the store had to begin anew."""
+        """What was confirmed belongs to ids that are over where the store had to begin anew."""
         if self._epoch != self._spool.epoch:
-            self._epoch = self._spool.epoch
-            self._before = self._delivered = self._confirmed = 0
+            self._epoch, self._confirmed = self._spool.epoch, 0
 
     def _begin_backlog(self) -> None:
         self._before, self._backlog, self._credit = self._spool.last, True, 0
@@ -148,15 +154,34 @@ class Delivery:
         if self._spool.again():
             self._begin_backlog()
 
-    def _fresh_and_old(self, room: int) -> list[Row]:
-        shut = self._refusals.shut
-        if not self._backlog or self._strict:
-            return list(self._spool.pending(room, without=shut))
+    def _offered_again(self, places: int, now: float) -> list[Row]:
+        rows = []
+        for row in self._refusals.due(now, places):
+            if row.left_s is not None and row.left_s <= 0:
+                self._spool.released([row.sequence])  # too old by now, which is the spool's to count
+            else:
+                rows.append(row)
+        return rows
+
+    def _fresh(self, room: int) -> Sequence[Row]:
+        """Take what happened since the connection was made, as far as its share of the places goes."""
         share = (self._credit + room) // SHARE
-        fresh = self._spool.pending(share, after=self._before, without=shut) if share else ()
-        old = self._spool.pending(room - len(fresh), without=shut)
-        waited = sum(row.sequence <= self._before for row in old)
-        self._credit = min(SHARE - 1, max(0, self._credit + waited - (SHARE - 1) * len(fresh)))
-        if waited < room - len(fresh) and not shut:
-            self._backlog = False
-        return sorted((*fresh, *old), key=lambda row: row.sequence)
+        if self._strict or not self._backlog or not share:
+            return ()
+        return self._spool.pending(share, after=self._before, without=self._refusals.shut)
+
+    def _old(self, room: int, echoes: int, fresh: int) -> Sequence[Row]:
+        """Take the oldest for the places that an echo left."""
+        shut = self._refusals.shut
+        rows = self._spool.pending(room - echoes, without=shut)
+        if self._backlog:
+            waited = echoes + sum(row.sequence <= self._before for row in rows)
+            self._credit = min(SHARE - 1, max(0, self._credit + waited - (SHARE - 1) * fresh))
+            self._backlog = bool(shut) or not self._drained(rows, echoes, fresh)
+        return rows
+
+    def _drained(self, rows: Sequence[Row], echoes: int, fresh: int) -> bool:
+        """Whether the backlog is gone; that no row came is no proof: a store may have to read it first."""
+        if rows or echoes:
+            return bool(rows) and rows[-1].sequence > self._before
+        return self._spool.counts().queued <= len(self._out) + len(self._refusals) + fresh

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edged import clock
 from edged.sinks.mqtt._defects import Defects
@@ -71,7 +71,7 @@ class MqttSink:
         self._base = f"{config.prefix}/{node}"
         self._status = f"{self._base}/status"
         self._confirmations = f"{self._base}/ack" if confirm else ""
-        self._delivery = Delivery(spool, strict=strict, confirm=confirm)
+        self._delivery = Delivery(spool, strict=strict, confirm=confirm, silence_s=1.5 * config.keepalive_s)
         self._inbox = Inbox(call_soon)
         self._orders = Orders(self._base, on_switch, on_command)
         self._discovery = homeassistant
@@ -101,9 +101,11 @@ class MqttSink:
         return self._why.detail
 
     @property
-    def degraded(self) -> str:
+    def degraded(self) -> Literal["", "auth", "certificate"]:
         """What a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
-        return {State.AUTH: "auth", State.CERTIFICATE: "certificate"}.get(self._why.state, "")
+        if self._why.state is State.AUTH:
+            return "auth"
+        return "certificate" if self._why.state is State.CERTIFICATE else ""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -179,7 +181,7 @@ class MqttSink:
         finally:  # whatever becomes of the goodbye, no thread is left behind and no row in flight
             self._link.stop(max(0.1, deadline - clock.monotonic()))
             self._window.clear()
-            self._delivery.disconnected()
+            self._delivery.disconnected(clock.monotonic())
         self._session = None
         self._why = Why(State.STOPPED, "closed")
 
@@ -204,7 +206,7 @@ class MqttSink:
         """Give the rows in flight back."""
         self._session = None
         self._window.clear()
-        self._delivery.disconnected()
+        self._delivery.disconnected(clock.monotonic(), told=why.told)
         if self._discovery is not None:
             self._discovery.disconnected()
         self._become(why)
@@ -308,7 +310,7 @@ class MqttSink:
 
     def _send_row(self, session: Session, row: Row, now: float) -> bool:
         """Tells whether the row takes a place in the window now."""
-        topic = f"{self._base}/{row.pipeline}/event" if row.pipeline else f"{self._base}/gap"
+        topic = f"{self._base}/{row.topic}"
         payload = row.message(replayed=self._delivery.waited(row))
         if not session.fits(topic, payload):
             self._complain(topic, "its size")

@@ -29,10 +29,11 @@ class State(enum.StrEnum):
 
 
 class Why(NamedTuple):
-    """A state and the sentence that goes with it."""
+    """A state and the sentence that goes with it; ``told``: by a broker that ended the connection itself."""
 
     state: State
     detail: str
+    told: bool = False
 
 
 _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
@@ -50,7 +51,7 @@ _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
 def of_code(code: int, name: str, *, connected: bool) -> Why:
     """Explain a reason code with which the broker refuses or ends a connection."""
     state = State.LOST if connected else State.REFUSED
-    return _CODES.get(code, Why(state, f"the broker says: {name.lower()}"))
+    return _CODES.get(code, Why(state, f"the broker says: {name.lower()}"))._replace(told=connected)
 
 
 def of_error(error: Exception) -> Why:

@@ -34,7 +34,12 @@ static bool pass(const char *moment)
         abort();
     if (strcmp(word, "segfault") == 0)
         raise(SIGSEGV);
-    while (strcmp(word, "hang") == 0)
+    if (strcmp(word, "seize") == 0) { /* hang, and keep Python's lock */
+        int (*ensure)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "PyGILState_Ensure");
+        if (ensure != NULL)
+            ensure();
+    }
+    while (strcmp(word, "hang") == 0 || strcmp(word, "seize") == 0)
         pause();
     return false;
 }

@@ -151,3 +151,49 @@ def test_what_init_writes_of_sensors_is_read_once_the_marks_are_gone(tmp_path: P
     block = lines[at : lines.index("", at)]
     uncommented = "\n".join(re.sub(r"^# ", "", line) for line in block if not line.startswith("##"))
     assert loads(uncommented + "\n", "f", tmp_path).sensors["board"].kind == "system"
+
+
+WATCHING = (
+    "sensors:\n  air: {kind: serial, device: a, protocol: mhz19}\n  pir: {kind: gpio, line: GPIO4}\n"
+    "pipelines:\n  porch:\n    source: {kind: synthetic}\n"
+)
+
+
+def test_a_pipeline_asks_for_sensors_that_there_are(tmp_path: Path) -> None:
+    text = (
+        "    gate: {conditions: [{sensor: air/co2, below: 1000}], hours: ['22:00-06:00']}\n"
+        "    trigger: {conditions: [{sensor: pir, equals: yes}], at: ['07:30']}\n"
+    )
+    config = loads(WATCHING + text, "f", tmp_path)
+    assert config.looked_at == ("air/co2", "pir")
+    gate, trigger = config.pipelines["porch"].gate, config.pipelines["porch"].trigger
+    assert gate is not None
+    assert trigger is not None
+    assert [(part.begin, part.end) for part in gate.parts()] == [(1320, 360)]
+    assert trigger.minutes() == (450,)
+    assert trigger.conditions[0].rule().equals is True
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "gate: {conditions: [{sensor: air, above: 1}]}",
+            "f:7:34: pipelines.porch.gate.conditions[0].sensor: there is no sensor 'air'; there are air/co2",
+        ),
+        ("trigger: {conditions: [{sensor: lux, above: 1}]}", "there is no sensor 'lux'"),
+        (
+            "gate: {conditions: [{sensor: pir}]}",
+            "f:7:34: pipelines.porch.gate.conditions[0].sensor: write",
+        ),
+        ("gate: {conditions: [{sensor: pir, abve: 1}]}", "there is no key 'abve' (did you mean 'above'?)"),
+        ("gate: {conditions: [{sensor: pir, equals: open}]}", "it must be true, false or a number"),
+        ("gate: {hours: [22-6]}", "'22-6', but must be two times of the day such as 07:00-22:00"),
+        ("gate: {hours: ['24:00-06:00']}", "but must be two times of the day"),
+        ("trigger: {at: ['7:30']}", "'7:30', but must be a time of the day such as 07:30"),
+        ("trigger: {frames: 0}", "but must be a whole number from 1 to 10000"),
+        ("gate: {if_unknown: wait}", "but must be pause or run"),
+    ],
+)
+def test_a_mistake_in_what_is_asked_is_told_with_its_place(said: Said, text: str, says: str) -> None:
+    assert says in one(said(f"{WATCHING}    {text}\n"))

@@ -542,3 +542,45 @@ def test_close_may_be_called_twice_and_frees_the_folder(spools: Callable[..., Di
     kept.close()
     kept.close()
     spools()
+
+
+def test_a_long_outage_leaves_no_large_file(
+    spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool._writer.SHRINK_PAGES", 50)
+    kept = spools()
+    for _ in range(1000):
+        kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    for row in Settled(kept).pending(1000):
+        kept.acknowledged(row.sequence)
+    assert kept.flush(FLUSH_S)
+    kept.close()
+    assert (tmp_path / NAME).stat().st_size < 50 * 512
+    assert audit(tmp_path)["acknowledged"] == 1000
+
+
+def test_the_file_keeps_to_its_bound(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    kept = spools(max_mb=0.2)
+    for number in range(3000):
+        kept.accept(event(f"label {number}" * (1 + number % 30)))
+        if number % 100 == 0:
+            assert kept.flush(FLUSH_S)
+    kept.close()
+    assert (tmp_path / NAME).stat().st_size <= 200_000 * 1.1
+    found = audit(tmp_path)
+    assert found["balanced"]
+    assert found["dropped"]["full"] > 1000
+
+
+def test_what_is_done_with_leaves_the_file_soon(
+    spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool._writer.SETTLE_S", 0.01)
+    kept = spools()
+    kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    kept.acknowledged(kept.pending(1)[0].sequence)
+    with kept._busy:
+        assert kept._busy.wait_for(lambda: not kept._desk.rows.gone, FLUSH_S)
+    assert audit(tmp_path)["acknowledged"] == 1

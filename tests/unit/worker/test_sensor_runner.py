@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -61,6 +61,35 @@ class Ear:
             assert self.news.wait_for(what, timeout_s), (self.states, self.readings[-5:])
 
 
+class Machine:
+    """How late this machine wakes a thread that does nothing, at its worst: other work runs on it as well."""
+
+    def __init__(self) -> None:
+        self.late_s = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            self.late_s = max(self.late_s, time.monotonic() - due)
+            due = time.monotonic() + 0.01
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    with Machine() as running:
+        yield running
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "BACK_OFF_S", (0.02, 0.1))
@@ -87,17 +116,18 @@ def config(**keys: Any) -> Config:
     return Config(**{"interval_s": 0.02, "deadline_s": 0.2, **keys})
 
 
-def test_reads_at_its_pace_without_drift(run: Any) -> None:
+def test_reads_at_its_pace_without_drift(run: Any, machine: Machine) -> None:
     runner, ear = run(a=config(interval_s=0.05, wave="ramp", period=1000, high=999))
     ear.until(lambda: len(ear.readings) == 21)
     times = [at for at, _, _ in ear.readings[:21]]
-    assert times[-1] - times[0] == pytest.approx(1.0, abs=0.1)
-    assert ear.of("a")[:21] == pytest.approx(range(21))
+    assert times[-1] - times[0] == pytest.approx(1.0, abs=0.05 + machine.late_s)
+    if machine.late_s < 0.05:  # a slot that is missed is left out, and the wave goes on
+        assert ear.of("a")[:21] == pytest.approx(range(21))
     assert ear.states_of("a") == ["running"]
     assert runner.status()["a"].online
 
 
-def test_a_hung_sensor_moves_no_neighbour(run: Any) -> None:
+def test_a_hung_sensor_moves_no_neighbour(run: Any, machine: Machine) -> None:
     runner, ear = run(
         good=config(interval_s=0.1), hung=config(fault="hang", fault_after=3), other=config(interval_s=0.1)
     )
@@ -107,7 +137,7 @@ def test_a_hung_sensor_moves_no_neighbour(run: Any) -> None:
     for name in ("good", "other"):
         times = [at for at, sensor, _ in ear.readings if sensor == name]
         gaps = [b - a for a, b in itertools.pairwise(times[1:])]
-        assert max(abs(gap - 0.1) for gap in gaps) <= 0.05, gaps
+        assert max(abs(gap - 0.1) for gap in gaps) <= 0.05 + machine.late_s, gaps
     status = runner.status()["hung"]
     assert (status.state, status.online, status.faults) == ("hung", False, 1)
     assert "no answer for 0.2" in status.last_error
@@ -182,7 +212,7 @@ def test_garbage_is_never_good(run: Any) -> None:
     assert {(reading.value, reading.quality.value) for _, _, reading in ear.readings} == {(None, "bad")}
 
 
-def test_a_flood_is_bounded_and_ends_in_the_right_state(run: Any) -> None:
+def test_a_flood_is_bounded_and_ends_in_the_right_state(run: Any, machine: Machine) -> None:
     _, ear = run(
         a=config(binary=True, fault="flood", fault_after=1, interval_s=0.2), b=config(interval_s=0.1)
     )
@@ -192,7 +222,7 @@ def test_a_flood_is_bounded_and_ends_in_the_right_state(run: Any) -> None:
     assert len(ear.of("a")) <= 2 * passed / 0.02 + 20
     assert sum(name == "a" for _, name, _ in ear.sent) <= 20 + 10 * passed + 2
     times = [at for at, name, _ in ear.readings if name == "b"]
-    assert max(b - a for a, b in itertools.pairwise(times[1:])) <= 0.15
+    assert max(b - a for a, b in itertools.pairwise(times[1:])) <= 0.15 + machine.late_s
 
 
 def test_edges_come_between_two_readings(run: Any) -> None:
@@ -248,14 +278,14 @@ def test_a_device_that_stays_away_says_so_once(run: Any, monkeypatch: pytest.Mon
     assert [(status.state, status.last_error) for status in ear.states] == [("waiting", "there is no chip")]
 
 
-def test_a_stop_is_quick(run: Any) -> None:
+def test_a_stop_is_quick(run: Any, machine: Machine) -> None:
     runner, ear = run(
         **{f"s{n}": config(interval_s=60) for n in range(5)}, door=config(binary=True, edge_s=60)
     )
     ear.until(lambda: len(ear.readings) >= 6)
     began = time.monotonic()
     assert runner.stop(2) == []
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 0.6 + 3 * machine.late_s
 
 
 FIFTY = """
@@ -285,7 +315,7 @@ runner.stop(1)
 """
 
 
-def test_fifty_sensors_cost_little() -> None:
+def test_fifty_sensors_cost_little(machine: Machine) -> None:
     done = subprocess.run([sys.executable, "-c", FIFTY, "4"], capture_output=True, text=True, check=True)
     cpu, rss, jitter, gaps, numpy = done.stdout.split()
     print(f"50 sensors at 1 Hz: {float(cpu):.1%} of a core, {float(rss):.1f} MB, jitter {jitter} s")
@@ -293,4 +323,4 @@ def test_fifty_sensors_cost_little() -> None:
     assert numpy == "False"
     assert float(cpu) <= 0.05
     assert float(rss) <= 45
-    assert float(jitter) <= 0.05
+    assert float(jitter) <= 0.05 + machine.late_s

@@ -1,0 +1,201 @@
+"""The slate: the newest readings that pipelines look at, on a page that the sensor worker writes.
+
+::
+
+    sensor worker ──Writer──▶ [ a record for each channel that is looked at ] ◀──Reader── pipeline worker
+                                main makes it and hands it on, and never maps it
+
+So a reading that is not published can let a pipeline run, or hold it back, without getting into the process
+that has the network. A record carries a checksum: a reader that comes while it is written sees that, and
+looks again. The page outlives both sides; a writer that begins anew wipes it.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SLOTS = 512
+LONGEST_UNIT = 24  # bytes; a longer one is cut
+_BODY = struct.Struct("<66s24sdBBdddQQ")  # name, unit, value, kind, quality, ts, at, fresh_s, count, rises
+_CHECK = struct.Struct("<I")
+_SLOT = _CHECK.size + _BODY.size
+_NOTHING, _NUMBER, _STATE = range(3)
+_QUALITIES = ("good", "stale", "suspect", "bad")
+_TRIES = 8  # looks at a record that is being written
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The newest reading of a channel.
+
+    Attributes:
+        name: ``sensor``, or ``sensor/channel`` where it has several.
+        unit: of the value.
+        value: a number, a state, or None where it could not be measured.
+        quality: what it is worth: good | stale | suspect | bad.
+        ts: wall time of the measurement, in s since 1970.
+        at: monotonic time of it, in s; the same clock in every process.
+        fresh_s: for how long it says something, in s.
+        count: readings so far; another number is another reading.
+        rises: how often a state was switched on so far: a pulse between two looks is not missed.
+    """
+
+    name: str
+    unit: str
+    value: float | bool | None
+    quality: str
+    ts: float
+    at: float
+    fresh_s: float
+    count: int
+    rises: int
+
+    @property
+    def good(self) -> bool:
+        """Whether it is worth something."""
+        return self.quality == "good"
+
+
+def name_of(sensor: str, channel: str) -> str:
+    """Return what a channel is called here and in conditions."""
+    return f"{sensor}/{channel}" if channel else sensor
+
+
+def create() -> int:
+    """Return a descriptor of an empty slate."""
+    descriptor = os.memfd_create("edged-slate", os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, SLOTS * _SLOT)
+    return descriptor
+
+
+class Writer:
+    """The sensor worker's side; for one thread at a time.
+
+    Args:
+        descriptor: of the slate; may be closed afterwards.
+        names: of the channels that somebody looks at; others are not written.
+    """
+
+    def __init__(self, descriptor: int, names: Sequence[str]) -> None:
+        self._page = mmap.mmap(descriptor, SLOTS * _SLOT)
+        self._page[:] = bytes(len(self._page))
+        self._slots = {name: number for number, name in enumerate(names[:SLOTS])}
+        self._counts = dict.fromkeys(self._slots, 0)
+        self._rises = dict.fromkeys(self._slots, 0)
+        self._on = dict.fromkeys(self._slots, False)
+        for name in self._slots:
+            self._write(Record(name, "", None, "bad", 0.0, 0.0, 0.0, 0, 0))
+
+    def put(
+        self,
+        name: str,
+        unit: str,
+        value: float | bool | None,
+        *,
+        quality: str,
+        ts: float,
+        at: float,
+        fresh_s: float,
+    ) -> None:
+        """Write the newest reading of a channel; of one that nobody looks at, nothing."""
+        if name not in self._slots:
+            return
+        self._counts[name] += 1
+        if isinstance(value, bool):
+            self._rises[name] += value and not self._on[name]
+            self._on[name] = value
+        count, rises = self._counts[name], self._rises[name]
+        self._write(Record(name, unit, value, quality, ts, at, fresh_s, count, rises))
+
+    def _write(self, record: Record) -> None:
+        value = record.value
+        body = _BODY.pack(
+            record.name.encode()[:66],
+            record.unit.encode()[:LONGEST_UNIT],
+            float(value or 0),
+            _NOTHING if value is None else _STATE if isinstance(value, bool) else _NUMBER,
+            _QUALITIES.index(record.quality),
+            record.ts,
+            record.at,
+            record.fresh_s,
+            record.count,
+            record.rises,
+        )
+        begin = self._slots[record.name] * _SLOT
+        self._page[begin : begin + _SLOT] = _CHECK.pack(zlib.crc32(body)) + body
+
+    def close(self) -> None:
+        """Let go of the page."""
+        self._page.close()
+
+
+class Reader:
+    """A pipeline worker's side.
+
+    Args:
+        descriptor: of the slate; may be closed afterwards.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._page = mmap.mmap(descriptor, SLOTS * _SLOT, prot=mmap.PROT_READ)
+        self._slots: dict[str, int] = {}
+
+    def get(self, name: str) -> Record | None:
+        """Return the newest reading of a channel; None where there was none."""
+        slot = self._slots.get(name)
+        found = self._read(slot) if slot is not None else None
+        if found is None or found.name != name:
+            found = self._find(name)
+        return found if found is not None and found.count else None
+
+    def _find(self, name: str) -> Record | None:
+        for number in range(SLOTS):
+            record = self._read(number)
+            if record is not None and record.name == name:
+                self._slots[name] = number
+                return record
+            if record is None and not any(self._page[number * _SLOT : (number + 1) * _SLOT]):
+                return None  # the writer fills it from the front
+        return None
+
+    def close(self) -> None:
+        """Let go of the page."""
+        self._page.close()
+
+    def _read(self, slot: int) -> Record | None:
+        begin = slot * _SLOT
+        for _ in range(_TRIES):
+            data = self._page[begin : begin + _SLOT]
+            body = data[_CHECK.size :]
+            if not any(data):
+                return None
+            if _CHECK.unpack_from(data)[0] == zlib.crc32(body):
+                return _record(body)
+        return None
+
+
+def _record(body: bytes) -> Record:
+    name, unit, number, kind, quality, ts, at, fresh_s, count, rises = _BODY.unpack(body)
+    value: float | bool | None = {_NUMBER: number, _STATE: bool(number)}.get(kind)
+    if not math.isfinite(number):
+        value = None
+    return Record(
+        name.rstrip(b"\0").decode("utf-8", "replace"),
+        unit.rstrip(b"\0").decode("utf-8", "ignore"),
+        value,
+        "bad" if value is None else _QUALITIES[quality % len(_QUALITIES)],
+        ts,
+        at,
+        fresh_s,
+        count,
+        rises,
+    )

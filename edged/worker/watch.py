@@ -1,0 +1,167 @@
+"""Whether a pipeline may classify now: its gate and its trigger, fed from the slate."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from edged import clock
+from edged.conditions import Gate, Trigger
+from edged.events import Attached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edged.config.conditions import GateSection, TriggerSection
+    from edged.slate import Reader, Record
+
+POLL_S = 0.02  # between two looks; a pulse that is shorter shows in the count of rises
+SET_S = 1735689600.0  # the year 2025: a clock before that was never set
+
+
+class Verdict(NamedTuple):
+    """What a look gave.
+
+    Attributes:
+        go: classify a frame.
+        held_by: what closes the gate, in a few words; empty where it is open.
+    """
+
+    go: bool
+    held_by: str
+
+
+class Watch:
+    """Looks at the slate for one pipeline; for one thread.
+
+    Args:
+        gate, trigger: of its configuration.
+        reader: of the slate; None where no sensor is asked for.
+        attach: the channels whose readings go with an event.
+        armed: whether the gate, where it asks for that, is armed.
+        wall: seconds since 1970.
+        localtime: of these seconds.
+    """
+
+    def __init__(
+        self,
+        gate: GateSection | None,
+        trigger: TriggerSection | None,
+        reader: Reader | None,
+        *,
+        attach: Sequence[str] = (),
+        armed: bool = False,
+        wall: Callable[[], float] = clock.wall,
+        localtime: Callable[[float], time.struct_time] = time.localtime,
+    ) -> None:
+        self._gate = Gate()
+        self._trigger: Trigger | None = None
+        conditions = [*(gate.conditions if gate else ()), *(trigger.conditions if trigger else ())]
+        if gate is not None:
+            rules = [condition.rule() for condition in gate.conditions]
+            self._gate = Gate(
+                rules, hours=gate.parts(), armed=gate.armed, if_unknown=gate.if_unknown == "run"
+            )
+        self._gate.arm(armed)
+        if trigger is not None:
+            self._trigger = Trigger(
+                [condition.rule() for condition in trigger.conditions],
+                every_s=trigger.every_s,
+                at=trigger.minutes(),
+                cooldown_s=trigger.cooldown_s,
+            )
+        self._frames = trigger.frames if trigger is not None else 0
+        self._ordered = threading.Event()  # from main, in another thread
+        self._left = 0  # frames to classify before the next trigger is waited for
+        self._reader = reader
+        self._attach = tuple(attach)
+        self._seen: dict[str, Record | None] = dict.fromkeys(c.sensor for c in conditions)
+        self._wall = wall
+        self._localtime = localtime
+
+    def look(self, now: float) -> Verdict:
+        """Look at everything once; a verdict to go is for one frame.
+
+        Args:
+            now: monotonic time, in s.
+        """
+        minute = self._minute()
+        fired = self._read()
+        held_by = self._gate.closed_by(now, minute)
+        if self._trigger is None:
+            return Verdict(not held_by, held_by)
+        fired = self._trigger.poll(now, minute) or fired
+        if self._ordered.is_set():
+            self._ordered.clear()
+            fired = self._trigger.command(now)
+        if held_by:
+            self._left = 0  # what fires while the gate is closed is not made up for
+            return Verdict(False, held_by)
+        if fired:
+            self._left = self._frames
+        self._left -= 1
+        go = self._left >= 0
+        self._left = max(0, self._left)
+        return Verdict(go, "")
+
+    def obey(self, verb: str) -> None:
+        """Carry out what somebody asked for over MQTT, from any thread: ``infer``, ``arm``, ``disarm``."""
+        if verb == "infer":
+            self._ordered.set()
+        else:
+            self._gate.arm(verb == "arm")
+
+    def attached(self, now: float) -> tuple[Attached, ...]:
+        """Return the readings that go with a frame; of a channel that was never read there is none.
+
+        Args:
+            now: monotonic time, in s.
+        """
+        reader = self._reader
+        records = [reader.get(name) for name in self._attach] if reader is not None else []
+        return tuple(
+            Attached(r.name, r.value, r.unit, _quality(r, now), max(0.0, now - r.at))
+            for r in records
+            if r is not None
+        )
+
+    def _minute(self) -> int | None:
+        """Return the minute of the day; None before the clock was set."""
+        wall = self._wall()
+        if wall < SET_S:
+            return None
+        local = self._localtime(wall)
+        return local.tm_hour * 60 + local.tm_min
+
+    def _read(self) -> bool:
+        """Feed what is new on the slate; return whether that fires the trigger."""
+        if self._reader is None:
+            return False
+        fired = False
+        for name, before in self._seen.items():
+            record = self._reader.get(name)
+            if record is None or (before is not None and record.count == before.count):
+                continue
+            self._seen[name] = record
+            for value in _values(record, before):
+                self._gate.take(name, value, record.good, record.at, record.fresh_s)
+                if self._trigger is not None:
+                    fired |= self._trigger.take(name, value, record.good, record.at, record.fresh_s)
+        return fired
+
+
+def _quality(record: Record, now: float) -> str:
+    return "stale" if record.good and now - record.at > record.fresh_s else record.quality
+
+
+def _values(record: Record, before: Record | None) -> list[float | bool | None]:
+    """Return what happened since the record before: a state may have gone there and back."""
+    value = record.value
+    rose = before is not None and record.count > before.count and record.rises > before.rises
+    if isinstance(value, bool) and rose and before is not None:
+        if not value:
+            return [True, False]
+        if before.value:
+            return [False, True]
+    return [value]

@@ -1,0 +1,86 @@
+"""The examples with sensors, as they ship, run: only cameras and devices are replaced by what is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from broker import Broker
+from daemon import Daemon, wait_for
+from node import Subscriber
+
+import edged
+from edged.config.loader import load
+
+if TYPE_CHECKING:
+    from edged.sensors import SensorConfig
+
+pytestmark = pytest.mark.mosquitto
+
+EXAMPLES = Path(edged.__file__).parents[1] / "config" / "examples"
+PHOTOS = Path(edged.__file__).parent / "photos"
+COMMON = ("channels", "min", "max", "round", "publish", "device_class", "unit", "aggregate")
+
+
+def stand_in(config: SensorConfig, keys: dict[str, Any]) -> dict[str, Any]:
+    """Return a sensor with the same channels that needs no device."""
+    kept = {key: keys[key] for key in COMMON if key in keys}
+    if "aggregate" in kept:
+        kept["aggregate"] = {**kept["aggregate"], "window_s": 0.3}
+    given = config.gives()
+    if "" in given:
+        more = {"binary": True, "edge_s": 0.5} if given[""].binary else {"low": 10, "high": 20, "period": 20}
+        return {"kind": "synthetic", "interval_s": 0.1, "unit": given[""].unit, **more, **kept}
+    values = {
+        name: {"unit": q.unit, "device_class": q.device_class, "binary": q.binary}
+        for name, q in given.items()
+    }
+    printed = json.dumps({name: not q.binary and 600 for name, q in given.items()})
+    return {"kind": "command", "interval_s": 0.3, "command": ["echo", printed], "values": values, **kept}
+
+
+def runnable(path: Path, folder: Path, port: int) -> str:
+    config, text = load(path), yaml.safe_load(path.read_text("utf-8"))
+    text |= {
+        "state_dir": f"{folder}/state",
+        "run_dir": f"{folder}/run",
+        "mqtt": {"host": "127.0.0.1", "port": port},
+    }
+    for name, keys in text["sensors"].items():
+        text["sensors"][name] = stand_in(config.sensors[name], keys)
+    for section in text.get("pipelines", {}).values():
+        section["source"] = {"kind": "folder", "path": str(PHOTOS), "interval_s": 0.1}
+        section["publish"] = {"result": True}
+        section.get("gate", {}).pop("hours", None)
+    return yaml.safe_dump(text, allow_unicode=True)
+
+
+@pytest.mark.parametrize("name", ["bird-feeder", "garage-door", "greenhouse"])
+def test_an_example_runs(name: str, tmp_path: Path) -> None:
+    path = EXAMPLES / f"{name}.yaml"
+    config = load(path)
+    with (
+        Broker(tmp_path) as broker,
+        Subscriber(broker.port) as other,
+        Daemon(tmp_path, runnable(path, tmp_path, broker.port)) as daemon,
+    ):
+        for sensor, section in config.sensors.items():
+            for channel in section.gives():
+                topic = f"edged/{config.node}/{sensor}/{f'{channel}/' if channel else ''}state"
+                if section.shaping(channel, "publish") != "none":
+                    reading = json.loads(wait_for(lambda topic=topic: other.last(topic), topic))
+                    assert reading["quality"] in {"good", "suspect"}, (sensor, reading)
+                    assert reading["unit"] == section.quantity(channel).unit
+        for pipeline, watched in config.pipelines.items():
+            topic = f"edged/{config.node}/{pipeline}/result"
+            result = json.loads(wait_for(lambda topic=topic: other.on(topic), topic, 30)[-1])
+            assert set(result["readings"]) == set(watched.attach)
+        assert daemon.health()["status"] == "ok", daemon.health()["problems"]
+        for sensor, section in config.sensors.items():
+            for channel in section.gives():
+                if section.shaping(channel, "publish") == "none":
+                    suffix = f"{sensor}/{channel}" if channel else sensor
+                    assert other.last(f"edged/{config.node}/{suffix}/state") is None
