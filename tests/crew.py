@@ -37,6 +37,15 @@ def offer_lab_driver() -> None:
         vars(sources._registry).pop("_others", None)  # what was found before
 
 
+def withdraw_lab_driver() -> None:
+    """Let this process forget it again: the schema and the messages list every driver."""
+    if str(DRIVERS) in sys.path:
+        sys.path.remove(str(DRIVERS))
+        paths = os.environ["PYTHONPATH"].split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path != str(DRIVERS))
+        vars(sources._registry).pop("_others", None)
+
+
 def section(source: str | dict[str, Any] = "synthetic", **keys: Any) -> PipelineSection:
     """Return a pipeline's configuration; a source may be given by its kind."""
     given = {"kind": source} if isinstance(source, str) else source
