@@ -158,7 +158,7 @@ class Service:
 
     def _complete(self) -> dict[str, Any] | None:
         status = self._status()
-        return status if {"main", "forkserver", "porch", "sensors"} <= set(status["processes"]) else None
+        return status if {"main", "porch", "sensors"} <= set(status["processes"]) else None
 
     def _status(self) -> dict[str, Any]:
         """What `edged status` reads; the command itself takes an emulator several seconds."""
