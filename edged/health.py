@@ -6,13 +6,11 @@ Building it is a pure function of one snapshot. ``schema/health.schema.json`` de
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
-from edged import clock
+from edged import clock, resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +27,6 @@ LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
 _NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
-_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Broker(NamedTuple):
@@ -186,15 +183,13 @@ def headline(data: Mapping[str, Any]) -> str:
     return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
 
 
-def measure(pids: Mapping[str, int], proc: Path = Path("/proc")) -> dict[str, Process]:
+def measure(pids: Mapping[str, int]) -> dict[str, Process]:
     """Return the resident memory of each process that is still there."""
     found = {}
     for name, pid in pids.items():
-        try:
-            pages = int((proc / str(pid) / "statm").read_text("ascii").split()[1])
-        except (OSError, ValueError, IndexError):
-            continue
-        found[name] = Process(pid, pages * _PAGE_MB)
+        memory_mb = resident.megabytes(pid)
+        if memory_mb is not None:
+            found[name] = Process(pid, memory_mb)
     return found
 
 

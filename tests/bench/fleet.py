@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("cat", "dog", "bird", "fox")
-READY_S = 180.0
+READY_S = 300.0
 
 
 class Source(Supervised):
@@ -204,8 +204,10 @@ class Fleet:
         self._rate = rate
         self._pids: dict[int, str] = {}
 
-    def start(self) -> None:
+    def start(self, within_s: float) -> None:
+        """Start them one after the other, as boards are switched on."""
         for number, name in enumerate(self._names):
+            time.sleep(within_s / len(self._names))
             offset = number / len(self._names) / self._rate
             pid = os.fork()
             if pid == 0:
@@ -283,7 +285,7 @@ def measure(place: Place, options: argparse.Namespace) -> dict[str, Any]:
     broker.start()
     consumer = consume(place)
     since = time.monotonic()
-    fleet.start()
+    fleet.start(options.start)
     figures: dict[str, Any] = {"nodes": len(names), "rate": options.rate * len(names)}
     try:
         _wait("all nodes are connected", lambda: fleet.connected() == len(names), READY_S)
