@@ -123,7 +123,7 @@ class Daemon:
                 await self._read_again()
 
     def _read_sensors(self, config: Config) -> None:
-        if self._sensors.apply(config.sensors, config.isolation, config.looked_at):
+        if self._sensors.apply(config.sensors, config.isolation, config.looked_at, config.followed):
             self._sensor_report.sensors(config.sensors)
 
     async def _close(self) -> None:
