@@ -73,6 +73,11 @@ class Watch:
         self._wall = wall
         self._localtime = localtime
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a trigger, so that each verdict to go is one of a few."""
+        return self._trigger is not None
+
     def look(self, now: float) -> Verdict:
         """Look at everything once; a verdict to go is for one frame.
 
