@@ -82,7 +82,7 @@ class Daemon:
         self._secret = wiring.secret(config)
         self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
-        self._sensor_report = SensorReport(reporter)
+        self._sensor_report = SensorReport(reporter, config.node)
         self._sensors = Sensors(self._sensor_report, supervisor.slate)
         reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
 

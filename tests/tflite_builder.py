@@ -188,6 +188,41 @@ def stack(
     return graph.bytes()
 
 
+def lstm(steps: int, channels: int, units: int, seed: int = 1) -> bytes:
+    """Return a float LSTM ``[1, steps, channels]`` that keeps its state from one run to the next."""
+    random = np.random.default_rng(seed)
+    graph = _Graph()
+    source = graph.tensor("window", (1, steps, channels), Kind())
+
+    def constant(name: str, *shape: int) -> int:
+        return graph.tensor(name, shape, Kind(), random.normal(0, 0.5, shape).astype(np.float32))
+
+    def state(name: str) -> int:
+        number = graph.tensor(name, (1, units), Kind())
+        graph.graph.tensors[number].isVariable = True
+        return number
+
+    inputs = [source, *(constant(f"in{gate}", units, channels) for gate in "ifco")]
+    inputs += [constant(f"again{gate}", units, units) for gate in "ifco"]
+    inputs += [-1] * 3  # no peepholes
+    inputs += [constant(f"bias{gate}", units) for gate in "ifco"]
+    inputs += [-1] * 2  # no projection
+    inputs += [state("output"), state("cell")]
+    inputs += [-1] * 4  # no normalisation of layers
+    answers = graph.tensor("answers", (1, steps, units), Kind())
+    options = schema.UnidirectionalSequenceLSTMOptionsT()
+    options.fusedActivationFunction = 4  # tanh
+    kind = schema.BuiltinOptions.UnidirectionalSequenceLSTMOptions
+    graph.operator(44, inputs, answers, options, kind)
+    over = graph.tensor("axes", (1,), Kind("int32"), np.array([1], np.int32))
+    mean = graph.tensor("mean", (1, units), Kind())
+    graph.operator(40, [answers, over], mean, schema.ReducerOptionsT(), schema.BuiltinOptions.ReducerOptions)
+    scores = graph.tensor("scores", (1, units), Kind())
+    _head(graph, "softmax", 1.0, mean, scores)
+    graph.graph.inputs, graph.graph.outputs = [source], [scores]
+    return graph.bytes()
+
+
 def _parameters(graph: _Graph, number: int, layer: Layer, before: Kind) -> tuple[int, int]:
     if layer.kind.dtype == "float32":
         weights, kind, bias_kind = layer.weights.astype(np.float32), Kind(), Kind()

@@ -211,7 +211,7 @@ class Config(Section):
     )
     run_dir: Path = Field(default_factory=run_dir, description="default $RUNTIME_DIRECTORY, else /run/edged")
     mqtt: Mqtt | None = Field(
-        default=None, description="left out: events go to standard output as JSON lines"
+        default=None, description="left out: events and readings go to standard output as JSON lines"
     )
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="device discovery")
     jsonl: Jsonl | None = Field(default=None, description="a second sink beside mqtt")

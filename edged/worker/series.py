@@ -159,9 +159,11 @@ class Series:
         self._count("overrun", sum(follower.lost for follower in self._followers.values()) - before)
         self._listen(now, heard)
         self._ask(now)
+        while len(self._waiting) > 1 and not self._granted:
+            self._waiting.popleft()  # a trigger wants the one of the moment
         while self._waiting and now - self._waiting[0].ends_at > self._old_s:
             self._waiting.popleft()
-            self._count("skipped", 1 if self._granted else 0)
+            self._count("skipped", int(self._granted > 0))
         if self._waiting and self._granted and self._free:
             self._granted -= 1
             self._hand_on(self._waiting.popleft(), now)
