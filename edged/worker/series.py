@@ -170,10 +170,15 @@ class Series:
 
     def _take(self, now: float) -> bool:
         """Take the readings; return whether each channel has spoken by now."""
-        for channel, follower in self._followers.items():
-            for sample in follower.new():
-                self._waiting.extend(self._windows.add(channel, sample.value, sample.at))
-                self._heard_at[channel] = max(self._heard_at.get(channel, 0.0), min(sample.at, now))
+        # In the order of time over all channels, or the windows would think that one of them is silent.
+        came = [
+            (sample.at, channel, sample.value)
+            for channel, follower in self._followers.items()
+            for sample in follower.new()
+        ]
+        for at, channel, value in sorted(came):
+            self._waiting.extend(self._windows.add(channel, value, at))
+            self._heard_at[channel] = max(self._heard_at.get(channel, 0.0), min(at, now))
         while len(self._waiting) > _MOST_WAITING:
             self._waiting.popleft()
             self._count("skipped", 1)
