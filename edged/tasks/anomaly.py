@@ -107,7 +107,8 @@ class RobustZ:
 
 def _features(window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     data = window.astype(np.float64)
-    return np.concatenate([data.mean(axis=0), data.std(axis=0)])
+    with np.errstate(invalid="ignore"):  # an infinity is looked for afterwards
+        return np.concatenate([data.mean(axis=0), data.std(axis=0)])
 
 
 def _finding(error: float, limit: float) -> Sequence[Finding]:
