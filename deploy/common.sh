@@ -128,9 +128,11 @@ ansible_venv() {
     mark=$(fingerprint "$root/deploy/requirements.txt")-${EDGED_ANSIBLE_CORE:-any}
     if [ "$(cat "$venv/.made" 2>/dev/null)" != "$mark" ]; then
         quietly "a virtual environment with ansible in $venv" "$1" -m venv --clear "$venv" >&2 || return 1
-        quietly "ansible-core and ansible-lint, by pip" "$venv/bin/python" -m pip install \
-            --disable-pip-version-check --no-input -r "$root/deploy/requirements.txt" \
-            ${EDGED_ANSIBLE_CORE:+"ansible-core==$EDGED_ANSIBLE_CORE"} >&2 || return 1
+        # The checker wants a new ansible-core, so an old one comes alone.
+        local what=(--requirement "$root/deploy/requirements.txt")
+        [ -z "${EDGED_ANSIBLE_CORE:-}" ] || what=("ansible-core==$EDGED_ANSIBLE_CORE" setuptools)
+        quietly "ansible, by pip" "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
+            "${what[@]}" >&2 || return 1
         printf '%s\n' "$mark" >"$venv/.made"
     fi
     printf '%s\n' "$venv"

@@ -19,7 +19,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from edged import clock, health, wiring
+from edged import clock, health, orders, wiring
 from edged.claim import Claim
 from edged.config import loader
 from edged.errors import ConfigError, EdgedError, Problem
@@ -150,7 +150,13 @@ class Daemon:
     def _wire(self, config: Config) -> Wiring:
         """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
-        return wiring.wire(config, spool=self._spool, loop=loop, on_switch=self._switch)
+        return wiring.wire(
+            config, spool=self._spool, loop=loop, on_switch=self._switch, on_command=self._obey
+        )
+
+    def _obey(self, verb: str, payload: bytes) -> bytes:
+        """Do what came on ``cmd/<verb>``, and return the answer."""
+        return orders.answer(verb, payload, self._config.pipelines, self._supervisor.command)
 
     def _switch(self, name: str, on: bool) -> None:
         """Do what came on ``enabled/set``."""
@@ -242,6 +248,7 @@ class Daemon:
                 synced=self._stamp.synced,
                 pipelines=self._supervisor.status(),
                 sensors=self._sensors.status(),
+                decided=self._reporter.decided(),
                 counts=counts,
                 spool=self._spool.state,
                 broker=health.Broker(str(outlet.state), outlet.detail, outlet.degraded),

@@ -6,17 +6,16 @@ Building it is a pure function of one snapshot. ``schema/health.schema.json`` de
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
-from edged import clock
+from edged import clock, resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.reporter import Decided
     from edged.sensorwire import Turned
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
@@ -28,7 +27,6 @@ LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
 _NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
-_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Broker(NamedTuple):
@@ -59,6 +57,7 @@ class Snapshot:
         synced: whether that can be trusted.
         pipelines: by name.
         sensors: by name.
+        decided: what pipelines decided last, by name.
         counts: of the spool.
         broker: where events go.
         spool: where they wait until then: ``disk``, or ``memory`` and why.
@@ -79,6 +78,7 @@ class Snapshot:
     isolation: str = "required"
     complaints: Sequence[str] = ()
     sensors: Mapping[str, Turned] = field(default_factory=dict)
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
 
 class Losses:
@@ -121,7 +121,9 @@ def message(now: Snapshot) -> dict[str, Any]:
         "uptime_s": round(now.uptime_s),
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
-        "pipelines": {name: _pipeline(status) for name, status in now.pipelines.items()},
+        "pipelines": {
+            name: _pipeline(status, now.decided.get(name)) for name, status in now.pipelines.items()
+        },
         "sensors": {
             name: {
                 "state": status.state,
@@ -181,15 +183,13 @@ def headline(data: Mapping[str, Any]) -> str:
     return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
 
 
-def measure(pids: Mapping[str, int], proc: Path = Path("/proc")) -> dict[str, Process]:
+def measure(pids: Mapping[str, int]) -> dict[str, Process]:
     """Return the resident memory of each process that is still there."""
     found = {}
     for name, pid in pids.items():
-        try:
-            pages = int((proc / str(pid) / "statm").read_text("ascii").split()[1])
-        except (OSError, ValueError, IndexError):
-            continue
-        found[name] = Process(pid, pages * _PAGE_MB)
+        memory_mb = resident.megabytes(pid)
+        if memory_mb is not None:
+            found[name] = Process(pid, memory_mb)
     return found
 
 
@@ -222,12 +222,13 @@ def _impaired(now: Snapshot) -> list[str]:
     return found
 
 
-def _pipeline(status: PipelineStatus) -> dict[str, Any]:
+def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]:
     model = status.model
     return {
         "state": status.state,
         "online": status.online,
         "enabled": status.enabled,
+        "decision": None if decided is None else {"label": decided.label, "since": decided.since},
         "fps": _figure(status.fps),
         "invoke_ms": {"p50": _figure(status.invoke_p50_ms), "p95": _figure(status.invoke_p95_ms)},
         "capture_ms": _figure(status.capture_p50_ms),

@@ -33,7 +33,7 @@ TOPICS = ("state", "availability", "enabled/state")
 
 
 @dataclass(frozen=True, slots=True)
-class _Decided:
+class Decided:
     """What a pipeline's state topic says, and since when."""
 
     label: str
@@ -57,7 +57,7 @@ class Reporter:
         self._copy: JsonlSink | None = None
         self._copying = True
         self._retained: dict[str, str] = {}
-        self._decided: dict[str, _Decided] = {}
+        self._decided: dict[str, Decided] = {}
         self._undecided: dict[str, PipelineStatus] = {}  # online, and no news yet
 
     def begin(self, stamp: Stamp, spool: Spool, kinds: Mapping[str, str], *, at_once: bool = True) -> None:
@@ -128,6 +128,10 @@ class Reporter:
         if isinstance(outlet, TakesLines):
             outlet.reading(reading)
 
+    def decided(self) -> Mapping[str, Decided]:
+        """Return what pipelines decided last, by name."""
+        return self._decided
+
     # What the supervisor calls, and the spool.
 
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
@@ -179,7 +183,7 @@ class Reporter:
         before = self._decided.get(event.pipeline)
         same = before is not None and event.type == "heartbeat" and before.label == event.label
         since = before.since if before is not None and same else event.ts
-        self._decided[event.pipeline] = _Decided(event.label, since)
+        self._decided[event.pipeline] = Decided(event.label, since)
         state = json.dumps(event.state(since), ensure_ascii=False, separators=(",", ":"))
         self.retain(f"{event.pipeline}/state", state)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "status.json"
+EARLY_S = 1.0  # of rounding; a file from farther in the future is of an earlier boot
 STALE_S = 15.0  # a daemon in order writes every 5 s
 MAX_BYTES = 1_000_000
 
@@ -71,7 +72,7 @@ def read(run_dir: Path, *, now: float | None = None) -> Found:
     except (OSError, ValueError, KeyError, TypeError):
         return Found({}, f"{path} is no status file of edged")
     age_s = (clock.monotonic() if now is None else now) - written
-    if not _is_alive(pid) or age_s < 0:
+    if not _is_alive(pid) or age_s < -EARLY_S:
         return Found(data, f"no daemon is running: process {pid} is gone without a goodbye")
     if age_s > STALE_S:
         return Found(data, f"the daemon (process {pid}) has not answered for {age_s:.0f} s")

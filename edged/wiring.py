@@ -80,6 +80,7 @@ def wire(
     spool: Spool,
     loop: asyncio.AbstractEventLoop,
     on_switch: Callable[[str, bool], None],
+    on_command: Callable[[str, bytes], bytes],
 ) -> Wiring:
     """Build what goes out; nothing is opened yet.
 
@@ -92,7 +93,7 @@ def wire(
         from edged.sinks.lines import Lines
 
         return Wiring(Lines(lines or JsonlSink(), spool, loop.call_later))
-    wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch)
+    wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch, on_command=on_command)
     return wired._replace(copy=lines)
 
 
@@ -103,6 +104,7 @@ def _mqtt(
     spool: Spool,
     loop: asyncio.AbstractEventLoop,
     on_switch: Callable[[str, bool], None],
+    on_command: Callable[[str, bytes], bytes],
 ) -> Wiring:
     from edged.sinks.mqtt import MqttSink  # paho only where there is a broker
 
@@ -123,6 +125,7 @@ def _mqtt(
         spool=spool,
         call_soon=loop.call_soon_threadsafe,
         on_switch=on_switch,
+        on_command=lambda command: sink.reply(command, on_command(command.verb, command.payload)),
         homeassistant=announcer,
         strict=config.spool.ordering == "strict",
         confirm=config.spool.ack == "application",

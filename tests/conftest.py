@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTDATA = ROOT.parent / "shared" / "testdata"
@@ -16,3 +21,12 @@ def testdata() -> Path:
     if not TESTDATA.is_dir():
         pytest.skip(f"real models and photographs are not there: {TESTDATA}")
     return TESTDATA
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_lab_driver_is_left() -> Iterator[None]:
+    """Take the laboratory's driver back: schema and messages list every driver that there is."""
+    yield
+    crew = sys.modules.get("crew")
+    if crew is not None:
+        crew.withdraw_lab_driver()

@@ -24,12 +24,26 @@ DRIVERS = Path(__file__).resolve().parent / "drivers"
 PATIENCE_S = 30.0  # for what has no bound of its own: the machine may be busy
 
 
+def stretched(seconds: float) -> float:
+    """Return a bound for this machine now: longer where far more wants to run than can."""
+    return seconds * max(1.0, os.getloadavg()[0] / (4 * len(os.sched_getaffinity(0))))
+
+
 def offer_lab_driver() -> None:
     """Make ``kind: lab`` known to this process and to its fork servers."""
     if str(DRIVERS) not in sys.path:
         sys.path.append(str(DRIVERS))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(DRIVERS)]))
         vars(sources._registry).pop("_others", None)  # what was found before
+
+
+def withdraw_lab_driver() -> None:
+    """Let this process forget it again: the schema and the messages list every driver."""
+    if str(DRIVERS) in sys.path:
+        sys.path.remove(str(DRIVERS))
+        paths = os.environ["PYTHONPATH"].split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path != str(DRIVERS))
+        vars(sources._registry).pop("_others", None)
 
 
 def section(source: str | dict[str, Any] = "synthetic", **keys: Any) -> PipelineSection:

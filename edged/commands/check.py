@@ -8,6 +8,7 @@ from edged import commands
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Collection
 
 NAME = "check"
 HELP = "say what is wrong with a configuration; touches no device"
@@ -30,7 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(problem)
     if problems:
         return commands.CONFIG
-    pipelines = loader.load(arguments.config).pipelines
-    count = f"{len(pipelines)} pipeline{'s' if len(pipelines) > 1 else ''}"
-    print(f"{arguments.config}: good: {count} ({', '.join(pipelines)})")
+    config = loader.load(arguments.config)
+    counted = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
+    print(f"{arguments.config}: good: {', '.join(filter(None, counted))}")
     return 0
+
+
+def _count(noun: str, named: Collection[str]) -> str:
+    """Return such as ``2 pipelines (porch, yard)``; nothing for none."""
+    return f"{len(named)} {noun}{'s' if len(named) > 1 else ''} ({', '.join(named)})" if named else ""

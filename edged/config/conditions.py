@@ -82,6 +82,9 @@ class GateSection(Section):
             description="and it is one of these parts of the day by the local clock; it may go over midnight",
         )
     )
+    armed: bool = Field(
+        default=False, description="and it was armed by cmd/arm over MQTT; it begins disarmed"
+    )
     if_unknown: Literal["pause", "run"] = Field(
         default="pause", description="what to do while a condition or the time is not known: pause or run"
     )
@@ -106,6 +109,13 @@ class TriggerSection(Section):
         default=1, description="pictures to classify each time, source.interval_s apart"
     )
     cooldown_s: Seconds = Field(default=0, description="not again for so long, in s")
+    command: bool = Field(default=True, description="also on cmd/infer over MQTT, whatever the cooldown")
+
+    @model_validator(mode="after")
+    def _can_fire(self) -> TriggerSection:
+        if not (self.conditions or self.every_s or self.at or self.command):
+            raise wrong("nothing fires it: write conditions, every_s, at or command")
+        return self
 
     def minutes(self) -> tuple[int, ...]:
         """Return the times in minutes of the day."""

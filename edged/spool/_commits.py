@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.spool._ages import Ages
-    from edged.spool._desk import Change, Desk
+    from edged.spool._change import Change
+    from edged.spool._desk import Desk
     from edged.spool._store import Store
 
 OLDEST = 64  # rows whose age is looked at in one commit
@@ -57,8 +58,12 @@ class Commits:
             store.rollback()
             raise
 
+    def too_old(self, store: Store) -> list[int]:
+        """Return which of the oldest rows are too old. Raises ``DiskError``."""
+        return [place for place, boot, at in store.oldest(OLDEST) if self.ages.left_s(boot, at) <= 0]
+
     def _expire(self, store: Store, change: Change) -> None:
-        old = [place for place, boot, at in store.oldest(OLDEST) if self.ages.left_s(boot, at) <= 0]
+        old = self.too_old(store)
         with self.busy:
             gone = self.desk.expire(change, old)
             self.desk.aged = bool(gone) and len(old) == OLDEST

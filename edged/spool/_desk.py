@@ -12,10 +12,10 @@ No input or output and no thread in here; whoever calls holds the spool's lock. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edged.spool import Counts, Row, _records
+from edged.spool._change import Change
 from edged.spool._entry import Entry
 from edged.spool._ranges import Ranges
 from edged.spool._rows import Rows
@@ -29,28 +29,6 @@ if TYPE_CHECKING:
     from edged.spool._window import Window
 
 SAY_S = 5.0  # drops are gathered for so long before a record reports them
-
-
-@dataclass
-class Change:
-    """What one commit does to the file.
-
-    Attributes:
-        inserts: rows that come in, but for those in ``dropped``.
-        deletes: rows that are taken out first.
-        ledger: as it is after both.
-        dirty: whether the ledger has to be written.
-        dropped: rows that had to go.
-    """
-
-    inserts: list[Entry]
-    deletes: Ranges
-    ledger: Ledger
-    dirty: bool
-    dropped: Ranges = field(default_factory=Ranges)
-
-    def __bool__(self) -> bool:
-        return bool(self.inserts or self.deletes or self.dirty)
 
 
 class Desk:
@@ -182,7 +160,9 @@ class Desk:
                 self.rows.present.add(entry.place)
             elif entry.place not in change.dropped:
                 self.rows.gone.add(entry.place)  # it was done with while it was being written
-        self.volatile = None
+        if self.volatile is not None:
+            self.volatile = None
+            self.windows.reset()
         self._born(entry for entry in change.inserts if entry.place in self.rows.present)
         self._born_upto(change.ledger.last)
 
@@ -224,7 +204,7 @@ class Desk:
         return len(lost)
 
     def adopt(self, ledger: Ledger, present: Ranges, shift: int) -> None:
-        """Take over a file that could not be read when this began; its rows were moved by ``shift``."""
+        """Take over a file that was not readable at first; it was moved by ``shift``, its ledger too."""
         for first, last in present.intervals():
             self.rows.present.add(first + shift, last + shift)
             self.rows.waited.add(first + shift, last + shift)
@@ -265,8 +245,12 @@ class Desk:
         """
         if window.upto != start:
             return
-        good = [entry for entry in entries if self._waits(entry)]
-        window.extend(good, upto if upto is not None else max([start, *(e.place for e in entries)]))
+        end = self.rows.present.last
+        ours = [entry for entry in entries if entry.place <= end]
+        if len(ours) < len(entries):  # a commit that failed, and is there nevertheless
+            upto = None
+        good = [entry for entry in ours if self._waits(entry)]
+        window.extend(good, upto if upto is not None else max([start, *(e.place for e in ours)]))
         if upto is None:
             window.end(self._offered(), self.accepted_upto)
 

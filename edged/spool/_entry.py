@@ -46,7 +46,7 @@ Stored = tuple[int, str, int, int, int, bytes]  # place, pipeline, boot, at, crc
 
 def pack(entry: Entry) -> Stored:
     """Return the row to store."""
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, SAMPLE)
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15, 5, zlib.Z_DEFAULT_STRATEGY, SAMPLE)
     packed = deflate.compress(entry.payload) + deflate.flush()
     return (entry.place, entry.pipeline, entry.boot, entry.at, _crc(entry, packed), packed)
 

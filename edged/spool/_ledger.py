@@ -97,6 +97,12 @@ class Ledger:
         else:
             gap.grow(id_)
 
+    def shift(self, by: int) -> None:
+        """Answer for the same rows in places that are greater."""
+        self.base += by
+        self.last += by
+        self.epochs = [(first + by, name) for first, name in self.epochs]
+
     def merge(self, other: Ledger, *, last: int) -> None:
         """Answer for the rows of another ledger too; places up to ``last`` are taken, and an epoch begins."""
         given = self.last - self.base + other.last - other.base

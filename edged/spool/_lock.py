@@ -29,12 +29,7 @@ class Lock:
         if self._fd is not None and self._same(self._fd):
             return
         self.free()
-        try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            fd = os.open(
-                self._path, os.O_RDONLY | os.O_CLOEXEC
-            )  # a read-only disk: flock is content with that
+        fd = self._open()
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -52,6 +47,14 @@ class Lock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            if not self._path.exists():
+                raise
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)  # a read-only disk; it will do for flock
 
     def _same(self, fd: int) -> bool:
         """Whether the file is still the one at that path; another disk may be mounted there by now."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 APPLICATION = 0x65646765  # "edge"
 VERSION = 1
 PAGE = 512
-LOG_PAGES = 1000  # frames in the log before they are carried over into the file
+LOG_PAGES = 700  # about, in the log before they are carried over into the file
 
 _TABLE = (
     "CREATE TABLE rows (place INTEGER PRIMARY KEY, pipeline TEXT NOT NULL, boot INTEGER NOT NULL,"
@@ -124,15 +124,21 @@ class Store:
 
     def __init__(self, database: Database, synchronous: str = "FULL", log_pages: int = LOG_PAGES) -> None:
         self._database = database
-        for statement in (
-            "PRAGMA locking_mode=EXCLUSIVE",
-            f"PRAGMA synchronous={synchronous}",
-            f"PRAGMA wal_autocheckpoint={log_pages}",
-            "PRAGMA journal_size_limit=4000000",
-            "PRAGMA cache_size=-1024",
-            "PRAGMA temp_store=MEMORY",
-        ):
-            database.rows(statement)
+        self._log_pages = log_pages
+        self._logged = 0
+        try:
+            for statement in (
+                "PRAGMA locking_mode=EXCLUSIVE",
+                f"PRAGMA synchronous={synchronous}",
+                "PRAGMA wal_autocheckpoint=0",  # sqlite would keep its failures to itself
+                "PRAGMA journal_size_limit=4000000",
+                "PRAGMA cache_size=-1024",
+                "PRAGMA temp_store=MEMORY",
+            ):
+                database.rows(statement)
+        except DiskError:
+            self.close()  # what is left open keeps the lock, and the next attempt out
+            raise
 
     def check(self) -> None:
         """Look whether it is what edged writes, and whole."""
@@ -188,11 +194,15 @@ class Store:
 
     def delete(self, places: Ranges) -> None:
         """Take rows out."""
-        self._database.many("DELETE FROM rows WHERE place BETWEEN ? AND ?", places.intervals())
+        intervals = places.intervals()
+        self._logged += len(intervals)
+        self._database.many("DELETE FROM rows WHERE place BETWEEN ? AND ?", intervals)
 
     def insert(self, entries: Iterable[Entry]) -> None:
         """Put rows in."""
-        self._database.many(_INSERT, map(pack, entries))
+        rows = list(map(pack, entries))
+        self._logged += sum(1 + len(row[5]) // PAGE for row in rows)
+        self._database.many(_INSERT, rows)
 
     def shift(self, rows: Ranges, by: int) -> None:
         """Move these rows to greater places; ``by`` must be beyond every place there is."""
@@ -206,6 +216,7 @@ class Store:
 
     def write_ledger(self, ledger: Ledger) -> None:
         """Replace the ledger."""
+        self._logged += 1
         _write_ledger(self._database, ledger)
 
     def commit(self) -> None:
@@ -218,6 +229,12 @@ class Store:
             self._database.rows("ROLLBACK")
         except DiskError:
             return
+
+    def relieve(self) -> None:
+        """Write the log into the file once it is long; after a commit, which does not wait for it."""
+        if self._logged >= self._log_pages:
+            self._logged = 0
+            self._database.rows("PRAGMA wal_checkpoint(PASSIVE)")
 
     def carry_over(self) -> None:
         """Write the log into the file and begin it anew, with salts that tell new frames from old ones."""

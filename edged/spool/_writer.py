@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edged.spool._change import Change
     from edged.spool._commits import Commits
-    from edged.spool._desk import Change, Desk
+    from edged.spool._desk import Desk
     from edged.spool._lock import Lock
     from edged.spool._salvage import Opened
     from edged.spool._sqlite import Database
@@ -119,7 +121,7 @@ class Writer(threading.Thread):
             return 0 if self._due or reads else self._retry_at - now
         self._queued_at = (self._queued_at or now) if desk.rows.queue else None
         self._settled_at = (self._settled_at or now) if desk.rows.gone else None
-        due = [self._tick_at]
+        due = [math.inf]
         if self._queued_at is not None:
             due.append(self._queued_at + self._low_wear_s)
         if self._settled_at is not None:
@@ -130,28 +132,40 @@ class Writer(threading.Thread):
             or (self.urgent and (desk.rows.queue or desk.rows.gone))
         )
         self._due = bool(self.closing or at_once or now >= min(due))
-        return 0 if self._due or reads else min(due) - now
+        return 0 if self._due or reads else min(*due, self._tick_at) - now
 
     def _work(self) -> None:
         if self._due and self._desk.volatile is not None:
             self._retry()
         elif self._due:
             self._turn()
+        elif clock.monotonic() >= self._tick_at:
+            self._look()
         self._read_ahead()
         self._tell()
+
+    def _look(self) -> None:
+        """See whether something is too old or is to be reported; only that is worth a commit of its own."""
+        self._tick_at = clock.monotonic() + TICK_S
+        if self._store is None:
+            return
+        try:
+            old = self._commits.too_old(self._store)
+        except DiskError as error:
+            self._trouble(error)
+            return
+        with self._busy:
+            self._desk.aged = self._desk.aged or bool(old)
+            self._desk.report()
 
     # One commit.
 
     def _turn(self) -> None:
-        now = clock.monotonic()
         with self._busy:
-            look_at_ages = self._desk.aged or now >= self._tick_at
-            if now >= self._tick_at:
-                self._tick_at = now + TICK_S
-            self._desk.aged = False
+            look_at_ages, self._desk.aged = self._desk.aged, False
             self._desk.report()
             change = self._desk.snapshot()
-            self.committing_since = now
+            self.committing_since = clock.monotonic()
         try:
             assert self._store is not None  # noqa: S101  # while it is away nothing is written
             self._commits.write(self._store, change, look_at_ages=look_at_ages)
@@ -176,12 +190,14 @@ class Writer(threading.Thread):
             empty = not self._desk.rows.present and not self._desk.rows.queue
         if was is not None:
             log.warning("spool: on disk again, after: %s", was)
-        if empty and self._store is not None and change.deletes:
-            self._shrink(self._store)
+        self._tell()
+        if self._store is not None:
+            self._tidy(self._store, empty=empty and bool(change.deletes))
 
-    def _shrink(self, store: Store) -> None:
+    def _tidy(self, store: Store, *, empty: bool) -> None:
         try:
-            if store.pages()[0] > SHRINK_PAGES:
+            store.relieve()
+            if empty and store.pages()[0] > SHRINK_PAGES:
                 store.shrink()
         except DiskError as error:
             self._trouble(error)
@@ -279,6 +295,8 @@ class Writer(threading.Thread):
         try:
             store.begin()
             store.shift(opened.present, shift)
+            opened.ledger.shift(shift)
+            store.write_ledger(opened.ledger)
             store.commit()
         except DiskError:
             store.rollback()
@@ -288,6 +306,8 @@ class Writer(threading.Thread):
             self._desk.adopt(opened.ledger, opened.present, shift)
 
     def _close(self) -> None:
+        if self._desk.volatile is not None and self._desk.rows.queue:
+            log.error("spool: %d events were only in memory and are lost", len(self._desk.rows.queue))
         if self._store is not None and self._desk.volatile is None:
             with self._busy:
                 self._desk.ledger.clean = True

@@ -27,7 +27,7 @@ from edged.spool._lock import Lock
 from edged.spool._ranges import Ranges
 from edged.spool._sqlite import Sqlite
 from edged.spool._store import PAGE, disk_error
-from edged.spool._writer import Writer
+from edged.spool._writer import SETTLE_ROWS, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -181,16 +181,20 @@ class DiskSpool:
         """Forget a row that arrived."""
         with self._busy:
             self._desk.acknowledged(sequence)
+            self._nudge()
 
     def delivered(self, sequence: int) -> None:
         """Keep a row that arrived at the broker until the application confirms it."""
         with self._busy:
             self._desk.delivered(sequence)
+            self._nudge()
 
     def confirmed(self, up_to: int) -> int:
         """Forget all rows of this epoch up to this sequence."""
         with self._busy:
-            return self._desk.confirmed(up_to)
+            count = self._desk.confirmed(up_to)
+            self._busy.notify_all()
+            return count
 
     def again(self) -> int:
         """Let the delivered rows wait again."""
@@ -208,6 +212,7 @@ class DiskSpool:
         """Drop a row in flight that the broker will never take."""
         with self._busy:
             self._desk.refused(sequence)
+            self._nudge()
 
     def counts(self) -> Counts:
         """Return the balance of what is accepted."""
@@ -234,6 +239,11 @@ class DiskSpool:
         self._writer.join(CLOSE_S)
         if self._writer.is_alive():
             log.error("spool: the disk does not answer; %d events were not accepted", self.unaccepted)
+
+    def _nudge(self) -> None:
+        """Let the writer think again about when to delete, not for each row but when it matters."""
+        if len(self._desk.rows.gone) in {1, SETTLE_ROWS}:
+            self._busy.notify_all()
 
     def _settled(self) -> bool:
         desk = self._desk

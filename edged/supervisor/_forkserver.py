@@ -14,7 +14,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edged import clock
+from edged import clock, resident
 from edged.pulse import Stage
 from edged.supervisor._backoff import Backoff
 from edged.supervisor._process import Process, kill_group
@@ -77,6 +77,7 @@ class ForkServer:
                 env=os.environ | _ENVIRONMENT,
             )
             self._pidfd = os.pidfd_open(self._process.pid)
+            resident.keep(self._process.pid)
         except OSError:
             ours.close()
             if self._process is not None:
@@ -233,6 +234,8 @@ class ForkServer:
                 loop.remove_reader(self._control)
         if self._control is not None:
             self._control.close()
+        if self._process is not None:
+            resident.forget(self._process.pid)
         if self._pidfd >= 0:
             os.close(self._pidfd)
         self._process, self._control, self._pidfd = None, None, -1

@@ -132,6 +132,10 @@ class Keeper:
         self._watch = Watch(lanes, self._deadlines)
         self._board.born(pid, [seat.name for seat in order.seats])
 
+    def tell(self, pipeline: str, verb: str) -> bool:
+        """Give the worker an order; False where there is none that could hear it."""
+        return self._worker is not None and self._worker.tell(pipeline, verb)
+
     def reported(self, worker: Worker, report: Report) -> None:
         """Put a report on the board."""
         if worker is not self._worker:

@@ -11,7 +11,7 @@ from edged.pulse import Stage
 from edged.worker.order import Order, SeatOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from edged.config.models import PipelineSection
@@ -30,6 +30,7 @@ def order(
     threads: int,
     results: bool = False,
     probe: bool = False,
+    armed: Collection[str] = (),
 ) -> Order:
     """Return the order for a worker.
 
@@ -42,6 +43,7 @@ def order(
         threads: of the CPU kernels, where the configuration names no number.
         results: report every inference, also where the configuration does not ask for it.
         probe: only try the accelerator, and end.
+        armed: the pipelines that are armed.
     """
     seats = tuple(
         SeatOrder(
@@ -52,6 +54,7 @@ def order(
             accelerator="edgetpu" if on_tpu else "cpu",
             degraded=not on_tpu and section.accelerator.policy != "cpu",
             threads=threads,
+            armed=name in armed,
             model=models.index(file) if (file := model_of(section, on_tpu=on_tpu)) in models and file else -1,
         )
         for name, section in sections.items()
@@ -59,6 +62,13 @@ def order(
     looks = any(section.looks_at for section in sections.values()) and not probe
     slate = len(models) if looks else -1  # its descriptor goes along behind the models'
     return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe, slate=slate)
+
+
+def may(section: PipelineSection, verb: str) -> bool:
+    """Whether a pipeline takes a command: ``infer`` by its trigger, ``arm`` and ``disarm`` by its gate."""
+    if verb == "infer":
+        return section.trigger is not None and section.trigger.command
+    return section.gate is not None and section.gate.armed
 
 
 def model_of(section: PipelineSection, *, on_tpu: bool) -> Path | None:

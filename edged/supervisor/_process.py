@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from edged import resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PAGE_MB = os.sysconf("SC_PAGESIZE") / 1e6
 _groups: set[int] = set()  # process groups that may still have children of this process in them
 
 
@@ -68,14 +68,11 @@ def sweep() -> None:
 
 def weight(pid: int) -> tuple[float, int]:
     """Return a process's memory in MB and how many files it has open; zeros for one that is gone."""
+    memory = resident.megabytes(pid) or 0.0
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0.0, 0
-    try:
-        return pages * _PAGE_MB, len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names are enough
-    except OSError:  # not for us
-        return pages * _PAGE_MB, 0
+        return memory, len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names are enough
+    except OSError:  # it is gone, or not for us
+        return memory, 0
 
 
 def _reap(pidfd: int) -> str:

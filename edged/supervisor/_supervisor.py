@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from edged.supervisor import _orders, _process
 from edged.supervisor._accelerators import Accelerators, key_of
 from edged.supervisor._board import Board
 from edged.supervisor._forkserver import ForkServer
+from edged.supervisor._group import Group
 from edged.supervisor._keeper import Keeper
 from edged.supervisor._shelf import Shelf
 from edged.supervisor._status import PipelineStatus
@@ -35,26 +36,6 @@ CHECK_S = 2.0  # between two questions to the fork server
 AWAY_S = 2.0  # this process stood still for so long: it was suspended, and so were the workers
 MOST_THREADS = 4
 _DEFECT_S = 5.0  # between two looks after one that failed
-
-
-@dataclass
-class _Group:
-    """The pipelines of one worker."""
-
-    sections: Mapping[str, PipelineSection]
-    isolation: str
-    on_tpu: bool
-    board: Board
-    keeper: Keeper
-    files: tuple[object, ...] = field(default=())  # of the models, when the worker was started
-
-    def same(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
-        return dict(self.sections) == dict(sections) and self.isolation == isolation
-
-    def wants_its_files(self) -> bool:
-        """Whether a model cannot be used, or stands in for one that cannot."""
-        stands_in = self.on_tpu and any(status.degraded for status in self.board.all())
-        return stands_in or any(status.fault == "model" for status in self.board.all())
 
 
 class Supervisor:
@@ -86,11 +67,12 @@ class Supervisor:
         self._forkserver = ForkServer()
         self._shelf = Shelf()
         self.slate = self._shelf.slate  # a page through which sensors let pipelines run
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, Group] = {}
         self._accelerators = Accelerators(
             self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
         )
         self._off: set[str] = set()
+        self._armed: set[str] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._checks: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -121,6 +103,18 @@ class Supervisor:
         if self._enabled[pipeline] != on:
             self._enabled[pipeline] = on
             self._arrange()
+
+    def command(self, pipeline: str, verb: str) -> bool:
+        """Fire a pipeline's trigger (``infer``), or ``arm`` or ``disarm`` its gate; False where it has none.
+
+        Raises ``KeyError`` for a pipeline that does not exist.
+        """
+        if not _orders.may(self._pipelines[pipeline], verb):
+            return False
+        if verb != "infer":
+            (self._armed.add if verb == "arm" else self._armed.discard)(pipeline)
+        told = [g.keeper.tell(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
+        return any(told) or verb != "infer"
 
     async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
         """Go over to another configuration; returns the pipelines that it changed.
@@ -220,7 +214,7 @@ class Supervisor:
         sections: Mapping[str, PipelineSection],
         labels: Mapping[str, str],
         known: Mapping[str, PipelineStatus],
-    ) -> _Group:
+    ) -> Group:
         assert len(sections) <= MAX_SEATS  # noqa: S101 - the configuration allows no more
         board = Board(sections, self._listener, known)
         board.labels |= {name: labels[name] for name in sections if name in labels}
@@ -237,7 +231,7 @@ class Supervisor:
             self._listener.changed(status)
         if not board.ended():
             keeper.start()
-        return _Group(sections, self._isolation, key not in sections, board, keeper)
+        return Group(sections, self._isolation, key not in sections, board, keeper)
 
     def _close(self, key: str) -> None:
         group = self._groups.pop(key)
@@ -267,6 +261,7 @@ class Supervisor:
             isolation=group.isolation,
             threads=self._threads(),
             results=self._results,
+            armed=self._armed,
         )
         slate = [os.dup(self.slate)] if order.slate >= 0 else []
         return order, [*models.values(), *slate]

@@ -94,6 +94,13 @@ class Worker:
         if self._process is not None:
             self._process.kill()
 
+    def tell(self, pipeline: str, verb: str) -> bool:
+        """Give it an order; False where it is not there, or far behind."""
+        try:
+            return self._process is not None and self._pipe.send(f"{pipeline} {verb}".encode()) > 0
+        except OSError:
+            return False
+
     def ask_to_stop(self) -> None:
         """Close the pipe, upon which it closes its sources and ends."""
         self._deaf = True

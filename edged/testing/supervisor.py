@@ -71,6 +71,11 @@ class Supervised:
         self._sections: dict[str, PipelineSection] = {}
         self._statuses: dict[str, PipelineStatus] = {}
 
+    def command(self, pipeline: str, verb: str) -> bool:
+        """Remember it; every pipeline can do everything."""
+        self.calls.append(f"{verb} {pipeline}")
+        return pipeline in self._sections
+
     def prepare(self) -> None:
         """Nothing is imported here."""
 

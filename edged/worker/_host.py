@@ -80,7 +80,7 @@ class Host:
         return os.EX_SOFTWARE
 
     def _serve(self) -> int:
-        self._reports.watch(self._stop)
+        self._reports.watch(self._obey, self._stop)
         for seat in self._seats:
             seat.capture.start()
         while not all(seat.ended for seat in self._seats):
@@ -150,6 +150,11 @@ class Host:
                 ctypes.CDLL(None).malloc_trim(0)  # what opening took and nobody needs any more
             for each in self._seats:
                 each.beat(now)
+
+    def _obey(self, pipeline: str, verb: str) -> None:
+        for seat in self._seats:
+            if seat.name == pipeline and seat.watch is not None:
+                seat.watch.obey(verb)
 
     def _stop(self) -> None:
         """Main has closed the pipe: close the sources and end, whatever the other threads do."""

@@ -38,13 +38,14 @@ class Reports:
             os._exit(0)
         return True
 
-    def watch(self, stop: Callable[[], None]) -> None:
-        """Call ``stop`` when main closes its end."""
+    def watch(self, obey: Callable[[str, str], None], stop: Callable[[], None]) -> None:
+        """Call ``obey`` with pipeline and verb of each order, and ``stop`` when main closes its end."""
 
         def wait() -> None:
             try:
-                while self._pipe.recv(64):
-                    pass
+                while data := self._pipe.recv(128):
+                    pipeline, _, verb = data.decode("ascii").partition(" ")
+                    obey(pipeline, verb)
             finally:
                 stop()
 

@@ -24,6 +24,7 @@ class SeatOrder:
         accelerator: cpu | edgetpu: where to run now.
         degraded: this is not what the configuration asks for.
         threads: of the CPU kernels, where the configuration names no number.
+        armed: whether its gate, where that asks for it, is armed.
         model: which of the descriptors that come with the order has the model's bytes; -1: read its file.
     """
 
@@ -34,6 +35,7 @@ class SeatOrder:
     accelerator: str = "cpu"
     degraded: bool = False
     threads: int = 1
+    armed: bool = False
     model: int = -1
 
 

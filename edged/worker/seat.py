@@ -58,6 +58,7 @@ class Seat:
         accelerator: cpu | edgetpu.
         has_cpu_twin: it was to run on an Edge TPU, and may run on the CPU instead.
         capture: its thread.
+        watch: says when it may classify; None: always.
         ended: whether its source gave everything.
     """
 
@@ -74,6 +75,7 @@ class Seat:
         self._lane = lane  # of the thread that runs the models
         self._figures = Figures()
         self._decision = Decision(rules(self._section), resume=order.resume)
+        self.watch: Watch | None = None
         self._told: str | None = "start"  # what main believes: None is running, else a reason why not
         self._engine: Engine
 
@@ -127,6 +129,7 @@ class Seat:
             source.crop,
             (normalize.mean, normalize.std) if normalize is not None else None,
         )
+        self.watch = self._watch(slate)
         driver = sources.load(source.kind)
         hint = sources.Hint(spec.width, spec.height)
         self.capture = Capture(
@@ -140,7 +143,7 @@ class Seat:
             deliver=deliver,
             report=self._faulted,
             figures=self._figures,
-            watch=self._watch(slate),
+            watch=self.watch,
             held=self._is_held,
         )
 
@@ -153,6 +156,7 @@ class Seat:
         slate: Reader,
     ) -> None:
         self._engine, prepare = _models.of_series(self._section, source, file)
+        self.watch = self._watch(slate)
         self.capture = Series(
             self.name,
             source,
@@ -163,7 +167,7 @@ class Seat:
             deliver=deliver,
             report=self._faulted,
             figures=self._figures,
-            watch=self._watch(slate),
+            watch=self.watch,
             held=self._is_held,
         )
 
@@ -171,7 +175,8 @@ class Seat:
         section = self._section
         if not (section.gate or section.trigger or section.attach):
             return None
-        return Watch(section.gate, section.trigger, slate, attach=section.attach)
+        gate, trigger = section.gate, section.trigger
+        return Watch(gate, trigger, slate, attach=section.attach, armed=self._order.armed)
 
     def rehearse(self) -> None:
         """Run the model once, on nothing.

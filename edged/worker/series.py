@@ -212,7 +212,7 @@ class Series:
             self._granted = 0
             self._waiting.clear()  # what is over when the gate opens was not to be seen
         elif verdict.go:
-            self._granted = self._granted + 1 if self._watch.waits else 1
+            self._granted = min(self._granted + 1, self._watch.frames or 1)
         if self._held_by is not None and verdict.held_by != self._held_by:
             self._held_by = verdict.held_by
             self._held(verdict.held_by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,6 +39,7 @@ class Watch:
         gate, trigger: of its configuration.
         reader: of the slate; None where no sensor is asked for.
         attach: the channels whose readings go with an event.
+        armed: whether the gate, where it asks for that, is armed.
         wall: seconds since 1970.
         localtime: of these seconds.
     """
@@ -49,6 +51,7 @@ class Watch:
         reader: Reader | None,
         *,
         attach: Sequence[str] = (),
+        armed: bool = False,
         wall: Callable[[], float] = clock.wall,
         localtime: Callable[[float], time.struct_time] = time.localtime,
     ) -> None:
@@ -57,7 +60,10 @@ class Watch:
         conditions = [*(gate.conditions if gate else ()), *(trigger.conditions if trigger else ())]
         if gate is not None:
             rules = [condition.rule() for condition in gate.conditions]
-            self._gate = Gate(rules, hours=gate.parts(), if_unknown=gate.if_unknown == "run")
+            self._gate = Gate(
+                rules, hours=gate.parts(), armed=gate.armed, if_unknown=gate.if_unknown == "run"
+            )
+        self._gate.arm(armed)
         if trigger is not None:
             self._trigger = Trigger(
                 [condition.rule() for condition in trigger.conditions],
@@ -66,6 +72,7 @@ class Watch:
                 cooldown_s=trigger.cooldown_s,
             )
         self._frames = trigger.frames if trigger is not None else 0
+        self._ordered = threading.Event()  # from main, in another thread
         self._left = 0  # frames to classify before the next trigger is waited for
         self._reader = reader
         self._attach = tuple(attach)
@@ -74,9 +81,9 @@ class Watch:
         self._localtime = localtime
 
     @property
-    def waits(self) -> bool:
-        """Whether it waits for a trigger, so that each verdict to go is one of a few."""
-        return self._trigger is not None
+    def frames(self) -> int:
+        """How many frames a trigger is good for; 0: none is waited for."""
+        return self._frames
 
     def look(self, now: float) -> Verdict:
         """Look at everything once; a verdict to go is for one frame.
@@ -90,6 +97,9 @@ class Watch:
         if self._trigger is None:
             return Verdict(not held_by, held_by)
         fired = self._trigger.poll(now, minute) or fired
+        if self._ordered.is_set():
+            self._ordered.clear()
+            fired = self._trigger.command(now)
         if held_by:
             self._left = 0  # what fires while the gate is closed is not made up for
             return Verdict(False, held_by)
@@ -99,6 +109,13 @@ class Watch:
         go = self._left >= 0
         self._left = max(0, self._left)
         return Verdict(go, "")
+
+    def obey(self, verb: str) -> None:
+        """Carry out what somebody asked for over MQTT, from any thread: ``infer``, ``arm``, ``disarm``."""
+        if verb == "infer":
+            self._ordered.set()
+        else:
+            self._gate.arm(verb == "arm")
 
     def attached(self, now: float) -> tuple[Attached, ...]:
         """Return the readings that go with a frame; of a channel that was never read there is none.

@@ -81,7 +81,9 @@ class Lab:
         return self._config.cue is None or self._config.cue.exists()
 
     def _escape(self) -> None:
-        self._config.file.write_text(json.dumps(look_for_a_way_out()))
+        if not self._kept:
+            self._kept.append("once")
+            self._config.file.write_text(json.dumps(look_for_a_way_out()))
 
     def _leak(self) -> None:
         self._kept += [open("/dev/null") for _ in range(4)]  # noqa: SIM115, PTH123 - never closed, on purpose

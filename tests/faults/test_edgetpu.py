@@ -9,7 +9,7 @@ from typing import Any
 
 import delegates
 import pytest
-from crew import Crew, alive, section, synthetic
+from crew import Crew, alive, section, stretched, synthetic
 from tflite_builder import Kind, build
 
 from edged.supervisor import _accelerator, _supervisor
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.realmodels,
     pytest.mark.skipif(bool(delegates.missing_tools()), reason=delegates.missing_tools() or "none"),
 ]
-SLOWEST_S = 10.0  # from a failure to the next result
+SLOWEST_S = stretched(10.0)  # from a failure to the next result
 ANSWER = "tiger cat"  # what the stand-in always sees
 
 
@@ -47,13 +47,13 @@ AT_START = {
     "fail open": r"there is no Edge TPU at 'usb:\d+'",
     "abort open": r"the worker was ended by SIGABRT",
     "segfault open": r"the worker was ended by SIGSEGV",
-    "hang open": r"the worker hung opening the accelerator for 6\.\d s",
+    "hang open": r"the worker hung opening the accelerator for \d\.\d s",
     "fail prepare": r"the Edge TPU refuses a model: .*unresolved custom op",
     "fail allocate": r"the Edge TPU refuses a model: .*failed to prepare",
     "abort prepare": r"the worker was ended by SIGABRT",
-    "seize open": r"the worker hung opening the accelerator for 6\.\d s",
-    "hang prepare": r"the worker hung opening the model for 6\.\d s",
-    "hang allocate": r"the worker hung opening the model for 6\.\d s",
+    "seize open": r"the worker hung opening the accelerator for \d\.\d s",
+    "hang prepare": r"the worker hung opening the model for \d\.\d s",
+    "hang allocate": r"the worker hung opening the model for \d\.\d s",
 }
 
 
@@ -94,8 +94,8 @@ LATER = {
     "fail invoke": r"the runtime failed: .*failed to invoke",
     "abort invoke": r"the worker was ended by SIGABRT",
     "segfault invoke": r"the worker was ended by SIGSEGV",
-    "hang invoke": r"the worker hung running the model for 5\.\d s",
-    "seize invoke": r"the worker (hung running the model|gave no sign of life) for 5\.\d s",
+    "hang invoke": r"the worker hung running the model for \d\.\d s",
+    "seize invoke": r"the worker (hung running the model|gave no sign of life) for \d\.\d s",
 }
 
 

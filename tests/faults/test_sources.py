@@ -5,18 +5,19 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from crew import Crew, children, offer_lab_driver, section, synthetic
+from crew import Crew, children, offer_lab_driver, section, stretched, synthetic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
 
-SLOWEST_S = 10.0  # from a fault to its report, or to the next worker
+GAP_S = stretched(1.5)  # without a result of somebody who is not concerned
+SLOWEST_S = stretched(10.0)  # from a fault to its report, or to the next worker
 
 # By fault: the kind it is reported as, what its sentence says, and whether it takes another worker.
 FAULTS = {
-    "hang": ("defect", r"the worker hung reading a frame for \d\.\d s", True),
+    "hang": ("defect", r"the worker hung reading a frame for \d+\.\d s", True),
     "crash": ("defect", r"the worker was ended by SIGABRT", True),
     "vanish": ("source", r"the synthetic source was unplugged", False),
     "frozen": ("picture", r"the same picture again and again", False),
@@ -48,7 +49,7 @@ def test_bad_cameras_are_reported_and_a_good_one_never_notices() -> None:
                     assert crew.status(fault).restarts >= 1
             assert crew.pid("good") == good
             assert not any(s.fault for _, s in crew.changes if s.name == "good")
-            assert crew.longest_gap("good", since) < 1.5
+            assert crew.longest_gap("good", since) < GAP_S
             assert crew.supervisor.stalled() == []
 
     asyncio.run(scenario())
@@ -110,7 +111,7 @@ def test_drivers_that_misbehave_cost_one_worker_each(tmp_path: Path) -> None:
                 await crew.result_after(name, time.monotonic(), SLOWEST_S)
                 assert crew.pid(name) != pids[name]
             assert crew.pid("good") == pids["good"]
-            assert crew.longest_gap("good", since) < 1.5
+            assert crew.longest_gap("good", since) < GAP_S
 
     asyncio.run(scenario())
 
@@ -121,7 +122,7 @@ def test_a_source_that_hangs_when_it_is_opened_is_replaced(tmp_path: Path) -> No
         (tmp_path / "cue").touch()
         async with Crew({"bad": bad}) as crew:
             await crew.until(lambda: crew.status("bad").fault, within_s=SLOWEST_S)
-            assert "the worker hung opening the source for 2." in crew.status("bad").last_error
+            assert "the worker hung opening the source for " in crew.status("bad").last_error
             (tmp_path / "cue").unlink()
             await crew.running(within_s=SLOWEST_S)
 

@@ -131,6 +131,7 @@ class Lab:
             desk.committed(change)
             self.commits += 1
             self._remember(desk, change.inserts)
+            store.relieve()
 
     def _events(self, desk: Desk) -> None:
         for _ in range(self.chance.choice((0, 1, 1, 1, 2, 8))):

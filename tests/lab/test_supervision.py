@@ -20,6 +20,7 @@ NEEDS_TPU = pytest.mark.skipif(bool(delegates.missing_tools()), reason=delegates
         ["kill_workers.py", "--rounds", "8", "--seed", "8"],
         ["restart_storm.py", "--respawns", "50"],
         ["clock_jumps.py", "--jumps", "4"],
+        pytest.param(["mayhem.py", "--seconds", "5", "--seed", "2"], marks=NEEDS_TPU),
         pytest.param(["edgetpu.py", "abort invoke", "fail open"], marks=NEEDS_TPU),
     ],
     ids=lambda command: command[0].removesuffix(".py"),

@@ -333,6 +333,22 @@ def rollback(trial: Trial) -> str:
     return f"in {played.seconds:.0f} s"
 
 
+@step("releases whose queues differ: said beforehand, nothing is touched")
+def queue(trial: Trial) -> str:
+    other = f"{trial.version}.post1"
+    module = trial.porch.path / f"opt/edged/releases/{other}/lib"
+    store = next(module.glob("python3*/site-packages/edged/spool/_store.py"))
+    text = store.read_text()
+    store.write_text(re.sub("^VERSION = .*", "VERSION = 99", text, flags=re.MULTILINE))
+    pid = trial.pid(trial.porch)
+    played = trial.play("rollback", "--limit", "porch", good=False, edged_rollback_to=other)
+    store.write_text(text)
+    assert played.code != 0
+    assert "in form 99" in played.output, end(played.output)
+    assert trial.pid(trial.porch) == pid
+    return "refused with both forms and what to say to go on; same process"
+
+
 @step("certificates rotate by playbook, and no event is lost")
 def rotate(trial: Trial) -> str:
     serial = ("openssl", "x509", "-noout", "-serial", "-in", str(trial.authority / "porch.pem"))
@@ -354,6 +370,18 @@ def fleet(trial: Trial) -> str:
     assert len(rows) == 2, end(played.output)
     assert set(played.changed.values()) == {0}
     return "; ".join(" ".join(row.split()) for row in rows)
+
+
+@step("stopped: all in place, nothing runs, also after a reboot")
+def stopped(trial: Trial) -> str:
+    trial.play("site", "--limit", "porch", edged_state="stopped")
+    assert trial.porch.ssh("systemctl is-active edged", check=False).stdout.strip() == "inactive"
+    assert trial.porch.ssh("systemctl is-enabled edged", check=False).stdout.strip() == "disabled"
+    trial.porch.reboot()
+    assert trial.pid(trial.porch) == 0
+    again = trial.play("site", "--limit", "porch", edged_state="stopped")
+    assert again.changed == {"porch": 0}, again.changed
+    return "inactive and disabled; again: 0 changes"
 
 
 @step("absent removes all but the data; with edged_purge_data those too")

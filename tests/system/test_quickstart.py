@@ -48,6 +48,7 @@ def _call(prefix: Path, environment: dict[str, str], timeout_s: float) -> subpro
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",  # what pip shows of its progress may be cut anywhere
         timeout=timeout_s,
         check=False,
     )
@@ -87,6 +88,7 @@ def test_ctrl_c_ends_everything(prefix: Path, environment: dict[str, str], tmp_p
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
         start_new_session=True,
     ) as running:
         assert running.stdout is not None
@@ -121,6 +123,7 @@ def test_wrong_arguments_are_refused_before_anything_happens(arguments: list[str
         [*COMMAND, str(tmp_path / "venv"), *arguments],
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=10,
         check=False,
     )
@@ -137,6 +140,7 @@ def test_a_32_bit_system_is_refused_in_a_sentence(tmp_path: Path) -> None:
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=10,
         check=False,
     )

@@ -18,6 +18,7 @@ import edged
 from edged import health
 from edged.events import ModelTag
 from edged.homeassistant import FINE
+from edged.reporter import Decided
 from edged.spool import Counts
 from edged.supervisor import PipelineStatus
 from edged.testing.supervisor import status
@@ -57,6 +58,9 @@ snapshots = st.builds(
     at=st.floats(0, 4e9),
     synced=st.booleans(),
     pipelines=st.dictionaries(names, statuses, max_size=4),
+    decided=st.dictionaries(
+        names, st.builds(Decided, st.text(max_size=50), st.just("2026-03-01T12:00:00.000Z")), max_size=4
+    ),
     counts=st.builds(
         Counts, counts, counts, counts, st.dictionaries(st.text(max_size=10), counts, max_size=2)
     ),
@@ -205,3 +209,19 @@ def test_memory_is_measured_of_those_that_are_there() -> None:
     found = health.measure({"main": os.getpid(), "gone": gone.pid})
     assert found.keys() == {"main"}
     assert 5 < found["main"].rss_mb < 2000
+
+
+def test_what_was_decided_last_stands_with_its_pipeline() -> None:
+    now = health.Snapshot(
+        node="n",
+        uptime_s=1,
+        at=1,
+        synced=True,
+        pipelines={"porch": status("porch"), "attic": status("attic")},
+        counts=Counts(0, 0, 0, {}),
+        broker=health.Broker("connected", ""),
+        decided={"porch": Decided("cat", "2026-03-01T12:00:00.000Z")},
+    )
+    pipelines = health.message(now)["pipelines"]
+    assert pipelines["porch"]["decision"] == {"label": "cat", "since": "2026-03-01T12:00:00.000Z"}
+    assert pipelines["attic"]["decision"] is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from edged.reporter import Reporter
+from edged.reporter import Decided, Reporter
 from edged.sinks.jsonl import JsonlSink
 from edged.sinks.lines import Lines
 from edged.spool.memory import MemorySpool
@@ -76,6 +76,7 @@ def test_news_goes_through_the_spool_and_into_the_state() -> None:
     assert house.state()["label"] == "cat"
     assert house.state()["since"] == event["ts"]
     assert house.outlet.drained == 2  # at attach, and for the event
+    assert house.reporter.decided()["porch"] == Decided("cat", event["ts"])
 
 
 def test_a_result_is_no_news() -> None:

@@ -34,6 +34,7 @@ def wired(config: Config) -> wiring.Wiring:
             spool=MemorySpool("n", max_mb=1, max_age_h=1),
             loop=asyncio.get_running_loop(),
             on_switch=lambda _name, _on: None,
+            on_command=lambda _verb, _payload: b"{}",
         )
 
     return asyncio.run(build())

@@ -251,7 +251,8 @@ class Link:
         )
         client.connect_timeout = CONNECT_S
         client.max_inflight_messages_set(0)  # the window is ours
-        client.will_set(settings.will_topic, b"offline", qos=1, retain=True)
+        if settings.will_topic:
+            client.will_set(settings.will_topic, b"offline", qos=1, retain=True)
         if settings.username is not None:
             client.username_pw_set(settings.username, self._password())
         if settings.tls is not None:

@@ -20,6 +20,7 @@ class Settings:
     """What a connection needs.
 
     Attributes:
+        will_topic: where the broker says ``offline`` when this client is gone; empty for nowhere.
         password, tls: asked anew for each connection, so that what was renewed on disk is used.
         files: that these two read; when one changes it is worth an attempt.
     """

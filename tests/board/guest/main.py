@@ -12,16 +12,20 @@ import camera
 import chips
 from report import Report
 from service import Service
-from system import wait
+from system import run, wait
 
 import edged
 
 
 def kernel() -> str:
-    booted_s = float(Path("/proc/uptime").read_text().split()[0])
+    up_s = float(Path("/proc/uptime").read_text().split()[0])
+    begun_s = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+    init_s = int(run("systemctl", "show", "-P", "UserspaceTimestampMonotonic")) / 1e6
     return (
         f"Linux {platform.release()}, Python {platform.python_version()}, edged {edged.__version__}; "
-        f"here {booted_s:.0f} s after power on"
+        f"after power on: systemd {init_s:.0f} s, this program {begun_s:.0f} s, imported {up_s:.0f} s"
     )
 
 
@@ -66,8 +70,6 @@ def main() -> None:
             report.show("hwmon: the chip pulled out and back", service.chip_pulled_out)
             report.show("service: the camera pulled out and back", service.camera_pulled_out)
             report.show("service: stops", service.stop)
-        subprocess.run(["systemd-analyze", "blame", "--no-pager"], check=False)
-        subprocess.run(["systemd-analyze"], check=False)
         subprocess.run(["journalctl", "-u", "edged", "-o", "cat", "-n", "40", "--no-pager"], check=False)
     report.end()
     os.sync()

@@ -13,8 +13,6 @@ import chips
 from broker import Subscriber
 from system import field, run, wait
 
-EDGED = "/opt/edged/current/bin/edged"
-
 
 class Service:
     """The unit, a subscriber, and the bus that its sensors hang on."""
@@ -27,8 +25,8 @@ class Service:
         since = time.monotonic()
         run("systemctl", "start", "edged", timeout_s=200)
         ready_s = time.monotonic() - since
-        state = run("systemctl", "is-active", "edged").strip()
-        return f"READY after {ready_s:.1f} s, {state}: {run('systemctl', 'show', '-P', 'StatusText', 'edged').strip()}"
+        says = run("systemctl", "show", "-P", "StatusText", "edged").strip()
+        return f"READY after {ready_s:.1f} s: {says}"
 
     def classifies(self) -> str:
         """Results and the decision come from the camera's pictures to a subscriber."""
@@ -110,7 +108,7 @@ class Service:
         others = len(self._ear.between("warmth/state", since, until))
         assert not wrong, f"the neighbour's reading: {wrong[0]}"
         assert after != before
-        assert others >= (until - since) / 0.5 / 2, f"the barometer gave {others} readings meanwhile"
+        assert others >= (until - since) / 3, f"the barometer gave {others} readings meanwhile"
         return (
             f"{before} gone: offline after {gone.at - since:.1f} s; back as {after} (a tmp75 has {before}): "
             f"online {back.at - gone.at:.1f} s later; {others} readings of the barometer meanwhile"
@@ -122,16 +120,17 @@ class Service:
         camera.pull_out()
         gone = self._ear.hear("porch/availability", lambda m: m.payload == "offline", 40, since)
         wait("the node is gone", lambda: not Path(camera.DEVICE).exists(), 10)
-        last_error = self._status()["pipelines"]["porch"]["last_error"]
+        said = wait("the status says why", lambda: self._status()["pipelines"]["porch"]["last_error"], 20)
         plugged = time.monotonic()
         camera.plug_in()
         back = self._ear.hear("porch/availability", lambda m: m.payload == "online", 90, plugged)
         self._ear.hear("porch/result", lambda _: True, 60, back.at)
         node = os.path.realpath(camera.DEVICE)
-        readings = len(self._ear.between("lathe/state", since, time.monotonic()))
-        assert readings > 5, "the sensors go on meanwhile"
+        until = time.monotonic()
+        readings = len(self._ear.between("lathe/state", since, until))
+        assert readings >= (until - since) / 3, f"the lathe gave {readings} readings meanwhile"
         return (
-            f"offline after {gone.at - since:.1f} s (“{last_error}”), back as {node}: online after "
+            f"offline after {gone.at - since:.1f} s (“{said}”), back as {node}: online after "
             f"{back.at - plugged:.1f} s; {readings} readings of the lathe meanwhile"
         )
 
@@ -157,7 +156,8 @@ class Service:
         return message.at - since
 
     def _status(self) -> dict[str, Any]:
-        found = json.loads(run(EDGED, "status", "--json"))
+        """What `edged status` reads; the command itself takes an emulator several seconds."""
+        found = json.loads(Path("/run/edged/status.json").read_text())
         assert isinstance(found, dict)
         return found
 

@@ -571,3 +571,16 @@ def test_the_file_keeps_to_its_bound(spools: Callable[..., DiskSpool], tmp_path:
     found = audit(tmp_path)
     assert found["balanced"]
     assert found["dropped"]["full"] > 1000
+
+
+def test_what_is_done_with_leaves_the_file_soon(
+    spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool._writer.SETTLE_S", 0.01)
+    kept = spools()
+    kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    kept.acknowledged(kept.pending(1)[0].sequence)
+    with kept._busy:
+        assert kept._busy.wait_for(lambda: not kept._desk.rows.gone, FLUSH_S)
+    assert audit(tmp_path)["acknowledged"] == 1

@@ -1,0 +1,49 @@
+"""What others may ask of this node on ``cmd/<verb>``, and what they are answered.
+
+``infer`` fires the triggers of pipelines; ``arm`` and ``disarm`` switch gates that ask for it. The payload
+names pipelines, with commas; an empty one means all that can.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+VERBS = ("infer", "arm", "disarm")
+_CANNOT = {
+    "infer": "it has no trigger that takes commands, or its worker is not there",
+    "arm": "it has no gate that can be armed",
+    "disarm": "it has no gate that can be armed",
+}
+
+
+def answer(verb: str, payload: bytes, pipelines: Collection[str], do: Callable[[str, str], bool]) -> bytes:
+    """Carry an order out and return the answer as JSON: ``done`` and ``refused``.
+
+    Args:
+        verb: from the topic.
+        payload: of the message, not trusted.
+        pipelines: the names of those that there are.
+        do: carries one out for one pipeline; False where it cannot.
+    """
+    if verb not in VERBS:
+        return _json({"verb": verb, "error": f"no such verb; there are {', '.join(VERBS)}"})
+    text = payload.decode("utf-8", "replace").strip()
+    if not text:
+        return _json({"verb": verb, "done": [name for name in pipelines if do(name, verb)], "refused": {}})
+    done, refused = [], {}
+    for name in dict.fromkeys(part.strip()[:32] for part in text.split(",")):
+        if name not in pipelines:
+            refused[name] = "there is no such pipeline"
+        elif do(name, verb):
+            done.append(name)
+        else:
+            refused[name] = _CANNOT[verb]
+    return _json({"verb": verb, "done": done, "refused": refused})
+
+
+def _json(data: dict[str, object]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()

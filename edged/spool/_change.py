@@ -1,0 +1,34 @@
+"""What one commit does to the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edged.spool._ranges import Ranges
+
+if TYPE_CHECKING:
+    from edged.spool._entry import Entry
+    from edged.spool._ledger import Ledger
+
+
+@dataclass
+class Change:
+    """A commit.
+
+    Attributes:
+        inserts: rows that come in, but for those in ``dropped``.
+        deletes: rows that are taken out first.
+        ledger: as it is after both.
+        dirty: whether the ledger has to be written.
+        dropped: rows that had to go.
+    """
+
+    inserts: list[Entry]
+    deletes: Ranges
+    ledger: Ledger
+    dirty: bool
+    dropped: Ranges = field(default_factory=Ranges)
+
+    def __bool__(self) -> bool:
+        return bool(self.inserts or self.deletes or self.dirty)

@@ -1,0 +1,34 @@
+"""The pipelines of one worker, and who keeps it running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edged.config.models import PipelineSection
+    from edged.supervisor._board import Board
+    from edged.supervisor._keeper import Keeper
+
+
+@dataclass
+class Group:
+    """The pipelines of one worker."""
+
+    sections: Mapping[str, PipelineSection]
+    isolation: str
+    on_tpu: bool
+    board: Board
+    keeper: Keeper
+    files: tuple[object, ...] = field(default=())  # of the models, when the worker was started
+
+    def same(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
+        """Whether these are its pipelines, configured as they are now."""
+        return dict(self.sections) == dict(sections) and self.isolation == isolation
+
+    def wants_its_files(self) -> bool:
+        """Whether a model cannot be used, or stands in for one that cannot."""
+        stands_in = self.on_tpu and any(status.degraded for status in self.board.all())
+        return stands_in or any(status.fault == "model" for status in self.board.all())
