@@ -82,7 +82,7 @@ class Daemon:
         self._secret = wiring.secret(config)
         self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
-        self._sensor_report = SensorReport(reporter)
+        self._sensor_report = SensorReport(reporter, config.node)
         self._sensors = Sensors(self._sensor_report, supervisor.slate)
         reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
 
@@ -123,7 +123,7 @@ class Daemon:
                 await self._read_again()
 
     def _read_sensors(self, config: Config) -> None:
-        if self._sensors.apply(config.sensors, config.isolation, config.looked_at):
+        if self._sensors.apply(config.sensors, config.isolation, config.looked_at, config.followed):
             self._sensor_report.sensors(config.sensors)
 
     async def _close(self) -> None:

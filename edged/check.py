@@ -15,14 +15,16 @@ from edged.config import loader, messages
 from edged.config.regular import read_regular
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
+from edged.events import ANOMALY
 from edged.homeassistant._classes import wrong
-from edged.inference import classifier, edgetpu, labels, tflite_file
+from edged.inference import classifier, edgetpu, labels, series, tflite_file
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
     from edged.config.models import Config, PipelineSection, Tls
+    from edged.inference.tflite_file import ModelFile
     from edged.sensors import SensorConfig
 
 Step = str | int
@@ -142,6 +144,8 @@ class _Check:
                 self._say(("pipelines", name, "source", key), what, "a camera serves one pipeline at a time")
 
     def _source(self, name: str, pipeline: PipelineSection) -> None:
+        if pipeline.series is not None:
+            return  # it was looked at with the sensors
         kind = pipeline.source.kind
         try:
             sources.load(kind).create(pipeline.source, sources.Hint())
@@ -180,6 +184,8 @@ class _Check:
         section = pipeline.model
         if pipeline.bundled:
             self._labels(name, pipeline, labels.load(bundled.LABELS))
+        if pipeline.task.kind == "anomaly":
+            self._labels(name, pipeline, (ANOMALY,), "this task")
         names = self._label_file(name, section.labels)
         known: Sequence[str] = names or ()
         for key, sha256 in (("file", section.sha256), ("edgetpu_file", section.edgetpu_sha256)):
@@ -188,10 +194,7 @@ class _Check:
                 continue
             try:
                 model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
-                if names == ():
-                    classifier.spec(model)
-                else:
-                    _, known = classifier.spec_and_labels(model, known or None, str(section.labels or file))
+                known = _spec_and_labels(pipeline, model, names, known or None, str(section.labels or file))
             except ModelError as error:
                 at = "labels" if section.labels and str(error).startswith(f"{section.labels}:") else key
                 self._say(("pipelines", name, "model", at), str(error), self._elsewhere((name, key), file))
@@ -220,7 +223,9 @@ class _Check:
             return ""
         return f"also looked for {self._config.state_dir / 'models' / written}"
 
-    def _labels(self, name: str, pipeline: PipelineSection, known: Sequence[str]) -> None:
+    def _labels(
+        self, name: str, pipeline: PipelineSection, known: Sequence[str], who: str = "the model"
+    ) -> None:
         """Look whether the labels that the decision names exist."""
         steps = ("pipelines", name, "decision")
         places: list[tuple[tuple[Step, ...], str]] = [
@@ -229,7 +234,37 @@ class _Check:
         places += [((*steps, "ignore", i), label) for i, label in enumerate(pipeline.decision.ignore)]
         for place, label in places:
             if label not in known:
-                self._say(place, f"the model has no label '{label}'", messages.closest(label, known))
+                self._say(place, f"{who} has no label '{label}'", messages.closest(label, known))
+
+
+def _spec_and_labels(
+    pipeline: PipelineSection,
+    model: ModelFile,
+    names: Sequence[str] | None,
+    labels: Sequence[str] | None,
+    where: str,
+) -> Sequence[str]:
+    """Return the labels of a model that fits its pipeline; none where they cannot be told.
+
+    Args:
+        pipeline: that it is for.
+        model: as it was read.
+        names: of its file of labels; () where that cannot be used, which was said already.
+        labels: the same, or those of its twin.
+        where: what they came from.
+
+    Raises:
+        ModelError: it does not fit.
+    """
+    source = pipeline.series
+    if source is not None:
+        rebuilds = pipeline.task.kind == "anomaly"
+        spec = series.spec(model, steps=source.steps, channels=len(source.channels), rebuilds=rebuilds)
+        return () if rebuilds or names == () else series.labels_of(model, spec, labels, where)
+    if names == ():
+        classifier.spec(model)
+        return labels or ()
+    return classifier.spec_and_labels(model, labels, where)[1]
 
 
 def _is_folder(path: Path) -> bool:

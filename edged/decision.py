@@ -123,6 +123,15 @@ class Decision:
             return (self._switch(target, now_s),)
         return self._heartbeat(now_s)
 
+    def close(self, now_s: float) -> tuple[Change, ...]:
+        """Nothing is seen any more, on purpose: a decided label ends now, whatever its dwell.
+
+        Args:
+            now_s: monotonic time in seconds; never less than before.
+        """
+        self._forget(UNKNOWN)
+        return (self._switch(UNKNOWN, now_s),) if self.label != UNKNOWN else ()
+
     def _look(self, findings: Iterable[Finding]) -> str:
         """Return this frame's vote, and keep the scores that it gives."""
         label, best, vote, vote_score = self.label, (-1.0, False, ""), UNKNOWN, 0.0

@@ -1,4 +1,4 @@
-"""How a reading leaves: its topic and its message, as far as the configuration lets it out."""
+"""How a reading leaves: its topic and its message, or its line, as far as the configuration lets it out."""
 
 from __future__ import annotations
 
@@ -33,9 +33,27 @@ def message(config: SensorConfig, reading: Reading) -> bytes | None:
     return None
 
 
+def line(node: str, sensor: str, config: SensorConfig, reading: Reading) -> bytes | None:
+    """Return a reading as one of the JSON lines that there are without a broker; None where it stays here.
+
+    A line has no topic, so it says whose reading it is; what is published ``bare`` is no exception::
+
+        {"v":1,"type":"reading","node":"n","sensor":"air","channel":"pm2_5","value":4.0,"unit":"µg/m³",…}
+    """
+    if message(config, reading) is None:
+        return None
+    whose = {"type": "reading", "node": node, "sensor": sensor}
+    if reading.channel:
+        whose["channel"] = reading.channel
+    return _dumped({"v": VERSION, **whose, **_fields(reading)})
+
+
 def _json(reading: Reading) -> bytes:
-    data = {
-        "v": VERSION,
+    return _dumped({"v": VERSION, **_fields(reading)})
+
+
+def _fields(reading: Reading) -> dict[str, object]:
+    data: dict[str, object] = {
         "value": reading.value,
         "unit": reading.unit,
         "ts": clock.rfc3339(reading.ts),
@@ -43,6 +61,10 @@ def _json(reading: Reading) -> bytes:
     }
     if reading.reason:
         data["reason"] = reading.reason
+    return data
+
+
+def _dumped(data: dict[str, object]) -> bytes:
     return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 

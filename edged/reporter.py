@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.errors import Unavailable
+from edged.sinks import TakesLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,6 +121,12 @@ class Reporter:
         self._retained[suffix] = payload
         if self._outlet is not None:
             self._outlet.retain(suffix, payload)
+
+    def line(self, reading: bytes) -> None:
+        """Send a reading where there are lines and no topics."""
+        outlet: object = self._outlet
+        if isinstance(outlet, TakesLines):
+            outlet.reading(reading)
 
     def decided(self) -> Mapping[str, Decided]:
         """Return what pipelines decided last, by name."""

@@ -2,6 +2,7 @@
 
 ```
  Sensors ──reading──▶ SensorReport ──▶ retain     <sensor>/state or <sensor>/<channel>/state
+                                   ──▶ line       where there is no broker
          ──sensor───▶              ──▶ retain     <sensor>/availability
 ```
 """
@@ -25,10 +26,12 @@ class SensorReport:
 
     Args:
         reporter: keeps topics at their values, also through a change of outlets.
+        node: this one's name.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, node: str) -> None:
         self._reporter = reporter
+        self._node = node
         self._configs: dict[str, SensorConfig] = {}
 
     def sensors(self, configs: Mapping[str, SensorConfig]) -> None:
@@ -47,6 +50,9 @@ class SensorReport:
         message = readings.message(config, reading)
         if message is not None:
             self._reporter.retain(readings.topic(sensor, reading.channel), message.decode())
+        line = readings.line(self._node, sensor, config, reading)
+        if line is not None:
+            self._reporter.line(line)
 
     def sensor(self, status: Turned) -> None:
         """Bring the sensor's availability up to date."""

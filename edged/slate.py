@@ -3,11 +3,13 @@
 ::
 
     sensor worker ──Writer──▶ [ a record for each channel that is looked at ] ◀──Reader── pipeline worker
+                              [ a ring for each channel that is followed    ]
                                 main makes it and hands it on, and never maps it
 
 So a reading that is not published can let a pipeline run, or hold it back, without getting into the process
 that has the network. A record carries a checksum: a reader that comes while it is written sees that, and
-looks again. The page outlives both sides; a writer that begins anew wipes it.
+looks again. The page outlives both sides; a writer that begins anew wipes it. Rings (:mod:`edged.ring`) are
+for models over time, which want every reading and not only the newest.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edged import ring
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,6 +34,7 @@ _CHECK = struct.Struct("<I")
 _SLOT = _CHECK.size + _BODY.size
 _NOTHING, _NUMBER, _STATE = range(3)
 _QUALITIES = ("good", "stale", "suspect", "bad")
+_SIZE = SLOTS * _SLOT + ring.SIZE
 _TRIES = 8  # looks at a record that is being written
 
 
@@ -73,7 +78,7 @@ def name_of(sensor: str, channel: str) -> str:
 def create() -> int:
     """Return a descriptor of an empty slate."""
     descriptor = os.memfd_create("edged-slate", os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, SLOTS * _SLOT)
+    os.ftruncate(descriptor, _SIZE)
     return descriptor
 
 
@@ -83,11 +88,13 @@ class Writer:
     Args:
         descriptor: of the slate; may be closed afterwards.
         names: of the channels that somebody looks at; others are not written.
+        followed: those of which every good reading is wanted.
     """
 
-    def __init__(self, descriptor: int, names: Sequence[str]) -> None:
-        self._page = mmap.mmap(descriptor, SLOTS * _SLOT)
-        self._page[:] = bytes(len(self._page))
+    def __init__(self, descriptor: int, names: Sequence[str], followed: Sequence[str] = ()) -> None:
+        self._page = mmap.mmap(descriptor, _SIZE)
+        self._page[: SLOTS * _SLOT] = bytes(SLOTS * _SLOT)
+        self._rings = ring.Rings(self._page, SLOTS * _SLOT, followed)
         self._slots = {name: number for number, name in enumerate(names[:SLOTS])}
         self._counts = dict.fromkeys(self._slots, 0)
         self._rises = dict.fromkeys(self._slots, 0)
@@ -107,6 +114,8 @@ class Writer:
         fresh_s: float,
     ) -> None:
         """Write the newest reading of a channel; of one that nobody looks at, nothing."""
+        if quality == "good" and value is not None and math.isfinite(value):
+            self._rings.put(name, at, float(value))
         if name not in self._slots:
             return
         self._counts[name] += 1
@@ -146,7 +155,7 @@ class Reader:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._page = mmap.mmap(descriptor, SLOTS * _SLOT, prot=mmap.PROT_READ)
+        self._page = mmap.mmap(descriptor, _SIZE, prot=mmap.PROT_READ)
         self._slots: dict[str, int] = {}
 
     def get(self, name: str) -> Record | None:
@@ -156,6 +165,10 @@ class Reader:
         if found is None or found.name != name:
             found = self._find(name)
         return found if found is not None and found.count else None
+
+    def follow(self, name: str) -> ring.Follower:
+        """Return what gives every good reading of a channel once, from those that are still there on."""
+        return ring.Follower(self._page, SLOTS * _SLOT, name)
 
     def _find(self, name: str) -> Record | None:
         for number in range(SLOTS):

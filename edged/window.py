@@ -82,6 +82,11 @@ class Windows:
         self.gaps = 0
         self.late = 0
 
+    @property
+    def began(self) -> bool:
+        """Whether each channel has given a reading."""
+        return self._begins is not None
+
     def add(self, channel: str, value: float, at: float) -> list[Windowed]:
         """Take a good reading; return the windows that it completes, oldest first.
 

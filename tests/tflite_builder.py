@@ -62,9 +62,18 @@ class _Graph:
         self.model.buffers.append(buffer)
         return len(self.model.buffers) - 1
 
-    def operator(self, code: int, inputs: list[int], output: int, options: object, options_type: int) -> None:
+    def operator(
+        self,
+        code: int,
+        inputs: list[int],
+        output: int,
+        options: object,
+        options_type: int,
+        *,
+        version: int = 2,
+    ) -> None:
         entry = schema.OperatorCodeT()
-        entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), 2
+        entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), version
         self.model.operatorCodes.append(entry)
         operator = schema.OperatorT()
         operator.opcodeIndex = len(self.model.operatorCodes) - 1
@@ -131,6 +140,102 @@ def _head(graph: _Graph, head: str, gain: float, source: int, target: int) -> No
         matrix = graph.tensor("weights", weights.shape, Kind(), weights)
         options = schema.FullyConnectedOptionsT()
         graph.operator(9, [source, matrix, -1], target, options, schema.BuiltinOptions.FullyConnectedOptions)
+
+
+@dataclass
+class Layer:
+    """One plain layer of :func:`stack`: ``weights`` [out, in] and ``bias`` [out], as floats.
+
+    ``kind`` is the type of its output; int8 layers have int8 weights.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    kind: Kind
+    relu: bool = False
+
+
+def stack(
+    shape: tuple[int, ...], given: Kind, layers: list[Layer], *, softmax: Kind | None = None, copies: int = 1
+) -> bytes:
+    """Return a model of plain layers.
+
+    Args:
+        shape: of its input, such as ``(1, steps, channels)``.
+        given: the input's type; all layers are quantised like it, or float.
+        layers: the first one first.
+        softmax: the type of the output of a last step of that kind; None: there is none.
+        copies: how many times to name the output.
+    """
+    graph = _Graph()
+    source = at = graph.tensor("window", shape, given)
+    before = given
+    for number, layer in enumerate(layers):
+        matrix, offset = _parameters(graph, number, layer, before)
+        size = (1, len(layer.bias))
+        out = graph.tensor(f"layer{number}", size, layer.kind)
+        options = schema.FullyConnectedOptionsT()
+        options.fusedActivationFunction = 1 if layer.relu else 0
+        graph.operator(
+            9, [at, matrix, offset], out, options, schema.BuiltinOptions.FullyConnectedOptions, version=4
+        )
+        at, before = out, layer.kind
+    if softmax is not None:
+        out = graph.tensor("scores", (1, len(layers[-1].bias)), softmax)
+        _head(graph, "softmax", 1.0, at, out)
+        at = out
+    graph.graph.inputs, graph.graph.outputs = [source], [at] * copies
+    return graph.bytes()
+
+
+def lstm(steps: int, channels: int, units: int, seed: int = 1) -> bytes:
+    """Return a float LSTM ``[1, steps, channels]`` that keeps its state from one run to the next."""
+    random = np.random.default_rng(seed)
+    graph = _Graph()
+    source = graph.tensor("window", (1, steps, channels), Kind())
+
+    def constant(name: str, *shape: int) -> int:
+        return graph.tensor(name, shape, Kind(), random.normal(0, 0.5, shape).astype(np.float32))
+
+    def state(name: str) -> int:
+        number = graph.tensor(name, (1, units), Kind())
+        graph.graph.tensors[number].isVariable = True
+        return number
+
+    inputs = [source, *(constant(f"in{gate}", units, channels) for gate in "ifco")]
+    inputs += [constant(f"again{gate}", units, units) for gate in "ifco"]
+    inputs += [-1] * 3  # no peepholes
+    inputs += [constant(f"bias{gate}", units) for gate in "ifco"]
+    inputs += [-1] * 2  # no projection
+    inputs += [state("output"), state("cell")]
+    inputs += [-1] * 4  # no normalisation of layers
+    answers = graph.tensor("answers", (1, steps, units), Kind())
+    options = schema.UnidirectionalSequenceLSTMOptionsT()
+    options.fusedActivationFunction = 4  # tanh
+    kind = schema.BuiltinOptions.UnidirectionalSequenceLSTMOptions
+    graph.operator(44, inputs, answers, options, kind)
+    over = graph.tensor("axes", (1,), Kind("int32"), np.array([1], np.int32))
+    mean = graph.tensor("mean", (1, units), Kind())
+    graph.operator(40, [answers, over], mean, schema.ReducerOptionsT(), schema.BuiltinOptions.ReducerOptions)
+    scores = graph.tensor("scores", (1, units), Kind())
+    _head(graph, "softmax", 1.0, mean, scores)
+    graph.graph.inputs, graph.graph.outputs = [source], [scores]
+    return graph.bytes()
+
+
+def _parameters(graph: _Graph, number: int, layer: Layer, before: Kind) -> tuple[int, int]:
+    if layer.kind.dtype == "float32":
+        weights, kind, bias_kind = layer.weights.astype(np.float32), Kind(), Kind()
+        bias = layer.bias.astype(np.float32)
+    else:
+        kind = Kind("int8", float(np.abs(layer.weights).max() / 127))
+        weights = np.round(layer.weights / kind.scale).astype(np.int8)
+        bias_kind = Kind("int32", before.scale * kind.scale)
+        bias = np.round(layer.bias / bias_kind.scale).astype(np.int32)
+    return (
+        graph.tensor(f"weights{number}", weights.shape, kind, weights),
+        graph.tensor(f"bias{number}", bias.shape, bias_kind, bias),
+    )
 
 
 def _pack(graph: _Graph, packed: Packed) -> bytes:

@@ -32,6 +32,7 @@ from edged.config.pipeline import (
 from edged.config.secrets import SecretFile
 from edged.config.sensor import AnySensor
 from edged.config.values import NO_SPACES, Name, Section, TopicLevels, TopicName, wrong
+from edged.ring import RINGS
 from edged.slate import name_of
 
 __all__ = [
@@ -210,7 +211,7 @@ class Config(Section):
     )
     run_dir: Path = Field(default_factory=run_dir, description="default $RUNTIME_DIRECTORY, else /run/edged")
     mqtt: Mqtt | None = Field(
-        default=None, description="left out: events go to standard output as JSON lines"
+        default=None, description="left out: events and readings go to standard output as JSON lines"
     )
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="device discovery")
     jsonl: Jsonl | None = Field(default=None, description="a second sink beside mqtt")
@@ -257,6 +258,11 @@ class Config(Section):
         """The sensors' channels that a pipeline asks for, each once."""
         return tuple(sorted({name for pipeline in self.pipelines.values() for name in pipeline.looks_at}))
 
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The sensors' channels that feed a pipeline, each once."""
+        return tuple(sorted({name for pipeline in self.pipelines.values() for name in pipeline.follows}))
+
     @model_validator(mode="after")
     def _conditions_on_what_there_is(self) -> Config:
         known = {
@@ -268,6 +274,24 @@ class Config(Section):
                     there = ", ".join(sorted(known)) or "none"
                     message = f"there is no sensor '{sensor}'; there are {there}"
                     raise wrong(message, "pipelines", name, *steps)
+        return self
+
+    @model_validator(mode="after")
+    def _read_often_enough(self) -> Config:
+        if len(self.followed) > RINGS:
+            raise wrong(
+                f"pipelines are fed by {len(self.followed)} channels; {RINGS} are the most", "pipelines"
+            )
+        for name, pipeline in self.pipelines.items():
+            source = pipeline.series
+            for number, channel in enumerate(pipeline.follows):
+                every_s = self.sensors[channel.partition("/")[0]].interval_s
+                if source is not None and every_s > source.gap_s:
+                    message = (
+                        f"{channel} is read every {every_s:g} s, and readings over {source.gap_s:g} s apart "
+                        "are not connected (max_gap_s), so there would never be a window"
+                    )
+                    raise wrong(message, "pipelines", name, "source", "channels", number)
         return self
 
     @model_validator(mode="after")

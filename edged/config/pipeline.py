@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from edged import bundled
+from edged.config import series
 from edged.config.conditions import ChannelPath, GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
@@ -106,8 +107,29 @@ class Accelerator(Section):
 class TaskSection(Section):
     """What the model's output means."""
 
-    kind: Literal["classify"] = Field(default="classify", description="the task")
+    kind: Literal["classify", "anomaly"] = Field(
+        default="classify",
+        description="classify; or anomaly, for source kind sensors: how unlike the usual a window is",
+    )
     top_k: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="findings to report, best first")
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        examples=[3.5],
+        default=None,
+        description="anomaly: the score is 0.5 at this mean square error of an autoencoder; without a model "
+        "at so many robust standard deviations, default 3.5",
+    )
+    history: Annotated[int, Field(ge=8, le=10000)] | None = Field(
+        examples=[200],
+        default=None,
+        description="anomaly without a model: windows that make up what is usual, default 200",
+    )
+
+    @model_validator(mode="after")
+    def _of_this_kind(self) -> TaskSection:
+        for key in ("limit", "history"):
+            if self.kind != "anomaly" and getattr(self, key) is not None:
+                raise wrong(f"{key} belongs to kind anomaly", key)
+        return self
 
 
 class LabelRule(Section):
@@ -194,9 +216,12 @@ class Deadlines(Section):
 class PipelineSection(Section):
     """source → model → task → decision."""
 
-    source: AnySource = Field(description="where the frames come from")
+    source: AnySource = Field(description="where the frames, or the readings over time, come from")
     enabled: bool = Field(default=True, description="run from the start; MQTT can switch it")
-    model: ModelSection = Field(default_factory=ModelSection, description="left out: the bundled classifier")
+    model: ModelSection = Field(
+        default_factory=ModelSection,
+        description="left out: the bundled classifier; with task anomaly the distance to what is usual",
+    )
     accelerator: Accelerator = Field(default_factory=Accelerator, description="left out: the CPU")
     task: TaskSection = Field(default_factory=TaskSection, description="left out: classify")
     decision: DecisionSection = Field(
@@ -218,26 +243,64 @@ class PipelineSection(Section):
     )
 
     def asked_for(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """Give the sensors' channels that it asks for or attaches, each with its place in the section."""
+        """Give the sensors' channels that it asks for, attaches or is fed by, each with its place here."""
         for key, section in (("gate", self.gate), ("trigger", self.trigger)):
             for number, condition in enumerate(section.conditions if section is not None else ()):
                 yield (key, "conditions", number, "sensor"), condition.sensor
         for number, sensor in enumerate(self.attach):
             yield ("attach", number), sensor
+        for number, sensor in enumerate(self.follows):
+            yield ("source", "channels", number), sensor
 
     @property
     def looks_at(self) -> tuple[str, ...]:
-        """The sensors' channels that it asks for or attaches."""
+        """The sensors' channels that it asks for, attaches or is fed by."""
         return tuple(sensor for _, sensor in self.asked_for())
+
+    @property
+    def series(self) -> series.Config | None:
+        """Its source where that is readings over time."""
+        return self.source if isinstance(self.source, series.Config) else None
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """The sensors' channels that feed it."""
+        return self.series.channels if self.series is not None else ()
 
     @property
     def bundled(self) -> bool:
         """Whether it runs the classifier that comes with edged."""
-        return self.model.file is None and self.model.edgetpu_file is None
+        return self.series is None and self.model.file is None and self.model.edgetpu_file is None
 
     def thresholds(self, label: str | None = None) -> tuple[float, float]:
         """Return the scores (enter, exit) of a label, or of those without a rule; 0..1."""
         return self.decision.thresholds(bundled.THRESHOLD if self.bundled else THRESHOLD, label)
+
+    @model_validator(mode="after")
+    def _pictures_or_readings(self) -> PipelineSection:
+        model, task = self.model, self.task
+        if self.series is None:
+            if task.kind == "anomaly":
+                raise wrong("anomaly works on readings over time: source kind sensors", "task", "kind")
+            return self
+        if self.accelerator.policy != "cpu":
+            raise wrong("models over time run on the CPU: write cpu", "accelerator", "policy")
+        if model.edgetpu_file is not None:
+            raise wrong("models over time run on the CPU: write file alone", "model", "edgetpu_file")
+        if model.normalize is not None:
+            raise wrong("this is for pictures: write mean and std under source", "model", "normalize")
+        if model.file is None and task.kind == "classify":
+            raise wrong(
+                "edged brings nothing that classifies readings: write model.file, or task: {kind: anomaly}",
+                "source",
+                "kind",
+            )
+        if model.file is not None and task.kind == "anomaly":
+            if task.limit is None:
+                raise wrong("with a model it needs limit, the error that is no longer usual", "task", "kind")
+            if task.history is not None:
+                raise wrong("history is for anomaly without a model", "task", "history")
+        return self
 
     @model_validator(mode="after")
     def _hysteresis(self) -> PipelineSection:

@@ -6,4 +6,6 @@
     (file, labels,     (runtime: the only door           ▲
      spec: pure)        to LiteRT and tflite-runtime)    │
     Frame ─▶ preprocess.Preparer.prepare ────────────────┘
+
+A model over time is read by :mod:`edged.inference.series` instead of ``classifier``, and gets windows.
 """

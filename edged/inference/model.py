@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from edged.errors import ModelError
 from edged.events import ModelTag
@@ -15,13 +15,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.inference.classifier import Classifier, ClassifierSpec
+    from edged.inference.classifier import ClassifierSpec
     from edged.inference.runtime import Interpreter
+    from edged.inference.tflite_file import ModelFile
 
 _MOST_THREADS = 4
 
+S_co = TypeVar("S_co", covariant=True)  # what goes in and comes out
 
-class Model:
+
+class Loaded(Protocol[S_co]):
+    """A model file that was checked: an image classifier, or a model over time."""
+
+    @property
+    def file(self) -> ModelFile:
+        """Its file."""
+
+    @property
+    def spec(self) -> S_co:
+        """What goes in and comes out."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One for each class."""
+
+
+class Model(Generic[S_co]):
     """Owns one interpreter; for one thread at a time.
 
     Attributes:
@@ -31,8 +50,8 @@ class Model:
         runtime_name: which runtime runs it.
     """
 
-    def __init__(self, loaded: Classifier, interpreter: Interpreter, runtime_name: str) -> None:
-        self.spec: ClassifierSpec = loaded.spec
+    def __init__(self, loaded: Loaded[S_co], interpreter: Interpreter, runtime_name: str) -> None:
+        self.spec = loaded.spec
         self.labels = loaded.labels
         self.tag = tag(loaded.file.path, loaded.file.sha256)
         self.runtime_name = runtime_name
@@ -74,6 +93,11 @@ class Model:
             except (RuntimeError, ValueError) as error:
                 raise _failed(self.tag, error) from error
 
+    def forget(self) -> None:
+        """Set the state that the model keeps from one run to the next back to its beginning."""
+        if self._interpreter is not None:
+            self._interpreter.reset_all_variables()
+
     def close(self) -> None:
         """Give the interpreter's memory back; may be called twice, and nothing can be invoked afterwards."""
         self._interpreter = None
@@ -103,8 +127,8 @@ def open_model(
     threads: int | None = None,
     delegate: object | None = None,
     content: int | None = None,
-) -> Model:
-    """Check a model and open it.
+) -> Model[ClassifierSpec]:
+    """Check an image classifier and open it.
 
     Args:
         file: the .tflite file.
@@ -120,6 +144,18 @@ def open_model(
         DriverError: the runtime is missing; the message holds the command that installs it.
     """
     loaded = classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None, content=content)
+    return open_loaded(loaded, runtime=runtime, threads=threads, delegate=delegate, content=content)
+
+
+def open_loaded(
+    loaded: Loaded[S_co],
+    *,
+    runtime: str = "auto",
+    threads: int | None = None,
+    delegate: object | None = None,
+    content: int | None = None,
+) -> Model[S_co]:
+    """Open a model that was checked. Arguments and errors are those of :func:`open_model`."""
     name = runtimes.choose(runtime)
     try:
         interpreter = runtimes.open_interpreter(
@@ -129,5 +165,5 @@ def open_model(
             delegate=delegate,
         )
     except ModelError as error:
-        raise ModelError(f"{file}: {error}") from error
+        raise ModelError(f"{loaded.file.path}: {error}") from error
     return Model(loaded, interpreter, name)

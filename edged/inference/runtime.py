@@ -51,6 +51,9 @@ class Interpreter(Protocol):
     def invoke(self) -> None:
         """Run the model, without holding Python's lock."""
 
+    def reset_all_variables(self) -> None:
+        """Set the state that a model keeps from one run to the next back to its beginning."""
+
 
 def available() -> dict[str, str]:
     """Return the runtimes that are installed here, with their versions, best first; imports none of them."""

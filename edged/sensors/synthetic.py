@@ -21,7 +21,7 @@ from pydantic import Field
 
 from edged import clock
 from edged.errors import Reason, Unavailable
-from edged.sensors import Finite, Quality, Quantity, Reading, Sensor, SensorConfig
+from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +41,11 @@ class Config(SensorConfig):
     period: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
         default=60, description="readings in one wave; the same reading of a wave is always the same"
     )
+    axes: Annotated[tuple[ChannelName, ...], Field(max_length=32)] = Field(
+        examples=[["x", "y"]],
+        default=(),
+        description="several channels of these names, each a part of a wave behind the one before",
+    )
     binary: bool = Field(default=False, description="a state, not a number: on in the upper half of the wave")
     edge_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
         default=0.0, description="with binary: it changes by itself so often, in s, as a door does; 0: never"
@@ -55,8 +60,8 @@ class Config(SensorConfig):
     )
 
     def gives(self) -> Mapping[str, Quantity]:
-        """A number or a state."""
-        return {"": Quantity(binary=self.binary)}
+        """A number or a state, on each axis."""
+        return {axis: Quantity(binary=self.binary) for axis in self.axes or ("",)}
 
 
 def create(config: Config) -> Sensor:
@@ -75,6 +80,7 @@ class Synthetic:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._config = config
+        self._axes = config.axes or ("",)
         self._monotonic = monotonic
         self._sleep = sleep
         self._number = -1  # of the next reading; -1: not open
@@ -98,10 +104,11 @@ class Synthetic:
         if fault == "vanish":
             raise Unavailable(Reason.LOST, "the synthetic sensor was unplugged")
         if fault == "garbage":
-            return [_garbage(number)]
+            return [_garbage(axis, number) for axis in self._axes]
         if fault == "stuck":
             number = self._config.fault_after
-        return [Reading("", self._value(number), "", clock.wall())]
+        ts, step = clock.wall(), self._config.period / len(self._axes)
+        return [Reading(a, self._value(number + round(n * step)), "", ts) for n, a in enumerate(self._axes)]
 
     def wait(self, timeout_s: float) -> Sequence[Reading]:
         """Return the change that is due, or nothing after the time."""
@@ -109,7 +116,7 @@ class Synthetic:
             raise Unavailable(Reason.LOST, "the synthetic sensor is not open")
         if self._config.binary and self._fault() == "flood":
             ts = clock.wall()
-            return [Reading("", bool(n % 2), "", ts) for n in range(_FLOOD)]
+            return [Reading(self._axes[0], bool(n % 2), "", ts) for n in range(_FLOOD)]
         left = self._edge_at - self._monotonic()
         if left > timeout_s:
             self._sleep(timeout_s)
@@ -117,7 +124,7 @@ class Synthetic:
         self._sleep(max(0.0, left))
         self._edge_at += self._config.edge_s
         self._on = not self._on
-        return [Reading("", self._on, "", clock.wall())]
+        return [Reading(axis, self._on, "", clock.wall()) for axis in self._axes]
 
     def close(self) -> None:
         """End the wave."""
@@ -139,8 +146,8 @@ class Synthetic:
         return part > 0.5 if config.binary else config.low + (config.high - config.low) * part
 
 
-def _garbage(number: int) -> Reading:
+def _garbage(axis: str, number: int) -> Reading:
     """Fail as real ones do: some say that it is garbage, some give it as a number."""
     if number % 2:
-        return Reading("", math.nan, "", clock.wall())
-    return Reading("", None, "", clock.wall(), Quality.BAD, "garbage")
+        return Reading(axis, math.nan, "", clock.wall())
+    return Reading(axis, None, "", clock.wall(), Quality.BAD, "garbage")

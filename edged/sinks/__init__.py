@@ -6,7 +6,7 @@ lines (:mod:`edged.sinks.lines`).
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 
 class Outlet(Protocol):
@@ -47,3 +47,11 @@ class Outlet(Protocol):
 
     def close(self, timeout_s: float) -> None:
         """Send what can still be sent, and end, in that time."""
+
+
+@runtime_checkable
+class TakesLines(Protocol):
+    """What an outlet without topics has beside: readings have no topic to be kept at."""
+
+    def reading(self, line: bytes) -> None:
+        """Send a reading, or drop it."""

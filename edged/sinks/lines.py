@@ -76,8 +76,12 @@ class Lines:
     def result(self, pipeline: str, payload: bytes) -> None:
         """Write one inference, or drop it where the line before was not taken."""
         del pipeline
+        self.reading(payload)
+
+    def reading(self, line: bytes) -> None:
+        """Write one reading, or drop it where the line before was not taken."""
         if not self._trouble:
-            self._try(payload)
+            self._try(line)
 
     def close(self, timeout_s: float) -> None:
         """Write what still waits, and end; what is not taken at once stays in the spool."""

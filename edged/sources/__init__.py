@@ -96,12 +96,17 @@ class Source(Protocol):
         """Give everything back; harmless when called twice."""
 
 
-class SourceConfig(BaseModel):
-    """The keys that every source has; a driver's ``Config`` adds its own."""
+class Intake(BaseModel):
+    """What feeds a pipeline: a source of pictures, or the readings of sensors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str = Field(description="the driver: the name of its module")
+
+
+class SourceConfig(Intake):
+    """The keys that every source has; a driver's ``Config`` adds its own."""
+
     interval_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
         default=1.0, description="time between two classifications, in s; 0 is as fast as the model goes"
     )

@@ -55,7 +55,7 @@ def order(
             degraded=not on_tpu and section.accelerator.policy != "cpu",
             threads=threads,
             armed=name in armed,
-            model=models.index(file) if (file := model_of(section, on_tpu=on_tpu)) in models else -1,
+            model=models.index(file) if (file := model_of(section, on_tpu=on_tpu)) in models and file else -1,
         )
         for name, section in sections.items()
     )
@@ -71,14 +71,16 @@ def may(section: PipelineSection, verb: str) -> bool:
     return section.gate is not None and section.gate.armed
 
 
-def model_of(section: PipelineSection, *, on_tpu: bool) -> Path:
-    """Return the file that a pipeline runs."""
-    return (section.model.edgetpu_file if on_tpu else section.model.file) or bundled.MODEL
+def model_of(section: PipelineSection, *, on_tpu: bool) -> Path | None:
+    """Return the file that a pipeline runs; None where it needs none."""
+    file = section.model.edgetpu_file if on_tpu else section.model.file
+    return file if file is not None or section.series is not None else bundled.MODEL
 
 
 def files_of(section: PipelineSection) -> set[Path]:
     """Return the files that a pipeline may run."""
-    return {model_of(section, on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
+    found = {model_of(section, on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
+    return {file for file in found if file is not None}
 
 
 def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) -> dict[Stage, float]:

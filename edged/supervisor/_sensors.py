@@ -61,6 +61,7 @@ class Sensors:
     def __init__(self, listener: SensorListener, slate: int) -> None:
         self._slate = slate
         self._looked_at: tuple[str, ...] = ()
+        self._followed: tuple[str, ...] = ()
         self._listener = listener
         self._configs: dict[str, SensorConfig] = {}
         self._isolation = "required"
@@ -92,6 +93,7 @@ class Sensors:
         configs: Mapping[str, SensorConfig],
         isolation: str = "required",
         looked_at: tuple[str, ...] = (),
+        followed: tuple[str, ...] = (),
     ) -> bool:
         """Read these sensors from now on, in a new process; return whether that changes anything.
 
@@ -99,10 +101,12 @@ class Sensors:
             configs: the sensors, by name.
             isolation: required | optional.
             looked_at: the channels that are to be written on the slate.
+            followed: those of which every reading is to be kept there for a while.
         """
-        if (dict(configs), isolation, looked_at) == (self._configs, self._isolation, self._looked_at):
+        now = (self._configs, self._isolation, self._looked_at, self._followed)
+        if (dict(configs), isolation, looked_at, followed) == now:
             return False
-        self._looked_at = looked_at
+        self._looked_at, self._followed = looked_at, followed
         self._configs, self._isolation, self._refused = dict(configs), isolation, ""
         self._status = {name: _starting(name) for name in configs}
         if self._timer is not None:
@@ -184,7 +188,12 @@ class Sensors:
         }
         descriptor = os.memfd_create("edged-sensors", os.MFD_CLOEXEC)
         with open(descriptor, "wb", closefd=False) as file:
-            order = {"isolation": self._isolation, "sensors": sensors, "looked_at": self._looked_at}
+            order = {
+                "isolation": self._isolation,
+                "sensors": sensors,
+                "looked_at": self._looked_at,
+                "followed": self._followed,
+            }
             file.write(json.dumps(order).encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
         return descriptor

@@ -251,7 +251,7 @@ class Supervisor:
         ended = {status.name for status in group.board.all() if status.state == "ended"}
         sections = {name: section for name, section in group.sections.items() if name not in ended}
         models = await self._shelf.fetch_all(
-            {_orders.model_of(section, on_tpu=group.on_tpu) for section in sections.values()}
+            {f for s in sections.values() if (f := _orders.model_of(s, on_tpu=group.on_tpu)) is not None}
         )
         order = _orders.order(
             sections,

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from edged.events import Finding
+from edged.events import ANOMALY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-LABEL = "anomaly"
 _NORMAL = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
 _LEAST_HISTORY = 8  # windows before the first judgement
 
@@ -75,6 +74,11 @@ class RobustZ:
         self._limit = limit
         self._history: deque[NDArray[np.float64]] = deque(maxlen=history)
 
+    @property
+    def learning(self) -> bool:
+        """Whether the next window cannot be judged yet."""
+        return len(self._history) < _LEAST_HISTORY
+
     def decode(self, window: NDArray[np.floating[Any]]) -> Sequence[Finding]:
         """Return the finding; none while there is no history to compare with.
 
@@ -85,7 +89,7 @@ class RobustZ:
         if not np.isfinite(features).all():
             return []
         found: Sequence[Finding] = []
-        if len(self._history) >= _LEAST_HISTORY:
+        if not self.learning:
             found = _finding(self._distance(features), self._limit)
         self._history.append(features)
         return found
@@ -103,10 +107,11 @@ class RobustZ:
 
 def _features(window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     data = window.astype(np.float64)
-    return np.concatenate([data.mean(axis=0), data.std(axis=0)])
+    with np.errstate(invalid="ignore"):  # an infinity is looked for afterwards
+        return np.concatenate([data.mean(axis=0), data.std(axis=0)])
 
 
 def _finding(error: float, limit: float) -> Sequence[Finding]:
     if math.isnan(error):
         return []
-    return [Finding(LABEL, 1.0 if math.isinf(error) else error / (error + limit))]
+    return [Finding(ANOMALY, 1.0 if math.isinf(error) else error / (error + limit))]

@@ -1,4 +1,4 @@
-"""Image classification: the model's row of scores becomes the best labels.
+"""Classification, of pictures and over time: the model's row of scores becomes the best labels.
 
 Scores are probabilities, 0..1. Models give them in several forms, and softmax is applied only to those that
 are none yet, because a second softmax flattens every answer:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.inference.classifier import ClassifierSpec
+    from edged.inference.series import SeriesSpec
+
+    Spec = ClassifierSpec | SeriesSpec
 
 _ROUNDING = 1e-3  # how far a float softmax may leave 0..1, or its sum 1
 _SLACK = 0.05  # the same for the range of a quantised output
@@ -43,7 +46,7 @@ class Config(BaseModel):
 class Classify:
     """Decodes the output of one model; pure: the same output gives the same findings."""
 
-    def __init__(self, top_k: int, spec: ClassifierSpec, labels: Sequence[str]) -> None:
+    def __init__(self, top_k: int, spec: Spec, labels: Sequence[str]) -> None:
         self._labels = tuple(labels)
         self._top_k = min(top_k, spec.classes)
         self._plain_layer = spec.last_step == "layer"
@@ -52,7 +55,7 @@ class Classify:
         if spec.output_dtype != "float32":
             self._prepare_quantised(spec)
 
-    def _prepare_quantised(self, spec: ClassifierSpec) -> None:
+    def _prepare_quantised(self, spec: Spec) -> None:
         stored = np.iinfo(np.dtype(spec.output_dtype))
         values = (np.arange(stored.min, stored.max + 1) - spec.output_zero_point) * spec.output_scale
         self._lowest = int(stored.min)
@@ -121,7 +124,7 @@ class Classify:
         return not self._plain_layer or abs(float(output.sum(dtype=np.float64)) - 1) < 10 * _ROUNDING
 
 
-def create(config: Config, spec: ClassifierSpec, labels: Sequence[str]) -> Classify:
+def create(config: Config, spec: Spec, labels: Sequence[str]) -> Classify:
     """Return the task for a model.
 
     Args:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from edged import sources, wire
-from edged.config.source import driver_config
+from edged.config.source import SENSORS, driver_config
 from edged.pulse import Pulse
 from edged.worker import sandbox
 from edged.worker._host import Host
@@ -107,5 +107,7 @@ _NO_ISOLATION = (
 
 def _needs_network(source: dict[str, object]) -> bool:
     kind = str(source["kind"])
+    if kind == SENSORS:
+        return False
     needs = getattr(sources.load(kind), "needs_network", None)
     return needs is not None and bool(needs(driver_config(kind).model_validate(source)))

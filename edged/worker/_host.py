@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edged.pulse import Pulse
     from edged.worker._reports import Reports
-    from edged.worker.capture import Item
+    from edged.worker.capture import Item, Pause
     from edged.worker.order import Order, SeatOrder
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Host:
         self._isolation = isolation
         self._network = network
         self._lane = pulse.model()
-        self._filled: queue.SimpleQueue[tuple[Seat, Item | None]] = queue.SimpleQueue()
+        self._filled: queue.SimpleQueue[tuple[Seat, Item | Pause | None]] = queue.SimpleQueue()
         self._seats: list[Seat] = []
         self._slate: Reader | None = None
         self._beat_at = 0.0
@@ -107,7 +107,7 @@ class Host:
         seat = Seat(order, self._reports, self._lane)
         kind, reason = "model", "file"
         try:
-            model = seat.load(
+            engine = seat.load(
                 self._pulse.capture(number), functools.partial(self._deliver, seat), file, self._slate
             )
         except DriverError as error:
@@ -119,8 +119,8 @@ class Host:
             self._reports.send(
                 wire.Ready(
                     pipeline=order.name,
-                    model=model.tag,
-                    runtime=model.runtime_name,
+                    model=engine.tag,
+                    runtime=engine.runtime_name,
                     accelerator=order.accelerator,
                     degraded=order.degraded,
                     network=self._network,
@@ -132,7 +132,7 @@ class Host:
         if seat.has_cpu_twin:
             self._load(number, replace(order, accelerator="cpu", degraded=True), None)
 
-    def _deliver(self, seat: Seat, item: Item | None) -> None:
+    def _deliver(self, seat: Seat, item: Item | Pause | None) -> None:
         self._filled.put((seat, item))
 
     def _step(self) -> None:

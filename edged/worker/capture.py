@@ -51,13 +51,18 @@ _SENTENCES = {
 
 
 class Item(NamedTuple):
-    """A frame, ready for the model."""
+    """A frame, or a window of readings, ready for the model."""
 
     tensor: NDArray[np.generic]
     captured_at: float
     number: int | None
     capture_ms: float
     readings: tuple[Attached, ...] = ()
+    begins: bool = False  # it does not go on where the one before ended
+
+
+class Pause(NamedTuple):
+    """The gate closed; nothing is seen until it opens."""
 
 
 class Ended(Exception):  # noqa: N818 - it is no error
@@ -75,7 +80,7 @@ class Capture:
         patience_s: the deadline that main keeps for one capture.
         numbered: whether a frame's number is of use to whoever reads the event.
         lane: this thread's line of the pulse.
-        deliver: takes an item, or None after the last one of a finite source.
+        deliver: takes an item, a pause when the gate closes, or None after the last item of a finite source.
         report: takes faults.
         watch: says when a frame may be classified; None: always.
         held: hears that the source is open and no frame is wanted, with what closes the gate, if it is that.
@@ -92,7 +97,7 @@ class Capture:
         patience_s: float,
         numbered: bool,
         lane: Lane,
-        deliver: Callable[[Item | None], object],
+        deliver: Callable[[Item | Pause | None], object],
         report: Callable[[wire.Report], object],
         figures: Figures,
         watch: Watch | None = None,
@@ -252,6 +257,8 @@ class Capture:
             if verdict.held_by != self._held_by:
                 self._held_by, self._away = verdict.held_by, False
                 self._held(verdict.held_by)
+                if verdict.held_by:
+                    self._deliver(Pause())
             self._rest(POLL_S)
             verdict = self._watch.look(clock.monotonic())
             self._due = clock.monotonic() + self._interval_s  # from the first frame on, not from before

@@ -6,27 +6,28 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from edged import bundled, clock, sources, wire
+from edged import clock, sources, wire
 from edged.config.pipeline import PipelineSection
 from edged.decision import Change, Decision, Rules
-from edged.errors import ModelError, Reason, Unavailable
-from edged.inference import classifier, edgetpu
-from edged.inference import model as models
+from edged.errors import ModelError
 from edged.inference.preprocess import Preparer
 from edged.pulse import Stage
-from edged.tasks import classify
+from edged.sources import SourceConfig
+from edged.worker import _models
 from edged.worker._figures import Figures
-from edged.worker.capture import Capture, Item
+from edged.worker.capture import Capture, Item, Pause
+from edged.worker.series import Series
 from edged.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edged.config import series
     from edged.events import Finding
-    from edged.inference.model import Model
     from edged.pulse import Lane
     from edged.slate import Reader
     from edged.worker._reports import Reports
+    from edged.worker.engine import Engine
     from edged.worker.order import SeatOrder
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def rules(section: PipelineSection) -> Rules:
 
 
 class Seat:
-    """Classifies one pipeline's frames.
+    """Judges one pipeline's frames, or its windows of readings.
 
     Attributes:
         name: of the pipeline.
@@ -61,7 +62,7 @@ class Seat:
         ended: whether its source gave everything.
     """
 
-    capture: Capture
+    capture: Capture | Series
 
     def __init__(self, order: SeatOrder, reports: Reports, lane: Lane) -> None:
         self.name = order.name
@@ -76,63 +77,99 @@ class Seat:
         self._decision = Decision(rules(self._section), resume=order.resume)
         self.watch: Watch | None = None
         self._told: str | None = "start"  # what main believes: None is running, else a reason why not
-        self._model: Model
-        self._task: classify.Classify
+        self._engine: Engine
 
     def load(
         self,
         capture_lane: Lane,
-        deliver: Callable[[Item | None], object],
+        deliver: Callable[[Item | Pause | None], object],
         file: int | None,
         slate: Reader | None = None,
-    ) -> Model:
+    ) -> Engine:
         """Open the model and build the rest; nothing of the source is touched.
 
         Args:
             capture_lane: for the capture thread.
             deliver: what that thread calls with each item.
             file: a descriptor of the model's bytes; None: open its file.
-            slate: where the readings are that the gate and the trigger ask for.
+            slate: where the readings are that feed it, or that the gate and the trigger ask for.
 
         Raises:
             ModelError: the model cannot be used.
             DriverError: the runtime is missing.
             Unavailable: the accelerator is away.
         """
-        section = self._section
         self._lane.enter(Stage.LOAD)
-        self._model = self._open(file)
-        self._task = classify.create(
-            classify.Config(top_k=section.task.top_k), self._model.spec, self._model.labels
-        )
-        spec = self._model.spec
+        source = self._section.series
+        if source is None:
+            self._load_pictures(capture_lane, deliver, file, slate)
+        elif slate is not None:
+            self._load_series(source, capture_lane, deliver, file, slate)
+        else:
+            raise ModelError("there is no slate, where the readings would be")
+        self._lane.enter(Stage.IDLE)
+        return self._engine
+
+    def _load_pictures(
+        self,
+        lane: Lane,
+        deliver: Callable[[Item | Pause | None], object],
+        file: int | None,
+        slate: Reader | None,
+    ) -> None:
+        section = self._section
+        source = section.source
+        assert isinstance(source, SourceConfig)  # noqa: S101 - whatever is no series gives pictures
+        self._engine, spec = _models.of_pictures(section, self._order, self._lane, file)
         normalize = section.model.normalize
         preparer = Preparer(
             spec,
             section.model.fit,
-            int(section.source.rotate),
-            section.source.crop,
+            int(source.rotate),
+            source.crop,
             (normalize.mean, normalize.std) if normalize is not None else None,
         )
         self.watch = self._watch(slate)
-        driver = sources.load(section.source.kind)
+        driver = sources.load(source.kind)
         hint = sources.Hint(spec.width, spec.height)
         self.capture = Capture(
             self.name,
-            lambda: driver.create(section.source, hint),
+            lambda: driver.create(source, hint),
             preparer,
-            interval_s=section.source.interval_s,
+            interval_s=source.interval_s,
             patience_s=section.deadlines.capture_s,
-            numbered=section.source.kind in {"folder", "video"},
-            lane=capture_lane,
+            numbered=source.kind in {"folder", "video"},
+            lane=lane,
             deliver=deliver,
             report=self._faulted,
             figures=self._figures,
             watch=self.watch,
             held=self._is_held,
         )
-        self._lane.enter(Stage.IDLE)
-        return self._model
+
+    def _load_series(
+        self,
+        source: series.Config,
+        lane: Lane,
+        deliver: Callable[[Item | Pause | None], object],
+        file: int | None,
+        slate: Reader,
+    ) -> None:
+        self._engine, prepare = _models.of_series(self._section, source, file)
+        self.watch = self._watch(slate)
+        self.capture = Series(
+            self.name,
+            source,
+            slate,
+            prepare,
+            patience_s=self._section.deadlines.capture_s,
+            lane=lane,
+            deliver=deliver,
+            report=self._faulted,
+            figures=self._figures,
+            watch=self.watch,
+            held=self._is_held,
+        )
 
     def _watch(self, slate: Reader | None) -> Watch | None:
         section = self._section
@@ -141,46 +178,6 @@ class Seat:
         gate, trigger = section.gate, section.trigger
         return Watch(gate, trigger, slate, attach=section.attach, armed=self._order.armed)
 
-    def _open(self, content: int | None) -> Model:
-        section, order = self._section.model, self._order
-        threads = section.threads or order.threads
-        if order.accelerator == "edgetpu":
-            return self._open_on_tpu(threads, content)
-        file, labels, sha256 = section.file, section.labels, section.sha256
-        if file is None:
-            file, labels, sha256 = bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256
-        return models.open_model(
-            file,
-            labels,
-            sha256,
-            runtime=section.runtime,
-            threads=threads,
-            content=content,
-        )
-
-    def _open_on_tpu(self, threads: int, content: int | None) -> Model:
-        section, accelerator = self._section.model, self._section.accelerator
-        self._lane.enter(Stage.DELEGATE)
-        delegate = edgetpu.open_delegate(section.runtime, accelerator.library, accelerator.device)
-        self._lane.enter(Stage.LOAD)
-        file = section.edgetpu_file or bundled.MODEL
-        try:
-            return models.open_model(
-                file,
-                section.labels,
-                section.edgetpu_sha256,
-                runtime=section.runtime,
-                threads=threads,
-                delegate=delegate,
-                content=content,
-            )
-        except ModelError as error:
-            if not file.exists():
-                raise ModelError(f"{error}; {edgetpu.compile_hint(section.file)}") from None
-            # Where nothing is wrong with the file it is the accelerator that refuses it.
-            classifier.load(file, section.labels, section.edgetpu_sha256, edgetpu=True)
-            raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error
-
     def rehearse(self) -> None:
         """Run the model once, on nothing.
 
@@ -188,11 +185,14 @@ class Seat:
             ModelError: the runtime failed.
         """
         self._lane.enter(Stage.INVOKE)
-        self._model.rehearse()
+        self._engine.rehearse()
         self._lane.enter(Stage.IDLE)
 
-    def take(self, item: Item | None) -> None:
-        """Classify a frame and report what is new; None: the source gave everything."""
+    def take(self, item: Item | Pause | None) -> None:
+        """Judge an item and report what is new; None: the source gave everything."""
+        if isinstance(item, Pause):
+            self._pause()
+            return
         if item is None:
             self.ended = True
             self.beat(clock.monotonic())
@@ -202,11 +202,14 @@ class Seat:
         self.capture.taken()
         self._lane.enter(Stage.INVOKE)
         began = perf()
-        output = self._model.invoke(item.tensor)
+        output = self._engine.run(item)
         invoke_ms = (perf() - began) * 1000
         self._lane.enter(Stage.IDLE)
-        findings = self._task.decode(output)
+        findings = self._engine.decode(item, output)
         now = clock.monotonic()
+        if findings is None:
+            self._figures.add(now, item.capture_ms, invoke_ms)
+            return
         if not findings:
             self._faulted(wire.Fault(self.name, "model", "invalid", "the model's scores are no numbers"))
             self._figures.dropped["invalid"] += 1
@@ -221,6 +224,16 @@ class Seat:
             best = findings[0]
             change = Change("result", best.label, best.score, self._decision.label)
             self._reports.offer(self._outcome(item, findings, invoke_ms, change))
+
+    def _pause(self) -> None:
+        """The gate closed: what was decided is not seen any more, so it does not stay decided."""
+        wall = clock.wall()
+        for change in self._decision.close(clock.monotonic()):
+            self._reports.send(
+                wire.Outcome(
+                    self.name, change.type, change.label, change.score, change.previous, (), wall, wall
+                )
+            )
 
     def _outcome(
         self, item: Item, findings: Sequence[Finding], invoke_ms: float, change: Change

@@ -1,9 +1,9 @@
 """The process that reads the sensors: a fresh interpreter, cut off from the network before it opens one.
 
 Started as ``python -m edged.worker.sensorhost PIPE ORDER SLATE PARENT``: descriptors, and the process id of
-main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}, "looked_at": [channel]}``. It ends when
-main closes the pipe, or with main. It is no child of the fork server, whose memory is full of what sensors do
-not need.
+main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}, "looked_at": [channel], "followed":
+[channel]}``. It ends when main closes the pipe, or with main. It is no child of the fork server, whose memory
+is full of what sensors do not need.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> int:
         for name, keys in order["sensors"].items()
     }
     pipe = socket.socket(fileno=pipe_fd)
-    reports = Reports(pipe, configs, Writer(slate_fd, order["looked_at"]))
+    reports = Reports(pipe, configs, Writer(slate_fd, order["looked_at"], order["followed"]))
     os.close(slate_fd)
     isolation = sandbox.close_network()
     if not isolation and order["isolation"] == "required":

@@ -80,6 +80,11 @@ class Watch:
         self._wall = wall
         self._localtime = localtime
 
+    @property
+    def frames(self) -> int:
+        """How many frames a trigger is good for; 0: none is waited for."""
+        return self._frames
+
     def look(self, now: float) -> Verdict:
         """Look at everything once; a verdict to go is for one frame.
 

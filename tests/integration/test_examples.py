@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from daemon import Daemon, wait_for
 from node import Subscriber
 
 import edged
+from edged.check import check
 from edged.config.loader import load
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mosquitto
 
 EXAMPLES = Path(edged.__file__).parents[1] / "config" / "examples"
+MODELS = Path(__file__).resolve().parents[1] / "models"
 PHOTOS = Path(edged.__file__).parent / "photos"
 COMMON = ("channels", "min", "max", "round", "publish", "device_class", "unit", "aggregate")
 
@@ -31,6 +35,9 @@ def stand_in(config: SensorConfig, keys: dict[str, Any]) -> dict[str, Any]:
     if "aggregate" in kept:
         kept["aggregate"] = {**kept["aggregate"], "window_s": 0.3}
     given = config.gives()
+    if config.interval_s < 0.1:  # as a pump that runs: 6.25 Hz, 0.3 g
+        wave = {"axes": list(given), "interval_s": config.interval_s, "period": 16, "low": -0.3, "high": 0.3}
+        return {"kind": "synthetic", "unit": given[next(iter(given))].unit, **wave, **kept}
     if "" in given:
         more = {"binary": True, "edge_s": 0.5} if given[""].binary else {"low": 10, "high": 20, "period": 20}
         return {"kind": "synthetic", "interval_s": 0.1, "unit": given[""].unit, **more, **kept}
@@ -52,15 +59,34 @@ def runnable(path: Path, folder: Path, port: int) -> str:
     for name, keys in text["sensors"].items():
         text["sensors"][name] = stand_in(config.sensors[name], keys)
     for section in text.get("pipelines", {}).values():
-        section["source"] = {"kind": "folder", "path": str(PHOTOS), "interval_s": 0.1}
+        if section["source"]["kind"] != "sensors":
+            section["source"] = {"kind": "folder", "path": str(PHOTOS), "interval_s": 0.1}
         section["publish"] = {"result": True}
         section.get("gate", {}).pop("hours", None)
     return yaml.safe_dump(text, allow_unicode=True)
 
 
-@pytest.mark.parametrize("name", ["bird-feeder", "garage-door", "greenhouse"])
+def with_models(name: str, folder: Path) -> Path:
+    """Return an example with what it has as a comment, and with the models that this asks for."""
+    sys.path.insert(0, str(MODELS))
+    from build_vibration import write
+
+    print(write(folder))
+    text = (EXAMPLES / f"{name}.yaml").read_text("utf-8")
+    (folder / f"{name}.yaml").write_text(re.sub(r"(?m)^  # ", "  ", text), "utf-8")
+    return folder / f"{name}.yaml"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_example_with_sensors_passes_the_check(path: Path) -> None:
+    if load(path).sensors:
+        assert check(path) == []
+
+
+@pytest.mark.parametrize("name", ["bird-feeder", "garage-door", "greenhouse", "vibration"])
 def test_an_example_runs(name: str, tmp_path: Path) -> None:
-    path = EXAMPLES / f"{name}.yaml"
+    path = EXAMPLES / f"{name}.yaml" if name != "vibration" else with_models(name, tmp_path)
+    assert check(path) == []
     config = load(path)
     with (
         Broker(tmp_path) as broker,
@@ -77,7 +103,10 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
         for pipeline, watched in config.pipelines.items():
             topic = f"edged/{config.node}/{pipeline}/result"
             result = json.loads(wait_for(lambda topic=topic: other.on(topic), topic, 30)[-1])
-            assert set(result["readings"]) == set(watched.attach)
+            assert set(result.get("readings", {})) == set(watched.attach)
+            if watched.series is not None:
+                assert result["label"] == ("running" if watched.task.kind == "classify" else "anomaly")
+                assert (result["score"] > 0.5) is (watched.task.kind == "classify"), result
         assert daemon.health()["status"] == "ok", daemon.health()["problems"]
         for sensor, section in config.sensors.items():
             for channel in section.gives():

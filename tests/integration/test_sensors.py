@@ -274,3 +274,82 @@ def test_sensors_that_publish_nothing_gate_and_trigger_pipelines(tmp_path: Path)
         assert "edged-slate" not in main, "the process with the network cannot read it"
         worker = Path(f"/proc/{health['processes']['gated']['pid']}/maps").read_text()
         assert "edged-slate" in worker
+
+
+def test_a_gate_that_closes_ends_what_was_decided(tmp_path: Path) -> None:
+    root = tmp_path / "sys"
+    folder = chip(root, 1, 30000)
+    photo = Path(edged.__file__).parent / "photos" / "01-cat.jpg"
+    sensors = (
+        f"  light: {{kind: hwmon, chip: lm75, root: {root}, interval_s: 0.05, publish: none}}\n"
+        "pipelines:\n"
+        f"  porch:\n    source: {{kind: folder, path: {photo}, interval_s: 0.05, loop: true}}\n"
+        "    gate: {conditions: [{sensor: light, above: 20}]}\n"
+    )
+    with (
+        Broker(tmp_path) as broker,
+        Subscriber(broker.port) as other,
+        Daemon(tmp_path, text(tmp_path, broker.port, sensors)),
+    ):
+        decided = wait_for(lambda: other.on("edged/n/porch/event"), "a decision", 30)
+        label = json.loads(decided[0])["label"]
+        assert label != "unknown"
+        (folder / "temp1_input").write_text("10000\n")
+        wait_for(lambda: len(other.on("edged/n/porch/event")) > 1, "its end")
+        end = json.loads(other.on("edged/n/porch/event")[-1])
+        jsonschema.validate(end, json.loads(EVENT.read_text()))
+        assert (end["type"], end["label"], end["previous"], end["top"]) == ("end", "unknown", label, [])
+        wait_for(lambda: state(other, "porch")["label"] == "unknown", "the state says so")
+        assert other.last("edged/n/porch/availability") == b"online"
+        (folder / "temp1_input").write_text("30000\n")
+        wait_for(lambda: state(other, "porch")["label"] == label, "and begins anew")
+        assert json.loads(other.on("edged/n/porch/event")[-1])["type"] == "start"
+
+
+def test_without_a_broker_readings_are_lines(tmp_path: Path) -> None:
+    sensors = (
+        "  wave: {kind: synthetic, axes: [x, y], interval_s: 0.1, channels: {y: {publish: none}}}\n"
+        "  secret: {kind: synthetic, interval_s: 0.1, publish: none}\n"
+    )
+    written = text(tmp_path, 0, sensors)
+    written = "\n".join(line for line in written.splitlines() if not line.startswith("mqtt:"))
+    with Daemon(tmp_path, written) as daemon:
+        out = tmp_path / "stdout"
+        wait_for(lambda: len(out.read_text().splitlines()) >= 3, "lines")
+        for line in map(json.loads, out.read_text().splitlines()[:3]):
+            assert line.keys() == {
+                "v", "type", "node", "sensor", "channel", "value", "unit", "ts", "quality",
+            }  # fmt: skip
+            whose = (line["type"], line["node"], line["sensor"], line["channel"], line["quality"])
+            assert whose == ("reading", "n", "wave", "x", "good")
+        assert daemon.stop()[0] == 0
+
+
+def test_a_model_over_time_is_fed_without_main(tmp_path: Path) -> None:
+    sensors = (
+        "  pump: {kind: synthetic, axes: [x, y], interval_s: 0.01, period: 50, publish: none}\n"
+        "pipelines:\n  odd:\n"
+        "    source: {kind: sensors, channels: [pump/x, pump/y], step_s: 0.01, window: 25, hop: 25}\n"
+        "    task: {kind: anomaly}\n    publish: {result: true}\n"
+    )
+    with (
+        Broker(tmp_path) as broker,
+        Subscriber(broker.port) as other,
+        Daemon(tmp_path, text(tmp_path, broker.port, sensors)) as daemon,
+    ):
+        results = wait_for(lambda: other.on("edged/n/odd/result"), "a result", 30)
+        result = json.loads(results[0])
+        jsonschema.validate(result, json.loads(EVENT.read_text()))
+        assert result["model"] == {"name": "robust-z", "sha256": "00000000"}
+        assert result["latency_ms"] < 1000
+        health = daemon.health()
+        assert health["status"] == "ok", health["problems"]
+        assert not {"overrun", "gap"} & set(health["pipelines"]["odd"].get("dropped", {}))
+        main = Path(f"/proc/{health['processes']['main']['pid']}/maps").read_text()
+        assert "edged-slate" not in main, "the process with the network cannot read it"
+        pid = health["processes"]["sensors"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: daemon.health()["processes"].get("sensors", {"pid": pid})["pid"] != pid, "another")
+        seen = len(other.on("edged/n/odd/result"))
+        wait_for(lambda: len(other.on("edged/n/odd/result")) > seen + 2, "it goes on")
+        assert other.last("edged/n/pump/x/state") is None

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tflite_builder import lstm
 
 from edged import bundled
 from edged.check import check
@@ -383,3 +384,35 @@ def test_a_class_that_home_assistant_would_refuse_is_told(base: Path, keys: str,
     assert says in lines[0]
     assert said(base, mqtt.replace("true", "false") + sensor) == []
     assert said(base, sensor) == []
+
+
+SERIES = (
+    "sensors:\n  v: {kind: synthetic, axes: [x, y], interval_s: 0.02}\npipelines:\n  p:\n"
+    "    source: {kind: sensors, channels: [v/x, v/y], step_s: 0.02, window: 8}\n"
+)
+
+
+def test_a_model_over_time_must_fit_the_windows(base: Path) -> None:
+    (base / "ok.tflite").write_bytes(lstm(8, 2, 3))
+    (base / "long.tflite").write_bytes(lstm(9, 2, 3))
+    (base / "abc.txt").write_text("a\nb\nc\n")
+    (base / "ab.txt").write_text("a\nb\n")
+    assert said(base, f"{SERIES}    model: {{file: ok.tflite, labels: abc.txt}}\n") == []
+    assert said(base, f"{SERIES}    task: {{kind: anomaly}}\n") == []
+    files, decides = "model: {file: %s.tflite, labels: %s.txt}", "\n    decision: {ignore: [%s]}"
+    anomaly = "task: {kind: anomaly%s}"
+    expected = {
+        files % ("long", "abc"): "/edged.yaml:6:19: pipelines.p.model.file: /long.tflite: its input "
+        "(1 x 9 x 2) is not what the source gives, [1, 8, 2] or [1, 16]: 8 steps of 2 channels",
+        files % ("ok", "ab"): "/edged.yaml:6:38: pipelines.p.model.labels: /ab.txt: "
+        "2 labels do not fit the 3 classes of the model",
+        files % ("m", "abc"): "/edged.yaml:6:19: pipelines.p.model.file: /m.tflite: "
+        "its input (1 x 224 x 224 x 3) is a picture or a spectrum",
+        "model: {file: ok.tflite}": "no labels are packed in it: write labels, a text file with 3 lines",
+        "model: {file: ok.tflite}\n    " + anomaly % ", limit: 1": "it is no autoencoder for this source",
+        anomaly % "" + decides % "anomalie": "/edged.yaml:7:25: pipelines.p.decision.ignore.0: "
+        "this task has no label 'anomalie' (did you mean 'anomaly'?)",
+        files % ("ok", "abc") + decides % "d": "the model has no label 'd'",
+    }
+    for keys, sentence in expected.items():
+        assert sentence in one(said(base, f"{SERIES}    {keys}\n"))

@@ -267,6 +267,25 @@ def test_an_empty_scene_always_ends_in_unknown(rules: Rules, frames: list[dict[s
     assert decision.label == UNKNOWN
 
 
+@given(_rules(), st.lists(FRAME, max_size=20))
+def test_closing_ends_what_is_decided_and_nothing_else(rules: Rules, frames: list[dict[str, float]]) -> None:
+    decision = Decision(rules)
+    for at, frame in enumerate(frames):
+        decision.update([Finding(label, score) for label, score in frame.items()], float(at))
+    label, now_s = decision.label, float(len(frames))
+    changes = decision.close(now_s)
+    ended = [Change("end", UNKNOWN, 0.0, label)] if label != UNKNOWN else []
+    assert list(changes) == ended, "at once, whatever the dwell"
+    assert (decision.label, decision.close(now_s)) == (UNKNOWN, ())
+    seen = decision.update([Finding("cat", 1.0)], now_s)
+    started = "start" in {change.type for change in seen}
+    assert rules.votes == 1 or not started, "votes from before it closed do not count"
+
+
+def test_closing_ends_what_a_worker_before_had_decided() -> None:
+    assert Decision(Rules(), resume="cat").close(1.0) == (Change("end", UNKNOWN, 0.0, "cat"),)
+
+
 def test_takes_microseconds() -> None:
     decision = Decision(Rules(votes=300, window=1000, labels={"cat": (0.4, 0.3)}))
     findings = [Finding("cat", 0.8), Finding("dog", 0.1), Finding("bird", 0.05)]

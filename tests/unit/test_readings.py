@@ -48,6 +48,17 @@ def test_bare_says_nothing_of_what_is_not_good_and_none_nothing_at_all() -> None
     assert readings.message(Config(publish="none"), GOOD) is None
 
 
+def test_a_line_says_whose_reading_it_is() -> None:
+    attic = json.loads(readings.line("n", "attic", Config(), GOOD) or b"")
+    plain = json.loads(readings.message(Config(), GOOD) or b"")
+    assert attic == {**plain, "type": "reading", "node": "n", "sensor": "attic"}
+    air = Reading("load", 1.0, "", 0.0)
+    for publish in ("json", "bare"):
+        line = readings.line("n", "board", System(what=["load"], publish=publish), air)
+        assert json.loads(line or b"")["channel"] == "load"
+    assert readings.line("n", "attic", Config(publish="none"), GOOD) is None
+
+
 def test_a_channel_may_differ() -> None:
     config = System(what=["load", "disk"], publish="none", channels={"disk": {"publish": "bare"}})
     assert readings.message(config, Reading("load", 1.0, "", 0.0)) is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.reporter import Decided, Reporter
 from edged.sinks.jsonl import JsonlSink
+from edged.sinks.lines import Lines
 from edged.spool.memory import MemorySpool
 from edged.stamp import Stamp
 from edged.testing.supervisor import outcome, status
@@ -45,6 +46,11 @@ class Outlet:
         self.results.append(json.loads(payload))
 
     def close(self, timeout_s: float) -> None:
+        pass
+
+
+class Timer:
+    def cancel(self) -> None:
         pass
 
 
@@ -198,3 +204,14 @@ def test_events_are_copied_and_one_that_cannot_be_harms_nothing(tmp_path: Path, 
     house.reporter.outcome(outcome(label="dog"), status())
     line = (tmp_path / "gone" / "events.jsonl").read_text()
     assert (json.loads(line)["label"], json.loads(line)["id"]) == ("dog", "n/e/4")
+
+
+def test_a_reading_is_a_line_only_where_there_are_no_topics(tmp_path: Path) -> None:
+    house = House()
+    house.reporter.line(b"{}")
+    assert house.outlet.told == []
+    file = tmp_path / "out.jsonl"
+    spool = MemorySpool("n", max_mb=1, max_age_h=1)
+    house.reporter.attach(Lines(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
+    house.reporter.line(b'{"type":"reading"}')
+    assert file.read_text() == '{"type":"reading"}\n'

@@ -32,6 +32,18 @@ def test_waves(wave: str, expected: list[float]) -> None:
     assert values(opened(wave=wave, low=10, high=40, period=4), 6) == pytest.approx(expected)
 
 
+def test_axes_are_parts_of_a_wave_behind_each_other() -> None:
+    sensor = opened(wave="ramp", low=0, high=3, period=4, axes=["x", "y"])
+    assert list(Config(axes=["x", "y"]).gives()) == ["x", "y"]
+    for number in range(6):
+        assert [(r.channel, r.value) for r in sensor.read()] == [
+            ("x", pytest.approx(number % 4)),
+            ("y", pytest.approx((number + 2) % 4)),
+        ]
+    broken = opened(axes=["x", "y"], fault="garbage", fault_after=0)
+    assert [r.channel for r in broken.read()] == ["x", "y"]
+
+
 def test_a_state_follows_the_wave() -> None:
     assert values(opened(wave="square", period=4, binary=True), 5) == [False, False, True, True, False]
 

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from edged.sinks import TakesLines
 from edged.sinks.jsonl import JsonlSink
 from edged.sinks.lines import AT_ONCE, LONGEST_S, SHORTEST_S, Lines
 from edged.spool.memory import MemorySpool
@@ -110,6 +111,18 @@ def test_a_result_is_written_or_dropped(tmp_path: Path) -> None:
     house.happen()
     house.lines.result("porch", b'{"type":"result"}')
     assert len(house.path.read_text().splitlines()) == 2
+
+
+def test_a_reading_is_written_or_dropped(tmp_path: Path) -> None:
+    house = House(tmp_path / "folder" / "e.jsonl")
+    assert isinstance(house.lines, TakesLines)
+    house.lines.reading(b'{"type":"reading"}')
+    assert house.lines.state == "not written"
+    (tmp_path / "folder").mkdir()
+    house.lines.reading(b'{"type":"reading"}')
+    house.happen()
+    house.lines.reading(b'{"type":"reading"}')
+    assert [json.loads(line)["type"] for line in house.path.read_text().splitlines()] == ["start", "reading"]
 
 
 def test_closing_writes_what_waits(tmp_path: Path) -> None:

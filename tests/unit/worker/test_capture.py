@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 from tflite_builder import Kind, build
 
-from edged import wire
+from edged import clock, slate, wire
+from edged.config.conditions import GateSection
 from edged.errors import DriverError, Reason, Unavailable
 from edged.inference import classifier
 from edged.inference.preprocess import Preparer
 from edged.pulse import Pulse, Stage
+from edged.slate import Reader, Writer
 from edged.sources import Frame
 from edged.worker import capture
 from edged.worker._figures import Figures
-from edged.worker.capture import Capture, Item
+from edged.worker.capture import Capture, Item, Pause
+from edged.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,9 +66,9 @@ class Scripted:
 class Bench:
     """A capture thread and what it says."""
 
-    def __init__(self, preparer: Preparer, script: list[object]) -> None:
+    def __init__(self, preparer: Preparer, script: list[object], watch: Watch | None = None) -> None:
         self.source = Scripted(script)
-        self.items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self.items: queue.SimpleQueue[Item | Pause | None] = queue.SimpleQueue()
         self.faults: queue.SimpleQueue[wire.Report] = queue.SimpleQueue()
         self.figures = Figures()
         self.pulse = Pulse.create()
@@ -80,10 +83,13 @@ class Bench:
             deliver=self.items.put,
             report=self.faults.put,
             figures=self.figures,
+            watch=watch,
         )
 
     def item(self) -> Item | None:
-        return self.items.get(timeout=PATIENCE_S)
+        item = self.items.get(timeout=PATIENCE_S)
+        assert not isinstance(item, Pause)
+        return item
 
     def fault(self) -> wire.Fault:
         report = self.faults.get(timeout=PATIENCE_S)
@@ -100,8 +106,10 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     monkeypatch.setattr(capture, "BAD_S", 0.0)
     made: list[Bench] = []
 
-    def make(*script: object, crop: tuple[int, int, int, int] | None = None) -> Bench:
-        made.append(Bench(Preparer(spec, crop=crop), list(script)))
+    def make(
+        *script: object, crop: tuple[int, int, int, int] | None = None, watch: Watch | None = None
+    ) -> Bench:
+        made.append(Bench(Preparer(spec, crop=crop), list(script), watch))
         made[-1].capture.start()
         return made[-1]
 
@@ -249,3 +257,23 @@ def test_stopping_closes_the_source(bench: Callable[..., Bench]) -> None:
     porch.capture.stop()
     porch.capture.join(PATIENCE_S)
     assert porch.source.closed == 1
+
+
+def test_a_gate_that_closes_hands_on_a_pause_behind_the_last_frame(bench: Callable[..., Bench]) -> None:
+    descriptor = slate.create()
+    writer = Writer(descriptor, ["lux"])
+    gate = GateSection.model_validate({"conditions": [{"sensor": "lux", "above": 20}]})
+
+    def light(lux: float) -> None:
+        writer.put("lux", "lx", lux, quality="good", ts=0.0, at=clock.monotonic(), fresh_s=60.0)
+
+    light(30)
+    porch = bench(*(picture(n) for n in range(50, 60)), watch=Watch(gate, None, Reader(descriptor)))
+    assert porch.item() is not None
+    light(10)
+    porch.capture.taken()
+    assert isinstance(porch.items.get(timeout=PATIENCE_S), Pause)
+    with pytest.raises(queue.Empty):
+        porch.items.get(timeout=0.1)
+    light(30)
+    assert porch.item() is not None, "and it goes on"

@@ -1,0 +1,135 @@
+"""Opens what a pipeline runs: a classifier of pictures, a model over time, or a measure without a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edged import bundled, window
+from edged.errors import ModelError, Reason, Unavailable
+from edged.inference import classifier, edgetpu
+from edged.inference import model as models
+from edged.inference import series as serieses
+from edged.pulse import Stage
+from edged.tasks import anomaly, classify
+from edged.worker import engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edged.config import series
+    from edged.config.pipeline import PipelineSection
+    from edged.inference.classifier import ClassifierSpec
+    from edged.inference.model import Model
+    from edged.inference.series import SeriesSpec
+    from edged.pulse import Lane
+    from edged.worker.engine import Engine
+    from edged.worker.order import SeatOrder
+
+    Prepare = Callable[[NDArray[np.float32]], NDArray[np.generic]]
+
+_Z_LIMIT, _HISTORY = anomaly.Config().limit, anomaly.Config().history  # where none is written
+
+
+def of_pictures(
+    section: PipelineSection, order: SeatOrder, lane: Lane, content: int | None
+) -> tuple[Engine, ClassifierSpec]:
+    """Open an image classifier, on the accelerator where the order says so.
+
+    Args:
+        section: of the pipeline.
+        order: of its seat.
+        lane: of the thread that runs models.
+        content: a descriptor of the model's bytes; None: open its file.
+
+    Raises:
+        ModelError: the model cannot be used.
+        DriverError: the runtime is missing.
+        Unavailable: the accelerator is away.
+    """
+    threads = section.model.threads or order.threads
+    if order.accelerator == "edgetpu":
+        model = _on_tpu(section, lane, threads, content)
+    else:
+        file, labels, sha256 = section.model.file, section.model.labels, section.model.sha256
+        if file is None:
+            file, labels, sha256 = bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256
+        model = models.open_model(
+            file, labels, sha256, runtime=section.model.runtime, threads=threads, content=content
+        )
+    return _classifying(section, model), model.spec
+
+
+def of_series(section: PipelineSection, source: series.Config, content: int | None) -> tuple[Engine, Prepare]:
+    """Open a model over time, or a measure that needs none; also return what makes its input of a window.
+
+    Args:
+        section: of the pipeline.
+        source: of it.
+        content: a descriptor of the model's bytes; None: open its file.
+
+    Raises:
+        ModelError: the model cannot be used.
+        DriverError: the runtime is missing.
+    """
+    task, named = section.task, section.model
+    limit = task.limit or _Z_LIMIT
+    if named.file is None:
+        return engine.Unmodelled(anomaly.RobustZ(limit, task.history or _HISTORY)), _as_it_is
+    loaded = serieses.load(
+        named.file,
+        named.labels,
+        named.sha256,
+        steps=source.steps,
+        channels=len(source.channels),
+        rebuilds=task.kind == "anomaly",
+        content=content,
+    )
+    threads = named.threads or 1  # so small a model gains nothing from more
+    model = models.open_loaded(loaded, runtime=named.runtime, threads=threads, content=content)
+    if task.kind == "anomaly":
+        return engine.rebuilding(model, anomaly.Reconstruction(limit)), _stored(model.spec)
+    return _classifying(section, model), _stored(model.spec)
+
+
+def _classifying(section: PipelineSection, model: Model[ClassifierSpec] | Model[SeriesSpec]) -> Engine:
+    config = classify.Config(top_k=section.task.top_k)
+    return engine.classifying(model, classify.create(config, model.spec, model.labels))
+
+
+def _on_tpu(section: PipelineSection, lane: Lane, threads: int, content: int | None) -> Model[ClassifierSpec]:
+    named, accelerator = section.model, section.accelerator
+    lane.enter(Stage.DELEGATE)
+    delegate = edgetpu.open_delegate(named.runtime, accelerator.library, accelerator.device)
+    lane.enter(Stage.LOAD)
+    file = named.edgetpu_file or bundled.MODEL
+    try:
+        return models.open_model(
+            file,
+            named.labels,
+            named.edgetpu_sha256,
+            runtime=named.runtime,
+            threads=threads,
+            delegate=delegate,
+            content=content,
+        )
+    except ModelError as error:
+        if not file.exists():
+            raise ModelError(f"{error}; {edgetpu.compile_hint(named.file)}") from None
+        # Where nothing is wrong with the file it is the accelerator that refuses it.
+        classifier.load(file, named.labels, named.edgetpu_sha256, edgetpu=True)
+        raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error
+
+
+def _as_it_is(values: NDArray[np.float32]) -> NDArray[np.generic]:
+    """Return a window for a measure that needs no model."""
+    return values
+
+
+def _stored(spec: SeriesSpec) -> Prepare:
+    """Return what makes a model's input of a window."""
+    return lambda values: window.tensor(
+        values, spec.input_shape, spec.input_dtype, spec.input_scale, spec.input_zero_point
+    )

@@ -1,0 +1,34 @@
+"""The models that are made for tests: small, the same each time, and good at what they are for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from build_vibration import CHANNELS, STEPS, write
+
+from edged.inference import series
+
+
+def test_they_are_small_good_and_the_same_each_time(tmp_path: Path) -> None:
+    built = write(tmp_path)
+    print(f"{100 * built.accuracy:.1f} % right; usual below {built.usual:.4f}, odd above {built.odd:.4f}")
+    assert built.accuracy >= 0.97
+    assert built.odd > 5 * built.usual
+    assert max(len(built.classifier), len(built.autoencoder)) < 100_000
+    again = write(tmp_path)
+    assert (again.classifier, again.autoencoder) == (built.classifier, built.autoencoder)
+    for name, labels, rebuilds in (
+        ("vibration", "vibration.txt", False),
+        ("vibration-autoencoder", None, True),
+    ):
+        loaded = series.load(
+            tmp_path / f"{name}.tflite",
+            tmp_path / labels if labels else None,
+            steps=STEPS,
+            channels=CHANNELS,
+            rebuilds=rebuilds,
+        )
+        assert (loaded.spec.input_dtype, loaded.spec.output_dtype) == ("int8", "int8")

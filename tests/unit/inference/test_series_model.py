@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from tflite_builder import Kind, Layer, build, lstm, stack
+
+from edged.errors import ModelError
+from edged.inference import model as models
+from edged.inference import runtime, series
+from edged.window import tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STEPS, CHANNELS = 8, 3
+INT8 = Kind("int8", 0.05, 3)
+
+
+def sums(kind: Kind, shape: tuple[int, ...] = (1, STEPS, CHANNELS), copies: int = 1) -> bytes:
+    """A model whose score of each channel is its sum."""
+    weights = np.tile(np.eye(CHANNELS), (1, STEPS))
+    out = Kind(kind.dtype, 0.2, 0) if kind.scale else Kind()
+    return stack(shape, kind, [Layer(weights, np.zeros(CHANNELS), out)], copies=copies)
+
+
+def rebuilds(kind: Kind = INT8) -> bytes:
+    size = STEPS * CHANNELS
+    return stack((1, STEPS, CHANNELS), kind, [Layer(np.eye(size), np.zeros(size), kind)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "labels.txt").write_text("x\ny\nz\n")
+    return tmp_path
+
+
+def load(
+    folder: Path, content: bytes, *, autoencoder: bool = False, labels: bool = True
+) -> series.SeriesModel:
+    (folder / "m.tflite").write_bytes(content)
+    named = folder / "labels.txt" if labels else None
+    return series.load(folder / "m.tflite", named, steps=STEPS, channels=CHANNELS, rebuilds=autoencoder)
+
+
+@pytest.mark.parametrize("shape", [(1, STEPS, CHANNELS), (1, STEPS * CHANNELS), (1, STEPS, CHANNELS, 1)])
+@pytest.mark.parametrize("kind", [Kind(), INT8], ids=["float32", "int8"])
+@pytest.mark.parametrize("name", list(runtime.available()))
+def test_a_window_goes_in_and_scores_come_out(
+    folder: Path, shape: tuple[int, ...], kind: Kind, name: str
+) -> None:
+    loaded = load(folder, sums(kind, shape))
+    spec = loaded.spec
+    assert (spec.classes, spec.input_shape, loaded.labels) == (3, shape, ("x", "y", "z"))
+    window = np.random.default_rng(1).normal(0, 1, (STEPS, CHANNELS)).astype(np.float32)
+    model = models.open_loaded(loaded, runtime=name)
+    stored = tensor(window, spec.input_shape, spec.input_dtype, spec.input_scale, spec.input_zero_point)
+    answer = model.invoke(stored).astype(np.float64)
+    real = answer if not kind.scale else (answer - spec.output_zero_point) * spec.output_scale
+    assert real == pytest.approx(window.sum(axis=0), abs=0.4 if kind.scale else 1e-4)
+
+
+def test_an_autoencoder_gives_a_window_and_has_no_labels(folder: Path) -> None:
+    loaded = load(folder, rebuilds(), autoencoder=True, labels=False)
+    assert (loaded.labels, loaded.spec.classes) == ((), 0)
+
+
+@pytest.mark.parametrize("name", list(runtime.available()))
+def test_a_model_remembers_until_it_is_told_to_forget(folder: Path, name: str) -> None:
+    model = models.open_loaded(load(folder, lstm(STEPS, CHANNELS, 3)), runtime=name)
+    window = np.ones((1, STEPS, CHANNELS), np.float32)
+    first, second = model.invoke(window), model.invoke(window)
+    assert not np.allclose(first, second)
+    model.forget()
+    assert model.invoke(window) == pytest.approx(first)
+    model.close()
+    model.forget()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            sums(Kind(), (1, CHANNELS, STEPS)),
+            "its channels come first (1 x 3 x 8); convert it with steps first",
+        ),
+        (sums(Kind(), (1, 4, 6)), "its input (1 x 4 x 6) is not what the source gives, [1, 8, 3] or [1, 24]"),
+        (sums(Kind(), (2, 4, 3)), "it takes 2 windows at once (2 x 4 x 3); convert it with batch size 1"),
+        (build(), "its input (1 x 8 x 8 x 3) is a picture or a spectrum, no window of readings"),
+        (
+            build((1, STEPS, CHANNELS, 1), (3,), head="none"),
+            "its output (1 x 8 x 3) is no row of scores; for an autoencoder write task: {kind: anomaly}",
+        ),
+        (sums(Kind(), copies=2), "it has 2 outputs; edged runs models over time with one"),
+        (sums(Kind("int8", 0.0)), "its int8 input has no scale"),
+        (sums(Kind("int32", 0.1)), "its input is int32, not uint8, int8 or float32"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_a_sentence(folder: Path, content: bytes, said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load(folder, content)
+    assert str(caught.value).startswith(f"{folder}/m.tflite: ")
+    assert said in str(caught.value)
+
+
+def test_a_classifier_is_no_autoencoder(folder: Path) -> None:
+    with pytest.raises(ModelError, match="so it is no autoencoder for this source"):
+        load(folder, sums(Kind()), autoencoder=True)
+
+
+def test_labels_must_be_there_and_fit(folder: Path) -> None:
+    with pytest.raises(ModelError, match="a text file with 3 lines"):
+        load(folder, sums(Kind()), labels=False)
+    (folder / "labels.txt").write_text("x\ny\n")
+    with pytest.raises(ModelError, match="2 labels do not fit the 3 classes"):
+        load(folder, sums(Kind()))

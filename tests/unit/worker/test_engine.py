@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from tflite_builder import Kind, Layer, lstm, stack
+
+from edged.errors import ModelError
+from edged.inference import model as models
+from edged.inference import series
+from edged.tasks import classify
+from edged.tasks.anomaly import Reconstruction, RobustZ
+from edged.worker import engine
+from edged.worker.capture import Item
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.worker.engine import Engine
+
+STEPS, CHANNELS = 4, 2
+
+
+def item(window: np.ndarray, *, begins: bool = True) -> Item:
+    return Item(window, 0.0, None, 0.0, begins=begins)
+
+
+def opened(tmp_path: Path, content: bytes, *, rebuilds: bool) -> models.Model[series.SeriesSpec]:
+    (tmp_path / "m.tflite").write_bytes(content)
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    labels = None if rebuilds else tmp_path / "labels.txt"
+    loaded = series.load(tmp_path / "m.tflite", labels, steps=STEPS, channels=CHANNELS, rebuilds=rebuilds)
+    return models.open_loaded(loaded)
+
+
+def judged(judge: Engine, given: Item) -> list[tuple[str, float]]:
+    return [(f.label, f.score) for f in judge.decode(given, judge.run(given)) or ()]
+
+
+def test_what_a_model_remembers_counts_only_where_a_window_goes_on(tmp_path: Path) -> None:
+    model = opened(tmp_path, lstm(STEPS, CHANNELS, 3), rebuilds=False)
+    judge = engine.classifying(model, classify.create(classify.Config(), model.spec, model.labels))
+    window = np.ones((1, STEPS, CHANNELS), np.float32)
+    first = judged(judge, item(window))
+    assert dict(judged(judge, item(window))) == pytest.approx(dict(first))
+    assert judged(judge, item(window, begins=False))[0][1] != pytest.approx(first[0][1], abs=1e-4)
+    assert sum(score for _, score in first) == pytest.approx(1)
+    judge.rehearse()
+    model.close()
+    with pytest.raises(ModelError):
+        judge.run(item(window))
+
+
+@pytest.mark.parametrize("kind", [Kind(), Kind("int8", 0.1, 5)], ids=["float32", "int8"])
+def test_what_an_autoencoder_cannot_rebuild_is_odd(tmp_path: Path, kind: Kind) -> None:
+    size = STEPS * CHANNELS
+    knows = np.eye(size)
+    knows[-1, -1] = 0.0  # the last value comes out as 0
+    model = opened(
+        tmp_path, stack((1, STEPS, CHANNELS), kind, [Layer(knows, np.zeros(size), kind)]), rebuilds=True
+    )
+    judge = engine.rebuilding(model, Reconstruction(limit=0.5))
+
+    def window(last: float) -> Item:
+        values = np.ones((1, STEPS, CHANNELS), np.float32)
+        values[0, -1, -1] = last
+        return item(
+            values if not kind.scale else (np.round(values / kind.scale) + kind.zero_point).astype("int8")
+        )
+
+    assert judged(judge, window(0.0)) == [("anomaly", pytest.approx(0.0, abs=0.01))]
+    assert judged(judge, window(2.0)) == [("anomaly", pytest.approx(0.5, abs=0.01))]  # 2² of 8 values: 0.5
+    assert judged(judge, window(6.0)) == [("anomaly", pytest.approx(0.9, abs=0.01))]
+
+
+def test_without_a_model_the_first_windows_are_too_early_to_judge() -> None:
+    judge = engine.Unmodelled(RobustZ(3.5, 20))
+    random = np.random.default_rng(1)
+    found = []
+    for _ in range(12):
+        given = item(random.normal(0, 1, (STEPS, CHANNELS)).astype(np.float32))
+        found.append(judge.decode(given, judge.run(given)))
+    judge.rehearse()
+    assert [f is None for f in found] == [True] * 8 + [False] * 4
+    assert all(f for f in found[8:])
+    assert (judge.tag.name, judge.tag.sha256, judge.runtime_name) == ("robust-z", "00000000", "numpy")
+    assert judge.decode(item(np.full((STEPS, CHANNELS), np.inf, np.float32)), None) == []
