@@ -1,0 +1,36 @@
+"""A short run of each case with a whole installation: broker, daemon, subscriber; the long ones by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LAB = Path(__file__).resolve().parent
+
+pytestmark = pytest.mark.mosquitto
+
+
+def said(case: str, *arguments: str) -> dict[str, Any]:
+    """Run a case and return its verdict."""
+    answer = subprocess.run(
+        [sys.executable, str(LAB / f"{case}.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert answer.returncode == 0, answer
+    verdict: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    assert (verdict["case"], verdict["ok"]) == (case, True)
+    return verdict
+
+
+def test_kills_take_nothing_that_was_accepted() -> None:
+    verdict = said("kill_everything", "--kills", "10", "--seed", "3")
+    assert (verdict["kills"], verdict["missing"], verdict["dropped"]) == (10, 0, 0)
+    assert verdict["heard"] == verdict["accepted"] > 10
