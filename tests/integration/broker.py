@@ -45,6 +45,7 @@ class Broker:
         require_certificate: clients need one of that CA.
         acl: lines of an ACL file.
         keeps: it writes down what it acknowledged, as config/mosquitto/edged.conf has it.
+        port: left out, a free one.
         extra: more lines of its configuration.
     """
 
@@ -57,14 +58,15 @@ class Broker:
         require_certificate: bool = False,
         acl: Sequence[str] = (),
         keeps: bool = False,
+        port: int | None = None,
         extra: Sequence[str] = (),
     ) -> None:
         if MOSQUITTO is None:
             pytest.skip("mosquitto is not installed: apt install mosquitto")
-        self.port = free_port()
+        self.port = port or free_port()
         self._acl = folder / "acl"
         self._config = folder / "mosquitto.conf"
-        self._log = folder / "mosquitto.log"
+        self.log_path = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
         lines = [f"listener {self.port} {HOST}", f"allow_anonymous {'false' if users else 'true'}"]
         if users:
@@ -108,11 +110,11 @@ class Broker:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
         assert MOSQUITTO is not None
-        with self._log.open("ab") as out:
+        with self.log_path.open("ab") as out:
             self._process = subprocess.Popen(
                 [MOSQUITTO, "-v", "-c", str(self._config)], stdout=out, stderr=out
             )

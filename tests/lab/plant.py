@@ -23,13 +23,15 @@ import psutil
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
 
-from broker import Broker, certificates
+from broker import Broker, certificates, free_port
 from daemon import Daemon, wait_for
 from reconcile import Heard, read, reconcile
 from tflite_builder import Kind, Packed, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+__all__ = ["Broker", "Daemon", "Ear", "Plant", "free_port", "wait_for"]
 
 PATIENCE_S = 120.0
 

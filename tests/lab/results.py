@@ -63,6 +63,25 @@ CASES = (
         "--kills 10 --seed 3",
         "--kills 1000 --seed 1 --seconds 1400",
     ),
+    Case(
+        "outages",
+        "the broker away for some seconds, and back: until it acknowledges an event",
+        "--outages 3 --nodes 2",
+        "--outages 3 3 3 3 3 20 20 20 35 35 35 --nodes 3",
+    ),
+    Case("outages", "the broker away for five minutes", "--outages 5 --nodes 1", "--outages 300 --nodes 3"),
+    Case(
+        "broker_away",
+        "events while the broker is away: memory of main, bytes written, delivery afterwards",
+        "--events 5000",
+        "--events 100000",
+    ),
+    Case(
+        "log_volume",
+        "hung, crashing and unplugged cameras, a bad model and no broker at once",
+        "--seconds 15",
+        "--seconds 240",
+    ),
     Case("kill_spool", "kill -9 of a process that accepts as fast as it can", "--kills 15", "--kills 1000"),
     Case("power_cut", "modelled power cuts, synchronous=FULL", "--cuts 400", "--cuts 20000"),
     Case(

@@ -34,3 +34,21 @@ def test_kills_take_nothing_that_was_accepted() -> None:
     verdict = said("kill_everything", "--kills", "10", "--seed", "3")
     assert (verdict["kills"], verdict["missing"], verdict["dropped"]) == (10, 0, 0)
     assert verdict["heard"] == verdict["accepted"] > 10
+
+
+def test_a_broker_that_is_back_soon_has_an_event() -> None:
+    verdict = said("outages", "--outages", "3", "--nodes", "2")
+    assert verdict["back_to_first_s"]["3 s"]["n"] == 2
+    assert verdict["p95_s"] <= 5
+
+
+def test_memory_is_flat_while_the_broker_is_away() -> None:
+    verdict = said("broker_away", "--events", "5000")
+    assert verdict["heard"] == verdict["accepted"] >= 5000
+    assert verdict["main_grown_mb"] <= 5
+
+
+def test_a_fault_that_stays_does_not_fill_the_log() -> None:
+    verdict = said("log_volume", "--seconds", "10")
+    assert verdict["bytes"] > 0
+    assert verdict["scaled_to_an_hour_mb"] <= 1
