@@ -45,6 +45,7 @@ class Broker:
         require_certificate: clients need one of that CA.
         acl: lines of an ACL file.
         keeps: it writes down what it acknowledged, as config/mosquitto/edged.conf has it.
+        lazy: it writes it down every 30 minutes, as mosquitto does by default.
         port: left out, a free one.
         extra: more lines of its configuration.
     """
@@ -58,6 +59,7 @@ class Broker:
         require_certificate: bool = False,
         acl: Sequence[str] = (),
         keeps: bool = False,
+        lazy: bool = False,
         port: int | None = None,
         extra: Sequence[str] = (),
     ) -> None:
@@ -77,9 +79,11 @@ class Broker:
         if acl:
             self._acl.write_text("\n".join([*acl, ""]))
             lines.append(f"acl_file {self._acl}")
-        lines.append(f"persistence {'true' if keeps else 'false'}")
+        lines.append(f"persistence {'true' if keeps or lazy else 'false'}")
+        if keeps or lazy:
+            lines.append(f"persistence_location {folder}/")
         if keeps:
-            lines += [f"persistence_location {folder}/", "autosave_on_changes true", "autosave_interval 1"]
+            lines += ["autosave_on_changes true", "autosave_interval 1"]
         self._config.write_text("\n".join([*lines, "user root", *extra, ""]))
 
     @classmethod

@@ -82,6 +82,12 @@ CASES = (
         "--seconds 15",
         "--seconds 240",
     ),
+    Case(
+        "peers",
+        "edged, a script with paho, and bridging mosquittos through the same kills and outages",
+        "--kills 3 --outage 5",
+        "--kills 30 --outage 60 --rate 20",
+    ),
     Case("kill_spool", "kill -9 of a process that accepts as fast as it can", "--kills 15", "--kills 1000"),
     Case("power_cut", "modelled power cuts, synchronous=FULL", "--cuts 400", "--cuts 20000"),
     Case(

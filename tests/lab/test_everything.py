@@ -52,3 +52,10 @@ def test_a_fault_that_stays_does_not_fill_the_log() -> None:
     verdict = said("log_volume", "--seconds", "10")
     assert verdict["bytes"] > 0
     assert verdict["scaled_to_an_hour_mb"] <= 1
+
+
+def test_others_go_through_the_same() -> None:
+    verdict = said("peers", "--kills", "2", "--outage", "3", "--seed", "4")
+    assert verdict["edged"]["missing"] == 0
+    for peer in ("edged", "paho", "bridge", "bridge-saved"):
+        assert 0 < verdict[peer]["heard"] <= verdict[peer]["accepted"]
