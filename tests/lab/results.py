@@ -166,7 +166,7 @@ def row(case: Case, arguments: str, verdict: dict[str, Any], took_s: float) -> t
     """Return a row of the table."""
     if "skipped" in verdict:
         outcome = "skipped"
-    elif case.control:
+    elif case.control and "died" not in verdict:
         outcome = "control: **does not fail**" if verdict["ok"] else "control: fails, as it must"
     else:
         outcome = "holds" if verdict["ok"] else "**does not hold**"
@@ -180,18 +180,20 @@ def row(case: Case, arguments: str, verdict: dict[str, Any], took_s: float) -> t
 
 def keep(rows: Sequence[tuple[str, ...]]) -> None:
     """Put rows into the table, in the place of those with the same case and command."""
-    with (LAB / ".results.lock").open("w") as lock:
+    lock = os.open(LAB, os.O_RDONLY)  # two runs may go on at a time
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = dict[tuple[str, str], tuple[str, ...]]()
         with contextlib.suppress(FileNotFoundError):
             for line in TABLE.read_text("utf-8").splitlines():
-                if line.startswith("| ") and not line.startswith(f"| {COLUMNS[0]} "):
+                if line.startswith("| ") and not line.startswith((f"| {COLUMNS[0]} ", "| ---")):
                     cells = tuple(line.removeprefix("| ").removesuffix(" |").split(" | "))
                     known[cells[0], cells[2]] = cells
         known |= {(cells[0], cells[2]): cells for cells in rows}
         lines = [" | ".join(cells) for cells in (COLUMNS, ("---",) * len(COLUMNS), *sorted(known.values()))]
         TABLE.write_text(HEAD + "".join(f"| {line} |\n" for line in lines), "utf-8")
-    (LAB / ".results.lock").unlink(missing_ok=True)
+    finally:
+        os.close(lock)
 
 
 def main() -> int:
