@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import signal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LAB = Path(__file__).resolve().parent
 TABLE = LAB / "RESULTS.md"
 PROGRESS_S = 30.0
+_FOLDER = re.compile(r"(?<![\w.…])/[^\s'\"]*/")
 COLUMNS = ("case", "seed", "command", "what was done", "figures", "verdict", "when", "machine")
 HEAD = """# What the laboratory found
 
@@ -158,7 +160,7 @@ def machine() -> str:
 
 
 def figures(verdict: dict[str, Any]) -> str:
-    """Return the figures of a verdict for people, without what is empty."""
+    """Return the figures of a verdict for people, without what is empty and without the folders of a run."""
     hidden = {"case", "ok", "seed"}
     said = {key: _figure(value) for key, value in verdict.items() if key not in hidden}
     return ", ".join(f"{key} {text}" for key, text in said.items() if text)
@@ -172,7 +174,7 @@ def _figure(value: Any) -> str:
         return "; ".join(_figure(inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else _FOLDER.sub("…/", str(value))
 
 
 def row(case: Case, arguments: str, verdict: dict[str, Any], took_s: float) -> tuple[str, ...]:
