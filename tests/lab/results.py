@@ -12,8 +12,10 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 LAB = Path(__file__).resolve().parent
 TABLE = LAB / "RESULTS.md"
+PROGRESS_S = 30.0
+_FOLDER = re.compile(r"(?<![\w.…])/[^\s'\"]*/")
 COLUMNS = ("case", "seed", "command", "what was done", "figures", "verdict", "when", "machine")
 HEAD = """# What the laboratory found
 
@@ -124,15 +128,26 @@ CASES = (
 def run(case: Case, arguments: str, limit_s: float) -> Iterator[dict[str, Any]]:
     """Run a case and give its verdicts; a case without one has failed."""
     command = [sys.executable, str(LAB / f"{case.script}.py"), *shlex.split(arguments)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
-    except subprocess.TimeoutExpired:
-        yield {"case": case.script, "ok": False, "died": f"no verdict in {limit_s:.0f} s"}
-        return
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"case"')]
+    began = time.monotonic()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            while (left := began + limit_s - time.monotonic()) > 0:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    out, complaints = process.communicate(timeout=min(left, PROGRESS_S))
+                    break
+                print(f"  {time.monotonic() - began:6.0f} s  …", file=sys.stderr, flush=True)
+            else:
+                yield {"case": case.script, "ok": False, "died": f"no verdict in {limit_s:g} s"}
+                return
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # brokers and daemons too
+    found = [json.loads(line) for line in out.splitlines() if line.startswith('{"case"')]
     yield from found
     if not found:
-        last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        last = (complaints.strip().splitlines() or ["nothing was said"])[-1]
         yield {"case": case.script, "ok": False, "died": last[:200]}
 
 
@@ -145,7 +160,7 @@ def machine() -> str:
 
 
 def figures(verdict: dict[str, Any]) -> str:
-    """Return the figures of a verdict for people, without what is empty."""
+    """Return the figures of a verdict for people, without what is empty and without the folders of a run."""
     hidden = {"case", "ok", "seed"}
     said = {key: _figure(value) for key, value in verdict.items() if key not in hidden}
     return ", ".join(f"{key} {text}" for key, text in said.items() if text)
@@ -159,7 +174,7 @@ def _figure(value: Any) -> str:
         return "; ".join(_figure(inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else _FOLDER.sub("…/", str(value))
 
 
 def row(case: Case, arguments: str, verdict: dict[str, Any], took_s: float) -> tuple[str, ...]:
@@ -205,6 +220,7 @@ def main() -> int:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") is None:
         parser.error("mosquitto is not installed: apt install mosquitto")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it started ends too
     failed = 0
     for case in CASES:
         if options.cases and case.script not in options.cases:

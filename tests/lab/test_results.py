@@ -31,6 +31,11 @@ def test_figures_are_for_people() -> None:
     assert figures(verdict) == "events 100,000, by (main 2), s 0.5"
 
 
+def test_no_folder_of_a_run_gets_into_the_table() -> None:
+    verdict = {"why": "[Errno 30] Read-only file system: '/tmp/edged-x/disk/spool.lock'", "per": "1/s and/or"}
+    assert figures(verdict) == "why [Errno 30] Read-only file system: '…/spool.lock', per 1/s and/or"
+
+
 @pytest.mark.parametrize(
     ("case", "verdict", "outcome"),
     [
