@@ -17,6 +17,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from edged import clock, health, orders, wiring
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # between two looks at what changed
+CHECK_S = 60.0  # for `edged check`, which reads every model
 SETTLE_S = 20.0  # the longest wait for pipelines before READY
 WORKERS_STOP_S, SENSORS_STOP_S, OUTLET_STOP_S = 2.3, 0.4, 1.2  # of the 5 s that stopping may take
 
@@ -176,6 +178,7 @@ class Daemon:
             config = loader.load(self._path)
             _refuse_what_needs_a_restart(self._path, self._config, config)
             secret = wiring.secret(config)
+            await self._check()
             wired = self._wire(config) if self._outward(config, secret) else None
         except ConfigError as error:
             self._refuse(error.problems)
@@ -183,6 +186,26 @@ class Daemon:
             await self._adopt(config, secret, wired)
         self._tick()
         self._notifier.ready()
+
+    async def _check(self) -> None:
+        """Have ``edged check`` look at the file too, in a process of its own: a model needs its memory.
+
+        Raises:
+            ConfigError: with what it finds. Where it cannot run, what was read so far has to do.
+        """
+        command = [sys.executable, "-P", "-m", "edged.cli", "check", "-c", str(self._path)]
+        try:
+            async with asyncio.timeout(CHECK_S):
+                process = await asyncio.create_subprocess_exec(
+                    *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+                )
+                said, _ = await process.communicate()
+        except (OSError, TimeoutError) as error:
+            log.warning("edged check did not look at the changed configuration: %r", error)
+            return
+        if process.returncode == os.EX_CONFIG:
+            found = (line.partition(": ") for line in said.decode(errors="replace").splitlines())
+            raise ConfigError([Problem(where, what) for where, _, what in found])
 
     def _outward(self, config: Config, secret: Secret | None) -> bool:
         """Whether what goes out has to be rebuilt."""

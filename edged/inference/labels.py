@@ -106,6 +106,8 @@ def fit(labels: Sequence[str], classes: int, where: str) -> tuple[str, ...]:
     hint = "these labels belong to another model"
     if len(labels) == classes + 1 and labels[0].lower() in _BACKGROUND:
         hint = f"this model has no background class: remove the first line ({labels[0]})"
+    elif len(labels) == classes - 1 and labels[0].lower() in _BACKGROUND:
+        hint = "a line is missing: the background class is there already, so the file seems to be cut"
     elif len(labels) == classes - 1:
         hint = "this model probably has a background class: put a line background first"
     raise ModelError(f"{where}: {len(labels)} labels do not fit the {classes} classes of the model; {hint}")

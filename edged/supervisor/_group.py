@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edged.supervisor import _orders
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,6 +29,15 @@ class Group:
     def same(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
         """Whether these are its pipelines, configured as they are now."""
         return dict(self.sections) == dict(sections) and self.isolation == isolation
+
+    def renew(self) -> bool:
+        """Replace the worker where a file of its models is another one than when it was started."""
+        files = _orders.signature(self.sections)
+        if self.files in ((), files):
+            return False
+        self.files = files
+        self.keeper.replace("a model file was changed")
+        return True
 
     def wants_its_files(self) -> bool:
         """Whether a model cannot be used, or stands in for one that cannot."""

@@ -133,6 +133,9 @@ class Supervisor:
         }
         self._pipelines, self._isolation = dict(pipelines), isolation
         self._arrange(frozenset(changed))
+        for group in self._groups.values():
+            if changed.isdisjoint(group.sections) and group.renew():
+                changed |= group.sections.keys()
         return frozenset(changed)
 
     def status(self) -> Mapping[str, PipelineStatus]:
@@ -334,8 +337,7 @@ class Supervisor:
         for key, group in list(self._groups.items()):
             if group.keeper.pid is not None:
                 group.keeper.weigh(*_process.weight(group.keeper.pid))
-            if group.wants_its_files() and group.files != _orders.signature(group.sections):
-                group.files = _orders.signature(group.sections)
-                group.keeper.replace("a model file was changed")
+            if group.wants_its_files():
+                group.renew()
             if group.on_tpu and any(s.state == "running" and not s.degraded for s in group.board.all()):
                 self._accelerators.works(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -329,3 +330,33 @@ def test_a_model_that_is_damaged_is_named_and_the_others_run(tmp_path: Path) -> 
         assert "cut.tflite" in daemon.health()["problems"][0]
         assert daemon.health()["problems"][0].startswith("cut: ")
         assert daemon.stop()[0] == 0
+
+
+def model_text(folder: Path, port: int, threshold: float = 0.2) -> str:
+    model = f"{{file: {folder}/m.tflite, labels: {folder}/l.txt}}"
+    return text(folder, port, pipelines=f"    model: {model}\n    decision: {{threshold: {threshold}}}\n")
+
+
+def test_a_reload_refuses_what_edged_check_refuses_and_takes_a_model_that_was_replaced(
+    tmp_path: Path, testdata: Path
+) -> None:
+    models, labels = testdata / "models", (testdata / "labels" / "imagenet_labels.txt").read_text()
+    (tmp_path / "l.txt").write_text(labels)
+    shutil.copy(models / "mobilenet_v1_0.25_128_quant.tflite", tmp_path / "m.tflite")
+    with Broker(tmp_path) as broker, Daemon(tmp_path, model_text(tmp_path, broker.port)) as daemon:
+        wait_for(lambda: daemon.health()["pipelines"][PORCH]["state"] == "running", "running")
+        worker = daemon.health()["processes"][PORCH]["pid"]
+        before = daemon.health()["pipelines"][PORCH]["model"]["sha256"]
+        (tmp_path / "l.txt").write_text(labels.rstrip("\n").rpartition("\n")[0])
+        daemon.reload(model_text(tmp_path, broker.port, 0.3))
+        wait_for(lambda: any("was refused" in p for p in daemon.health()["problems"]), "the refusal")
+        assert "1000 labels do not fit the 1001 classes" in daemon.log
+        assert daemon.health()["processes"][PORCH]["pid"] == worker
+        (tmp_path / "l.txt").write_text(labels)
+        shutil.copy(models / "mobilenet_v1_0.5_160_quant.tflite", tmp_path / "next")
+        (tmp_path / "next").replace(tmp_path / "m.tflite")
+        daemon.reload(model_text(tmp_path, broker.port))
+        wait_for(
+            lambda: daemon.health()["pipelines"][PORCH]["model"]["sha256"] != before, "the other model", 30
+        )
+        wait_for(lambda: daemon.health()["problems"] == [], "all well")

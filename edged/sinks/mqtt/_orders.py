@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from edged.sinks.mqtt._session import Message
+
+log = logging.getLogger(__name__)
 
 MAX_COMMAND = 8192  # bytes
 _PIPELINE = re.compile(r"[a-z0-9-]{1,32}")
@@ -29,6 +32,12 @@ class Command:
 class Orders:
     """Checks an order and gives it to whom it concerns.
 
+    Args:
+        base: the node's topic, ``<prefix>/<node>``.
+        on_switch: gets a pipeline's name and whether to enable it.
+        on_command: gets requests.
+        closed: topics beside which no answer may go, as none goes to those of nodes.
+
     Retained orders are ignored: they were given some other day and would be carried out at every reconnect.
     """
 
@@ -37,8 +46,13 @@ class Orders:
         base: str,
         on_switch: Callable[[str, bool], None],
         on_command: Callable[[Command], None] | None,
+        closed: Sequence[str] = (),
     ) -> None:
         self._base = base
+        # By their first level, as that of homeassistant/device/…
+        self._closed = tuple(
+            {f"{base.rpartition('/')[0]}/", *(f"{topic.split('/')[0]}/" for topic in closed)}
+        )
         self._on_switch = on_switch
         self._on_command = on_command
 
@@ -59,17 +73,27 @@ class Orders:
                 return self._command(verb, message)
         return False
 
+    def _may_answer(self, topic: str) -> bool:
+        """Whether an answer may go there: not where nodes and Home Assistant are told what is so."""
+        if not topic or topic[0] == "$" or set(topic) & set("+#\0"):
+            return False
+        return topic.startswith(f"{self._base}/cmd/") or not topic.startswith(self._closed)
+
     def _switch(self, pipeline: str, word: bytes) -> bool:
         if word not in (b"ON", b"OFF"):
+            log.warning("%s/PIPELINE/enabled/set takes ON or OFF; what came was ignored", self._base)
             return False
         self._on_switch(pipeline, word == b"ON")
         return True
 
     def _command(self, verb: str, message: Message) -> bool:
-        if self._on_command is None or len(message.payload) > MAX_COMMAND:
+        if self._on_command is None:
+            return False
+        if len(message.payload) > MAX_COMMAND:
+            log.warning("%s/cmd takes at most %d bytes; what came was ignored", self._base, MAX_COMMAND)
             return False
         response = message.response_topic
-        if response is not None and (not response or response[0] == "$" or set(response) & set("+#\0")):
+        if response is not None and not self._may_answer(response):
             response = None
         self._on_command(Command(verb, message.payload, response, message.correlation))
         return True

@@ -73,7 +73,8 @@ class MqttSink:
         self._confirmations = f"{self._base}/ack" if confirm else ""
         self._delivery = Delivery(spool, strict=strict, confirm=confirm, silence_s=1.5 * config.keepalive_s)
         self._inbox = Inbox(call_soon)
-        self._orders = Orders(self._base, on_switch, on_command)
+        closed = homeassistant.subscriptions if homeassistant is not None else ()
+        self._orders = Orders(self._base, on_switch, on_command, closed)
         self._discovery = homeassistant
         self._settings = settings(
             config, client_id=client_id or f"edged-{node}", will_topic=self._status, password=password

@@ -99,3 +99,8 @@ def test_labels_of_coral(testdata: Path) -> None:
     assert (coco[0], coco[16]) == ("person", "cat")
     imagenet = labels.load(testdata / "labels" / "imagenet_labels.txt")
     assert (len(imagenet), imagenet[0]) == (1001, "background")
+
+
+def test_a_file_that_lost_its_last_line_is_not_told_to_take_another_background() -> None:
+    with pytest.raises(ModelError, match="a line is missing"):
+        labels.fit(["background", "cat"], 3, "l.txt")
