@@ -336,6 +336,7 @@ def main() -> int:
         "--outage", type=float, default=10, help="how long the broker is away in the middle, in s"
     )
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--start", type=float, default=30, help="time within which the nodes start, in s")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edged-fleet-") as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -45,6 +45,8 @@ class Broker:
         require_certificate: clients need one of that CA.
         acl: lines of an ACL file.
         keeps: it writes down what it acknowledged, as config/mosquitto/edged.conf has it.
+        lazy: it writes it down every 30 minutes, as mosquitto does by default.
+        port: left out, a free one.
         extra: more lines of its configuration.
     """
 
@@ -57,14 +59,16 @@ class Broker:
         require_certificate: bool = False,
         acl: Sequence[str] = (),
         keeps: bool = False,
+        lazy: bool = False,
+        port: int | None = None,
         extra: Sequence[str] = (),
     ) -> None:
         if MOSQUITTO is None:
             pytest.skip("mosquitto is not installed: apt install mosquitto")
-        self.port = free_port()
+        self.port = port or free_port()
         self._acl = folder / "acl"
         self._config = folder / "mosquitto.conf"
-        self._log = folder / "mosquitto.log"
+        self.log_path = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
         lines = [f"listener {self.port} {HOST}", f"allow_anonymous {'false' if users else 'true'}"]
         if users:
@@ -75,9 +79,11 @@ class Broker:
         if acl:
             self._acl.write_text("\n".join([*acl, ""]))
             lines.append(f"acl_file {self._acl}")
-        lines.append(f"persistence {'true' if keeps else 'false'}")
+        lines.append(f"persistence {'true' if keeps or lazy else 'false'}")
+        if keeps or lazy:
+            lines.append(f"persistence_location {folder}/")
         if keeps:
-            lines += [f"persistence_location {folder}/", "autosave_on_changes true", "autosave_interval 1"]
+            lines += ["autosave_on_changes true", "autosave_interval 1"]
         self._config.write_text("\n".join([*lines, "user root", *extra, ""]))
 
     @classmethod
@@ -108,11 +114,11 @@ class Broker:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
         assert MOSQUITTO is not None
-        with self._log.open("ab") as out:
+        with self.log_path.open("ab") as out:
             self._process = subprocess.Popen(
                 [MOSQUITTO, "-v", "-c", str(self._config)], stdout=out, stderr=out
             )

@@ -45,7 +45,7 @@ class Service:
 
     def sandbox(self) -> str:
         """What the kernel says of the processes with the pixels and of the one with the network."""
-        status = self._status()
+        status = wait("the status names them all", self._complete, 30)
         processes = {name: process["pid"] for name, process in status["processes"].items()}
         main, worker = processes["main"], processes["porch"]
         assert status["pipelines"]["porch"]["isolation"], "health says the worker is not isolated"
@@ -60,9 +60,10 @@ class Service:
         assert node in _opened(worker), "the worker holds the camera"
         assert node not in _opened(main), "main holds no camera"
         assert not _internet(worker), "the worker has no internet socket"
+        assert not _internet(processes["sensors"]), "nor has the sensors' worker"
         assert _internet(main), "main is connected to the broker"
         return (
-            f"Seccomp: 2 in {len(processes)} processes, filters {filters[0]} in main and {filters[1]} in the "
+            f"Seccomp: 2 in {', '.join(processes)}, filters {filters[0]} in main and {filters[1]} in the "
             f"worker; isolation {'+'.join(status['pipelines']['porch']['isolation'])}; the camera is open in "
             "the worker alone, the broker's socket in main alone"
         )
@@ -154,6 +155,10 @@ class Service:
             "lathe/state", lambda m: m.data["value"] == celsius and m.data["quality"] == "good", 15, since
         )
         return message.at - since
+
+    def _complete(self) -> dict[str, Any] | None:
+        status = self._status()
+        return status if {"main", "porch", "sensors"} <= set(status["processes"]) else None
 
     def _status(self) -> dict[str, Any]:
         """What `edged status` reads; the command itself takes an emulator several seconds."""
