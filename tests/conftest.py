@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTDATA = ROOT.parent / "shared" / "testdata"
+sys.path.append(str(ROOT / "tests" / "models"))  # scripts that build models
 
 
 @pytest.fixture(scope="session")

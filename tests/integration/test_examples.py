@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from broker import Broker
+from build_vibration import write
 from daemon import Daemon, wait_for
 from node import Subscriber
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mosquitto
 
 EXAMPLES = Path(edged.__file__).parents[1] / "config" / "examples"
-MODELS = Path(__file__).resolve().parents[1] / "models"
 PHOTOS = Path(edged.__file__).parent / "photos"
 COMMON = ("channels", "min", "max", "round", "publish", "device_class", "unit", "aggregate")
 
@@ -68,10 +67,7 @@ def runnable(path: Path, folder: Path, port: int) -> str:
 
 def with_models(name: str, folder: Path) -> Path:
     """Return an example with what it has as a comment, and with the models that this asks for."""
-    sys.path.insert(0, str(MODELS))
-    from build_vibration import write
-
-    print(write(folder))
+    write(folder)
     text = (EXAMPLES / f"{name}.yaml").read_text("utf-8")
     (folder / f"{name}.yaml").write_text(re.sub(r"(?m)^  # ", "  ", text), "utf-8")
     return folder / f"{name}.yaml"

@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 from broker import Broker
+from build_vibration import write
 from daemon import Daemon, is_alive, wait_for
 from node import Subscriber
 
@@ -353,3 +354,31 @@ def test_a_model_over_time_is_fed_without_main(tmp_path: Path) -> None:
         seen = len(other.on("edged/n/odd/result"))
         wait_for(lambda: len(other.on("edged/n/odd/result")) > seen + 2, "it goes on")
         assert other.last("edged/n/pump/x/state") is None
+
+
+def test_a_pump_that_stops_is_an_anomaly_and_its_class_changes(tmp_path: Path) -> None:
+    write(tmp_path)
+    source = "kind: sensors, channels: [pump/x, pump/y, pump/z], step_s: 0.02, window: 64, hop: 16"
+    sensors = (
+        "  pump: {kind: synthetic, axes: [x, y, z], interval_s: 0.01, period: 16, low: -0.3, high: 0.3,\n"
+        "    publish: none, fault: stuck, fault_after: 1000}\n"
+        "pipelines:\n"
+        f"  unusual:\n    source: {{{source}}}\n    task: {{kind: anomaly, limit: 20}}\n"
+        f"  state:\n    source: {{{source}, std: [0.5, 0.5, 0.5]}}\n"
+        "    model: {file: vibration.tflite, labels: vibration.txt}\n"
+        f"  wear:\n    source: {{{source}, std: [0.5, 0.5, 0.5]}}\n"
+        "    model: {file: vibration-autoencoder.tflite}\n    task: {kind: anomaly, limit: 0.04}\n"
+    )
+    with (
+        Broker(tmp_path) as broker,
+        Subscriber(broker.port) as other,
+        Daemon(tmp_path, text(tmp_path, broker.port, sensors)),
+    ):
+        wait_for(lambda: state(other, "state").get("label") == "running", "it runs", 30)
+        assert state(other, "wear").get("label", "unknown") == "unknown"
+        # Every axis stays where it was: one of them far from its middle.
+        wait_for(lambda: state(other, "unusual").get("label") == "anomaly", "it stopped", 30)
+        wait_for(lambda: state(other, "state").get("label") != "running", "so it runs no more", 30)
+        event = json.loads(other.on("edged/n/unusual/event")[-1])
+        jsonschema.validate(event, json.loads(EVENT.read_text()))
+        assert (event["type"], event["previous"], event["model"]["name"]) == ("start", "unknown", "robust-z")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from typing import TYPE_CHECKING
 
 from build_vibration import CHANNELS, STEPS, write
 
 from edged.inference import series
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_they_are_small_good_and_the_same_each_time(tmp_path: Path) -> None:
