@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """edged and two others through the same kills and outages of the same broker: what does each lose?
 
-    tests/lab/peers.py [--kills 20] [--outage 20] [--seed 1] [--rate 10]
+    tests/lab/peers.py [--kills 20] [--outage 20] [--seed 1] [--rate 10] [--together]
 
 ``edged``: a daemon with its spool on disk. ``paho``: a script with QoS 1 and its queue in memory
 (``peer_paho.py``). ``bridge``: a mosquitto beside the publisher that bridges to the broker, as it comes
 (persistence on, written each 30 minutes). ``bridge-saved``: the same that writes what it acknowledged at
 once. All send at the same rate. At random moments the broker or all of the four are ended by kill -9 and
-started again; then the broker is away for some time. What counts is what each took over: with edged what
-``edged audit`` says, with the script what ``publish`` took, with a bridge what it acknowledged to its
-publisher, which lives through it all. In the end nobody makes any more events, and all have time to deliver.
+started again, with ``--together`` also the four while the broker is away; then the broker is away for some
+time. What counts is what each took over: with edged what ``edged audit`` says, with the script what
+``publish`` took, with a bridge what it acknowledged to its publisher, which lives through it all. In the end
+nobody makes any more events, and all have time to deliver.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def ordeal(broker: Broker, peers: Sequence[Peer], options: argparse.Namespace) -
     chance, killed = random.Random(options.seed), {"broker": 0, "peers": 0}
     for _ in range(options.kills):
         time.sleep(chance.uniform(1, 6))
-        who = chance.choice(("broker", "peers", "both"))
+        who = chance.choice(("broker", "peers", "both") if options.together else ("broker", "peers"))
         if who != "peers":
             broker.kill()
             killed["broker"] += 1
@@ -220,6 +221,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--outage", type=float, default=20, help="of the broker, in the end, in s")
     parser.add_argument("--rate", type=float, default=10, help="events a second of each")
+    parser.add_argument("--together", action="store_true", help="kill them while the broker is away, too")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edged-peers-") as folder:
