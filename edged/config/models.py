@@ -220,7 +220,8 @@ class Config(Section):
     )
     health: HealthSection = Field(default_factory=HealthSection, description="the health topic")
     isolation: Literal["required", "optional"] = Field(
-        default="required", description="optional: run workers even where they cannot be cut from the network"
+        default="required",
+        description="optional: run workers where they cannot be cut off too; network cameras are not",
     )
     sensors: Annotated[dict[TopicName, AnySensor], Field(max_length=256)] = Field(
         default_factory=dict, description="by name, which becomes part of the topic"

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from edged.spool import Row, Spool
 
 SHARE = 4  # one place in so many goes to what is fresh
-UNCONFIRMED_S, LONGEST_S = 60.0, 3600.0  # before what the application did not confirm is sent again; doubled
+# Before what the application did not confirm is sent again; doubled. Often enough for a consumer that has come
+# late and waits 10 minutes for what it missed before it passes that over.
+UNCONFIRMED_S, LONGEST_S = 60.0, 240.0
 
 
 class Delivery:
