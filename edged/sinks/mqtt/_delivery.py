@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edged.spool import Row, Spool
 
 SHARE = 4  # one place in so many goes to what is fresh
-# Before what the application did not confirm is sent again; doubled. Often enough for a consumer that has come
+# Before what the application did not confirm is sent again; doubled. Often enough for a consumer that came
 # late and waits 10 minutes for what it missed before it passes that over.
 UNCONFIRMED_S, LONGEST_S = 60.0, 240.0
 
