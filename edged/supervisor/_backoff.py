@@ -15,7 +15,7 @@ class Backoff:
         stable_s: as above.
     """
 
-    def __init__(self, shortest_s: float = 0.5, longest_s: float = 60.0, stable_s: float = 60.0) -> None:
+    def __init__(self, shortest_s: float = 0.1, longest_s: float = 60.0, stable_s: float = 20.0) -> None:
         self._shortest_s = shortest_s
         self._longest_s = longest_s
         self.stable_s = stable_s
