@@ -24,6 +24,13 @@ def testdata() -> Path:
     return TESTDATA
 
 
+@pytest.fixture(autouse=True)
+def _children_of_others_do_not_count() -> None:
+    crew = sys.modules.get("crew")
+    if crew is not None:
+        crew.ignore_strangers()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_lab_driver_is_left() -> Iterator[None]:
     """Take the laboratory's driver back: schema and messages list every driver that there is."""

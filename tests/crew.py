@@ -143,6 +143,15 @@ class Crew:
         return self.supervisor.processes()[name]
 
 
+_strangers: set[int] = set()
+
+
+def ignore_strangers() -> None:
+    """Count no child that is there already: this process adopts what other tests' daemons leave behind."""
+    _strangers.clear()
+    _strangers.update(children())
+
+
 def children(pid: int | None = None) -> dict[int, str]:
     """Return the children of a process, with state and name, as ``{pid: "S edged:porch"}``."""
     wanted, found = pid or os.getpid(), {}
@@ -152,7 +161,7 @@ def children(pid: int | None = None) -> dict[int, str]:
         except OSError:
             continue
         name, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
-        if int(rest[1]) == wanted:
+        if int(rest[1]) == wanted and int(folder.name) not in _strangers:
             found[int(folder.name)] = f"{rest[0]} {name}"
     return found
 

@@ -41,9 +41,9 @@ PHOTOS = {"kind": "folder", "path": str(bundled.PHOTOS), "interval_s": 0.05}
 def nothing_is_left() -> Iterator[None]:
     """Each test gives back its processes and descriptors."""
     offer_lab_driver()
-    before, files = set(children()), descriptors()
+    files = descriptors()
     yield
-    assert {pid: what for pid, what in children().items() if pid not in before} == {}
+    assert children() == {}
     assert descriptors() <= files
 
 
