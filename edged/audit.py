@@ -14,7 +14,7 @@ from typing import Any
 
 from edged.spool._copy import copy
 from edged.spool._sqlite import Sqlite
-from edged.spool._store import Store
+from edged.spool._store import Store, beside
 from edged.spool.disk import NAME
 
 
@@ -23,8 +23,9 @@ def audit(state_dir: Path) -> dict[str, Any]:
 
     Returns:
         ``accepted``, ``acknowledged``, ``queued``, ``dropped`` by reason; ``balanced``: whether the first is
-        the sum of the others; ``problem``: what else is wrong, "" for nothing; ``node`` and ``epoch`` of the
-        ids; ``last``: the sequence given last in that epoch; ``set_aside``: damaged files that were kept.
+        the sum of the others, None where this user may not see; ``problem``: what else is to be said, "" for
+        nothing; ``node`` and ``epoch`` of the ids; ``last``: the sequence given last in that epoch;
+        ``set_aside``: damaged files that were kept.
     """
     found: dict[str, Any] = {
         "accepted": 0,
@@ -42,7 +43,13 @@ def audit(state_dir: Path) -> dict[str, Any]:
     try:
         aside = [p for p in state_dir.glob(f"{NAME}.damaged-*") if not p.name.endswith("-wal")]
         found["set_aside"] = len(aside)
-        if path.exists():
+        denied = _denied(path)
+        if denied is None:
+            found["problem"] = f"there is no spool in {state_dir} (no event was ever written there)"
+        elif denied:
+            who = "run it as root or as the user of the service"
+            found |= {"balanced": None, "problem": f"{path} cannot be read by this user: {who}"}
+        else:
             with tempfile.TemporaryDirectory(prefix="edged-audit-") as folder:
                 copy(path, Path(folder) / NAME)
                 found |= _read(Path(folder) / NAME)
@@ -53,6 +60,9 @@ def audit(state_dir: Path) -> dict[str, Any]:
 
 def text(found: dict[str, Any]) -> str:
     """Return an audit in words, for a terminal."""
+    if not found["node"] and found["balanced"] is not False:  # no spool, or none for this user
+        aside = f"; damaged files, kept: {found['set_aside']}" if found["set_aside"] else ""
+        return str(found["problem"]) + aside
     dropped = found["dropped"]
     reasons = "".join(f"\n    {reason:<13} {count}" for reason, count in sorted(dropped.items()))
     lines = [
@@ -72,6 +82,19 @@ def text(found: dict[str, Any]) -> str:
 def as_json(found: dict[str, Any]) -> str:
     """Return an audit as one line of JSON."""
     return json.dumps(found, ensure_ascii=False)
+
+
+def _denied(path: Path) -> bool | None:
+    """Tell whether this user may not read a spool; None: there is none."""
+    try:
+        for file in (path, beside(path, "-wal")):
+            if file == path or file.exists():
+                file.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        return True
+    return False
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class _Check:
 
     def problems(self) -> list[Problem]:
         """Look at everything once."""
+        self._state_dir()
         self._sinks()
         self._devices()
         for name, pipeline in self._config.pipelines.items():
@@ -62,6 +63,14 @@ class _Check:
     def _say(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
         path = ".".join(str(step) for step in steps if step != "[key]")
         self._problems.append(Problem(self._loaded.where(steps), f"{path}: {what}", hint))
+
+    def _state_dir(self) -> None:
+        """Look whether it is a folder, or can be made."""
+        folder = Path(os.path.abspath(self._config.state_dir))  # noqa: PTH100 - links stay as they are
+        there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+        if there is not None and not _is_folder(there):
+            what = f"{there} is no folder" + ("" if there == folder else f", so {folder} cannot be made")
+            self._say(("state_dir",), what, "name a folder")
 
     def _sinks(self) -> None:
         mqtt, jsonl = self._config.mqtt, self._config.jsonl

@@ -22,11 +22,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the balance; 1 where it does not add up."""
+    """Print the balance; 1 where it does not add up, 77 where this user may not see."""
     from edged import audit
     from edged.config import loader
 
     config = loader.load(arguments.config)
     found = audit.audit(config.state_dir)
-    print(audit.as_json(found) if arguments.json else audit.text(found))
-    return 0 if found["balanced"] else 1
+    denied = found["balanced"] is None
+    if arguments.json:
+        print(audit.as_json(found))
+    elif denied:
+        commands.complain([audit.text(found)])
+    else:
+        print(audit.text(found))
+    return commands.NO_PERMISSION if denied else int(not found["balanced"])

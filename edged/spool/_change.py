@@ -22,6 +22,7 @@ class Change:
         ledger: as it is after both.
         dirty: whether the ledger has to be written.
         dropped: rows that had to go.
+        reasons: their places, and why; they are dropped once the commit is on disk.
     """
 
     inserts: list[Entry]
@@ -29,6 +30,7 @@ class Change:
     ledger: Ledger
     dirty: bool
     dropped: Ranges = field(default_factory=Ranges)
+    reasons: list[tuple[int, str]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.inserts or self.deletes or self.dirty)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.spool._sqlite import DiskError, Trouble
-from edged.spool._store import PAGE
 
 if TYPE_CHECKING:
     import threading
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from edged.spool._store import Store
 
 OLDEST = 64  # rows whose age is looked at in one commit
+SMALL = 16  # pages that the file may have however little is free: its log takes more
+DENSE = 8  # rows that a page has at most
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Commits:
         desk, busy: the bookkeeping, and what guards it.
         ages: which rows are too old.
         max_pages: of the file that may be in use.
-        min_free: bytes; with less free on the disk the file does not grow.
+        min_free: bytes; with less free on the disk the file does not grow beyond ``SMALL``.
         free: tells the bytes that are free.
     """
 
@@ -48,8 +49,10 @@ class Commits:
         store.begin()
         try:
             store.delete(change.deletes)
-            self._leave_free(store, change)
-            store.insert(entry for entry in change.inserts if entry.place not in change.dropped)
+            if change.inserts and self._free_bytes() < self.min_free:
+                self._squeeze(store, change)
+            else:
+                self._insert(store, change)
             self._fit(store, change)
             if change.dirty or change.deletes:
                 store.write_ledger(change.ledger)
@@ -76,17 +79,29 @@ class Commits:
             if over <= 0 or not self._drop(store, change, over, pages - free, "full"):
                 return
 
-    def _leave_free(self, store: Store, change: Change) -> None:
-        """Where the disk has too little room, let the file not grow: the oldest make room inside it."""
-        if self._free_bytes() >= self.min_free:
-            return
-        need = sum(1 + len(entry.payload) // PAGE for entry in change.inserts)
-        while True:
-            pages, free = store.pages()
-            if free >= need:
+    def _insert(self, store: Store, change: Change) -> None:
+        store.insert(entry for entry in change.inserts if entry.place not in change.dropped)
+
+    def _squeeze(self, store: Store, change: Change) -> None:
+        """Put rows in without the file growing, because the disk has too little room.
+
+        In a file that is larger than ``SMALL`` the oldest make room. In a small one they do not: it would
+        hold fewer rows than memory does, and those that come would drive out those that wait.
+        """
+        pages, free = store.pages()
+        most = max(pages, SMALL)
+        while len(change.inserts) <= DENSE * most:
+            self._insert(store, change)
+            store.write_ledger(change.ledger)
+            over = store.pages()[0] - most
+            if over <= 0:
                 return
-            if not self._drop(store, change, need - free, pages - free, "min_free"):
-                raise DiskError(Trouble.FULL, f"less than {self.min_free // 1_000_000} MB are free")
+            store.rollback()
+            store.begin()
+            store.delete(change.deletes)
+            if most == SMALL or not self._drop(store, change, over, pages - free, "min_free", queued=False):
+                break
+        raise DiskError(Trouble.FULL, f"less than {self.min_free / 1_000_000:g} MB are free")
 
     def _free_bytes(self) -> int:
         try:
@@ -94,9 +109,13 @@ class Commits:
         except OSError as error:
             raise DiskError(Trouble.FAILED, str(error)) from error
 
-    def _drop(self, store: Store, change: Change, pages: int, used: int, reason: str) -> bool:
+    def _drop(
+        self, store: Store, change: Change, pages: int, used: int, reason: str, *, queued: bool = True
+    ) -> bool:
+        """Take the oldest rows out, about as many as fill so many pages; tells whether there were any."""
         with self.busy:
-            rows = len(self.desk.rows.present) + len(change.inserts)
-            victims = self.desk.victims(change, max(1, rows * pages // max(1, used)), reason)
+            rows = len(self.desk.rows.present) + len(change.inserts) - len(change.dropped)
+            count = max(1, rows * pages // max(1, used))
+            victims = self.desk.victims(change, count, reason, queued=queued)
         store.delete(victims)
         return bool(victims)

@@ -154,6 +154,10 @@ class Desk:
     def committed(self, change: Change) -> None:
         """Take over what a commit achieved."""
         self.rows.queue.writing = 0
+        self.rows.doomed = Ranges()
+        for place, reason in change.reasons:
+            if self.rows.kept(place):  # and was not confirmed meanwhile
+                self._drop(place, reason)
         self.rows.gone.subtract(change.deletes)
         for entry in change.inserts:
             if self.rows.queue.pop(entry.place):
@@ -170,13 +174,17 @@ class Desk:
         """Undo ``snapshot``."""
         self.rows.queue.writing = 0
         self.dirty = self.dirty or change.dirty
+        if self.rows.doomed:
+            self.rows.doomed = Ranges()
+            self.aged = self.aged or any(reason == "age" for _, reason in change.reasons)
+            self.windows.reset()  # they may have passed over these rows
 
-    def victims(self, change: Change, count: int, reason: str) -> Ranges:
-        """Drop the oldest rows from this commit to make room, and return the places to delete."""
-        return self._sacrifice(change, self.rows.oldest(count, change.inserts), reason)
+    def victims(self, change: Change, count: int, reason: str, *, queued: bool = True) -> Ranges:
+        """Have the oldest rows dropped with a commit, if ``queued`` those too that come in; say which."""
+        return self._sacrifice(change, self.rows.oldest(count, change.inserts if queued else ()), reason)
 
     def expire(self, change: Change, places: Iterable[int]) -> Ranges:
-        """Drop those of these rows, and of those that come in, that are too old; returns their places."""
+        """Have dropped what is too old of these rows and of those that come in; returns their places."""
         queued = [entry.place for entry in change.inserts if self._old(entry)]
         return self._sacrifice(change, [p for p in [*places, *queued] if self.rows.droppable(p)], "age")
 
@@ -308,12 +316,14 @@ class Desk:
         self.dirty = True
 
     def _sacrifice(self, change: Change, places: Iterable[int], reason: str) -> Ranges:
+        """Have rows dropped with a commit; where it fails, all of them are still there."""
         dropped = Ranges()
         for place in places:
             dropped.add(place)
-            self._drop(place, reason)
+            change.reasons.append((place, reason))
             change.ledger.drop(place, reason, self._ages.now())
         for first, last in dropped.intervals():
+            self.rows.doomed.add(first, last)
             change.deletes.add(first, last)
             change.dropped.add(first, last)
         return dropped

@@ -26,6 +26,7 @@ class Rows:
         flying: handed out.
         delivered: the broker has them, the application has not confirmed.
         waited: they were sent before, or come from an earlier run.
+        doomed: to be dropped with the commit that is under way; nobody gets them meanwhile.
     """
 
     def __init__(self, present: Ranges, room: int) -> None:
@@ -35,20 +36,24 @@ class Rows:
         self.flying: dict[int, Entry] = {}
         self.delivered = Ranges()
         self.waited = present.copy()
+        self.doomed = Ranges()
 
     def free(self, place: int) -> bool:
         """Whether a row may be handed out."""
-        if place in self.flying or place in self.delivered:
-            return False
-        return place in self.present or place in self.queue
+        return place not in self.delivered and self.droppable(place)
 
     def droppable(self, place: int) -> bool:
         """Whether a row may be dropped: an acknowledgement of one in flight may be on its way."""
-        return place not in self.flying and (place in self.present or place in self.queue)
+        return self.kept(place) and place not in self.flying and place not in self.doomed
+
+    def kept(self, place: int) -> bool:
+        """Whether a row is here, and not done with."""
+        return place in self.present or place in self.queue
 
     def oldest(self, count: int, queued: Iterable[Entry]) -> list[int]:
         """Return the oldest rows that may be dropped; those in memory only from among ``queued``."""
-        places = (place for place in islice(self.present, SEARCH) if self.droppable(place))
+        there = (place for place in self.present if place not in self.doomed)
+        places = (place for place in islice(there, SEARCH) if self.droppable(place))
         later = (entry.place for entry in queued if entry.place in self.queue and self.droppable(entry.place))
         return [*islice(places, count), *later][:count]
 

@@ -24,6 +24,8 @@ class Trouble(enum.Enum):
 
     FULL = "the disk is full"
     READONLY = "the disk is read-only"
+    DENIED = "this user may not write there"
+    AWAY = "its file cannot be reached"
     LOCKED = "another program holds the file"
     FAILED = "the disk failed"
     DAMAGED = "the file is damaged"
@@ -50,13 +52,15 @@ class Database(Protocol):
         """Close the file; harmless when called twice."""
 
 
+READABLE = {Trouble.FULL, Trouble.READONLY, Trouble.DENIED, Trouble.AWAY}  # what is open can be read on
+
 _SORTED = {
     5: Trouble.LOCKED,  # BUSY
     6: Trouble.LOCKED,
     8: Trouble.READONLY,
     11: Trouble.DAMAGED,  # CORRUPT
     13: Trouble.FULL,
-    14: Trouble.READONLY,  # CANTOPEN: the folder is not there or may not be written
+    14: Trouble.AWAY,  # CANTOPEN: the folder is not there, or this user may not open the file
     26: Trouble.DAMAGED,  # NOTADB
 }
 

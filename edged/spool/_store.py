@@ -89,12 +89,18 @@ def disk_error(error: OSError) -> DiskError:
         errno.ENOSPC: Trouble.FULL,
         errno.EDQUOT: Trouble.FULL,
         errno.EROFS: Trouble.READONLY,
-        errno.EACCES: Trouble.READONLY,
-        errno.EPERM: Trouble.READONLY,
-        errno.ENOENT: Trouble.READONLY,
-        errno.ENOTDIR: Trouble.READONLY,
+        errno.EACCES: Trouble.DENIED,
+        errno.EPERM: Trouble.DENIED,
+        errno.ENOENT: Trouble.AWAY,
+        errno.ENOTDIR: Trouble.AWAY,
     }
-    return DiskError(kinds.get(error.errno or 0, Trouble.FAILED), str(error))
+    hints = {
+        errno.EACCES: "; run edged as the user that owns state_dir, or name another state_dir",
+        errno.EPERM: "; run edged as the user that owns state_dir, or name another state_dir",
+        errno.ENOTDIR: "; a part of state_dir is a file: name a folder",
+    }
+    number = error.errno or 0
+    return DiskError(kinds.get(number, Trouble.FAILED), f"{error}{hints.get(number, '')}")
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from edged import clock
 from edged.errors import StateBusy
 from edged.spool import _records, _salvage
-from edged.spool._sqlite import DiskError, Trouble
+from edged.spool._sqlite import READABLE, DiskError, Trouble
 from edged.spool._store import disk_error
 
 if TYPE_CHECKING:
@@ -235,8 +235,9 @@ class Writer(threading.Thread):
 
     def _away(self, error: DiskError) -> None:
         """Go on in memory."""
-        self._stale = error.trouble is Trouble.READONLY  # readable still; what heals it may be another mount
-        if error.trouble not in {Trouble.FULL, Trouble.READONLY} and self._store is not None:
+        # What heals it may be another mount, or another folder: the file is opened again.
+        self._stale = error.trouble in READABLE - {Trouble.FULL}
+        if error.trouble not in READABLE and self._store is not None:
             self._suspect = self._suspect or error.trouble is Trouble.FAILED
             self._store.close()
             self._store = None

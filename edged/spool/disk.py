@@ -11,6 +11,7 @@ its event; ids that were given and never committed are never published.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -49,6 +50,13 @@ CLOSE_S = 4.0
 def _free(folder: Path) -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
 class DiskSpool:
@@ -257,7 +265,7 @@ class DiskSpool:
         self, path: Path, node: str, ages: Ages, connect: Callable[[Path], Database]
     ) -> tuple[Opened | None, str]:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path.parent)
             self._lock.take()
             opened = _salvage.open_file(path, connect, node)
             ages.adopt(opened.ledger.boots)

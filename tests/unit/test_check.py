@@ -271,6 +271,19 @@ def test_json_lines_need_a_folder(base: Path) -> None:
     assert "there is no folder" in one(said(base, f"jsonl: {{path: {'x' * 300}/y}}\n{PIPELINE}"))
 
 
+def test_the_state_directory_is_a_folder_or_can_be_made(base: Path) -> None:
+    (base / "file").touch()
+    (base / "d").mkdir()
+    assert said(base, f"state_dir: d\n{PIPELINE}") == []
+    assert said(base, f"state_dir: d/e/f\n{PIPELINE}") == []
+    line = one(said(base, f"state_dir: file\n{PIPELINE}"))
+    assert line == "/edged.yaml:1:12: state_dir: /file is no folder (name a folder)"
+    line = one(said(base, f"state_dir: file/a/b\n{PIPELINE}"))
+    assert (
+        line == "/edged.yaml:1:12: state_dir: /file is no folder, so /file/a/b cannot be made (name a folder)"
+    )
+
+
 CAMERAS = "pipelines:\n  a: {{source: {0}}}\n  b: {{source: {1}, enabled: {2}}}\n"
 
 

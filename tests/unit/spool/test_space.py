@@ -1,0 +1,249 @@
+"""A disk with too little room, or none for this user: nothing that waits is destroyed, the cause is said."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from kept import FLUSH_S, Clock, Settled, disk, event
+
+from edged.audit import audit
+from edged.spool._commits import SMALL
+from edged.spool._sqlite import DiskError, Sqlite, Trouble
+from edged.spool._store import PAGE
+from edged.spool.disk import NAME, DiskSpool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def free() -> list[int]:
+    """Bytes that are free on the disk."""
+    return [49_000_000]
+
+
+@pytest.fixture
+def spools(clock: Clock, tmp_path: Path, free: list[int]) -> Iterator[Callable[..., DiskSpool]]:
+    """Open spools in one folder, one after the other."""
+    made: list[DiskSpool] = []
+
+    def build(**changes: object) -> DiskSpool:
+        for spool in made:
+            spool.close()
+        made.append(disk(clock, tmp_path, free=lambda _: free[0], min_free_mb=50, **changes))
+        return made[-1]
+
+    yield build
+    for spool in made:
+        spool.close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk without room is tried again at once, and often."""
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Become somebody who may not read or write in the folder."""
+    was = os.geteuid()
+
+    def change() -> None:
+        if was == 0:
+            os.seteuid(NOBODY)
+        else:
+            tmp_path.chmod(0)
+
+    yield change
+    if was == 0:
+        os.seteuid(0)
+    tmp_path.chmod(0o700)
+
+
+def settle(spool: DiskSpool, retries: int = 3) -> None:
+    """Let the writer try again so many times."""
+    for _ in range(retries):
+        with spool._busy:
+            at = spool._writer._retry_at
+            tried = functools.partial(lambda at: spool._writer._retry_at != at, at)
+            assert spool._busy.wait_for(tried, FLUSH_S)
+
+
+def ids(spool: DiskSpool) -> list[str]:
+    return [json.loads(row.payload)["id"] for row in Settled(spool).pending(10_000) if row.pipeline]
+
+
+def test_what_does_not_fit_into_a_small_file_waits_in_memory(
+    spools: Callable[..., DiskSpool], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = spools()
+    for _ in range(500):
+        kept.accept(event())
+        kept.flush(0.001)
+    settle(kept)
+    assert kept.state == "memory: the disk is full: less than 50 MB are free"
+    assert (kept.counts().accepted, kept.counts().queued, kept.counts().dropped) == (500, 500, {})
+    assert (tmp_path / NAME).stat().st_size <= SMALL * PAGE
+    there = audit(tmp_path)
+    assert (there["balanced"], there["dropped"], there["queued"]) == (True, {}, there["accepted"])
+    waiting = 500 - there["accepted"]
+    assert waiting > 300
+    kept.close()
+    assert f"{waiting} events were only in memory and are lost" in caplog.text
+    assert audit(tmp_path)["balanced"]
+    assert audit(tmp_path)["dropped"] == {}
+
+
+def test_once_there_is_room_what_waited_moves_to_the_disk(
+    spools: Callable[..., DiskSpool], free: list[int], tmp_path: Path
+) -> None:
+    kept = spools()
+    for _ in range(500):
+        kept.accept(event())
+    settle(kept)
+    free[0] = 10**9
+    with kept._busy:
+        assert kept._busy.wait_for(lambda: kept.state == "disk", FLUSH_S)
+    assert kept.flush(FLUSH_S)
+    found = audit(tmp_path)
+    assert (found["accepted"], found["queued"], found["dropped"]) == (500, 500, {})
+    assert len(set(ids(kept))) == 500
+
+
+def test_memory_drops_by_its_own_bound_only(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    kept = spools(max_mb=0.1)
+    for _ in range(500):
+        kept.accept(event())
+        kept.flush(0.001)
+    settle(kept)
+    counts = kept.counts()
+    assert set(counts.dropped) == {"memory_full"}
+    assert counts.balanced
+    assert counts.queued > audit(tmp_path)["queued"] > 0
+    assert audit(tmp_path)["dropped"] == {}
+
+
+def test_a_node_whose_broker_answers_goes_on_from_the_disk(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    kept = spools()
+    for _ in range(100):
+        kept.accept(event())
+        assert kept.flush(FLUSH_S)
+        for row in Settled(kept).pending(9):
+            kept.acknowledged(row.sequence)
+    assert (kept.counts().acknowledged, kept.counts().dropped, kept.state) == (100, {}, "disk")
+    kept.close()
+    assert audit(tmp_path)["acknowledged"] == 100
+
+
+def test_in_a_large_file_the_oldest_make_room_one_for_one(
+    spools: Callable[..., DiskSpool], free: list[int], tmp_path: Path
+) -> None:
+    free[0] = 10**9
+    kept = spools()
+    for _ in range(1000):
+        kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    kept.close()
+    size = (tmp_path / NAME).stat().st_size
+    kept = spools()
+    free[0] = 49_000_000
+    for _ in range(200):
+        kept.accept(event())
+        assert kept.flush(FLUSH_S)
+    counts = kept.counts()
+    assert set(counts.dropped) == {"min_free"}
+    assert 150 < counts.dropped["min_free"] < 250
+    assert counts.balanced
+    assert f"n/{kept.epoch}/1200" in ids(kept)
+    kept.close()
+    assert (tmp_path / NAME).stat().st_size <= size
+    found = audit(tmp_path)
+    assert (found["balanced"], found["dropped"]["min_free"]) == (True, counts.dropped["min_free"])
+
+
+class _Full:
+    """A connection that has no room for a commit while it is told so."""
+
+    full = False
+
+    def __init__(self, path: Path) -> None:
+        self._database = Sqlite(path)
+        self.rows_of = self._database.rows
+        self.many, self.close = self._database.many, self._database.close
+
+    def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        if sql == "COMMIT" and type(self).full:
+            raise DiskError(Trouble.FULL, "as the test told it")
+        return self.rows_of(sql, values)
+
+
+@pytest.mark.parametrize("reason", ["min_free", "full", "age"])
+def test_what_was_to_make_room_stays_where_the_commit_fails(
+    spools: Callable[..., DiskSpool], free: list[int], clock: Clock, tmp_path: Path, reason: str
+) -> None:
+    free[0] = 10**9
+
+    class Connection(_Full):
+        pass
+
+    kept = spools(connect=Connection, max_mb=0.05 if reason == "full" else 1)
+    while kept.counts().queued < 900 and not kept.counts().dropped:
+        for _ in range(20):
+            kept.accept(event())
+        assert kept.flush(FLUSH_S)
+    before = kept.counts()
+    Connection.full = True
+    if reason == "min_free":
+        free[0] = 49_000_000
+    if reason == "age":
+        clock.step(3601)
+        kept._desk.aged = True
+    for _ in range(20):
+        kept.accept(event())
+    settle(kept, 5)
+    assert kept.state == "memory: the disk is full: as the test told it"
+    during = kept.counts()
+    assert during.dropped == before.dropped
+    assert during.queued == before.queued + 20
+    assert during.balanced
+    Connection.full = False
+    with kept._busy:
+        assert kept._busy.wait_for(lambda: kept.state == "disk", FLUSH_S)
+    assert kept.flush(FLUSH_S)
+    after = kept.counts()
+    assert after.balanced
+    assert after.dropped[reason] > before.dropped.get(reason, 0)
+    kept.close()
+    found = audit(tmp_path)
+    assert found["balanced"]
+    assert found["dropped"] == after.dropped
+
+
+def test_a_folder_of_another_user_is_called_so(
+    tmp_path: Path, clock: Clock, stranger: Callable[[], None]
+) -> None:
+    stranger()
+    kept = disk(clock, tmp_path)
+    kept.close()
+    assert kept.state.startswith("memory: this user may not write there: [Errno 13] Permission denied")
+    assert "run edged as the user that owns state_dir, or name another state_dir" in kept.state
+    assert "read-only" not in kept.state
+
+
+@pytest.mark.parametrize("below", ["", "state"])
+def test_a_file_in_place_of_the_folder_is_called_so(tmp_path: Path, clock: Clock, below: str) -> None:
+    (tmp_path / "file").touch()
+    kept = disk(clock, tmp_path / "file" / below)
+    kept.close()
+    assert kept.state.startswith("memory: its file cannot be reached: [Errno 20] Not a directory")
+    assert "a part of state_dir is a file: name a folder" in kept.state
