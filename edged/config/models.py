@@ -167,7 +167,8 @@ class SpoolSection(Section):
         description="application: keep events until a consumer confirms them on <prefix>/<node>/ack",
     )
     min_free_mb: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = Field(
-        default=50, description="leave so much of the disk free, in MB: below it the queue on disk does not grow"
+        default=50,
+        description="leave so much of the disk free, in MB: below it the queue on disk does not grow",
     )
     low_wear_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
         default=0,
