@@ -54,6 +54,7 @@ class Orders:
             {f"{base.rpartition('/')[0]}/", *(f"{topic.split('/')[0]}/" for topic in closed)}
         )
         self._on_switch = on_switch
+        self._said: set[str] = set()
         self._on_command = on_command
 
     @property
@@ -73,6 +74,12 @@ class Orders:
                 return self._command(verb, message)
         return False
 
+    def _complain(self, sentence: str) -> None:
+        """Say it once: whoever sends nonsense sends a lot of it."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            log.warning("%s", sentence)
+
     def _may_answer(self, topic: str) -> bool:
         """Whether an answer may go there: not where nodes and Home Assistant are told what is so."""
         if not topic or topic[0] == "$" or set(topic) & set("+#\0"):
@@ -81,7 +88,7 @@ class Orders:
 
     def _switch(self, pipeline: str, word: bytes) -> bool:
         if word not in (b"ON", b"OFF"):
-            log.warning("%s/PIPELINE/enabled/set takes ON or OFF; what came was ignored", self._base)
+            self._complain(f"{self._base}/PIPELINE/enabled/set takes ON or OFF; what came was ignored")
             return False
         self._on_switch(pipeline, word == b"ON")
         return True
@@ -90,7 +97,7 @@ class Orders:
         if self._on_command is None:
             return False
         if len(message.payload) > MAX_COMMAND:
-            log.warning("%s/cmd takes at most %d bytes; what came was ignored", self._base, MAX_COMMAND)
+            self._complain(f"{self._base}/cmd takes at most {MAX_COMMAND} bytes; what came was ignored")
             return False
         response = message.response_topic
         if response is not None and not self._may_answer(response):
