@@ -114,7 +114,7 @@ class Classify:
             return []
         if self._final or self._is_distribution(output, top):
             return [min(max(float(output[i]), 0.0), 1.0) for i in best]
-        weights = np.exp(np.subtract(output, top, dtype=np.float32))
+        weights = np.exp(np.subtract(output, top, dtype=np.float64))  # whose range two floats cannot leave
         total = float(weights.sum())
         return [float(weights[i]) / total for i in best]
 

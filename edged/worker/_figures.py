@@ -54,7 +54,7 @@ class Figures:
             return 0.0
         mean_s = (times[-1] - times[0]) / count
         quiet_s = now - times[-1]
-        return 1 / max(mean_s, 1e-6) if quiet_s <= 2 * mean_s else count / (now - times[0])
+        return 1 / max(mean_s, 1e-6) if quiet_s <= 2 * mean_s else count / max(now - times[0], count * 1e-6)
 
 
 def _share(ordered: list[float], share: float) -> float:
