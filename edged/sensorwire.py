@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.wire import WireError
+from edged.wire import WireError, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,14 +92,8 @@ def decode(data: bytes) -> Message:
         WireError: it is no message: too long, no JSON, a field missing, unknown, of another type or out of
             range.
     """
-    if len(data) > MAX_BYTES:
-        raise WireError(f"{len(data)} bytes and more; {MAX_BYTES} are the most")
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        raise WireError("no JSON") from None
-    tag = fields.pop("t", None) if isinstance(fields, dict) else None
-    kind = _KINDS.get(tag) if isinstance(tag, str) else None
+    tag, fields = unwrap(data, MAX_BYTES)
+    kind = _KINDS.get(tag)
     if kind is None:
         raise WireError("no message of a known type")
     if fields.keys() != set(kind.__slots__):

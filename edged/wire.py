@@ -181,8 +181,20 @@ def decode(data: bytes) -> Report:
         WireError: it is no report: too long, no JSON, a field missing, unknown, of another type or out of
             range.
     """
-    if len(data) > MAX_BYTES:
-        raise WireError(f"{len(data)} bytes and more; {MAX_BYTES} are the most")
+    tag, fields = unwrap(data, MAX_BYTES)
+    kind = _REPORTS.get(tag)
+    if kind is None:
+        raise WireError("no report of a known type")
+    parsers = _PARSERS[kind]
+    if fields.keys() != parsers.keys():
+        raise WireError(f"the fields of {tag} are others")
+    return kind(**{name: parse(fields[name]) for name, parse in parsers.items()})
+
+
+def unwrap(data: bytes, most: int) -> tuple[str, dict[str, Any]]:
+    """Return the type that a datagram names ("" for none) and its other fields. Raises ``WireError``."""
+    if len(data) > most:
+        raise WireError(f"{len(data)} bytes and more; {most} are the most")
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError):
@@ -190,13 +202,7 @@ def decode(data: bytes) -> Report:
     if not isinstance(fields, dict):
         raise WireError("no object")
     tag = fields.pop("t", None)
-    kind = _REPORTS.get(tag) if isinstance(tag, str) else None
-    if kind is None:
-        raise WireError("no report of a known type")
-    parsers = _PARSERS[kind]
-    if fields.keys() != parsers.keys():
-        raise WireError(f"the fields of {tag} are others")
-    return kind(**{name: parse(fields[name]) for name, parse in parsers.items()})
+    return tag if isinstance(tag, str) else "", fields
 
 
 T = TypeVar("T")
