@@ -79,7 +79,7 @@ class Synthetic:
         self._due = 0.0
 
     def open(self) -> None:
-        """Compute the pattern, once; a picture is the pattern turned by some pixels."""
+        """Compute the pattern, once, and twice one above the other: a picture is a part of that."""
         import numpy as np  # here and not above: see the docstring of the module
 
         width, height = self._config.size
@@ -87,11 +87,12 @@ class Synthetic:
         phase = random.uniform(0, 2 * np.pi, 3)
         across = 127 + 70 * np.sin(np.arange(width)[:, None] * (4 * np.pi / width) + phase)
         down = 40 * np.cos(np.arange(height)[:, None] * (6 * np.pi / height) - phase)
-        pattern = np.empty((height, width, 3), np.uint8)
+        pattern = np.empty((2, height, width, 3), np.uint8)
         for row in range(height):  # row by row: whole pictures of numbers would be ten times the pattern
             noise = random.integers(-16, 17, across.shape, dtype=np.int16)
-            pattern[row] = np.clip(across + down[row] + noise, 0, 255)
-        self._pattern = pattern
+            pattern[:, row] = np.clip(across + down[row] + noise, 0, 255)
+        pattern.flags.writeable = False  # a frame belongs to its reader: nobody writes into what all look at
+        self._pattern = pattern.reshape(2 * height, width, 3)
         self._number = 0
         self._due = self._monotonic()
 
@@ -124,18 +125,14 @@ class Synthetic:
         return missed
 
     def _picture(self, pattern: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
-        import numpy as np
-
-        width = self._config.size[0]
+        height = self._config.size[1]
         fault = self._config.fault if number >= self._config.fault_after else "none"
         if fault == "frozen":
             number = self._config.fault_after
         elif fault != "none":
-            return _break(fault, pattern)
-        shift = 7 * number % width
-        turned = np.empty_like(pattern)  # a copy, because a frame belongs to its reader
-        turned[:, : width - shift], turned[:, width - shift :] = pattern[:, shift:], pattern[:, :shift]
-        return turned
+            return _break(fault, pattern[:height])
+        above = 7 * number % height
+        return pattern[above : above + height]
 
 
 def _break(fault: str, pattern: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -149,5 +146,5 @@ def _break(fault: str, pattern: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if fault == "vanish":
         raise Unavailable(Reason.LOST, "the synthetic source was unplugged")
     if fault == "garbage":
-        return pattern.reshape(1, -1).copy()  # what OpenCV makes of a pixel format that it does not know
+        return pattern.reshape(1, -1)  # what OpenCV makes of a pixel format that it does not know
     return np.zeros_like(pattern)

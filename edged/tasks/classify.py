@@ -77,29 +77,29 @@ class Classify:
         Args:
             output: the output tensor, flat, in its own type.
         """
-        best = self._best(output)
-        return [
-            Finding(self._labels[i], score)
-            for i, score in zip(best, self._scores(output, best), strict=False)
-        ]
+        best, labels = self._best(output), self._labels
+        scores = self._scores(output, best)
+        return [Finding(labels[i], score) for i, score in zip(best, scores, strict=False)]
 
     def _best(self, output: NDArray[np.generic]) -> list[int]:
         """Return the best classes. For up to ten of them, one ``argmax`` each beats any sort."""
-        best = int(output.argmax())
         if self._top_k == 1:
-            return [best]
+            return [int(output.argmax())]
         # A wider integer type has room for a value below all others; a float has -infinity.
         left = output.copy() if output.dtype.kind == "f" else output.astype(np.int16)
         lowest = -np.inf if output.dtype.kind == "f" else -0x8000
         found: list[int] = []
-        while len(found) < self._top_k and left[best] != lowest:
+        for _ in range(self._top_k):
+            best = int(left.argmax())
+            if found and left.item(best) == lowest:
+                break
             found.append(best)
             left[best] = lowest
-            best = int(left.argmax())
-        return found or [best]
+        return found
 
     def _stored_probabilities(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
-        return [self._table[int(output[i]) - self._lowest] for i in best]
+        table, lowest, stored = self._table, self._lowest, output.item
+        return [table[stored(i) - lowest] for i in best]
 
     def _stored_logits(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
         top = int(output[best[0]])

