@@ -45,8 +45,10 @@ def test_a_broker_that_is_back_soon_has_an_event() -> None:
 def test_memory_is_flat_while_the_broker_is_away() -> None:
     # Flat out and for a few seconds only: the warm-up is short, and what a busy disk cannot take is dropped.
     verdict = said("broker_away", "--events", "5000", holds=False)
-    assert verdict["heard"] + verdict["dropped"] == verdict["accepted"] >= 5000
-    assert (verdict["missing"], verdict["queued"]) == (0, 0)
+    told = verdict["heard"] + verdict["dropped"] + verdict["queued"]
+    assert told == verdict["accepted"] >= 5000
+    assert verdict["missing"] == 0
+    assert verdict["queued"] <= 1  # the record of what was dropped last, written while the node stops
     assert verdict["main_grown_mb"] <= 10
 
 
