@@ -1,11 +1,15 @@
 """The spool: every accepted event waits here until the broker has it, or is dropped with a counted reason.
 
 ```
- accept ──▶ waiting ──pending──▶ in flight ─────acknowledged─────▶ gone
-              │  ▲ ▲               │  │  └──delivered──▶ delivered ──confirmed──▶ gone
-   full, age  ▼  │ └───released────┘  └──refused──▶ dropped{refused}
-           dropped └───────────────again────────────────────┘
+ accept ──▶ waiting ──pending──▶ in flight ──acknowledged, keep──▶ resting ──settled──▶ gone
+              │  ▲ ▲ ▲             │  │  └──delivered──▶ delivered ──confirmed──▶ gone │
+   full, age  ▼  │ │ └──released───┘  └──refused──▶ dropped{refused}                   │
+           dropped │ └────────────again────────────────────┘                           │
+                   └────────────recalled───────────────────────────────────────────────┘
 ```
+
+A row rests for the moment in which the broker may still forget what it acknowledged. It counts as
+acknowledged, and stays in the file; after a restart it waits again.
 
 ``delivered``, ``confirmed`` and ``again`` serve ``spool: {ack: application}`` only: the broker has the
 row, the application has not said so yet. Rows that are delivered are bound by size and age like those that
@@ -108,8 +112,22 @@ class Spool(Protocol):
             without: no rows of these pipelines: the broker refuses their topic for now.
         """
 
-    def acknowledged(self, sequence: int) -> None:
-        """The broker has it, and that is enough. Harmless for a row that is not in flight."""
+    def acknowledged(self, sequence: int, *, keep: bool = False) -> None:
+        """The broker has it, and that is enough. Harmless for a row that is not in flight.
+
+        Args:
+            sequence: of the row.
+            keep: it rests until ``settled`` or ``recalled``.
+        """
+
+    def settled(self, sequences: Iterable[int]) -> None:
+        """The broker will not forget them: rows that rest are gone. Harmless for others."""
+
+    def recalled(self, sequences: Iterable[int]) -> None:
+        """The broker may have forgotten them: rows that rest wait again, marked as having waited.
+
+        They count as acknowledged no more. Harmless for others.
+        """
 
     def delivered(self, sequence: int) -> None:
         """The broker has it, and it stays until ``confirmed``. Harmless for a row that is not in flight."""

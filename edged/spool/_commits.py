@@ -116,6 +116,7 @@ class Commits:
         with self.busy:
             rows = len(self.desk.rows.present) + len(change.inserts) - len(change.dropped)
             count = max(1, rows * pages // max(1, used))
-            victims = self.desk.victims(change, count, reason, queued=queued)
+            # What the broker has goes before what it has not.
+            victims = self.desk.spare(change) or self.desk.victims(change, count, reason, queued=queued)
         store.delete(victims)
         return bool(victims)

@@ -1,9 +1,9 @@
 """The bookkeeping between main and the writer: what happens to rows, and how they are counted.
 
 ```
-                          ┌────────────── present: on disk ──────────────┐
- accept ──▶ queue ──commit──▶ waiting ──take──▶ flying ──▶ delivered ──▶ gone (deleted with the next commit)
-              └─ offered as well while the disk is away (``volatile``) ──┘
+                          ┌────────────── present: on disk ──────────────┐   (still on disk)
+ accept ──▶ queue ──commit──▶ waiting ──take──▶ flying ──▶ delivered ──▶ resting ──▶ gone (deleted with
+              └─ offered as well while the disk is away (``volatile``) ──┘               the next commit)
 ```
 
 No input or output and no thread in here; whoever calls holds the spool's lock. At any moment
@@ -81,11 +81,19 @@ class Desk:
             self.windows.discard(entry.place)
         return [self._row(entry) for entry in entries]
 
-    def acknowledged(self, place: int) -> None:
-        """Be done with a row in flight."""
+    def acknowledged(self, place: int, *, keep: bool = False) -> None:
+        """Be done with a row in flight; ``keep``: it may be recalled."""
         if self.rows.flying.pop(place, None) is not None:
-            self._forget(place)
+            self.rows.forget(place, keep=keep)
+            self.dirty = self.dirty or not keep
             self.ledger.acknowledged += 1
+
+    def recalled(self, places: Iterable[int]) -> None:
+        """Let rows that rest wait again."""
+        count = self.rows.recall(places)
+        self.ledger.acknowledged -= count
+        if count:
+            self.windows.reset()
 
     def delivered(self, place: int) -> None:
         """Keep a row in flight until it is confirmed; ids of an earlier epoch can not be."""
@@ -143,6 +151,7 @@ class Desk:
         self.dirty = self._ages.look() or self.dirty
         self.ledger.boots = dict(self._ages.boots)
         ledger = self.ledger.copy()
+        ledger.acknowledged -= len(self.rows.resting)  # whose rows are there
         for place, reason in self._unborn:
             ledger.drop(place, reason, self._ages.now())
         dirty = self.dirty or bool(self._unborn)
@@ -183,6 +192,13 @@ class Desk:
         """Have the oldest rows dropped with a commit, if ``queued`` those too that come in; say which."""
         return self._sacrifice(change, self.rows.oldest(count, change.inserts if queued else ()), reason)
 
+    def spare(self, change: Change) -> Ranges:
+        """Have deleted with a commit what rests; return the places."""
+        spared = self.rows.settle_all()
+        change.ledger.acknowledged += len(spared)
+        change.deletes.update(spared)
+        return spared
+
     def expire(self, change: Change, places: Iterable[int]) -> Ranges:
         """Have dropped what is too old of these rows and of those that come in; returns their places."""
         queued = [entry.place for entry in change.inserts if self._old(entry)]
@@ -213,15 +229,11 @@ class Desk:
 
     def adopt(self, ledger: Ledger, present: Ranges, shift: int) -> None:
         """Take over a file that was not readable at first; it was moved by ``shift``, its ledger too."""
-        for first, last in present.intervals():
-            self.rows.present.add(first + shift, last + shift)
-            self.rows.waited.add(first + shift, last + shift)
-        self.ledger.merge(ledger, last=self.rows.present.last)
-        self.accepted_upto = self.ledger.last
         self._ages.adopt(ledger.boots)
         boot, _ = self._ages.stamp()
-        self.rows.queue.change(lambda entry: entry._replace(boot=boot))
-        self.rows.flying = {place: entry._replace(boot=boot) for place, entry in self.rows.flying.items()}
+        self.rows.adopt(present, shift, boot)
+        self.ledger.merge(ledger, last=self.rows.present.last)
+        self.accepted_upto = self.ledger.last
         self.dirty = True
         self.windows.reset()
 
@@ -308,24 +320,18 @@ class Desk:
             self._drop(place, reason)
 
     def _drop(self, place: int, reason: str) -> None:
-        self._forget(place)
-        self.ledger.drop(place, reason, self._ages.now())
-
-    def _forget(self, place: int) -> None:
         self.rows.forget(place)
         self.dirty = True
+        self.ledger.drop(place, reason, self._ages.now())
 
     def _sacrifice(self, change: Change, places: Iterable[int], reason: str) -> Ranges:
         """Have rows dropped with a commit; where it fails, all of them are still there."""
-        dropped = Ranges()
-        for place in places:
-            dropped.add(place)
+        dropped = Ranges((place, place) for place in places)
+        for place in dropped:
             change.reasons.append((place, reason))
             change.ledger.drop(place, reason, self._ages.now())
-        for first, last in dropped.intervals():
-            self.rows.doomed.add(first, last)
-            change.deletes.add(first, last)
-            change.dropped.add(first, last)
+        for them in (self.rows.doomed, change.deletes, change.dropped):
+            them.update(dropped)
         return dropped
 
     def _old(self, entry: Entry) -> bool:
@@ -339,5 +345,5 @@ class Desk:
         return not old
 
     def _row(self, entry: Entry) -> Row:
-        left = max(0.0, self._ages.left_s(entry.boot, entry.at))
-        return Row(entry.place, entry.pipeline, entry.payload, entry.place in self.rows.waited, left)
+        place, left_s = entry.place, max(0.0, self._ages.left_s(entry.boot, entry.at))
+        return Row(place, entry.pipeline, entry.payload, place in self.rows.waited, left_s)

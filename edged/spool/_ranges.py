@@ -77,6 +77,11 @@ class Ranges:
         self._replace(low, high, [part for part in (left, right) if part[0] <= part[1]])
         return before - self._count
 
+    def update(self, others: Ranges) -> None:
+        """Add whatever is in the other set."""
+        for first, last in others.intervals():
+            self.add(first, last)
+
     def subtract(self, others: Ranges) -> None:
         """Take out whatever is in the other set."""
         for first, last in others.intervals():

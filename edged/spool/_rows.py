@@ -21,6 +21,7 @@ class Rows:
 
     Attributes:
         present: on disk and wanted.
+        resting: on disk and acknowledged, by a broker that may yet forget them.
         gone: on disk and done with, to be deleted with the next commit.
         queue: in memory only.
         flying: handed out.
@@ -31,6 +32,7 @@ class Rows:
 
     def __init__(self, present: Ranges, room: int) -> None:
         self.present = present
+        self.resting = Ranges()
         self.gone = Ranges()
         self.queue = Queue(room)
         self.flying: dict[int, Entry] = {}
@@ -57,10 +59,10 @@ class Rows:
         later = (entry.place for entry in queued if entry.place in self.queue and self.droppable(entry.place))
         return [*islice(places, count), *later][:count]
 
-    def forget(self, place: int) -> None:
-        """A row is done with."""
+    def forget(self, place: int, *, keep: bool = False) -> None:
+        """A row is done with; ``keep``: one on disk rests there."""
         if self.present.discard(place):
-            self.gone.add(place)
+            (self.resting if keep else self.gone).add(place)
         else:
             self.queue.pop(place)
         self.delivered.discard(place)
@@ -70,8 +72,7 @@ class Rows:
         """All rows from ``first`` to ``last`` are done with; returns how many they were."""
         done = self.present.within(first, last)
         self.present.subtract(done)
-        for start, end in done.intervals():
-            self.gone.add(start, end)
+        self.gone.update(done)
         queued = [entry.place for entry in self.queue if first <= entry.place <= last]
         for place in queued:
             self.queue.pop(place)
@@ -81,20 +82,49 @@ class Rows:
         self.waited.discard(first, last)
         return len(done) + len(queued)
 
+    def settle(self, places: Iterable[int]) -> None:
+        """Rows that rest are done with."""
+        for place in places:
+            if self.resting.discard(place):
+                self.gone.add(place)
+
+    def settle_all(self) -> Ranges:
+        """All that rest are done with; returns them."""
+        settled, self.resting = self.resting, Ranges()
+        self.gone.update(settled)
+        return settled
+
+    def recall(self, places: Iterable[int]) -> int:
+        """Let rows that rest wait; returns how many."""
+        back = [place for place in places if self.resting.discard(place)]
+        for place in back:
+            self.present.add(place)
+            self.waited.add(place)
+        return len(back)
+
     def again(self) -> int:
         """Let the delivered rows wait; returns how many."""
         count = len(self.delivered)
-        for first, last in self.delivered.intervals():
-            self.waited.add(first, last)
+        self.waited.update(self.delivered)
         self.delivered = Ranges()
         return count
 
+    def adopt(self, present: Ranges, shift: int, boot: int) -> None:
+        """Take over rows on disk that were moved by ``shift``; those here are of this boot there."""
+        for first, last in present.intervals():
+            self.present.add(first + shift, last + shift)
+            self.waited.add(first + shift, last + shift)
+        self.queue.change(lambda entry: entry._replace(boot=boot))
+        self.flying = {place: entry._replace(boot=boot) for place, entry in self.flying.items()}
+
     def missing(self, found: Ranges) -> Ranges:
         """Return the rows that should be on disk and are not; what is there beyond them is to be deleted."""
-        lost = self.present.copy()
+        lost, gone = self.present.copy(), self.resting.copy()
         lost.subtract(found)
+        gone.subtract(found)
+        self.resting.subtract(gone)
         extra = found.copy()
         extra.subtract(self.present)
-        for first, last in extra.intervals():
-            self.gone.add(first, last)
+        extra.subtract(self.resting)
+        self.gone.update(extra)
         return lost

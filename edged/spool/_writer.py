@@ -311,6 +311,7 @@ class Writer(threading.Thread):
             log.error("spool: %d events were only in memory and are lost", len(self._desk.rows.queue))
         if self._store is not None and self._desk.volatile is None:
             with self._busy:
+                self._desk.rows.settle_all()
                 self._desk.ledger.clean = True
                 self._desk.dirty = True
             self._turn()

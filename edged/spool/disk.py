@@ -185,11 +185,23 @@ class DiskSpool:
                 self._busy.notify_all()
             return rows
 
-    def acknowledged(self, sequence: int) -> None:
-        """Forget a row that arrived."""
+    def acknowledged(self, sequence: int, *, keep: bool = False) -> None:
+        """Forget a row that arrived, or let it rest."""
         with self._busy:
-            self._desk.acknowledged(sequence)
+            self._desk.acknowledged(sequence, keep=keep)
             self._nudge()
+
+    def settled(self, sequences: Iterable[int]) -> None:
+        """Forget rows that rest."""
+        with self._busy:
+            self._desk.rows.settle(sequences)
+            self._busy.notify_all()
+
+    def recalled(self, sequences: Iterable[int]) -> None:
+        """Let rows that rest wait again."""
+        with self._busy:
+            self._desk.recalled(sequences)
+            self._busy.notify_all()
 
     def delivered(self, sequence: int) -> None:
         """Keep a row that arrived at the broker until the application confirms it."""

@@ -58,6 +58,7 @@ class MemorySpool:
         self._waiting: list[_Kept] = []  # by sequence, as are the delivered
         self._flying: dict[int, _Kept] = {}
         self._delivered: list[_Kept] = []
+        self._resting: dict[int, _Kept] = {}
         self._bytes = 0
         self._last = 0
         self._acknowledged = 0
@@ -86,6 +87,8 @@ class MemorySpool:
         self._waiting.append(kept)
         self._bytes += kept.size
         self._expire()
+        if self._bytes > self._max_bytes:  # what the broker has goes before what it has not
+            self.settled([*self._resting])
         while self._bytes > self._max_bytes and (oldest := self._oldest()):
             self._drop_first(oldest, "full")
         return event
@@ -105,10 +108,23 @@ class MemorySpool:
         now = self._now()
         return [replace(kept.row, left_s=max(0.0, self._max_age_s - (now - kept.at))) for kept in taken]
 
-    def acknowledged(self, sequence: int) -> None:
-        """Forget a row that arrived."""
+    def acknowledged(self, sequence: int, *, keep: bool = False) -> None:
+        """Forget a row that arrived, or let it rest."""
         if (kept := self._flying.pop(sequence, None)) is not None:
-            self._forget(kept)
+            self._acknowledged += 1
+            self._resting[sequence] = kept
+            if not keep:
+                self.settled([sequence])
+
+    def settled(self, sequences: Iterable[int]) -> None:
+        """Forget rows that rest."""
+        self._bytes -= sum(k.size for sequence in sequences if (k := self._resting.pop(sequence, None)))
+
+    def recalled(self, sequences: Iterable[int]) -> None:
+        """Let rows that rest wait again."""
+        back = [k for sequence in sequences if (k := self._resting.pop(sequence, None)) is not None]
+        self._acknowledged -= len(back)
+        self._wait_again(back)
 
     def delivered(self, sequence: int) -> None:
         """Keep a row that arrived at the broker until the application confirms it."""

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Kills main, workers, the fork server and the broker by turns, at random moments; looks for what is missing.
 
-    tests/lab/kill_everything.py [--kills 1000] [--seed 1] [--pause 0.8] [--seconds N]
+    tests/lab/kill_everything.py [--kills 1000] [--seed 1] [--pause 0.8] [--every 0.1] [--seconds N]
 
-A real daemon with its spool on disk and three pipelines sends 30 events a second, with TLS, to a mosquitto
-that has the settings of ``config/mosquitto``; a subscriber whose session the broker keeps writes down what
-it hears. Everything is ended by kill -9. Main and the broker are started again, as systemd does; workers and
-the fork server are main's business. In the end events stop, the queue empties, and the subscriber's log is
-held against ``edged audit``: what was accepted must have been heard.
+A real daemon with its spool on disk and three pipelines sends 30 events a second, or more, with TLS, to a
+mosquitto that has the settings of ``config/mosquitto``; a subscriber whose session the broker keeps writes
+down what it hears. Everything is ended by kill -9, also the broker and main within half a second. Main and
+the broker are started again, as systemd does; workers and the fork server are main's business. In the end
+events stop, the queue empties, and the subscriber's log is held against ``edged audit``: what was accepted
+must have been heard.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from typing import Any
 from plant import Plant, family
 from verdict import verdict
 
-PIPELINES, EVERY_S = 3, 0.1
-CHANCES = {"main": 4, "worker": 3, "broker": 2, "forkserver": 1}
+PIPELINES = 3
+CHANCES = {"main": 4, "worker": 3, "broker": 2, "forkserver": 1, "both": 1}  # both: the broker, then main
 RESTART_S = 0.2  # systemd's RestartSec, shortened: the daemon is there to be killed
 EARLY = 0.05  # the chance that something is killed while main is still starting
 
@@ -78,17 +79,21 @@ class Lottery:
             return  # most of the time it may come up before it is killed again
         if "broker" not in self._due:
             there["broker"] = [0]
+            if "main" in there:
+                there["both"] = [0]
         if not there:
             return
         who = self._chance.choices(list(there), [CHANCES[name] for name in there])[0]
-        if who == "broker":
+        if who in {"broker", "both"}:
             self._plant.broker.kill()
             self._due["broker"] = time.monotonic() + self._chance.uniform(0, 1.5)
-        elif who == "main":
+        if who == "both":
+            time.sleep(self._chance.uniform(0, 0.5))
+        if who in {"main", "both"}:
             self.node.process.kill()
             self.node.process.wait(10)
             self._due["main"] = time.monotonic() + RESTART_S
-        else:
+        elif who != "broker":
             try:
                 os.kill(self._chance.choice(there[who]), signal.SIGKILL)
             except ProcessLookupError:
@@ -99,13 +104,13 @@ class Lottery:
 def life(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
     with Plant(folder) as plant:
-        text = plant.text("client", plant.pipelines(PIPELINES, EVERY_S))
+        text = plant.text("client", plant.pipelines(PIPELINES, options.every))
         lottery = Lottery(plant, text, random.Random(options.seed), options.pause)
         node = lottery.node
         try:
             lottery.play(options.kills, options.seconds)
             node.ready()
-            plant.quiet(node, plant.text("client", plant.pipelines(PIPELINES, EVERY_S, enabled=False)))
+            plant.quiet(node, plant.text("client", plant.pipelines(PIPELINES, options.every, enabled=False)))
             found = plant.settle(node)
         finally:
             node.__exit__()
@@ -120,6 +125,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=0.8, help="s between two kills, at most")
+    parser.add_argument("--every", type=float, default=0.1, help="s between two events of a pipeline")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end after so long in any case")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edged-kill-") as folder:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edged.sinks.mqtt import _confirmation
-from edged.sinks.mqtt._echo import Echo
+from edged.sinks.mqtt._recent import Recent
 from edged.sinks.mqtt._refusals import Refusals
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Delivery:
         self, spool: Spool, *, strict: bool = False, confirm: bool = False, silence_s: float = 30.0
     ) -> None:
         self._spool = spool
-        self._echo = Echo(silence_s)
+        self._recent = Recent(silence_s)
         self._strict = strict
         self._confirm = confirm
         self._refusals = Refusals()
@@ -67,8 +67,9 @@ class Delivery:
 
     def disconnected(self, now: float, *, told: bool = False) -> None:
         """Give all that is under way back to the spool; ``told``: by a broker that said goodbye."""
-        if not self._confirm:
-            self._echo.lost(now, told=told)
+        safe, unsafe = self._recent.lost(now, told=told)
+        self._spool.settled(safe)
+        self._spool.recalled(unsafe)
         self._spool.released([*self._out, *self._refusals.release()])
         self._out.clear()
         self._again_at = None
@@ -82,27 +83,28 @@ class Delivery:
         self._look_at_epoch()
         self._send_again(now)
         if self._strict:
-            places = min(places, 1 - len(self._out) - len(self._echo))
+            places = min(places, 1 - len(self._out))
         rows = self._offered_again(places, now)
-        echo: list[Row] = []
         room = places - len(rows)
         if room > 0 and not (self._strict and len(self._refusals)):
             fresh = self._fresh(room)
-            echo = self._echo.take(room - len(fresh))
-            rows += [*fresh, *self._old(room - len(fresh), len(echo), len(fresh))]
+            rows += [*fresh, *self._old(room - len(fresh), len(fresh))]
         self._out |= {row.sequence: row for row in rows}
-        return sorted((*rows, *echo), key=lambda row: row.sequence)
+        return sorted(rows, key=lambda row: row.sequence)
 
     def accepted(self, row: Row | None, now: float) -> None:
         """The broker has a row, or (None) a retained value."""
         shut = self._refusals.shut
         self._refusals.accepted(row, now)
         self._backlog |= shut != self._refusals.shut  # what was left out in the meantime is old now
-        if self._echo.heard(row, now) or row is None:
+        if safe := self._recent.settled(now):
+            self._spool.settled(safe)
+        if row is None:
             return
         self._out.pop(row.sequence, None)
         if not self._confirm:
-            self._spool.acknowledged(row.sequence)
+            self._spool.acknowledged(row.sequence, keep=True)
+            self._recent.add(row.sequence, now)
             return
         self._spool.delivered(row.sequence)
         if self._again_at is None:
@@ -110,8 +112,6 @@ class Delivery:
 
     def refused(self, row: Row, code: int, now: float) -> bool:
         """The broker does not want a row; tells whether it is given up for good."""
-        if self._echo.refused(row):
-            return True
         self._out.pop(row.sequence, None)
         if not self._refusals.refused(row, code, now):
             return False
@@ -120,9 +120,8 @@ class Delivery:
 
     def give_up(self, row: Row) -> None:
         """The broker could never take this row."""
-        if not self._echo.refused(row):
-            self._out.pop(row.sequence, None)
-            self._spool.refused(row.sequence)
+        self._out.pop(row.sequence, None)
+        self._spool.refused(row.sequence)
 
     def confirm(self, payload: bytes, *, retained: bool, now: float) -> bool:
         """Read what the application says it has; False where that means nothing here."""
@@ -172,18 +171,18 @@ class Delivery:
             return ()
         return self._spool.pending(share, after=self._before, without=self._refusals.shut)
 
-    def _old(self, room: int, echoes: int, fresh: int) -> Sequence[Row]:
-        """Take the oldest for the places that an echo left."""
+    def _old(self, room: int, fresh: int) -> Sequence[Row]:
+        """Take the oldest for the places that what is fresh left."""
         shut = self._refusals.shut
-        rows = self._spool.pending(room - echoes, without=shut)
+        rows = self._spool.pending(room, without=shut)
         if self._backlog:
-            waited = echoes + sum(row.sequence <= self._before for row in rows)
+            waited = sum(row.sequence <= self._before for row in rows)
             self._credit = min(SHARE - 1, max(0, self._credit + waited - (SHARE - 1) * fresh))
-            self._backlog = bool(shut) or not self._drained(rows, echoes, fresh)
+            self._backlog = bool(shut) or not self._drained(rows, fresh)
         return rows
 
-    def _drained(self, rows: Sequence[Row], echoes: int, fresh: int) -> bool:
+    def _drained(self, rows: Sequence[Row], fresh: int) -> bool:
         """Whether the backlog is gone; that no row came is no proof: a store may have to read it first."""
-        if rows or echoes:
-            return bool(rows) and rows[-1].sequence > self._before
+        if rows:
+            return rows[-1].sequence > self._before
         return self._spool.counts().queued <= len(self._out) + len(self._refusals) + fresh

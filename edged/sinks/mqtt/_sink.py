@@ -181,10 +181,10 @@ class MqttSink:
                 self._farewell(deadline - timeout_s * 0.2)
         finally:  # whatever becomes of the goodbye, no thread is left behind and no row in flight
             self._link.stop(max(0.1, deadline - clock.monotonic()))
+            in_peace = self._saying_goodbye and not self._window.holds(self._status)
             self._window.clear()
-            self._delivery.disconnected(clock.monotonic())
-        self._session = None
-        self._why = Why(State.STOPPED, "closed")
+            self._delivery.disconnected(clock.monotonic(), told=in_peace and self._session is not None)
+        self._session, self._why = None, Why(State.STOPPED, "closed")
 
     # What the link reports, on the main thread.
 

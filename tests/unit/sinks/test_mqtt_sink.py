@@ -346,6 +346,28 @@ def test_a_consumer_is_heard_on_its_topic() -> None:
     assert "edged/n/ack" not in Node().connect(Broker()).topics
 
 
+@pytest.mark.parametrize(("answers", "waits"), [(True, 0), (False, 1)])
+def test_only_a_broker_that_hears_the_goodbye_surely_has_what_it_acknowledged_last(
+    monkeypatch: pytest.MonkeyPatch, answers: bool, waits: int
+) -> None:
+    node = Node()
+    broker = node.connect(Broker())
+    node.happen()
+    node.answer(broker)
+    assert node.spool.counts().queued == 0
+
+    def published(*args: Any, **more: Any) -> int:
+        mid = Broker.publish(broker, *args, **more)
+        if answers:
+            node.sink._inbox.post(lambda: node.sink.acked(mid, 0, "success"))
+        return mid
+
+    monkeypatch.setattr(broker, "publish", published)
+    node.sink.close(0.5)
+    assert ("edged/n/status", b"offline", True) in broker.received
+    assert node.spool.counts().queued == waits
+
+
 def test_an_event_loop_that_is_gone_is_no_error_in_the_thread() -> None:
     def closed(_call: Callable[[], None]) -> None:
         raise RuntimeError("Event loop is closed")

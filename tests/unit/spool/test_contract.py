@@ -107,6 +107,38 @@ def test_what_is_delivered_stays_until_it_is_confirmed(make: Make) -> None:
     assert (kept.counts().queued, kept.counts().acknowledged) == (0, 6)
 
 
+def test_what_rests_is_counted_as_acknowledged_until_it_is_recalled(make: Make) -> None:
+    kept = make()
+    for _ in range(5):
+        kept.accept(event())
+    kept.pending(4)
+    for sequence in (1, 2, 3):
+        kept.acknowledged(sequence, keep=True)
+    assert (kept.counts().queued, kept.counts().acknowledged) == (2, 3)
+    kept.settled([1, 4])  # 4 is in flight
+    kept.recalled([1, 3, 4])
+    assert (kept.counts().queued, kept.counts().acknowledged) == (3, 2)
+    rows = kept.pending(9)
+    assert [(row.sequence, row.waited) for row in rows] == [(3, True), (5, False)]
+    kept.acknowledged(3, keep=True)
+    kept.acknowledged(3, keep=True)
+    assert kept.counts().acknowledged == 3
+    assert kept.counts().balanced
+
+
+def test_what_rests_goes_before_what_waits(make: Make) -> None:
+    kept = make(max_mb=0.02)
+    kept.accept(event())
+    kept.pending(1)
+    kept.acknowledged(1, keep=True)
+    for _ in range(400):
+        kept.accept(event())
+    kept.recalled([1])
+    assert 1 not in sequences(kept.pending(1000))
+    assert kept.counts().acknowledged == 1
+    assert kept.counts().balanced
+
+
 def test_the_newest_stay_when_it_is_full_and_those_in_flight(make: Make) -> None:
     kept = make(max_mb=0.02)
     for _ in range(400):
@@ -141,6 +173,7 @@ class Accounting(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.flying: set[int] = set()
+        self.resting: set[int] = set()
 
     @rule(label=st.text("abc", min_size=1, max_size=50))
     def accept(self, label: str) -> None:
@@ -159,6 +192,20 @@ class Accounting(RuleBasedStateMachine):
         sequence = data.draw(st.sampled_from(sorted(self.flying)) if self.flying else st.integers(0, 9))
         self.flying.discard(sequence)
         getattr(self.kept, fate)([sequence] if fate == "released" else sequence)
+
+    @rule(data=st.data())
+    def rest(self, data: st.DataObject) -> None:
+        if self.flying:
+            sequence = data.draw(st.sampled_from(sorted(self.flying)))
+            self.flying.discard(sequence)
+            self.resting.add(sequence)
+            self.kept.acknowledged(sequence, keep=True)
+
+    @rule(data=st.data(), fate=st.sampled_from(["settled", "recalled"]))
+    def end_rest(self, data: st.DataObject, fate: str) -> None:
+        sequences = data.draw(st.lists(st.sampled_from(sorted(self.resting)))) if self.resting else [3]
+        self.resting -= set(sequences)
+        getattr(self.kept, fate)(sequences)
 
     @rule(up_to=st.integers(0, 50))
     def confirm(self, up_to: int) -> None:
@@ -207,7 +254,7 @@ class OnDisk(Accounting):
             self.clock.reboot(f"boot-{self.boots}", away=0)
         self.open()
         assert self.kept.counts() == before
-        self.flying = set()
+        self.flying, self.resting = set(), set()
 
     def teardown(self) -> None:
         self.spool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib import resources
@@ -584,3 +585,52 @@ def test_what_is_done_with_leaves_the_file_soon(
     with kept._busy:
         assert kept._busy.wait_for(lambda: not kept._desk.rows.gone, FLUSH_S)
     assert audit(tmp_path)["acknowledged"] == 1
+
+
+def test_what_rests_waits_again_after_a_kill_and_not_after_an_end_in_order(
+    spools: Callable[..., DiskSpool], clock: Clock, tmp_path: Path
+) -> None:
+    kept = spools()
+    for _ in range(4):
+        kept.accept(event())
+    Settled(kept).pending(3)
+    for sequence in (1, 2, 3):
+        kept.acknowledged(sequence, keep=True)
+    kept.settled([1])
+    assert kept.flush(FLUSH_S)
+    assert audit(tmp_path)["balanced"]
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for file in tmp_path.glob(f"{NAME}*"):  # as it is on disk now
+        shutil.copy(file, killed)
+    other = disk(clock, killed)
+    rows = Settled(other).pending(9)
+    assert [(row.sequence, row.waited) for row in rows] == [(2, True), (3, True), (4, True)]
+    assert (other.counts().acknowledged, other.counts().accepted) == (1, 4)
+    other.close()
+    again = spools()
+    assert sequences(Settled(again).pending(9)) == [4]
+    assert again.counts().acknowledged == 3
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_rests_is_forgotten_where_the_file_was_made_anew(
+    spools: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    faults = Disk()
+    kept = spools(connect=faults)
+    for _ in range(2):
+        kept.accept(event())
+    Settled(kept).pending(1)
+    kept.acknowledged(1, keep=True)
+    assert kept.flush(FLUSH_S)
+    for file in tmp_path.glob(f"{NAME}*"):
+        file.unlink()
+    faults.fault, faults.once = Trouble.FAILED, True
+    kept.accept(event())
+    with kept._busy:
+        assert kept._busy.wait_for(lambda: kept.counts().dropped and kept.state == "disk", FLUSH_S)
+    kept.recalled([1])
+    assert (kept.counts().acknowledged, kept.counts().dropped) == (1, {"damaged": 1})
+    assert 1 not in sequences(Settled(kept).pending(9))
+    assert kept.counts().balanced
