@@ -89,7 +89,7 @@ class Preparer:
         self._turn = _TURNS.get(rotate % 360)
         self._sideways = rotate % 180 == 90
         self._map = mapping.create(spec, normalize)
-        self._ring = [np.empty(spec.input_shape, spec.input_dtype) for _ in range(_RING)]
+        self._ring = [np.empty(spec.input.shape, spec.input.dtype) for _ in range(_RING)]
         shape = (spec.height, spec.width, 3)[: 2 if spec.channels == 1 else 3]
         self._views = [tensor.reshape(shape) for tensor in self._ring]
         self._next = 0
