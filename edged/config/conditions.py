@@ -77,12 +77,10 @@ class GateSection(Section):
         default=(),
         description="all of these hold, which ask sensors of this file",
     )
-    hours: Annotated[tuple[Annotated[str, StringConstraints(pattern=HOURS)], ...], Field(max_length=8)] = (
-        Field(
-            examples=[["07:00-22:00"]],
-            default=(),
-            description="and it is one of these parts of the day by the local clock; it may go over midnight",
-        )
+    hours: Annotated[tuple[Part, ...], Field(max_length=8)] = Field(
+        examples=[["07:00-22:00"]],
+        default=(),
+        description="and it is one of these parts of the day by the local clock; it may go over midnight",
     )
     armed: bool = Field(
         default=False, description="and it was armed by cmd/arm over MQTT; it begins disarmed"

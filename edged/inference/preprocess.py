@@ -26,15 +26,12 @@ from edged.errors import ModelError
 from edged.inference import mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from edged.inference.classifier import ClassifierSpec
     from edged.sources import Frame
 
     Picture = NDArray[np.uint8]
-    Convert = Callable[[Any, Any], None]
 
 Fit = Literal["stretch", "crop", "letterbox"]
 Region = tuple[int, int, int, int]  # x, y, width, height

@@ -75,11 +75,11 @@ def sorted_error(code: int, message: str) -> DiskError:
 class Sqlite:
     """The standard library's sqlite, without transactions of its own making."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         try:
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rw'}",
+                f"{path.absolute().as_uri()}?mode=rw",
                 uri=True,
                 timeout=LOCK_WAIT_S,
                 isolation_level=None,
