@@ -17,7 +17,8 @@ from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
 from edged.events import ANOMALY
 from edged.homeassistant._classes import wrong
-from edged.inference import classifier, edgetpu, labels, series, tflite_file
+from edged.inference import classifier, edgetpu, series, tflite_file
+from edged.inference import labels as label_files
 
 if TYPE_CHECKING:
     import ssl
@@ -192,7 +193,7 @@ class _Check:
         """Read the models and their labels, and look for the labels that the decision names."""
         section = pipeline.model
         if pipeline.bundled:
-            self._labels(name, pipeline, labels.load(bundled.LABELS))
+            self._labels(name, pipeline, label_files.load(bundled.LABELS))
         if pipeline.task.kind == "anomaly":
             self._labels(name, pipeline, (ANOMALY,), "this task")
         names = self._label_file(name, section.labels)
@@ -215,7 +216,7 @@ class _Check:
         if file is None:
             return None
         try:
-            return labels.load(file)
+            return label_files.load(file)
         except ModelError as error:
             self._say(
                 ("pipelines", name, "model", "labels"), str(error), self._elsewhere((name, "labels"), file)
@@ -269,7 +270,7 @@ def _spec_and_labels(
     if source is not None:
         rebuilds = pipeline.task.kind == "anomaly"
         spec = series.spec(model, steps=source.steps, channels=len(source.channels), rebuilds=rebuilds)
-        return () if rebuilds or names == () else series.labels_of(model, spec, labels, where)
+        return () if rebuilds or names == () else label_files.of_model(model, spec.classes, labels, where)
     if names == ():
         classifier.spec(model)
         return labels or ()

@@ -182,7 +182,6 @@ class Trigger:
         every_s: it fires so often; 0: never by itself.
         at: it fires at these minutes of the day.
         cooldown_s: after it fired it does not fire for so long.
-        hold_s: how long the pipeline runs after it fired.
     """
 
     def __init__(
@@ -192,7 +191,6 @@ class Trigger:
         every_s: float = 0.0,
         at: Sequence[int] = (),
         cooldown_s: float = 0.0,
-        hold_s: float = 0.0,
     ) -> None:
         self._conditions = [Condition(rule) for rule in rules]
         self._held: list[bool | None] = [None] * len(self._conditions)
@@ -200,7 +198,6 @@ class Trigger:
         self._next_s: float | None = None
         self._at = dict.fromkeys(at, -math.inf)  # when each time of the day came last
         self._cooldown_s = cooldown_s
-        self._hold_s = hold_s
         self._fired_at = -math.inf
 
     def take(
@@ -212,10 +209,9 @@ class Trigger:
                 condition.take(value, good, now, fresh_s)
         return self._began(now) and self._fire(now)
 
-    def command(self, now: float) -> bool:
-        """Somebody orders a run, which no cooldown refuses."""
+    def command(self, now: float) -> None:
+        """Fire because somebody ordered it, which no cooldown refuses; one begins."""
         self._fired_at = now
-        return True
 
     def poll(self, now: float, minute: int | None) -> bool:
         """Return whether it fires by the time that passed.
@@ -236,10 +232,6 @@ class Trigger:
             self._at[minute] = now
             due = True
         return due and self._fire(now)
-
-    def is_running(self, now: float) -> bool:
-        """Whether the pipeline is to run because it fired a while ago."""
-        return now - self._fired_at < self._hold_s
 
     def _began(self, now: float) -> bool:
         """Whether a condition begins to hold that was known not to."""

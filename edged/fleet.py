@@ -75,11 +75,11 @@ class Fleet:
         return node
 
     def rows(self, now: float) -> list[Row]:
-        """Return one row for each node that was heard of, by name."""
+        """Return one row for each node that was heard of, by name, at a wall time in s since 1970."""
         return [self.row(node, now) for node in sorted(self._online.keys() | self._health.keys())]
 
     def row(self, node: str, now: float) -> Row:
-        """Return the row of one node."""
+        """Return the row of one node, at a wall time in s since 1970."""
         data, at = self._health.get(node, (None, now))
         age_s = None if node not in self._health else round(max(0.0, now - at), 1)
         if data is None:

@@ -66,7 +66,13 @@ class Rings:
             page[at : at + _HEAD] = _CHECK.pack(zlib.crc32(body)) + body
 
     def put(self, name: str, at: float, value: float) -> None:
-        """Keep a good reading of a channel; of one that nobody follows, nothing."""
+        """Keep a good reading of a channel; of one that nobody follows, nothing.
+
+        Args:
+            name: of the channel.
+            at: monotonic time of the measurement, in s.
+            value: what was measured; a state is 0 or 1.
+        """
         ring = self._rings.get(name)
         if ring is None:
             return

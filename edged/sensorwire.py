@@ -1,17 +1,17 @@
 """What crosses the pipe between the sensor worker and main: readings that may leave, and how the sensors do.
 
 As with :mod:`edged.wire` a message is a datagram of JSON, and the worker is not trusted: whatever it sends is
-parsed here, bounded and typed, or refused with :class:`~edged.wire.WireError`.
+parsed here, bounded and typed, or refused with :class:`~edged.datagram.WireError`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.wire import WireError, unwrap
+from edged import datagram
+from edged.datagram import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 2048
 LONGEST_SENTENCE = 200
 STATES = frozenset({"starting", "running", "waiting", "hung", "failed"})
-QUALITIES = frozenset({"good", "stale", "suspect", "bad"})
-_LATEST = 253402300799.0  # the end of the year 9999, s since 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def decode(data: bytes) -> Message:
         WireError: it is no message: too long, no JSON, a field missing, unknown, of another type or out of
             range.
     """
-    tag, fields = unwrap(data, MAX_BYTES)
+    tag, fields = datagram.unwrap(data, MAX_BYTES)
     kind = _KINDS.get(tag)
     if kind is None:
         raise WireError("no message of a known type")
@@ -101,80 +99,20 @@ def decode(data: bytes) -> Message:
     return kind(**{name: _PARSERS[name](value) for name, value in fields.items()})
 
 
-def _text(longest: int) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or len(value) > longest:
-            raise WireError(f"text of at most {longest} characters expected")
-        return "".join(c if c.isprintable() else "?" for c in value)
-
-    return parse
-
-
-def _one_of(words: frozenset[str]) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise WireError("one of " + ", ".join(sorted(words)) + " expected")
-        return value
-
-    return parse
-
-
-def _value(value: Any) -> float | bool | None:
-    if value is None or isinstance(value, bool):
-        return value
-    return _number(value)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-        raise WireError("a number expected")
-    return float(value)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond every float
-        return False
-
-
-def _time(value: Any) -> float:
-    number = _number(value)
-    if not 0 <= number <= _LATEST:
-        raise WireError("a time expected")
-    return number
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        raise WireError("a count expected")
-    return value
-
-
-def _isolation(value: Any) -> tuple[str, ...]:
-    if (
-        not isinstance(value, list)
-        or not all(wall in ("seccomp", "netns") for wall in value)
-        or len(value) > 2
-    ):
-        raise WireError("walls expected")
-    return tuple(value)
-
-
-_name, _sentence = _text(32), _text(LONGEST_SENTENCE)
+_name, _sentence = datagram.text(32, empty=True), datagram.text(LONGEST_SENTENCE, empty=True)
 _PARSERS: dict[str, Callable[[Any], Any]] = {
-    "isolation": _isolation,
+    "isolation": datagram.isolation,
     "message": _sentence,
     "sensor": _name,
     "channel": _name,
-    "value": _value,
-    "unit": _text(16),
-    "ts": _time,
-    "quality": _one_of(QUALITIES),
+    "value": datagram.measured,
+    "unit": datagram.text(16, empty=True),
+    "ts": datagram.time,
+    "quality": datagram.quality,
     "reason": _sentence,
     "name": _name,
-    "state": _one_of(STATES),
+    "state": datagram.one_of(STATES),
     "last_error": _sentence,
-    "reads": _count,
-    "faults": _count,
+    "reads": datagram.count,
+    "faults": datagram.count,
 }

@@ -113,7 +113,17 @@ class Writer:
         at: float,
         fresh_s: float,
     ) -> None:
-        """Write the newest reading of a channel; of one that nobody looks at, nothing."""
+        """Write the newest reading of a channel; of one that nobody looks at, nothing.
+
+        Args:
+            name: of the channel.
+            unit: of the value.
+            value: a number, a state, or None where there is none.
+            quality: what it is worth.
+            ts: wall time of the measurement, s since 1970.
+            at: the same by the monotonic clock, in s.
+            fresh_s: for how long it says something.
+        """
         if quality == "good" and value is not None and math.isfinite(value):
             self._rings.put(name, at, float(value))
         if name not in self._slots:

@@ -59,7 +59,12 @@ class Found:
 
 
 def read(run_dir: Path, *, now: float | None = None) -> Found:
-    """Read the file and judge whether the daemon that wrote it is still there and answers."""
+    """Read the file and judge whether the daemon that wrote it is still there and answers.
+
+    Args:
+        run_dir: of the daemon.
+        now: monotonic time, in s; None: that of this moment.
+    """
     path = run_dir / NAME
     try:
         with path.open("rb") as file:

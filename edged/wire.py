@@ -7,7 +7,7 @@
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
 worker is not trusted: whatever it sends is parsed here, bounded and typed, or refused with
-:class:`WireError`; it can at worst lie about its own labels.
+:class:`~edged.datagram.WireError`; it can at worst lie about its own labels.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from edged.errors import EdgedError
+from edged import datagram
+from edged.datagram import WireError
 from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
 
 if TYPE_CHECKING:
@@ -29,13 +30,8 @@ LONGEST_SENTENCE = 400
 LONGEST_UNIT = 24  # bytes
 _MOST_FINDINGS = 10
 _MOST_REASONS = 16
-_LATEST = 253402300799.0  # the end of the year 9999, s since 1970
 TYPES = frozenset({"start", "change", "end", "heartbeat", "result"})
 KINDS = frozenset({"source", "picture", "model", "driver", "accelerator", "isolation", "defect"})
-
-
-class WireError(EdgedError):
-    """A message that no worker in order sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +177,7 @@ def decode(data: bytes) -> Report:
         WireError: it is no report: too long, no JSON, a field missing, unknown, of another type or out of
             range.
     """
-    tag, fields = unwrap(data, MAX_BYTES)
+    tag, fields = datagram.unwrap(data, MAX_BYTES)
     kind = _REPORTS.get(tag)
     if kind is None:
         raise WireError("no report of a known type")
@@ -191,153 +187,79 @@ def decode(data: bytes) -> Report:
     return kind(**{name: parse(fields[name]) for name, parse in parsers.items()})
 
 
-def unwrap(data: bytes, most: int) -> tuple[str, dict[str, Any]]:
-    """Return the type that a datagram names ("" for none) and its other fields. Raises ``WireError``."""
-    if len(data) > most:
-        raise WireError(f"{len(data)} bytes and more; {most} are the most")
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        raise WireError("no JSON") from None
-    if not isinstance(fields, dict):
-        raise WireError("no object")
-    tag = fields.pop("t", None)
-    return tag if isinstance(tag, str) else "", fields
-
-
-T = TypeVar("T")
-
-
-def _wrong(what: str) -> WireError:
-    return WireError(f"{what} expected")
-
-
-def _text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or len(value) > longest or not (value or empty):
-            raise _wrong(f"text of at most {longest} characters")
-        if not value.isprintable():
-            return "".join(c if c.isprintable() else "?" for c in value)
-        return value
-
-    return parse
-
-
-def _one_of(words: frozenset[str]) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise _wrong("one of " + ", ".join(sorted(words)))
-        return value
-
-    return parse
-
-
-def _number(most: float, least: float = 0.0) -> Callable[[Any], float]:
-    def parse(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _wrong("a number")
-        if not least <= value <= most:  # which no NaN is
-            raise _wrong(f"a number from {least:g} to {most:g}")
-        return float(value)
-
-    return parse
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        raise _wrong("a count")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong("true or false")
-    return value
-
-
-def _list(parse: Callable[[Any], T], most: int) -> Callable[[Any], tuple[T, ...]]:
-    def parse_all(value: Any) -> tuple[T, ...]:
-        if not isinstance(value, list) or len(value) > most:
-            raise _wrong(f"a list of at most {most}")
-        return tuple(parse(item) for item in value)
-
-    return parse_all
-
-
 def _finding(value: Any) -> Finding:
     if not isinstance(value, list) or len(value) != 2:
-        raise _wrong("label and score")
+        raise datagram.expected("label and score")
     return Finding(_label(value[0]), _score(value[1]))
 
 
 def _unit(value: Any) -> str:
-    unit = _text(LONGEST_UNIT, empty=True)(value)
+    unit = datagram.text(LONGEST_UNIT, empty=True)(value)
     if len(unit.encode()) > LONGEST_UNIT:
-        raise _wrong(f"a unit of at most {LONGEST_UNIT} bytes")
+        raise datagram.expected(f"a unit of at most {LONGEST_UNIT} bytes")
     return unit
 
 
 def _attached(value: Any) -> Attached:
     if not isinstance(value, list) or len(value) != 5:
-        raise _wrong("a reading")
+        raise datagram.expected("a reading")
     name, reading, unit, quality, age_s = value
-    if reading is not None and not isinstance(reading, bool):
-        reading = _number(1e308, -1e308)(reading)
-    return Attached(_text(65)(name), reading, _unit(unit), _quality(quality), _ms(age_s))
+    return Attached(
+        _path(name), datagram.measured(reading), _unit(unit), datagram.quality(quality), _ms(age_s)
+    )
 
 
 def _tag(value: Any) -> ModelTag:
     if not isinstance(value, list) or len(value) != 2:
-        raise _wrong("name and checksum")
-    checksum = _text(8)(value[1])
+        raise datagram.expected("name and checksum")
+    checksum = datagram.text(8)(value[1])
     if not all(c in "0123456789abcdef" for c in checksum):
-        raise _wrong("hex digits")
-    return ModelTag(_text(64)(value[0]), checksum)
+        raise datagram.expected("hex digits")
+    return ModelTag(datagram.text(64)(value[0]), checksum)
 
 
 def _dropped(value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or len(value) > _MOST_REASONS:
-        raise _wrong(f"at most {_MOST_REASONS} reasons")
-    return {_word(reason): _count(number) for reason, number in value.items()}
+        raise datagram.expected(f"at most {_MOST_REASONS} reasons")
+    return {_word(reason): datagram.count(number) for reason, number in value.items()}
 
 
 def _frame(value: Any) -> int | None:
-    return None if value is None else _count(value)
+    return None if value is None else datagram.count(value)
 
 
-_word = _text(LONGEST_NAME)
-_label = _text(LONGEST_LABEL)
-_sentence = _text(LONGEST_SENTENCE, empty=True)
-_score = _number(1.0)
-_time = _number(_LATEST)
-_ms = _number(1e9)
-_quality = _one_of(frozenset({"good", "stale", "suspect", "bad"}))
+_word = datagram.text(LONGEST_NAME)
+_label = datagram.text(LONGEST_LABEL)
+_path = datagram.text(65)  # sensor/channel
+_sentence = datagram.text(LONGEST_SENTENCE, empty=True)
+_score = datagram.number(1.0)
+_ms = datagram.number(1e9)
 
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "pipeline": _word,
     "model": _tag,
     "runtime": _word,
-    "accelerator": _one_of(frozenset({"cpu", "edgetpu"})),
-    "degraded": _flag,
-    "network": _flag,
-    "isolation": _list(_one_of(frozenset({"seccomp", "netns"})), 2),
-    "type": _one_of(TYPES),
+    "accelerator": datagram.one_of(frozenset({"cpu", "edgetpu"})),
+    "degraded": datagram.flag,
+    "network": datagram.flag,
+    "isolation": datagram.isolation,
+    "type": datagram.one_of(TYPES),
     "label": _label,
     "score": _score,
     "previous": _label,
-    "top": _list(_finding, _MOST_FINDINGS),
-    "captured_at": _time,
-    "decided_at": _time,
+    "top": datagram.list_of(_finding, _MOST_FINDINGS),
+    "captured_at": datagram.time,
+    "decided_at": datagram.time,
     "capture_ms": _ms,
     "invoke_ms": _ms,
     "frame": _frame,
-    "readings": _list(_attached, MOST_READINGS),
-    "fps": _number(1e6),
+    "readings": datagram.list_of(_attached, MOST_READINGS),
+    "fps": datagram.number(1e6),
     "invoke_p50_ms": _ms,
     "invoke_p95_ms": _ms,
-    "frames": _count,
+    "frames": datagram.count,
     "dropped": _dropped,
-    "kind": _one_of(KINDS),
+    "kind": datagram.one_of(KINDS),
     "reason": _word,
     "message": _sentence,
     "held_by": _sentence,

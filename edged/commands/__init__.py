@@ -10,11 +10,17 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
 DEFAULT = "/etc/edged/edged.yaml"
 USAGE, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, NO_PERMISSION, CONFIG = 64, 69, 70, 73, 75, 77, 78
 INTERRUPTED = 130
+
+
+def take_config(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the configuration."""
+    parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT, help=f"default {DEFAULT}")
 
 
 def complain(lines: Iterable[object]) -> None:

@@ -15,9 +15,7 @@ HELP = "say what became of every event that was accepted; runs beside the daemon
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", default=commands.DEFAULT, help=f"default {commands.DEFAULT}"
-    )
+    commands.take_config(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 
 

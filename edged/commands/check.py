@@ -16,9 +16,7 @@ HELP = "say what is wrong with a configuration; touches no device"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", default=commands.DEFAULT, help=f"default {commands.DEFAULT}"
-    )
+    commands.take_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,9 +23,7 @@ log = logging.getLogger(__name__)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", default=commands.DEFAULT, help=f"default {commands.DEFAULT}"
-    )
+    commands.take_config(parser)
     parser.add_argument(
         "--log", choices=("text", "json"), default="text", help="how to log on standard error (default text)"
     )

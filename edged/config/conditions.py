@@ -42,7 +42,7 @@ class ConditionSection(Section):
     """One condition on a sensor."""
 
     sensor: ChannelPath = Field(
-        examples=["lux"], description="a sensor's name; name/channel where it has several"
+        examples=["board/temperature"], description="a sensor's name; name/channel where it has several"
     )
     above: Bound | None = Field(examples=[20], default=None, description="the value is above this")
     below: Bound | None = Field(examples=[500], default=None, description="the value is below this")
@@ -73,14 +73,14 @@ class GateSection(Section):
     """When a pipeline may classify."""
 
     conditions: Annotated[tuple[ConditionSection, ...], Field(max_length=8)] = Field(
-        examples=[[{"sensor": "lux", "above": 20}]], default=(), description="all of them hold"
+        examples=[[{"sensor": "board/temperature", "below": 70}]],
+        default=(),
+        description="all of these hold, which ask sensors of this file",
     )
-    hours: Annotated[tuple[Annotated[str, StringConstraints(pattern=HOURS)], ...], Field(max_length=8)] = (
-        Field(
-            examples=[["07:00-22:00"]],
-            default=(),
-            description="and it is one of these parts of the day by the local clock; it may go over midnight",
-        )
+    hours: Annotated[tuple[Part, ...], Field(max_length=8)] = Field(
+        examples=[["07:00-22:00"]],
+        default=(),
+        description="and it is one of these parts of the day by the local clock; it may go over midnight",
     )
     armed: bool = Field(
         default=False, description="and it was armed by cmd/arm over MQTT; it begins disarmed"
@@ -99,7 +99,9 @@ class TriggerSection(Section):
     """What makes a pipeline classify; without one it does so all the time."""
 
     conditions: Annotated[tuple[ConditionSection, ...], Field(max_length=8)] = Field(
-        examples=[[{"sensor": "pir", "equals": "true"}]], default=(), description="one of them begins to hold"
+        examples=[[{"sensor": "board/temperature", "above": 60, "for_s": 30}]],
+        default=(),
+        description="one of these begins to hold, which ask sensors of this file",
     )
     every_s: Seconds = Field(default=0, description="so often, in s; 0: not by itself")
     at: Annotated[tuple[Time, ...], Field(max_length=24)] = Field(

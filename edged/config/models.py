@@ -153,7 +153,7 @@ class SpoolSection(Section):
     """The queue of events that the broker has not acknowledged."""
 
     max_mb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
-        default=64, description="in MB"
+        default=64, description="room for events, in MB; where it is full the oldest are dropped"
     )
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
         default=168, description="drop events older than this, in h"
@@ -215,7 +215,7 @@ class Config(Section):
         default=None, description="left out: events and readings go to standard output as JSON lines"
     )
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="device discovery")
-    jsonl: Jsonl | None = Field(default=None, description="a second sink beside mqtt")
+    jsonl: Jsonl | None = Field(default=None, description="JSON lines, beside mqtt")
     spool: SpoolSection = Field(
         default_factory=SpoolSection, description="the queue of events that the broker has not acknowledged"
     )

@@ -27,8 +27,12 @@ EXIT_RATIO = 0.7  # exit threshold to enter threshold, where none is written
 class Normalize(Section):
     """Scaling of float inputs: (pixel - mean) / std."""
 
-    mean: Annotated[float, Field(allow_inf_nan=False)] = Field(default=127.5, description="0..255")
-    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(default=127.5, description="above 0")
+    mean: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        default=127.5, description="taken from the value of each pixel, 0..255 …"
+    )
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=127.5, description="… which is then divided by this, above 0"
+    )
 
 
 class ModelSection(Section):
@@ -45,7 +49,7 @@ class ModelSection(Section):
         description="one label a line; left out: the labels packed in the file",
     )
     sha256: Sha256 | None = Field(
-        examples=["0" * 64], default=None, description="refuse a file with another checksum"
+        default=None, description="what sha256sum prints of file; another one is refused"
     )
     edgetpu_file: Path | None = Field(
         examples=["mobilenet_v2_edgetpu.tflite"],
@@ -53,7 +57,7 @@ class ModelSection(Section):
         description="the twin compiled for the Edge TPU",
     )
     edgetpu_sha256: Sha256 | None = Field(
-        examples=["0" * 64], default=None, description="refuse a twin with another checksum"
+        default=None, description="what sha256sum prints of edgetpu_file; another one is refused"
     )
     fit: Literal["stretch", "crop", "letterbox"] = Field(
         default="stretch", description="how the picture is made to fit the model's input"
@@ -62,7 +66,7 @@ class ModelSection(Section):
         default=None, description="float inputs only; default: the metadata's, else 127.5"
     )
     threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        examples=[2], default=None, description="default: cores, at most 4"
+        examples=[2], default=None, description="processor cores for one model; default: all, at most 4"
     )
     runtime: Literal["auto", "litert", "tflite-runtime"] = Field(
         default="auto", description="auto takes LiteRT where it is installed"
@@ -86,7 +90,7 @@ class Accelerator(Section):
         default="cpu", description="prefer falls back to the CPU, require does not"
     )
     device: Annotated[str, StringConstraints(pattern=DEVICE)] = Field(
-        default="usb", description="usb, pci, usb:0 …"
+        default="usb", description="which one: usb, pci, or one of several such as usb:0"
     )
     library: str = Field(default="libedgetpu.so.1", description="the Edge TPU runtime")
 
@@ -203,13 +207,13 @@ class Deadlines(Section):
     """How long a worker may stay in one stage before it is replaced."""
 
     open_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
-        default=8, description="in s"
+        default=8, description="opening the source, in s"
     )
     capture_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
-        default=5, description="in s"
+        default=5, description="getting one picture, in s"
     )
     invoke_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
-        default=5, description="in s"
+        default=5, description="one run of the model, in s"
     )
 
 
@@ -232,12 +236,12 @@ class PipelineSection(Section):
         default=None, description="classify only when something happens; left out: all the time"
     )
     attach: Annotated[tuple[ChannelPath, ...], Field(max_length=MOST_READINGS)] = Field(
-        examples=[["attic"]],
+        examples=[["board/temperature"]],
         default=(),
         description="sensors (or sensor/channel) whose readings go with each event, published or not",
     )
     publish: Publish = Field(default_factory=Publish, description="what is sent beside news")
-    deadlines: Deadlines = Field(default_factory=Deadlines, description="how long a stage may take")
+    deadlines: Deadlines = Field(default_factory=Deadlines, description="what takes longer counts as hung")
     memory_mb: Annotated[float, Field(ge=64, le=1e6, allow_inf_nan=False)] = Field(
         default=768, description="replace a worker that grows beyond this, in MB"
     )

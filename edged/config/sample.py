@@ -1,7 +1,8 @@
 """Writes a first configuration: what this machine has is switched on, everything else is there as a comment.
 
 Keys, defaults and sentences come from the models, so the sample cannot drift from them. ``##`` explains; a
-line with a single ``#`` becomes part of the configuration when the ``#`` is deleted.
+line with a single ``#`` becomes part of the configuration when that is deleted, and all of them together are
+a good configuration too: what only its user can name, such as a file, stays empty, which is as if left out.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ def sample(machine: Machine | None = None) -> str:
     machine = machine if machine is not None else survey()
     lines = [
         "## edged: what it looks at, how it decides, and where it sends the news.",
+        "##",
+        "## A line that begins with `# ` is off and shows the default, or an example. Delete the `# ` to",
+        "## switch it on, and that of the line which begins its block (`mqtt:`, `model:` …). Nothing behind",
+        "## the colon: as if the line were left out. What stands behind ## only explains.",
         "## `edged check` reads this file without touching a device; `edged schema` is for your editor.",
         *_notes(machine),
         "",
@@ -67,6 +72,9 @@ def _pipelines(machine: Machine) -> Iterator[str]:
     if not found:
         found = [({"kind": "folder", "path": str(bundled.PHOTOS)}, "the photographs that come with edged")]
     for number, (source, name) in enumerate(found):
+        if number == 1:
+            yield ""
+            yield "  ## Whatever stands under camera can stand under the others too."
         title = "".join(c for c in name if c.isprintable())[:60]
         yield from ([f"  ## {title}"] if title else [])
         yield f"  camera{f'-{number + 1}' if number else ''}:"
@@ -110,7 +118,8 @@ def _default(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
 
 
 def _value(info: FieldInfo) -> Any:
-    if info.examples:
+    """Return what stands behind the colon: nothing for a key that nothing is the default of."""
+    if info.examples and info.default is not None:
         return info.examples[0]
     if info.default is not PydanticUndefined:
         return info.default
@@ -118,15 +127,30 @@ def _value(info: FieldInfo) -> Any:
 
 
 def _entry(name: str, info: FieldInfo, value: Any, indent: str) -> Iterator[str]:
-    text = _yaml(value)
-    yield from _described(f"{indent}{name}: {text}".rstrip(), info.description or "", indent)
+    choices = fields.of_field(info).choices
+    # A choice of digits is read as one of them without quotes too, and is written so by everybody.
+    text = value if value in choices and value.isdecimal() else _yaml(value)
+    sentence = info.description or ""
+    if len(choices) > 1 and not all(_says(sentence, choice) for choice in choices):
+        sentence += f" ({', '.join(choices[:-1])} or {choices[-1]})"
+    if value is None and info.examples and not _says(sentence, example := _yaml(info.examples[0])):
+        sentence += f" (such as {example})"
+    yield from _described(f"{indent}{name}: {text}".rstrip(), sentence, indent)
+
+
+def _says(sentence: str, word: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", sentence) is not None
 
 
 def _described(line: str, sentence: str, indent: str) -> Iterator[str]:
     behind = f"{line:<{_COLUMN}} # {sentence}"
     if sentence and len(behind) > _WIDTH:
         yield from textwrap.wrap(
-            sentence, _WIDTH - 4, initial_indent=f"{indent}## ", subsequent_indent=f"{indent}## "
+            sentence,
+            _WIDTH - 4,
+            initial_indent=f"{indent}## ",
+            subsequent_indent=f"{indent}## ",
+            break_on_hyphens=False,
         )
         yield line
     else:
@@ -140,7 +164,8 @@ def _commented(lines: Iterator[str]) -> Iterator[str]:
         if indent < 0:
             indent = len(line) - len(line.lstrip())
         text = line.lstrip()
-        yield line[:indent] + (text if text.startswith("##") else f"# {line[indent:]}")
+        deeper = line[indent : -len(text)]
+        yield line[:indent] + (f"##{deeper}{text[2:]}" if text.startswith("##") else f"# {deeper}{text}")
 
 
 def _yaml(value: Any) -> str:

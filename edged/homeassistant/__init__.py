@@ -242,7 +242,7 @@ class Announcer:
 
     @property
     def wake_at(self) -> float | None:
-        """When ``poll`` has something to do."""
+        """When ``poll`` has something to do: monotonic time, in s, as everywhere here."""
         return None if self._due is None else max(self._due, self._sent_at + GAP_S)
 
     def update(

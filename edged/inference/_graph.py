@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.inference._flatbuffer import Malformed, Table
+from edged.inference.tensor import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,27 +37,6 @@ _STEPS = {
     3: "layer",
 }  # FULLY_CONNECTED and CONV_2D are plain layers
 _REPACKING = frozenset({22, 43, 6, 114})  # RESHAPE, SQUEEZE, DEQUANTIZE, QUANTIZE
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """An input or an output.
-
-    Attributes:
-        shape: as allocated.
-        dtype: numpy's name of it, such as ``uint8``.
-        scale, zero_point: real = (stored - zero_point) * scale; scale 0 where it is not quantised.
-        dynamic: which dimensions the file leaves open, by position.
-        channels: how many scales there are; more than 1 is quantised for each channel.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float = 0.0
-    zero_point: int = 0
-    dynamic: tuple[int, ...] = ()
-    channels: int = 1
 
 
 @dataclass(frozen=True)

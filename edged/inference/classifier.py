@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edged.inference._graph import Tensor
     from edged.inference._metadata import Normalization
+    from edged.inference.tensor import Tensor
     from edged.inference.tflite_file import ModelFile
 
-_TYPES = frozenset({"uint8", "int8", "float32"})
 _SMALLEST, _LARGEST = 8, 4096  # px
 _RUNS = "edged runs image classifiers: one picture in, one row of scores out"
+_FEATURES = " (if these are features and no classes, it is an embedding extractor, which edged cannot run)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,7 @@ class ClassifierSpec:
     Attributes:
         width, height: of the picture, in pixels.
         channels: 3 (RGB) or 1 (grey).
-        input_shape: of the tensor.
-        input_dtype, output_dtype: ``uint8``, ``int8`` or ``float32``.
-        input_scale, input_zero_point, output_scale, output_zero_point: real = (stored - zero_point) * scale;
-            scale 0 where it is not quantised.
+        input, output: the tensors, of ``uint8``, ``int8`` or ``float32``.
         classes: how many scores there are.
         last_step: what computes the scores: ``softmax``, ``sigmoid``, ``layer`` (a plain layer: probably
             logits), or empty where the file does not tell.
@@ -42,13 +39,8 @@ class ClassifierSpec:
     width: int
     height: int
     channels: int
-    input_shape: tuple[int, ...]
-    input_dtype: str
-    input_scale: float
-    input_zero_point: int
-    output_dtype: str
-    output_scale: float
-    output_zero_point: int
+    input: Tensor
+    output: Tensor
     classes: int
     last_step: str = ""
     normalization: Normalization | None = None
@@ -93,13 +85,7 @@ def spec_and_labels(
 ) -> tuple[ClassifierSpec, tuple[str, ...]]:
     """Return what the model needs, and its labels; ``where`` names what they came from."""
     found = spec(model)
-    named = labels if labels is not None else model.labels
-    if named is None:
-        raise ModelError(
-            f"{model.path}: no labels are packed in it: write labels, a text file with {found.classes} lines "
-            "(if these are features and no classes, it is an embedding extractor, which edged cannot run)"
-        )
-    return found, label_files.fit(named, found.classes, where)
+    return found, label_files.of_model(model, found.classes, labels, where, _FEATURES)
 
 
 def spec(model: ModelFile) -> ClassifierSpec:
@@ -114,13 +100,8 @@ def spec(model: ModelFile) -> ClassifierSpec:
         width=width,
         height=height,
         channels=channels,
-        input_shape=picture.shape,
-        input_dtype=picture.dtype,
-        input_scale=picture.scale,
-        input_zero_point=picture.zero_point,
-        output_dtype=scores.dtype,
-        output_scale=scores.scale,
-        output_zero_point=scores.zero_point,
+        input=picture,
+        output=scores,
         classes=_classes(scores, model),
         last_step=model.last_step,
         normalization=model.normalization,
@@ -137,7 +118,8 @@ def _input(model: ModelFile) -> Tensor:
     tensor = model.inputs[0]
     if tensor.dtype == "string":
         raise _refuse(model, "it takes text")
-    _check_type(tensor, "input", model)
+    if unfit := tensor.unfit("input", scaled=False):
+        raise _refuse(model, unfit)
     return tensor
 
 
@@ -148,25 +130,14 @@ def _output(model: ModelFile) -> Tensor:
         what = "it looks like an object detector" if len(model.outputs) == 4 else "it is no classifier"
         raise _refuse(model, f"{what}, with {len(model.outputs)} outputs")
     tensor = model.outputs[0]
-    _check_type(tensor, "output", model)
-    if tensor.dtype != "float32" and tensor.scale <= 0:
-        raise _refuse(model, f"its {tensor.dtype} output has no scale")
+    if unfit := tensor.unfit("output", scaled=True):
+        raise _refuse(model, unfit)
     return tensor
-
-
-def _check_type(tensor: Tensor, what: str, model: ModelFile) -> None:
-    if tensor.dtype not in _TYPES:
-        raise _refuse(model, f"its {what} is {tensor.dtype}, not uint8, int8 or float32")
-    if tensor.channels > 1:
-        raise _refuse(model, f"its {what} has a scale for each channel")
-    if tensor.scale < 0:
-        raise _refuse(model, f"its {what} has a negative scale")
 
 
 def _size(tensor: Tensor, model: ModelFile) -> tuple[int, int, int]:
     """Return (height, width, channels)."""
-    shape = list(tensor.shape)
-    shown = " x ".join(map(str, shape))
+    shape, shown = list(tensor.shape), tensor.shown
     if len(shape) == 4 and shape[0] != 1:
         raise _refuse(model, f"it takes {shape[0]} pictures at once ({shown}); convert it with batch size 1")
     if len(shape) == 4:
@@ -176,7 +147,7 @@ def _size(tensor: Tensor, model: ModelFile) -> tuple[int, int, int]:
     elif len(shape) == 3 and shape[0] == 1:
         sides = [*shape[1:], 1]
     else:
-        raise _refuse(model, f"its input ({shown or 'a single number'}) is no picture")
+        raise _refuse(model, f"its input ({shown}) is no picture")
     height, width, channels = sides
     if channels not in {1, 3}:
         first = ": channels come last in TFLite" if height in {1, 3} else ""
@@ -189,8 +160,7 @@ def _size(tensor: Tensor, model: ModelFile) -> tuple[int, int, int]:
 
 
 def _classes(tensor: Tensor, model: ModelFile) -> int:
-    shown = " x ".join(map(str, tensor.shape))
-    sides = [side for side in tensor.shape if side != 1]
+    shown, sides = tensor.shown, tensor.sides
     if not sides:
         raise _refuse(model, "it gives one number")
     if len(sides) > 1:

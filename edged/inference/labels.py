@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from edged.inference.tflite_file import ModelFile
+
 MAX_BYTES = 1_000_000
 MAX_CHARACTERS = 128  # of one label; an event has room for ten of them
 MAX_CLASSES = 100_000
@@ -111,3 +113,25 @@ def fit(labels: Sequence[str], classes: int, where: str) -> tuple[str, ...]:
     elif len(labels) == classes - 1:
         hint = "this model probably has a background class: put a line background first"
     raise ModelError(f"{where}: {len(labels)} labels do not fit the {classes} classes of the model; {hint}")
+
+
+def of_model(
+    model: ModelFile, classes: int, given: Sequence[str] | None, where: str, hint: str = ""
+) -> tuple[str, ...]:
+    """Return the labels of a model: those given, else those that are packed in it.
+
+    Args:
+        model: whose.
+        classes: how many it tells apart.
+        given: by class; None: there is no file of labels.
+        where: what they came from, for the error.
+        hint: said behind the error where there are none.
+
+    Raises:
+        ModelError: there are none, or not one for each class.
+    """
+    found = given if given is not None else model.labels
+    if found is None:
+        what = f"no labels are packed in it: write labels, a text file with {classes} lines"
+        raise ModelError(f"{model.path}: {what}{hint}")
+    return fit(found, classes, where)

@@ -28,8 +28,8 @@ def create(spec: ClassifierSpec, normalize: tuple[float, float] | None) -> Map |
         spec: of the model.
         normalize: (mean, std) in the place of the metadata's.
     """
-    if spec.input_dtype != "float32" and is_plain(spec):
-        return _less_128 if spec.input_dtype == "int8" else None
+    if spec.input.dtype != "float32" and is_plain(spec):
+        return _less_128 if spec.input.dtype == "int8" else None
     table = stored_values(spec, normalize)
 
     def look_up(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
@@ -44,11 +44,11 @@ def _less_128(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
 
 def is_plain(spec: ClassifierSpec) -> bool:
     """Whether a quantised input stores pixels as they are (int8: less 128)."""
-    if spec.input_scale <= 0:
+    if spec.input.scale <= 0:
         return True
-    lowest = -128 if spec.input_dtype == "int8" else 0
-    low = (lowest - spec.input_zero_point) * spec.input_scale
-    high = low + 255 * spec.input_scale
+    lowest = -128 if spec.input.dtype == "int8" else 0
+    low = (lowest - spec.input.zero_point) * spec.input.scale
+    high = low + 255 * spec.input.scale
     return any(
         abs(low - first) <= _SLACK * (last - first) and abs(high - last) <= _SLACK * (last - first)
         for first, last in _WHOLE_PICTURE
@@ -66,13 +66,13 @@ def stored_values(spec: ClassifierSpec, normalize: tuple[float, float] | None) -
     if spec.channels == 1:  # colours of a grey model mean nothing
         mean, std = mean[:1], std[:1]
     real = (np.arange(256.0)[:, None] - np.array(mean)) / np.array(std)
-    values = _quantise(real, spec) if spec.input_dtype != "float32" else real.astype(np.float32)
+    values = _quantise(real, spec) if spec.input.dtype != "float32" else real.astype(np.float32)
     return np.ascontiguousarray(values[:, 0]) if values.shape[1] == 1 else values[None]
 
 
 def _quantise(real: NDArray[np.float64], spec: ClassifierSpec) -> NDArray[Any]:
-    kind = np.dtype(spec.input_dtype)
+    kind = np.dtype(spec.input.dtype)
     limits = np.iinfo(kind)
-    stored = np.rint(real / spec.input_scale) + spec.input_zero_point
+    stored = np.rint(real / spec.input.scale) + spec.input.zero_point
     clipped: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(kind)
     return clipped

@@ -26,15 +26,12 @@ from edged.errors import ModelError
 from edged.inference import mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from edged.inference.classifier import ClassifierSpec
     from edged.sources import Frame
 
     Picture = NDArray[np.uint8]
-    Convert = Callable[[Any, Any], None]
 
 Fit = Literal["stretch", "crop", "letterbox"]
 Region = tuple[int, int, int, int]  # x, y, width, height
@@ -89,7 +86,7 @@ class Preparer:
         self._turn = _TURNS.get(rotate % 360)
         self._sideways = rotate % 180 == 90
         self._map = mapping.create(spec, normalize)
-        self._ring = [np.empty(spec.input_shape, spec.input_dtype) for _ in range(_RING)]
+        self._ring = [np.empty(spec.input.shape, spec.input.dtype) for _ in range(_RING)]
         shape = (spec.height, spec.width, 3)[: 2 if spec.channels == 1 else 3]
         self._views = [tensor.reshape(shape) for tensor in self._ring]
         self._next = 0

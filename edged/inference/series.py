@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edged.inference._graph import Tensor
+    from edged.inference.tensor import Tensor
     from edged.inference.tflite_file import ModelFile
-
-_TYPES = frozenset({"uint8", "int8", "float32"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +28,15 @@ class SeriesSpec:
 
     Attributes:
         steps, channels: of a window.
-        input_shape: of the tensor.
-        input_dtype, output_dtype: ``uint8``, ``int8`` or ``float32``.
-        input_scale, input_zero_point, output_scale, output_zero_point: real = (stored - zero_point) * scale;
-            scale 0 where it is not quantised.
+        input, output: the tensors, of ``uint8``, ``int8`` or ``float32``.
         classes: how many scores there are; 0 for an autoencoder.
         last_step: what computes the scores: ``softmax``, ``sigmoid``, ``layer``, or empty.
     """
 
     steps: int
     channels: int
-    input_shape: tuple[int, ...]
-    input_dtype: str
-    input_scale: float
-    input_zero_point: int
-    output_dtype: str
-    output_scale: float
-    output_zero_point: int
+    input: Tensor
+    output: Tensor
     classes: int
     last_step: str = ""
 
@@ -89,19 +79,7 @@ def load(
     if rebuilds:
         return SeriesModel(model, found, ())
     named = label_files.load(labels) if labels is not None else None
-    return SeriesModel(model, found, labels_of(model, found, named, str(labels or file)))
-
-
-def labels_of(
-    model: ModelFile, found: SeriesSpec, labels: Sequence[str] | None, where: str
-) -> tuple[str, ...]:
-    """Return the labels of a classifier; ``where`` names what they came from. Raises ``ModelError``."""
-    named = labels if labels is not None else model.labels
-    if named is None:
-        raise ModelError(
-            f"{model.path}: no labels are packed in it: write labels, a text file with {found.classes} lines"
-        )
-    return label_files.fit(named, found.classes, where)
+    return SeriesModel(model, found, label_files.of_model(model, found.classes, named, str(labels or file)))
 
 
 def spec(model: ModelFile, *, steps: int, channels: int, rebuilds: bool) -> SeriesSpec:
@@ -115,19 +93,14 @@ def spec(model: ModelFile, *, steps: int, channels: int, rebuilds: bool) -> Seri
     _check_shape(model, window, steps, channels)
     if rebuilds and math.prod(answer.shape) != steps * channels:
         raise ModelError(
-            f"{model.path}: its output ({_shown(answer)}) is no window of {_values(steps, channels)}, "
+            f"{model.path}: its output ({answer.shown}) is no window of {_values(steps, channels)}, "
             "so it is no autoencoder for this source"
         )
     return SeriesSpec(
         steps=steps,
         channels=channels,
-        input_shape=window.shape,
-        input_dtype=window.dtype,
-        input_scale=window.scale,
-        input_zero_point=window.zero_point,
-        output_dtype=answer.dtype,
-        output_scale=answer.scale,
-        output_zero_point=answer.zero_point,
+        input=window,
+        output=answer,
         classes=0 if rebuilds else _classes(model, answer),
         last_step=model.last_step,
     )
@@ -140,19 +113,15 @@ def _one(model: ModelFile, tensors: Sequence[Tensor], what: str) -> Tensor:
             "their state inside"
         )
     tensor = tensors[0]
-    if tensor.dtype not in _TYPES:
-        raise ModelError(f"{model.path}: its {what} is {tensor.dtype}, not uint8, int8 or float32")
-    if tensor.channels > 1:
-        raise ModelError(f"{model.path}: its {what} has a scale for each channel")
-    if tensor.dtype != "float32" and tensor.scale <= 0:
-        raise ModelError(f"{model.path}: its {tensor.dtype} {what} has no scale")
+    if unfit := tensor.unfit(what, scaled=True):
+        raise ModelError(f"{model.path}: {unfit}")
     return tensor
 
 
 def _check_shape(model: ModelFile, tensor: Tensor, steps: int, channels: int) -> None:
     if tensor.shape in {(1, steps, channels), (1, steps * channels), (1, steps, channels, 1)}:
         return
-    shape, shown = tensor.shape, _shown(tensor)
+    shape, shown = tensor.shape, tensor.shown
     if any(axis > 0 for axis in tensor.dynamic):
         what = f"it leaves the length of its window open ({shown}); convert it with a fixed one"
     elif len(shape) == 4:
@@ -168,17 +137,13 @@ def _check_shape(model: ModelFile, tensor: Tensor, steps: int, channels: int) ->
 
 
 def _classes(model: ModelFile, tensor: Tensor) -> int:
-    sides = [side for side in tensor.shape if side != 1]
+    sides = tensor.sides
     if len(sides) != 1 or sides[0] > label_files.MAX_CLASSES:
         raise ModelError(
-            f"{model.path}: its output ({_shown(tensor)}) is no row of scores; for an autoencoder write "
+            f"{model.path}: its output ({tensor.shown}) is no row of scores; for an autoencoder write "
             "task: {kind: anomaly}"
         )
     return sides[0]
-
-
-def _shown(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape)) or "a single number"
 
 
 def _values(steps: int, channels: int) -> str:

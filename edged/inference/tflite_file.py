@@ -24,8 +24,8 @@ from edged.inference._metadata import Metadata
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.inference._graph import Tensor
     from edged.inference._metadata import Normalization
+    from edged.inference.tensor import Tensor
 
 MAX_BYTES = 512 * 1024 * 1024
 

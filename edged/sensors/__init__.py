@@ -143,7 +143,9 @@ class Aggregate(Block):
     window_s: Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)] = Field(
         examples=[60], description="time over which readings are gathered, in s"
     )
-    how: Literal["mean", "min", "max", "last"] = Field(default="mean", description="what is made of them")
+    how: Literal["mean", "min", "max", "last"] = Field(
+        default="mean", description="what is published of them"
+    )
 
 
 class ChannelSection(Block):

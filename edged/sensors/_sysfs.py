@@ -10,10 +10,12 @@ import errno
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+from edged import clock
 from edged.errors import Reason, Unavailable
+from edged.sensors import Quality, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -92,42 +94,88 @@ class Folder:
         return Unavailable(Reason.LOST, f"{self._what}: {error.strerror}")
 
 
-def find(
-    parent: Path, pattern: str, matches: Callable[[Folder], bool], what: str, known: Callable[[Folder], str]
-) -> Folder:
-    """Return the only folder under ``parent`` that matches.
+class Device:
+    """What a driver reads: the only device that is called so, from ``open`` to ``close``.
 
     Args:
         parent: such as ``/sys/class/hwmon``.
         pattern: of the folders' names.
-        matches: whether a folder is it.
         what: the device, for messages.
+        matches: whether a folder is it.
         known: what a folder's device is called, to say what there is instead.
-
-    Raises:
-        Unavailable: ABSENT: there is none, or more than one, and what there is.
     """
-    found: list[Folder] = []
-    others: list[str] = []
-    for path in sorted(parent.glob(pattern)):
-        try:
-            folder = Folder(path, what)
-        except Unavailable:  # it goes just now
-            continue
-        if _safely(matches, folder, False):
-            found.append(folder)
-        else:
-            others.append(_safely(known, folder, ""))
+
+    def __init__(
+        self,
+        parent: Path,
+        pattern: str,
+        what: str,
+        matches: Callable[[Folder], bool],
+        known: Callable[[Folder], str] = lambda folder: folder.text("name"),
+    ) -> None:
+        self._parent = parent
+        self._pattern = pattern
+        self._what = what
+        self._matches = matches
+        self._known = known
+        self._folder: Folder | None = None
+
+    def open(self) -> Folder:
+        """Find its folder and hold it.
+
+        Raises:
+            Unavailable: ABSENT: there is none, or more than one, and what there is.
+        """
+        self.close()
+        found, others = self._look()
+        if len(found) == 1:
+            self._folder = found[0]
+            return found[0]
+        named = ", ".join(str(folder.path.resolve()) for folder in found)
+        for folder in found:
             folder.close()
-    if len(found) == 1:
-        return found[0]
-    named = ", ".join(str(folder.path.resolve()) for folder in found)
-    for folder in found:
-        folder.close()
-    if found:
-        raise Unavailable(Reason.ABSENT, f"there are {len(found)} of {what}; say which one: {named}")
-    there = ", ".join(sorted({name for name in others if name})) or "nothing"
-    raise Unavailable(Reason.ABSENT, f"there is no {what} under {parent}; there is {there}")
+        if found:
+            raise Unavailable(
+                Reason.ABSENT, f"there are {len(found)} of {self._what}; say which one: {named}"
+            )
+        there = ", ".join(sorted({name for name in others if name})) or "nothing"
+        raise Unavailable(Reason.ABSENT, f"there is no {self._what} under {self._parent}; there is {there}")
+
+    def read(self, unit: str, measure: Callable[[Folder], float]) -> Sequence[Reading]:
+        """Measure now, one channel in this unit; where the chip did not answer, the reading is bad.
+
+        Raises:
+            Unavailable: the device went away, or was not opened.
+        """
+        if self._folder is None:
+            raise Unavailable(Reason.LOST, f"{self._what} is not open")
+        try:
+            value = measure(self._folder)
+        except NotMeasured as error:
+            return [Reading("", None, unit, clock.wall(), Quality.BAD, str(error))]
+        return [Reading("", value, unit, clock.wall())]
+
+    def close(self) -> None:
+        """Let go of it; harmless when called twice."""
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
+
+    def _look(self) -> tuple[list[Folder], list[str]]:
+        """Return the folders that match, open, and what the others are called."""
+        found: list[Folder] = []
+        others: list[str] = []
+        for path in sorted(self._parent.glob(self._pattern)):
+            try:
+                folder = Folder(path, self._what)
+            except Unavailable:  # it goes just now
+                continue
+            if _safely(self._matches, folder, False):
+                found.append(folder)
+            else:
+                others.append(_safely(self._known, folder, ""))
+                folder.close()
+        return found, others
 
 
 def _safely(ask: Callable[[Folder], T], folder: Folder, otherwise: T) -> T:
@@ -135,10 +183,3 @@ def _safely(ask: Callable[[Folder], T], folder: Folder, otherwise: T) -> T:
         return ask(folder)
     except (Unavailable, NotMeasured):
         return otherwise
-
-
-def opened(folder: Folder | None, what: str) -> Folder:
-    """Return the folder; one that was not opened is not there."""
-    if folder is None:
-        raise Unavailable(Reason.LOST, f"{what} is not open")
-    return folder

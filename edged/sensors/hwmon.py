@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged import clock
-from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, _sysfs
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, _sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,40 +66,29 @@ class Hwmon:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._folder: _sysfs.Folder | None = None
         self._divisor, self._unit, _ = _type(config.channel)
+        which = f" at {config.device}" if config.device else ""
+        self._chip = _sysfs.Device(
+            config.root / "class/hwmon", "hwmon*", f"hwmon chip {config.chip}{which}", self._is_it
+        )
 
     def open(self) -> None:
         """Find the chip by its name."""
-        config = self._config
-        which = f" at {config.device}" if config.device else ""
-        self.close()
-        self._folder = _sysfs.find(
-            config.root / "class/hwmon",
-            "hwmon*",
-            self._is_it,
-            f"hwmon chip {config.chip}{which}",
-            lambda folder: folder.text("name"),
-        )
+        self._chip.open()
 
     def read(self) -> Sequence[Reading]:
         """Measure now."""
-        folder = _sysfs.opened(self._folder, self._config.chip)
-        try:
-            value = folder.number(f"{self._config.channel}_input") / self._divisor
-            fault = folder.text(name) if folder.has(name := f"{self._config.channel}_fault") else "0"
-        except _sysfs.NotMeasured as error:
-            return [Reading("", None, self._unit, clock.wall(), Quality.BAD, str(error))]
-        if fault != "0":
-            reason = "the chip reports a fault of its probe"
-            return [Reading("", None, self._unit, clock.wall(), Quality.BAD, reason)]
-        return [Reading("", value, self._unit, clock.wall())]
+        return self._chip.read(self._unit, self._value)
 
     def close(self) -> None:
         """Let go of the chip."""
-        if self._folder is not None:
-            self._folder.close()
-            self._folder = None
+        self._chip.close()
+
+    def _value(self, folder: _sysfs.Folder) -> float:
+        value = folder.number(f"{self._config.channel}_input") / self._divisor
+        if folder.has(fault := f"{self._config.channel}_fault") and folder.text(fault) != "0":
+            raise _sysfs.NotMeasured("the chip reports a fault of its probe")
+        return value
 
     def _is_it(self, folder: _sysfs.Folder) -> bool:
         wanted = self._config.device

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged import clock
-from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, _sysfs
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, _sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,39 +81,24 @@ class Iio:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._folder: _sysfs.Folder | None = None
         self._factor, self._unit, _ = _type(config.channel)
         self._base = f"in_{config.channel}"
         self._names: dict[str, str | None] = {}  # of the attributes with scale and offset
+        what = f"iio device {config.device} with {self._base}"
+        self._device = _sysfs.Device(config.root / "bus/iio/devices", "iio:device*", what, self._is_it)
 
     def open(self) -> None:
         """Find the device by its name and the attributes that belong to the channel."""
-        self.close()
-        self._folder = _sysfs.find(
-            self._config.root / "bus/iio/devices",
-            "iio:device*",
-            self._is_it,
-            f"iio device {self._config.device} with {self._base}",
-            _called,
-        )
-        self._names = {
-            part: _shared(self._folder, self._config.channel, part) for part in ("scale", "offset")
-        }
+        folder = self._device.open()
+        self._names = {part: _shared(folder, self._config.channel, part) for part in ("scale", "offset")}
 
     def read(self) -> Sequence[Reading]:
         """Measure now."""
-        folder = _sysfs.opened(self._folder, self._config.device)
-        try:
-            value = self._value(folder)
-        except _sysfs.NotMeasured as error:
-            return [Reading("", None, self._unit, clock.wall(), Quality.BAD, str(error))]
-        return [Reading("", value * self._factor, self._unit, clock.wall())]
+        return self._device.read(self._unit, lambda folder: self._value(folder) * self._factor)
 
     def close(self) -> None:
         """Let go of the device."""
-        if self._folder is not None:
-            self._folder.close()
-            self._folder = None
+        self._device.close()
 
     def _value(self, folder: _sysfs.Folder) -> float:
         if folder.has(f"{self._base}_input"):
@@ -145,10 +129,6 @@ def _word(channel: str) -> str:
 
 def _type(channel: str) -> tuple[float, str, str]:
     return _TYPES[_word(channel)]
-
-
-def _called(folder: _sysfs.Folder) -> str:
-    return folder.text("name")
 
 
 def _label(folder: _sysfs.Folder) -> str:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged import clock
-from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, _sysfs
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, _sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,32 +36,22 @@ class Thermal:
     """Reads one zone."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
-        self._folder: _sysfs.Folder | None = None
+        self._zone = _sysfs.Device(
+            config.root / "class/thermal",
+            "thermal_zone*",
+            f"thermal zone {config.zone}",
+            lambda folder: folder.text("type") == config.zone,
+            known=lambda folder: folder.text("type"),
+        )
 
     def open(self) -> None:
         """Find the zone by its type."""
-        self.close()
-        zone = self._config.zone
-        self._folder = _sysfs.find(
-            self._config.root / "class/thermal",
-            "thermal_zone*",
-            lambda folder: folder.text("type") == zone,
-            f"thermal zone {zone}",
-            lambda folder: folder.text("type"),
-        )
+        self._zone.open()
 
     def read(self) -> Sequence[Reading]:
         """Measure now."""
-        folder = _sysfs.opened(self._folder, self._config.zone)
-        try:
-            value = folder.number("temp") / 1000
-        except _sysfs.NotMeasured as error:
-            return [Reading("", None, "°C", clock.wall(), Quality.BAD, str(error))]
-        return [Reading("", value, "°C", clock.wall())]
+        return self._zone.read("°C", lambda folder: folder.number("temp") / 1000)
 
     def close(self) -> None:
         """Let go of the zone."""
-        if self._folder is not None:
-            self._folder.close()
-            self._folder = None
+        self._zone.close()

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged import clock
-from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, _sysfs
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, _sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,44 +46,34 @@ class W1:
     """Reads one thermometer; a conversion takes 0.75 s."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
-        self._folder: _sysfs.Folder | None = None
+        wanted = config.id
+        self._thermometer = _sysfs.Device(
+            config.root / "bus/w1/devices",
+            "*-*",
+            f"thermometer {wanted}" if wanted else "thermometer",
+            lambda folder: _is_thermometer(folder) and wanted in (None, folder.path.name),
+            known=lambda folder: folder.path.name if _is_thermometer(folder) else "",
+        )
 
     def open(self) -> None:
         """Find the thermometer by its id."""
-        self.close()
-        wanted = self._config.id
-        self._folder = _sysfs.find(
-            self._config.root / "bus/w1/devices",
-            "*-*",
-            lambda folder: _is_thermometer(folder) and wanted in (None, folder.path.name),
-            f"thermometer {wanted}" if wanted else "thermometer",
-            lambda folder: folder.path.name if _is_thermometer(folder) else "",
-        )
+        self._thermometer.open()
 
     def read(self) -> Sequence[Reading]:
         """Measure now."""
-        folder = _sysfs.opened(self._folder, self._config.id or "the thermometer")
-        try:
-            value, reason = _parse(folder.text("w1_slave"))
-        except _sysfs.NotMeasured as error:
-            value, reason = None, str(error)
-        quality = Quality.GOOD if value is not None else Quality.BAD
-        return [Reading("", value, "°C", clock.wall(), quality, reason)]
+        return self._thermometer.read("°C", lambda folder: _parse(folder.text("w1_slave")))
 
     def close(self) -> None:
         """Let go of the thermometer."""
-        if self._folder is not None:
-            self._folder.close()
-            self._folder = None
+        self._thermometer.close()
 
 
 def _is_thermometer(folder: _sysfs.Folder) -> bool:
     return bool(_FAMILIES.fullmatch(folder.path.name)) and folder.has("w1_slave")
 
 
-def _parse(text: str) -> tuple[float | None, str]:
-    """Return the temperature in °C, or None and why there is none.
+def _parse(text: str) -> float:
+    """Return the temperature in °C. Raises ``NotMeasured``.
 
     The kernel prints the nine bytes of the chip's memory twice: once with its verdict on the checksum, once
     with the temperature in thousandths.
@@ -92,12 +81,13 @@ def _parse(text: str) -> tuple[float | None, str]:
     lines = text.splitlines()
     match = re.search(r"t=(-?[0-9]+)\s*$", lines[-1]) if len(lines) > 1 else None
     if match is None:
-        return None, "the kernel gave no temperature"
+        raise _sysfs.NotMeasured("the kernel gave no temperature")
     if not lines[0].endswith("YES"):
-        return None, "the checksum is wrong"
+        raise _sysfs.NotMeasured("the checksum is wrong")
     if set(lines[0].partition(":")[0].split()) == {"00"}:
-        return None, "all bytes are zero: the bus is short-circuited"
+        raise _sysfs.NotMeasured("all bytes are zero: the bus is short-circuited")
     thousandths = int(match.group(1))
     if thousandths == _POWER_ON:
-        return None, "85 °C is the value from power-on: the chip has not measured, look at its supply"
-    return thousandths / 1000, ""
+        what = "85 °C is the value from power-on: the chip has not measured, look at its supply"
+        raise _sysfs.NotMeasured(what)
+    return thousandths / 1000

@@ -70,14 +70,8 @@ class Folder:
         self._cursor = ""  # the name that was given last
         self._number = 0
         self._bad: dict[str, _Stamp] = {}
-        self._unreadable = 0
         self._cache: dict[str, tuple[_Stamp, NDArray[np.uint8]]] = {}
         self._cached_bytes = 0
-
-    @property
-    def unreadable(self) -> int:
-        """How many photographs could not be decoded so far."""
-        return self._unreadable
 
     def open(self) -> None:
         """Look whether the path can be read."""
@@ -158,7 +152,6 @@ class Folder:
         if abs(time.time_ns() - stat.st_mtime_ns) < _SETTLE_NS:
             return None, True
         self._bad[name] = stamp
-        self._unreadable += 1
         log.warning("%s is left out: %s", path, problem)
         return None, False
 

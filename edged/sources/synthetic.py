@@ -22,6 +22,7 @@ from pydantic import Field
 from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Size, Source, SourceConfig
+from edged.sources._pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +73,9 @@ class Synthetic:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._config = config
-        self._monotonic = monotonic
-        self._sleep = sleep
+        self._pace = Pace(monotonic, sleep)
         self._pattern: NDArray[np.uint8] | None = None
         self._number = 0
-        self._due = 0.0
 
     def open(self) -> None:
         """Compute the pattern, once, and twice one above the other: a picture is a part of that."""
@@ -94,13 +93,13 @@ class Synthetic:
         pattern.flags.writeable = False  # a frame belongs to its reader: nobody writes into what all look at
         self._pattern = pattern.reshape(2 * height, width, 3)
         self._number = 0
-        self._due = self._monotonic()
+        self._pace.begin(1 / self._config.fps if self._config.fps is not None else 0)
 
     def read(self, timeout_s: float) -> Frame:
         """Return the next picture, or the one that is due where ``fps`` is set."""
         if self._pattern is None:
             raise Unavailable(Reason.LOST, "the synthetic source is not open")
-        skipped = self._pace(timeout_s)
+        skipped = self._pace.wait(timeout_s)
         number = self._number + skipped
         self._number = number + 1
         return Frame(self._picture(self._pattern, number), clock.wall(), number=number, skipped=skipped)
@@ -108,21 +107,6 @@ class Synthetic:
     def close(self) -> None:
         """Drop the pattern."""
         self._pattern = None
-
-    def _pace(self, timeout_s: float) -> int:
-        """Wait until a frame is due and return how many were missed before it."""
-        if self._config.fps is None:
-            return 0
-        period = 1 / self._config.fps
-        wait = self._due - self._monotonic()
-        if wait > timeout_s:
-            self._sleep(timeout_s)
-            raise Unavailable(Reason.TIMEOUT, f"the synthetic source gave no picture within {timeout_s:g} s")
-        if wait > 0:
-            self._sleep(wait)
-        missed = max(0, int(-wait / period))
-        self._due += (missed + 1) * period
-        return missed
 
     def _picture(self, pattern: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
         height = self._config.size[1]

@@ -19,6 +19,7 @@ from pydantic import Field, StringConstraints
 from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Source, SourceConfig
+from edged.sources._pace import Pace
 from edged.sources._slot import Grabber
 
 if TYPE_CHECKING:
@@ -92,11 +93,8 @@ class File:
         self._path = Path(config.url.removeprefix("file://"))
         self._loop = config.loop
         self._realtime = config.realtime
-        self._monotonic = monotonic
-        self._sleep = sleep
+        self._pace = Pace(monotonic, sleep)
         self._capture: cv2.VideoCapture | None = None
-        self._period = 0.0
-        self._due = 0.0
         self._number = 0
 
     def open(self) -> None:
@@ -110,14 +108,15 @@ class File:
             raise Unavailable(Reason.DENIED, f"{self._path} may not be read; let the user of edged read it")
         self._capture = self._start()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self._period = 1 / fps if 0 < fps <= 1000 else 1 / 25
-        self._number, self._due = 0, self._monotonic()
+        period_s = 1 / fps if 0 < fps <= 1000 else 1 / 25
+        self._pace.begin(period_s if self._realtime else 0)
+        self._number = 0
 
     def read(self, timeout_s: float) -> Frame:
         """Return the next frame."""
         if self._capture is None:
             raise Unavailable(Reason.LOST, f"{self._path}: not open")
-        skip = self._pace(timeout_s) if self._realtime else 0
+        skip = self._pace.wait(timeout_s)
         skipped = 0
         while skipped < skip and self._capture.grab():
             skipped += 1
@@ -148,18 +147,6 @@ class File:
     def _decode(self, capture: cv2.VideoCapture) -> NDArray[np.uint8] | None:
         ok, pixels = capture.read()
         return pixels if ok else None  # type: ignore[return-value]  # cv2's stubs know no element types
-
-    def _pace(self, timeout_s: float) -> int:
-        """Wait until the next frame is due and return how many are late already."""
-        wait = self._due - self._monotonic()
-        if wait > timeout_s:
-            self._sleep(timeout_s)
-            raise Unavailable(Reason.TIMEOUT, f"{self._path}: no frame is due within {timeout_s:g} s")
-        if wait > 0:
-            self._sleep(wait)
-        late = max(0, int(-wait / self._period))
-        self._due += (late + 1) * self._period
-        return late
 
 
 class Stream:

@@ -11,6 +11,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.errors import EdgedError
+from edged.spool._refused import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +64,7 @@ _SORTED = {
     14: Trouble.AWAY,  # CANTOPEN: the folder is not there, or this user may not open the file
     26: Trouble.DAMAGED,  # NOTADB
 }
+_NO_LOCK = 3850  # IOERR_LOCK: of a file that could be opened for reading only, or a disk that failed
 
 
 def sorted_error(code: int, message: str) -> DiskError:
@@ -73,41 +75,45 @@ def sorted_error(code: int, message: str) -> DiskError:
 class Sqlite:
     """The standard library's sqlite, without transactions of its own making."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rw'}",
+                f"{path.absolute().as_uri()}?mode=rw",
                 uri=True,
                 timeout=LOCK_WAIT_S,
                 isolation_level=None,
                 check_same_thread=False,  # opened by main, then used by the writer alone
             )
         except sqlite3.Error as error:
-            raise _sorted(error) from error
+            raise self._sorted(error) from error
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Execute a statement and return all of its rows."""
         try:
             return self._connection.execute(sql, values).fetchall()
         except (sqlite3.Error, OverflowError) as error:
-            raise _sorted(error) from error
+            raise self._sorted(error) from error
 
     def many(self, sql: str, values: Iterable[tuple[Any, ...]]) -> None:
         """Execute a statement once for each tuple."""
         try:
             self._connection.executemany(sql, values)
         except sqlite3.Error as error:
-            raise _sorted(error) from error
+            raise self._sorted(error) from error
 
     def close(self) -> None:
         """Close the file; harmless when called twice."""
         try:
             self._connection.close()
         except sqlite3.Error as error:
-            raise _sorted(error) from error
+            raise self._sorted(error) from error
 
-
-def _sorted(error: Exception) -> DiskError:
-    code = getattr(error, "sqlite_errorcode", None)
-    # Text that is no UTF-8 where text should be has no code of sqlite's: the file is not as it was written.
-    return sorted_error(code if isinstance(code, int) else 11, str(error))
+    def _sorted(self, error: Exception) -> DiskError:
+        code = getattr(error, "sqlite_errorcode", None)
+        # Text that is no UTF-8 where text should be has no code of sqlite's: the file was not written so.
+        found = sorted_error(code if isinstance(code, int) else 11, str(error))
+        may_be_refused = found.trouble in {Trouble.READONLY, Trouble.AWAY} or code == _NO_LOCK
+        if may_be_refused and (why := refused(self._path)):
+            return DiskError(Trouble.DENIED, why)
+        return found

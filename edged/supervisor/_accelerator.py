@@ -34,7 +34,7 @@ class Choice:
         return self._probe_at is None
 
     def failed(self, now: float) -> float:
-        """Count a failure, of use or of a probe; returns for how long the CPU serves now."""
+        """Count a failure, of use or of a probe; returns for how long the CPU serves now, in s."""
         if self.usable and now - self._since > STABLE_S:
             self._pause_s = FIRST_S
         self._failures.append(now)

@@ -21,10 +21,10 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from edged import clock, sensorwire
+from edged.datagram import WireError
 from edged.sensors import Quality, Reading
 from edged.supervisor._backoff import Backoff
 from edged.supervisor._stderr import Outlet
-from edged.wire import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Protocol
 
 from edged import wire
+from edged.datagram import WireError
 from edged.events import MAX_BYTES
 from edged.pulse import Pulse, Stage
 from edged.supervisor._process import Process
@@ -165,18 +166,18 @@ class Worker:
         try:
             report = wire.decode(data)
             self._check(report)
-        except wire.WireError as error:
+        except WireError as error:
             self._misbehaved(f"sent a message that makes no sense ({error})")
         else:
             self._owner.reported(self, report)
 
     def _check(self, report: Report) -> None:
         if report.pipeline not in self._names:
-            raise wire.WireError("a pipeline that is not its own")
+            raise WireError("a pipeline that is not its own")
         if isinstance(report, wire.Ready):
             self._ready.add(report.pipeline)
         elif report.pipeline not in self._ready and not isinstance(report, wire.Fault):
-            raise wire.WireError("news before its model was open")
+            raise WireError("news before its model was open")
 
     def _misbehaved(self, what: str) -> None:
         self._deaf = True

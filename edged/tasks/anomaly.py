@@ -45,7 +45,11 @@ class Config(BaseModel):
 
 
 class Reconstruction:
-    """Judges a window by what an autoencoder makes of it; pure."""
+    """Judges a window by what an autoencoder makes of it; pure.
+
+    Args:
+        limit: the mean square error, of normalised values, at which the score is 0.5.
+    """
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
@@ -68,6 +72,10 @@ class RobustZ:
 
     The history takes a window after it was judged, so the first odd one does not excuse itself; and it takes
     all, so that what stays becomes usual.
+
+    Args:
+        limit: so many robust standard deviations have the score 0.5.
+        history: windows to compare with.
     """
 
     def __init__(self, limit: float, history: int) -> None:

@@ -52,12 +52,12 @@ class Classify:
         self._plain_layer = spec.last_step == "layer"
         self._final = spec.last_step in {"softmax", "sigmoid"}
         self._scores = self._float_scores
-        if spec.output_dtype != "float32":
+        if spec.output.dtype != "float32":
             self._prepare_quantised(spec)
 
     def _prepare_quantised(self, spec: Spec) -> None:
-        stored = np.iinfo(np.dtype(spec.output_dtype))
-        values = (np.arange(stored.min, stored.max + 1) - spec.output_zero_point) * spec.output_scale
+        stored = np.iinfo(np.dtype(spec.output.dtype))
+        values = (np.arange(stored.min, stored.max + 1) - spec.output.zero_point) * spec.output.scale
         self._lowest = int(stored.min)
         probabilities = values[0] >= -_SLACK and values[-1] <= 1 + _SLACK
         if self._final or probabilities:
@@ -65,7 +65,7 @@ class Classify:
             self._scores = self._stored_probabilities
         else:
             # exp of the distance to the best, so that nothing overflows; by stored distance, 0..255.
-            self._exp = np.exp(-np.arange(256) * spec.output_scale)
+            self._exp = np.exp(-np.arange(256) * spec.output.scale)
             self._scores = self._stored_logits
 
     def decode(self, output: NDArray[np.generic]) -> Sequence[Finding]:

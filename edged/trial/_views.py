@@ -39,38 +39,14 @@ class View(Protocol):
 
 def view(*, json: bool, live: bool) -> View:
     """Return the view for whoever looks."""
-    if json:
-        return Json()
-    return Table() if live else Lines()
-
-
-class Json:
-    """One event of type ``result`` a line; everything else on standard error."""
-
-    def begin(self, source: str) -> None:
-        """Say nothing."""
-
-    def result(self, event: Event, outcome: Outcome, status: PipelineStatus) -> None:
-        """Write the event."""
-        del outcome, status
-        sys.stdout.write(event.to_json().decode() + "\n")
-        sys.stdout.flush()
-
-    def note(self, sentence: str) -> None:
-        """Write it to standard error."""
-        _complain(sentence)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
+    return Table() if live and not json else Lines(json=json)
 
 
 class Lines:
-    """One readable line an inference, for a pipe or a file."""
+    """One line an inference: to read, or for programs an event as JSON; the rest on standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
         self._source = ""
 
     def begin(self, source: str) -> None:
@@ -79,24 +55,28 @@ class Lines:
 
     def result(self, event: Event, outcome: Outcome, status: PipelineStatus) -> None:
         """Write the line."""
-        if self._source:
-            sys.stdout.write(f"{self._source}: {_engine(event, status)}\nisolation: {_isolation(status)}\n")
-            self._source = ""
-        best, *others = event.top or ()
-        rest = ", ".join(f"{finding.label} {finding.score:.2f}" for finding in others)
-        times = f"capture {outcome.capture_ms:.1f} ms, inference {outcome.invoke_ms:.1f} ms"
-        sys.stdout.write(f"{best.label:<28} {best.score:.2f}  {times}{f'  (then {rest})' if rest else ''}\n")
+        line = event.to_json().decode() if self._json else self._readable(event, outcome, status)
+        sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
     def note(self, sentence: str) -> None:
         """Write it to standard error."""
-        _complain(sentence)
+        sys.stderr.write(f"edged: {sentence}\n")
+        sys.stderr.flush()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def _readable(self, event: Event, outcome: Outcome, status: PipelineStatus) -> str:
+        source, self._source = self._source, ""
+        head = f"{source}: {_engine(event, status)}\nisolation: {_isolation(status)}\n" if source else ""
+        best, *others = event.top or ()
+        rest = ", ".join(f"{finding.label} {finding.score:.2f}" for finding in others)
+        times = f"capture {outcome.capture_ms:.1f} ms, inference {outcome.invoke_ms:.1f} ms"
+        return f"{head}{best.label:<28} {best.score:.2f}  {times}{f'  (then {rest})' if rest else ''}"
 
 
 class Table:
@@ -185,8 +165,3 @@ def _isolation(status: PipelineStatus) -> str:
     if not status.isolation:
         return "NONE: what holds the pictures can reach the network"
     return "what holds the pictures has " + ", ".join(_WALLS.get(w, w) for w in status.isolation)
-
-
-def _complain(sentence: str) -> None:
-    sys.stderr.write(f"edged: {sentence}\n")
-    sys.stderr.flush()

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from edged.pulse import Pulse
     from edged.worker._reports import Reports
-    from edged.worker.capture import Item, Pause
+    from edged.worker.capture import Item
+    from edged.worker.hold import Pause
     from edged.worker.order import Order, SeatOrder
 
 log = logging.getLogger(__name__)

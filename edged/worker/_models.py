@@ -131,5 +131,5 @@ def _as_it_is(values: NDArray[np.float32]) -> NDArray[np.generic]:
 def _stored(spec: SeriesSpec) -> Prepare:
     """Return what makes a model's input of a window."""
     return lambda values: window.tensor(
-        values, spec.input_shape, spec.input_dtype, spec.input_scale, spec.input_zero_point
+        values, spec.input.shape, spec.input.dtype, spec.input.scale, spec.input.zero_point
     )

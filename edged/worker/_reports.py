@@ -18,7 +18,6 @@ class Reports:
 
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
-        self.unsent = 0
 
     def send(self, report: wire.Report) -> None:
         """Send a report that must arrive: waits where main is behind."""
@@ -27,16 +26,14 @@ class Reports:
         except OSError:
             os._exit(0)
 
-    def offer(self, report: wire.Report) -> bool:
-        """Send a report that main can do without; False where main is behind."""
+    def offer(self, report: wire.Report) -> None:
+        """Send a report that main can do without: none where main is behind."""
         try:
             self._pipe.send(wire.encode(report), socket.MSG_DONTWAIT)
         except BlockingIOError:
-            self.unsent += 1
-            return False
+            return
         except OSError:
             os._exit(0)
-        return True
 
     def watch(self, obey: Callable[[str, str], None], stop: Callable[[], None]) -> None:
         """Call ``obey`` with pipeline and verb of each order, and ``stop`` when main closes its end."""

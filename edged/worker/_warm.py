@@ -36,7 +36,7 @@ def warm_up() -> None:
     spec = loaded.spec
     task = classify.create(classify.Config(), spec, loaded.labels)
     preparer, quality, decision = Preparer(spec), Quality(), Decision(Rules())
-    output = np.zeros(spec.classes, spec.output_dtype)
+    output = np.zeros(spec.classes, spec.output.dtype)
     for number in range(_OFTEN):
         pixels = np.full((48, 64, 3), 100 + number, np.uint8)
         frame = sources.Frame(pixels, clock.wall(), number=number)

@@ -18,6 +18,7 @@ from edged import clock, wire
 from edged.errors import DriverError, ModelError, Reason, Unavailable
 from edged.pulse import Stage
 from edged.sources._quality import Quality
+from edged.worker.hold import Hold, Pause
 from edged.worker.watch import POLL_S
 
 if TYPE_CHECKING:
@@ -61,10 +62,6 @@ class Item(NamedTuple):
     begins: bool = False  # it does not go on where the one before ended
 
 
-class Pause(NamedTuple):
-    """The gate closed; nothing is seen until it opens."""
-
-
 class Ended(Exception):  # noqa: N818 - it is no error
     """The source gave everything."""
 
@@ -104,8 +101,7 @@ class Capture:
         held: Callable[[str], object] = lambda _by: None,
     ) -> None:
         self._watch = watch
-        self._held = held
-        self._held_by: str | None = None  # what was told last
+        self._hold = Hold(held, deliver)
         self._name = name
         self._create = create
         self._preparer = preparer
@@ -192,7 +188,8 @@ class Capture:
 
     def _fault(self, kind: str, reason: str, message: str) -> None:
         self._figures.dropped[reason] += 1
-        self._away, self._held_by = True, None
+        self._away = True
+        self._hold.forget()
         self._report(wire.Fault(self._name, kind, reason, message))
 
     def _read(self, source: Source) -> None:
@@ -254,17 +251,13 @@ class Capture:
             return True
         verdict = self._watch.look(clock.monotonic())
         while not verdict.go and not self._stopping.is_set():
-            if verdict.held_by != self._held_by:
-                self._held_by, self._away = verdict.held_by, False
-                self._held(verdict.held_by)
-                if verdict.held_by:
-                    self._deliver(Pause())
+            self._away = False
+            self._hold.tell(verdict.held_by)
             self._rest(POLL_S)
             verdict = self._watch.look(clock.monotonic())
             self._due = clock.monotonic() + self._interval_s  # from the first frame on, not from before
-        if self._held_by:
-            self._held_by = ""
-            self._held("")
+        if self._hold.told:
+            self._hold.tell("")
         return True
 
     def _wait_free(self) -> bool:

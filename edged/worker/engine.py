@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edged.events import Finding
     from edged.inference.model import Model
     from edged.inference.series import SeriesSpec
+    from edged.inference.tensor import Tensor
     from edged.tasks.anomaly import Reconstruction, RobustZ
     from edged.tasks.classify import Classify
     from edged.worker.capture import Item
@@ -109,14 +110,13 @@ def classifying(model: Model[object], task: Classify) -> Engine:
 def rebuilding(model: Model[SeriesSpec], task: Reconstruction) -> Engine:
     """Return an autoencoder that is judged by what it cannot rebuild."""
     spec = model.spec
-    given = _real(spec.input_dtype, spec.input_scale, spec.input_zero_point)
-    rebuilt = _real(spec.output_dtype, spec.output_scale, spec.output_zero_point)
+    given, rebuilt = _real(spec.input), _real(spec.output)
     # Compared with what the model was given: what rounding took away it cannot know.
     return Modelled(model, lambda item, output: task.decode(given(item.tensor), rebuilt(output)))
 
 
-def _real(dtype: str, scale: float, zero_point: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+def _real(tensor: Tensor) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
     """Return what makes real numbers of stored ones."""
-    if dtype == "float32":
+    if tensor.dtype == "float32":
         return lambda stored: stored.astype(np.float64)
-    return lambda stored: (stored.astype(np.float64) - zero_point) * scale
+    return lambda stored: (stored.astype(np.float64) - tensor.zero_point) * tensor.scale

@@ -15,7 +15,8 @@ from edged.pulse import Stage
 from edged.sources import SourceConfig
 from edged.worker import _models
 from edged.worker._figures import Figures
-from edged.worker.capture import Capture, Item, Pause
+from edged.worker.capture import Capture, Item
+from edged.worker.hold import Pause
 from edged.worker.series import Series
 from edged.worker.watch import Watch
 

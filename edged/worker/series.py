@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from edged import clock, wire
 from edged.pulse import Stage
 from edged.window import Grid, Windows
-from edged.worker.capture import Item, Pause
+from edged.worker.capture import Item
+from edged.worker.hold import Hold, Pause
 from edged.worker.watch import POLL_S
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ class Series:
         self._report = report
         self._figures = figures
         self._watch = watch
-        self._held = held
-        self._held_by: str | None = None  # what was told last; None: nothing yet
+        self._hold = Hold(held, deliver)
         self._heard_at: dict[str, float] = {}  # the latest good reading of each channel
         self._silent: str | None = None  # the channel that says nothing
         self._waiting: deque[Windowed] = deque()
@@ -195,12 +195,12 @@ class Series:
             if silent != self._silent:
                 message = f"there is no good reading of {silent}: how is that sensor?"
                 self._report(wire.Fault(self._name, "source", "timeout", message))
-            self._silent, self._held_by = silent, None
+            self._silent = silent
+            self._hold.forget()
         elif heard:
             self._silent = None
-            if self._held_by is None:
-                self._held_by = ""
-                self._held("")
+            if self._hold.told is None:
+                self._hold.tell("")
 
     def _ask(self, now: float) -> None:
         """Look at the gate and the trigger."""
@@ -213,11 +213,8 @@ class Series:
             self._waiting.clear()  # what is over when the gate opens was not to be seen
         elif verdict.go:
             self._granted = min(self._granted + 1, self._watch.frames or 1)
-        if self._held_by is not None and verdict.held_by != self._held_by:
-            self._held_by = verdict.held_by
-            self._held(verdict.held_by)
-            if verdict.held_by:
-                self._deliver(Pause())
+        if self._hold.told is not None:
+            self._hold.tell(verdict.held_by)
 
     def _hand_on(self, window: Windowed, now: float) -> None:
         began = time.perf_counter()

@@ -99,7 +99,8 @@ class Watch:
         fired = self._trigger.poll(now, minute) or fired
         if self._ordered.is_set():
             self._ordered.clear()
-            fired = self._trigger.command(now)
+            self._trigger.command(now)
+            fired = True
         if held_by:
             self._left = 0  # what fires while the gate is closed is not made up for
             return Verdict(False, held_by)

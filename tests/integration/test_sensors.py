@@ -306,7 +306,10 @@ def test_a_gate_that_closes_ends_what_was_decided(tmp_path: Path) -> None:
         assert other.last("edged/n/porch/availability") == b"online"
         (folder / "temp1_input").write_text("30000\n")
         wait_for(lambda: state(other, "porch")["label"] == label, "and begins anew")
-        assert json.loads(other.on("edged/n/porch/event")[-1])["type"] == "start"
+        wait_for(
+            lambda: json.loads(other.on("edged/n/porch/event")[-1])["type"] == "start",
+            "the event, which the disk has first",
+        )
 
 
 def test_without_a_broker_readings_are_lines(tmp_path: Path) -> None:

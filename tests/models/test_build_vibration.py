@@ -31,4 +31,4 @@ def test_they_are_small_good_and_the_same_each_time(tmp_path: Path) -> None:
             channels=CHANNELS,
             rebuilds=rebuilds,
         )
-        assert (loaded.spec.input_dtype, loaded.spec.output_dtype) == ("int8", "int8")
+        assert (loaded.spec.input.dtype, loaded.spec.output.dtype) == ("int8", "int8")

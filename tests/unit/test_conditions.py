@@ -171,12 +171,11 @@ def test_a_rule_that_must_last_fires_when_it_did() -> None:
     assert not trigger.poll(7, None)
 
 
-def test_on_order_it_runs_and_stays_for_a_while() -> None:
-    trigger = Trigger(cooldown_s=100, hold_s=3)
-    assert not trigger.is_running(0)
-    assert trigger.command(1)
-    assert trigger.command(2)
-    assert [trigger.is_running(now) for now in (2, 4.9, 5)] == [True, True, False]
+def test_an_order_begins_the_cooldown() -> None:
+    trigger = Trigger(every_s=50, cooldown_s=100)
+    assert not trigger.poll(0, None)
+    trigger.command(1)
+    assert [now for now in (50, 100, 101, 150) if trigger.poll(now, None)] == [150]
 
 
 def test_a_schedule_keeps_its_grid_and_makes_up_for_nothing() -> None:

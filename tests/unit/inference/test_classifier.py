@@ -10,7 +10,7 @@ from tflite_builder import Kind, Packed, build
 
 from edged.errors import ModelError
 from edged.inference import classifier, tflite_file
-from edged.inference._graph import Tensor
+from edged.inference.tensor import Tensor
 from edged.inference.tflite_file import ModelFile
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def _with(
 def test_accepts_pictures(shape: tuple[int, ...], height: int, width: int, channels: int) -> None:
     spec = classifier.spec(_with(shape))
     assert (spec.height, spec.width, spec.channels) == (height, width, channels)
-    assert spec.input_shape == shape
+    assert spec.input.shape == shape
 
 
 @pytest.mark.parametrize("out", [(1, 10), (10,), (1, 1, 1, 10), (1, 10, 1, 1)])

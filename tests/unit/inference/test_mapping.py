@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from edged.inference import mapping
 from edged.inference._metadata import Normalization
 from edged.inference.classifier import ClassifierSpec
+from edged.inference.tensor import Tensor
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -19,13 +20,8 @@ def _spec(
         width=16,
         height=16,
         channels=1,
-        input_shape=(1, 16, 16, 1),
-        input_dtype=dtype,
-        input_scale=scale,
-        input_zero_point=zero_point,
-        output_dtype="float32",
-        output_scale=0.0,
-        output_zero_point=0,
+        input=Tensor("picture", (1, 16, 16, 1), dtype, scale, zero_point),
+        output=Tensor("scores", (1, 2), "float32"),
         classes=2,
         normalization=normalization,
     )
@@ -35,7 +31,7 @@ def _mapped(spec: ClassifierSpec, normalize: tuple[float, float] | None = None) 
     mapped = mapping.create(spec, normalize)
     if mapped is None:
         return RAMP.reshape(-1)
-    tensor = np.empty(RAMP.shape, spec.input_dtype)
+    tensor = np.empty(RAMP.shape, spec.input.dtype)
     mapped(RAMP, tensor)
     return tensor.reshape(-1)
 

@@ -52,12 +52,12 @@ def test_a_window_goes_in_and_scores_come_out(
 ) -> None:
     loaded = load(folder, sums(kind, shape))
     spec = loaded.spec
-    assert (spec.classes, spec.input_shape, loaded.labels) == (3, shape, ("x", "y", "z"))
+    assert (spec.classes, spec.input.shape, loaded.labels) == (3, shape, ("x", "y", "z"))
     window = np.random.default_rng(1).normal(0, 1, (STEPS, CHANNELS)).astype(np.float32)
     model = models.open_loaded(loaded, runtime=name)
-    stored = tensor(window, spec.input_shape, spec.input_dtype, spec.input_scale, spec.input_zero_point)
+    stored = tensor(window, spec.input.shape, spec.input.dtype, spec.input.scale, spec.input.zero_point)
     answer = model.invoke(stored).astype(np.float64)
-    real = answer if not kind.scale else (answer - spec.output_zero_point) * spec.output_scale
+    real = answer if not kind.scale else (answer - spec.output.zero_point) * spec.output.scale
     assert real == pytest.approx(window.sum(axis=0), abs=0.4 if kind.scale else 1e-4)
 
 

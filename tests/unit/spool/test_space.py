@@ -5,6 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
+import tempfile
+import types
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +22,6 @@ from edged.spool.disk import NAME, DiskSpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NOBODY = 65534
 
@@ -238,6 +241,65 @@ def test_a_folder_of_another_user_is_called_so(
     assert kept.state.startswith("memory: this user may not write there: [Errno 13] Permission denied")
     assert "run edged as the user that owns state_dir, or name another state_dir" in kept.state
     assert "read-only" not in kept.state
+
+
+@pytest.fixture
+def killed(stranger: Callable[[], None], clock: Clock) -> Iterator[Path]:
+    """The folder, with its log, of a spool that was killed, and of a user who is not root and is this one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, -1)
+            stranger()
+        spool = disk(clock, folder / "first")
+        spool.accept(event())
+        assert spool.flush(FLUSH_S)
+        shutil.copytree(folder / "first", folder / "killed")
+        spool.close()
+        yield folder / "killed"
+
+
+@pytest.mark.parametrize(
+    ("folder", "which"), [("killed", NAME), ("killed", f"{NAME}-wal"), ("first", NAME), ("first", "")]
+)
+def test_a_file_that_this_user_may_not_write_is_named_with_the_command(
+    killed: Path, clock: Clock, folder: str, which: str
+) -> None:
+    file = killed.parent / folder / which
+    mode = file.stat().st_mode
+    file.chmod(mode & ~0o222)
+    kept = disk(clock, killed.parent / folder)
+    kept.accept(event())
+    assert kept.state.startswith(f"memory: this user may not write there: {file} is not writable for ")
+    assert kept.state.endswith(f": chmod u+w {file}")
+    file.chmod(mode)
+    with kept._busy:
+        assert kept._busy.wait_for(lambda: kept.state == "disk", FLUSH_S)
+    assert kept.flush(FLUSH_S)
+    assert kept.counts().queued == 2
+    kept.close()
+    assert not list(killed.parent.glob("*/*damaged*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_is_to_be_given_back(killed: Path, clock: Clock) -> None:
+    os.seteuid(0)
+    os.chown(killed / NAME, 0, 0)
+    (killed / NAME).chmod(0o644)
+    os.seteuid(NOBODY)
+    kept = disk(clock, killed)
+    kept.close()
+    assert kept.state.endswith(f"/{NAME} is not writable for nobody: chown nobody {killed / NAME}")
+
+
+def test_a_disk_that_is_read_only_is_called_so(
+    killed: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (killed / f"{NAME}-wal").chmod(0o400)  # to sqlite it is the same
+    monkeypatch.setattr(os, "statvfs", lambda _path: types.SimpleNamespace(f_flag=os.ST_RDONLY))
+    kept = disk(clock, killed)
+    kept.close()
+    assert kept.state == "memory: the disk is read-only: attempt to write a readonly database"
 
 
 @pytest.mark.parametrize("below", ["", "state"])

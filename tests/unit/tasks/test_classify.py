@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from pydantic import ValidationError
 
 from edged.inference.classifier import ClassifierSpec
+from edged.inference.tensor import Tensor
 from edged.tasks import classify
 
 LABELS = [f"class {n}" for n in range(1001)]
@@ -28,13 +29,8 @@ def _task(
         width=8,
         height=8,
         channels=3,
-        input_shape=(1, 8, 8, 3),
-        input_dtype="uint8",
-        input_scale=1.0,
-        input_zero_point=0,
-        output_dtype=dtype,
-        output_scale=scale,
-        output_zero_point=zero_point,
+        input=Tensor("picture", (1, 8, 8, 3), "uint8", 1.0),
+        output=Tensor("scores", (1, classes), dtype, scale, zero_point),
         classes=classes,
         last_step=last_step,
     )

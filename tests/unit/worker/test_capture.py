@@ -17,7 +17,8 @@ from edged.slate import Reader, Writer
 from edged.sources import Frame
 from edged.worker import capture
 from edged.worker._figures import Figures
-from edged.worker.capture import Capture, Item, Pause
+from edged.worker.capture import Capture, Item
+from edged.worker.hold import Pause
 from edged.worker.watch import Watch
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from edged.pulse import Pulse
 from edged.ring import DEPTH
 from edged.slate import Reader, Writer
 from edged.worker._figures import Figures
-from edged.worker.capture import Item, Pause
+from edged.worker.capture import Item
+from edged.worker.hold import Pause
 from edged.worker.series import Series
 from edged.worker.watch import POLL_S, Watch
 

@@ -1,0 +1,65 @@
+"""What ``edged init`` writes is a good configuration, as it stands and with every line switched on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from edged.check import check
+from edged.cli import main
+from edged.config.loader import load
+from edged.config.machine import Machine
+from edged.config.sample import sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USB = (("/dev/video0", "HD Camera: #1"), ("/dev/v4l/by-id/usb-b", 'the "other" one'))
+MACHINES = {
+    "nothing": Machine(),
+    "usb cameras": Machine(cameras=USB),
+    "a Pi with all": Machine(cameras=USB, pi_camera=True, coral="usb"),
+}
+
+
+def switched_on(text: str) -> str:
+    return re.sub(r"^( *)# ", r"\1", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+@pytest.mark.parametrize("change", [str, switched_on])
+def test_it_is_good_as_it_stands_and_with_every_line_switched_on(
+    tmp_path: Path, machine: Machine, change: type[str]
+) -> None:
+    (path := tmp_path / "edged.yaml").write_text(change(sample(machine)))
+    assert check(path) == []
+    assert main(["check", "-c", str(path)]) == 0
+    assert len(load(path).pipelines) == max(1, len(machine.cameras) + machine.pi_camera)
+
+
+def test_with_every_line_switched_on_every_block_is_there(tmp_path: Path) -> None:
+    (path := tmp_path / "edged.yaml").write_text(switched_on(sample(Machine())))
+    config = load(path)
+    camera = config.pipelines["camera"]
+    for block in (config.mqtt, config.jsonl, config.sensors, camera.gate, camera.trigger, camera.attach):
+        assert block
+    data = yaml.safe_load(path.read_text())
+    assert data["pipelines"]["camera"]["model"]["file"] is None
+    assert config.looked_at == ("board/temperature",)
+
+
+def test_what_only_the_user_can_name_is_an_example_in_the_sentence() -> None:
+    text = sample(Machine())
+    assert re.search(r"^# +username: *$", text, re.MULTILINE)
+    assert "(such as porch-pi)" in text
+    assert "(such as 1883)" not in text  # the sentence says it already
+
+
+def test_every_choice_is_named() -> None:
+    text = sample(Machine())
+    assert "# prefer falls back to the CPU, require does not (cpu, prefer or require)" in text
+    assert "pause or run (" not in text
+    assert re.search(r"# rotate: 0$", text, re.MULTILINE)  # as everybody writes it

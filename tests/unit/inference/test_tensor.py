@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edged.inference.tensor import Tensor
+
+WINDOW = Tensor("window", (1, 64, 3), "int8", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"dtype": "float16"}, "its input is float16, not uint8, int8 or float32"),
+        ({"channels": 3}, "its input has a scale for each channel"),
+        ({"scale": -0.1}, "its input has a negative scale"),
+        ({"scale": 0.0}, "its int8 input has no scale"),
+        ({"dtype": "float32", "scale": 0.0}, ""),
+        ({}, ""),
+    ],
+)
+def test_it_says_why_it_cannot_be_used(change: dict[str, object], says: str) -> None:
+    tensor = replace(WINDOW, **change)  # type: ignore[arg-type] # fields by name
+    assert tensor.unfit("input", scaled=True) == says
+
+
+def test_a_picture_of_whole_numbers_needs_no_scale() -> None:
+    assert replace(WINDOW, scale=0.0).unfit("input", scaled=False) == ""
+
+
+def test_its_shape_in_words() -> None:
+    assert (WINDOW.shown, WINDOW.sides) == ("1 x 64 x 3", (64, 3))
+    assert (replace(WINDOW, shape=()).shown, replace(WINDOW, shape=()).sides) == ("a single number", ())
