@@ -112,4 +112,6 @@ def _of(name: str, run: Run, *, daemon: bool) -> Verdict:
         return ok(what) if daemon else warning(what, "end what holds it: only one program gets its pictures")
     if fault.reason == "denied":
         return error(what, f"sudo usermod -aG video {_unit.me()}, then log in again")
+    if fault.fault == "driver":
+        return error(what, "look at the check drivers")
     return error(what, "check its cable, port and power; dmesg says more")
