@@ -22,6 +22,24 @@ def compile_hint(file: Path | None) -> str:
     return f"the compiler for the Edge TPU makes it: edgetpu_compiler {file or 'MODEL.tflite'}"
 
 
+def look_for(library: str) -> None:
+    """Load the Edge TPU runtime and look whether it is one; opens no device.
+
+    Raises:
+        Unavailable: it is absent or something else; the sentence says what to do.
+    """
+    try:
+        found = ctypes.CDLL(library)
+        for name in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
+            getattr(found, name)
+    except OSError as error:
+        what = f"the Edge TPU runtime {library} cannot be loaded ({error}); install libedgetpu1-std"
+        raise Unavailable(Reason.ABSENT, what) from error
+    except AttributeError as error:
+        what = f"{library} is no Edge TPU runtime: it has no TFLite delegate in it"
+        raise Unavailable(Reason.ABSENT, what) from error
+
+
 def open_delegate(runtime: str, library: str, device: str) -> Any:
     """Open the accelerator.
 
@@ -34,18 +52,10 @@ def open_delegate(runtime: str, library: str, device: str) -> Any:
         Unavailable: it cannot be used now; the sentence says why and what to do.
         DriverError: the runtime is missing.
     """
+    # What can be no delegate is refused here: the runtimes complain in a destructor about such libraries.
+    look_for(library)
     try:
-        # What can be no delegate is refused here: the runtimes complain in a destructor about such libraries.
-        found = ctypes.CDLL(library)
-        for name in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
-            getattr(found, name)
         return runtimes.load_delegate(runtime, library, {"device": device})
-    except OSError as error:
-        what = f"the Edge TPU runtime {library} cannot be loaded ({error}); install libedgetpu1-std"
-        raise Unavailable(Reason.ABSENT, what) from error
-    except AttributeError as error:
-        what = f"{library} is no Edge TPU runtime: it has no TFLite delegate in it"
-        raise Unavailable(Reason.ABSENT, what) from error
-    except ValueError as error:
+    except (OSError, AttributeError, ValueError) as error:
         what = f"there is no Edge TPU at '{device}', or it is in use or may not be opened"
         raise Unavailable(Reason.ABSENT, what) from error

@@ -22,6 +22,9 @@ Contract of a Sensor, held by one conformance test over every driver:
 * ``close()`` gives everything back; it may be called twice, and before ``open()``.
 * One thread calls all of them, and a call may block: each sensor has its own thread and its own deadline.
 
+A driver that needs a vendor's package also has a function ``library()``, which imports and returns it, or
+raises ``DriverError``: ``edged doctor`` asks it, in a process of its own.
+
 A sensor that has events beside its state (a gpio line) also has ``wait(timeout_s)``, see :class:`EdgeSensor`.
 """
 

@@ -68,6 +68,17 @@ def create(config: Config) -> Sensor:
     return Gpio(config)
 
 
+def library() -> Any:
+    """Return gpiod. Raises ``DriverError`` where it is missing or too old."""
+    try:
+        import gpiod
+    except ImportError as error:
+        raise DriverError("gpiod is missing: pip install 'edged[gpio]'") from error
+    if not hasattr(gpiod, "request_lines"):
+        raise DriverError("gpiod is older than version 2: pip install 'edged[gpio]'")
+    return gpiod
+
+
 class Gpio:
     """Holds one line."""
 
@@ -80,12 +91,7 @@ class Gpio:
 
     def open(self) -> None:
         """Ask the kernel for the line."""
-        try:
-            import gpiod
-        except ImportError as error:
-            raise DriverError("gpiod is missing: pip install 'edged[gpio]'") from error
-        if not hasattr(gpiod, "request_lines"):
-            raise DriverError("gpiod is older than version 2: pip install 'edged[gpio]'")
+        gpiod = library()
         self.close()
         path = self._find(gpiod)
         settings = self._settings(gpiod)

@@ -127,6 +127,15 @@ def create(config: Config) -> Sensor:
     return I2c(config)
 
 
+def library() -> Any:
+    """Return smbus2. Raises ``DriverError`` where it is missing."""
+    try:
+        import smbus2
+    except ImportError as error:
+        raise DriverError("smbus2 is missing: pip install 'edged[i2c]'") from error
+    return smbus2
+
+
 class I2c:
     """Reads registers of one chip."""
 
@@ -138,10 +147,7 @@ class I2c:
 
     def open(self) -> None:
         """Open the bus and write what ``setup`` says."""
-        try:
-            import smbus2
-        except ImportError as error:
-            raise DriverError("smbus2 is missing: pip install 'edged[i2c]'") from error
+        smbus2 = library()
         self.close()
         try:
             self._bus = smbus2.SMBus(self._config.bus)

@@ -125,6 +125,15 @@ def create(config: Config) -> Sensor:
     return Serial(config)
 
 
+def library() -> Any:
+    """Return pyserial. Raises ``DriverError`` where it is missing."""
+    try:
+        import serial
+    except ImportError as error:
+        raise DriverError("pyserial is missing: pip install 'edged[serial]'") from error
+    return serial
+
+
 class Serial:
     """Gives the newest thing that the device said since the last reading, or waits for the next."""
 
@@ -140,10 +149,7 @@ class Serial:
 
     def open(self) -> None:
         """Open the port for this process alone."""
-        try:
-            import serial
-        except ImportError as error:
-            raise DriverError("pyserial is missing: pip install 'edged[serial]'") from error
+        serial = library()
         self.close()
         config = self._config
         try:

@@ -72,6 +72,13 @@ class _Unknown(Exception):  # noqa: N818 - it becomes the reason of a reading, n
     """The board does not say."""
 
 
+def meminfo(root: Path) -> dict[str, int]:
+    """Return what ``/proc/meminfo`` says, in KiB."""
+    text = (root / "proc/meminfo").read_text("utf-8", "replace")
+    lines = (line.split(":") for line in text.splitlines() if ":" in line)
+    return {name: int(rest.split()[0]) for name, rest in lines}
+
+
 class System:
     """Asks the kernel; what the board does not say is a bad reading, and the others are good."""
 
@@ -150,8 +157,7 @@ class System:
         return int(struct.unpack_from("=I", message, 20)[0])
 
     def _memory(self) -> float:
-        lines = (line.split(":") for line in self._text("proc/meminfo").splitlines() if ":" in line)
-        kib = {name: int(rest.split()[0]) for name, rest in lines}
+        kib = meminfo(self._config.root)
         if not kib.get("MemTotal") or "MemAvailable" not in kib:
             raise _Unknown("the kernel does not say how much memory is free")
         return 100 * (1 - kib["MemAvailable"] / kib["MemTotal"])

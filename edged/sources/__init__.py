@@ -22,7 +22,8 @@ Contract of a Source, held by one conformance test over every driver:
 * One thread calls all three.
 
 A driver whose device is reached over a network also has a function ``needs_network(config) -> bool``; its
-worker then keeps a route out, and says so in every event. A driver without that function needs none.
+worker then keeps a route out, and says so in every event. A driver without that function needs none. One that
+needs a vendor's package has ``library()``, which imports and returns it, or raises ``DriverError``.
 """
 
 from __future__ import annotations

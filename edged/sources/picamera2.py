@@ -24,6 +24,8 @@ from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import Frame, Hint, Size, Source, SourceConfig, _video_device
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -62,6 +64,34 @@ def create(config: Config, hint: Hint) -> Source:
     return PiCamera(config, hint)
 
 
+def library() -> Any:
+    """Return picamera2. Raises ``DriverError`` where it is missing or too old."""
+    try:
+        import picamera2
+    except ImportError as error:
+        raise DriverError(f"{_MISSING} ({error})") from error
+    if "timeout" not in inspect.signature(picamera2.Picamera2.wait).parameters:  # older than 0.3.17
+        raise DriverError("this picamera2 is too old to wait with a deadline: sudo apt full-upgrade")
+    return picamera2
+
+
+def find() -> list[str]:
+    """Return the models of the cameras that libcamera knows, in the order of ``camera``; opens none.
+
+    Raises:
+        DriverError: picamera2 is missing.
+        Unavailable: it cannot be asked.
+    """
+    try:
+        return _models(library().Picamera2.global_camera_info())
+    except (RuntimeError, OSError) as error:
+        raise Unavailable(Reason.LOST, f"libcamera does not say which cameras there are: {error}") from error
+
+
+def _models(cameras: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(camera.get("Model", "?")) for camera in cameras]
+
+
 def lores_size(config: Config, hint: Hint) -> tuple[int, int] | None:
     """Return the smallest even size in the shape of main that covers the hint, or None to read main.
 
@@ -97,12 +127,7 @@ class PiCamera:
     def open(self) -> None:
         """Start the camera."""
         self.close()
-        try:
-            import picamera2
-        except ImportError as error:
-            raise DriverError(f"{_MISSING} ({error})") from error
-        if "timeout" not in inspect.signature(picamera2.Picamera2.wait).parameters:  # older than 0.3.17
-            raise DriverError("this picamera2 is too old to wait with a deadline: sudo apt full-upgrade")
+        picamera2 = library()
         self._look(picamera2.Picamera2)
         try:
             self._camera = picamera2.Picamera2(self._config.camera)
@@ -164,7 +189,7 @@ class PiCamera:
             raise self._explain(error) from error
         if self._config.camera < len(cameras):
             return
-        there = ", ".join(f"{n}: {camera.get('Model', '?')}" for n, camera in enumerate(cameras)) or "none"
+        there = ", ".join(f"{n}: {model}" for n, model in enumerate(_models(cameras))) or "none"
         raise Unavailable(
             Reason.ABSENT,
             f"{self._name} is not there (found {there}); check the ribbon cable, the user's group video, "

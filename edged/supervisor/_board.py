@@ -96,15 +96,16 @@ class Board:
             if status.state == "ended":
                 continue
             if status.name in explained:
-                kind_now, sentence_now = status.fault, status.last_error
+                kind_now, reason_now, sentence_now = status.fault, status.reason, status.last_error
             else:
-                kind_now, sentence_now = kind, sentence
+                kind_now, reason_now, sentence_now = kind, "", sentence
             self._set(
                 status.name,
                 state="waiting",
                 online=False,
                 pid=None,
                 fault=kind_now,
+                reason=reason_now,
                 last_error=sentence_now,
                 restarts=status.restarts + 1,
                 fps=0.0,
@@ -141,11 +142,11 @@ class Board:
             case wire.Running():
                 self._running(name)
             case wire.Fault():
-                self._fault(name, report.kind, report.message, "waiting")
+                self._fault(name, report.kind, report.message, "waiting", report.reason)
             case wire.Held():
                 self._set(name, held_by=report.held_by)
             case wire.Ended():
-                self._set(name, state="ended", online=False, fault="")
+                self._set(name, state="ended", online=False, fault="", reason="")
 
     def _running(self, name: str) -> None:
         status = self._statuses[name]
@@ -153,12 +154,12 @@ class Board:
             log.info("%s: running again", name)
         elif status.state != "running":
             log.info("%s: running (%s on %s)", name, status.runtime, status.accelerator)
-        self._set(name, state="running", online=True, fault="")
+        self._set(name, state="running", online=True, fault="", reason="")
 
-    def _fault(self, name: str, kind: str, sentence: str, state: str) -> None:
+    def _fault(self, name: str, kind: str, sentence: str, state: str, reason: str = "") -> None:
         if sentence != self._statuses[name].last_error or not self._statuses[name].fault:
             log.warning("%s: %s", name, sentence)
-        self._set(name, state=state, online=False, fault=kind, last_error=sentence, held_by="")
+        self._set(name, state=state, online=False, fault=kind, reason=reason, last_error=sentence, held_by="")
 
     def _beat(self, beat: wire.Beat) -> None:
         frames, dropped = self._before.get(beat.pipeline, (0, Counter()))

@@ -28,6 +28,7 @@ class PipelineStatus:
         restarts: of its worker since the start.
         last_error: the latest fault in a sentence; empty if there was none.
         fault: the kind of the fault that holds now; empty while all is well.
+        reason: of that fault, a word for programs, where the worker itself said what is wrong.
         model, runtime, accelerator, degraded, network, isolation: as its worker says; see ``wire.Ready``.
         fps, capture_p50_ms, invoke_p50_ms, invoke_p95_ms: lately; None before the first frame.
         frames: classified since the start, over restarts.
@@ -43,6 +44,7 @@ class PipelineStatus:
     restarts: int = 0
     last_error: str = ""
     fault: str = ""
+    reason: str = ""
     model: ModelTag | None = None
     runtime: str = ""
     accelerator: str = "cpu"

@@ -191,7 +191,7 @@ class Supervisor:
             self._listener.changed(PipelineStatus(name))
         self._off = off
         for name in changed & known.keys():
-            known[name] = replace(known[name], state="starting", fault="", last_error="")
+            known[name] = replace(known[name], state="starting", fault="", reason="", last_error="")
         for key, sections in wanted.items():
             if key not in self._groups:
                 self._groups[key] = self._open(key, sections, labels, known)

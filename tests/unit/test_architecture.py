@@ -38,7 +38,19 @@ DOORS = {
 }
 # Modules that the main process imports, or may.
 MAIN = (
-    *("app", "trial", "config", "supervisor", "spool", "sinks", "health", "homeassistant", "events", "wire"),
+    *(
+        "app",
+        "trial",
+        "doctor",
+        "config",
+        "supervisor",
+        "spool",
+        "sinks",
+        "health",
+        "homeassistant",
+        "events",
+        "wire",
+    ),
     *(
         "reporter",
         "report",

@@ -26,6 +26,6 @@ from edged.sinks.mqtt._discovery import Discovery
 from edged.sinks.mqtt._orders import Command
 from edged.sinks.mqtt._sink import MqttSink
 from edged.sinks.mqtt._state import State
-from edged.sinks.mqtt._watch import watch
+from edged.sinks.mqtt._watch import knock, watch
 
-__all__ = ["Command", "Discovery", "MqttSink", "State", "watch"]
+__all__ = ["Command", "Discovery", "MqttSink", "State", "knock", "watch"]

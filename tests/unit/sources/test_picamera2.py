@@ -10,7 +10,7 @@ import pytest
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import Frame, Hint
-from edged.sources.picamera2 import Config, PiCamera, lores_size
+from edged.sources.picamera2 import Config, PiCamera, find, lores_size
 from edged.testing.picamera2 import Board, Job, Picamera2, Platform, Request
 
 RED, BLUE = (200, 30, 40), (30, 60, 210)
@@ -155,12 +155,18 @@ def test_a_camera_with_one_stream_is_scaled_by_the_cpu(board: Board, monkeypatch
     assert take(board).pixels.shape == (480, 640, 3)
 
 
+def test_lists_the_cameras_without_opening_one(board: Board) -> None:
+    assert find() == list(board.cameras)
+
+
 def test_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(DriverError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
         PiCamera(Config(), HINT).open()
+    with pytest.raises(DriverError, match="sudo apt install python3-picamera2"):
+        find()
 
 
 def test_the_double_has_the_signatures_of_the_real_package() -> None:

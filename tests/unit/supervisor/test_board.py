@@ -67,11 +67,13 @@ def test_a_fault_takes_it_offline_and_is_told_once(caplog: pytest.LogCaptureFixt
         board.take(wire.Fault("porch", "source", "absent", "there is no camera"))
     status = only(board)
     assert (status.state, status.online, status.fault) == ("waiting", False, "source")
+    assert status.reason == "absent"
     assert status.last_error == "there is no camera"
     assert len(diary.changes) == 1
     assert caplog.messages == ["porch: there is no camera"]
     board.take(wire.Running("porch"))
     assert (only(board).fault, only(board).last_error) == ("", "there is no camera")
+    assert only(board).reason == ""
     assert caplog.messages[1:] == ["porch: running again"]
 
 
@@ -101,6 +103,7 @@ def test_each_pipeline_of_a_worker_says_what_is_wrong_with_it() -> None:
     porch, attic = board.all()
     assert (porch.fault, porch.last_error) == ("model", "m.tflite: truncated")
     assert (attic.fault, attic.last_error) == ("defect", "the worker was ended by SIGSEGV")
+    assert (porch.reason, attic.reason) == ("file", "")
     assert porch.pid is attic.pid is None
 
 

@@ -1,0 +1,96 @@
+"""Answers ``edged doctor`` about what may crash or hang whoever asks, in a process that ends with the answer.
+
+::
+
+    doctor ──words──▶ python -m edged.worker.survey ──one line of JSON──▶ doctor
+
+Like every process that may hold a camera or a runtime, it gives up the network first.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged import bundled, sensors, sources
+from edged.errors import DriverError, ModelError, Unavailable
+from edged.worker import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Answer = dict[str, Any]
+
+
+def runtime(name: str) -> Answer:
+    """Import a TFLite runtime and open the bundled model with it."""
+    from edged.inference import runtime as runtimes
+
+    runtimes.open_interpreter(bundled.MODEL.read_bytes(), runtime=runtimes.preload(name))
+    return {"version": runtimes.available()[name]}
+
+
+def pictures() -> Answer:
+    """Import what pictures are decoded and held with."""
+    import cv2
+    import numpy as np
+
+    return {"numpy": np.__version__, "opencv": cv2.__version__}
+
+
+def machine(root: str) -> Answer:
+    """Look for cameras and accelerators, and ask the cameras what they are."""
+    from edged.config.machine import survey
+
+    found = survey(Path(root))
+    return {"cameras": [list(camera) for camera in found.cameras], "pi_camera": found.pi_camera}
+
+
+def picamera2() -> Answer:
+    """Ask libcamera for its cameras."""
+    return {"models": sources.load("picamera2").find()}
+
+
+def library(path: str) -> Answer:
+    """Load an Edge TPU runtime; opens no device."""
+    from edged.inference import edgetpu
+
+    edgetpu.look_for(path)
+    return {}
+
+
+def driver(kind: str, name: str) -> Answer:
+    """Import what a driver needs; ``kind`` is ``source`` or ``sensor``."""
+    loaded = (sources if kind == "source" else sensors).load(name)
+    needs = getattr(loaded, "library", None)
+    if needs is not None:
+        needs()
+    return {}
+
+
+_QUESTIONS: dict[str, Callable[..., Answer]] = {
+    question.__name__: question for question in (runtime, pictures, machine, picamera2, library, driver)
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Answer one question on standard output; what is wrong is an answer with ``problem``."""
+    out = os.dup(1)
+    os.dup2(2, 1)  # libraries print as they like
+    sandbox.close_network()
+    try:
+        answer = _QUESTIONS[words[0]](*words[1:])
+    except (DriverError, ModelError, Unavailable) as error:
+        answer = {"problem": str(error)}
+    except (ImportError, importlib.metadata.PackageNotFoundError) as error:
+        answer = {"problem": f"{words[0]} cannot be loaded ({error})"}
+    os.write(out, json.dumps(answer).encode() + b"\n")
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""The process that answers ``edged doctor``, asked for real."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edged.doctor import _survey
+from edged.doctor._survey import Unanswered, ask
+from edged.inference import runtime
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", sorted(runtime.available()))
+def test_a_runtime_that_is_installed_works(name: str) -> None:
+    assert ask("runtime", name)["version"] == runtime.available()[name]
+
+
+def test_a_runtime_that_is_not_there_is_a_problem() -> None:
+    with pytest.raises(Unanswered, match="there is no runtime tensorrt") as why:
+        ask("runtime", "tensorrt")
+    assert why.value.told
+
+
+def test_pictures_and_the_machine() -> None:
+    assert ask("pictures").keys() == {"numpy", "opencv"}
+
+
+def test_a_machine_with_a_camera_at_its_connector(tmp_path: Path) -> None:
+    assert ask("machine", str(tmp_path)) == {"cameras": [], "pi_camera": False}
+    (tmp_path / "sys/class/video4linux/video0").mkdir(parents=True)
+    (tmp_path / "sys/class/video4linux/video0/name").write_text("unicam-image\n")
+    assert ask("machine", str(tmp_path))["pi_camera"]
+
+
+def test_a_library_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(Unanswered, match="cannot be loaded"):
+        ask("library", str(tmp_path / "libedgetpu.so.1"))
+
+
+@pytest.mark.parametrize("name", ["gpio", "i2c", "serial", "synthetic"])
+def test_drivers_of_sensors(name: str) -> None:
+    assert ask("driver", "sensor", name) == {}
+
+
+def test_a_driver_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gpiod.py").write_text("raise ImportError('no gpiod here')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    with pytest.raises(Unanswered, match=r"gpiod is missing: pip install 'edged\[gpio\]'"):
+        ask("driver", "sensor", "gpio")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "driver sensor gpio: ended by SIGSEGV"),
+        ("import time; time.sleep(60)", "driver sensor gpio: no answer within 1 s"),
+        ("raise MemoryError('all of it')", "MemoryError: all of it"),
+    ],
+)
+def test_a_package_that_crashes_or_hangs_takes_nobody_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
+) -> None:
+    (tmp_path / "gpiod.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    with pytest.raises(Unanswered, match=sentence) as why:
+        ask("driver", "sensor", "gpio", seconds=1 if "sleep" in code else _survey.QUESTION_S)
+    assert not why.value.told
