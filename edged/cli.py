@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands.CONFIG
     except EdgedError as error:
         commands.complain([error])
-        return commands.UNAVAILABLE
+        return error.status
     except Exception:  # noqa: BLE001 - the last place that can say it, with an exit status that means it
         import traceback
 

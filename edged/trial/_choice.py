@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from edged import bundled, sources
 from edged.config import machine
 from edged.config.models import PipelineSection
-from edged.trial._options import NO_INPUT, USAGE, Options, Refused
+from edged.errors import Refused
+
+if TYPE_CHECKING:
+    from edged.trial._options import Options
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 PAUSE_S = 0.5  # between two pictures that a person looks at
@@ -33,17 +36,18 @@ def pipeline(options: Options, found: machine.Machine | None = None) -> tuple[Pi
         if path is not None:
             model[key] = _file(path, key)
     if "labels" in model and "file" not in model:
-        raise Refused("--labels are those of a model: write --model too", USAGE)
+        raise Refused("--labels are those of a model: write --model too", os.EX_USAGE)
     try:
         section = {"source": source, "model": model, "deadlines": _PATIENT}
         return PipelineSection.model_validate(section), words
     except ValidationError as error:
-        raise Refused(f"{words}: {error.errors()[0]['msg']}", USAGE) from None
+        raise Refused(f"{words}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
 
 
 def _file(path: Path, what: str) -> Path:
     if not os.path.lexists(path):
-        raise Refused(f"there is no {path} ({'the model' if what == 'file' else 'the labels'})", NO_INPUT)
+        words = "the model" if what == "file" else "the labels"
+        raise Refused(f"there is no {path} ({words})", os.EX_NOINPUT)
     return path.absolute()
 
 
@@ -97,6 +101,6 @@ def _path(path: Path, options: Options) -> tuple[dict[str, Any], str]:
         if path.is_char_device():
             return {"kind": "v4l2", "device": str(path), "interval_s": 0}, str(path)
     except OSError as error:
-        raise Refused(f"{path}: {(error.strerror or str(error)).lower()}", NO_INPUT) from None
+        raise Refused(f"{path}: {(error.strerror or str(error)).lower()}", os.EX_NOINPUT) from None
     what = "there is no such file, folder or device" if missing else "this is no file or folder"
-    raise Refused(f"{path}: {what}", NO_INPUT)
+    raise Refused(f"{path}: {what}", os.EX_NOINPUT)
