@@ -12,11 +12,11 @@ from edged import bundled, sources
 from edged.config import machine
 from edged.config.models import PipelineSection
 from edged.errors import Refused
+from edged.sources._names import SUFFIXES
 
 if TYPE_CHECKING:
     from edged.trial._options import Options
 
-PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 PAUSE_S = 0.5  # between two pictures that a person looks at
 
 
@@ -91,7 +91,7 @@ def _photographs(path: Path, options: Options, *, again: bool = False) -> tuple[
 
 def _path(path: Path, options: Options) -> tuple[dict[str, Any], str]:
     try:
-        if path.is_dir() or (path.is_file() and path.suffix.lower() in PHOTOGRAPHS):
+        if path.is_dir() or (path.is_file() and path.suffix.lower() in SUFFIXES):
             return _photographs(path, options)
         if path.is_file():
             loop, live = options.count is not None, options.live
