@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import edged
 from edged import commands
-from edged.commands import attempt, audit, check, fleet, init, run, schema, status
+from edged.commands import attempt, audit, bench, check, fleet, init, run, schema, status
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (attempt, run, check, init, schema, status, audit, fleet)
+VERBS = (attempt, run, check, init, schema, status, audit, fleet, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
