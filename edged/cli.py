@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import edged
 from edged import commands
-from edged.commands import attempt, audit, check, doctor, fleet, init, run, schema, status
+from edged.commands import attempt, audit, bench, check, doctor, fleet, init, run, schema, status
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (attempt, run, check, init, schema, status, doctor, audit, fleet)
+VERBS = (attempt, run, check, init, schema, status, doctor, audit, fleet, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands.CONFIG
     except EdgedError as error:
         commands.complain([error])
-        return commands.UNAVAILABLE
+        return error.status
     except Exception:  # noqa: BLE001 - the last place that can say it, with an exit status that means it
         import traceback
 

@@ -1,12 +1,14 @@
 """The errors of edged. Each answers one question for whoever catches it: stop, or try again?
 
 ``ConfigError``, ``DriverError`` and ``ModelError`` stop what they concern until a person changes something;
-``Unavailable`` is tried again with back-off. Everything else is a defect: a traceback once, counted.
+``Unavailable`` is tried again with back-off; ``Refused`` is an answer to whoever typed a command. Everything
+else is a defect: a traceback once, counted.
 """
 
 from __future__ import annotations
 
 import enum
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,13 @@ if TYPE_CHECKING:
 
 
 class EdgedError(Exception):
-    """The root of everything that edged raises on purpose."""
+    """The root of everything that edged raises on purpose.
+
+    Attributes:
+        status: with which a command ends that can do nothing about it; one of sysexits.
+    """
+
+    status = os.EX_UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,14 @@ class DriverError(EdgedError, ImportError):
 
 class ModelError(EdgedError, ValueError):
     """A model or its labels cannot be used: wrong file, wrong shape, wrong count."""
+
+
+class Refused(EdgedError):  # noqa: N818 - what is refused is said in its sentence
+    """What the command line asks for cannot be done: one sentence, and an exit status of sysexits."""
+
+    def __init__(self, sentence: str, status: int = os.EX_UNAVAILABLE) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 class Reason(enum.StrEnum):

@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from edged import commands
-
 NAME = "try"
 HELP = "show what a camera, a photograph or a video looks like to the model; needs no configuration"
 
@@ -52,12 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         runtime=arguments.runtime,
         live=sys.stdout.isatty() and not arguments.json,
     )
-    try:
-        with trial.view(json=arguments.json, live=options.live) as view:
-            return trial.attempt(options, view)
-    except trial.Refused as refused:
-        commands.complain([refused])
-        return refused.status
+    with trial.view(json=arguments.json, live=options.live) as view:
+        return trial.attempt(options, view)
 
 
 def _count(text: str) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "fleet"
 HELP = "show all nodes that tell the broker of themselves"
-WIDTH = 160  # where nobody looks: a line is a line
+WIDTH = 160
 _COLOURS = {"ok": "green", "degraded": "yellow"}
 
 
@@ -96,10 +96,7 @@ def _show(rows: Sequence[Row], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([row.data() for row in rows], ensure_ascii=False))
         return
-    from rich.console import Console
-
-    people = Console(highlight=False)
-    console = people if people.is_terminal else Console(highlight=False, width=WIDTH)
+    console = commands.console(WIDTH)
     console.print(_table(rows) if rows else "no node has told the broker of itself")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "status"
 HELP = "say what the running daemon is doing"
-WIDTH = 200  # where nobody looks: a line is a line
+WIDTH = 200
 _COLOURS = {"ok": "green", "degraded": "yellow", "problem": "red"}
 _STATES = {"running": "green", "ended": "green", "waiting": "red", "starting": "yellow", "disabled": "dim"}
 
@@ -61,10 +61,7 @@ def _run_dir(config: str | None) -> Path:
 
 
 def _show(data: Mapping[str, Any]) -> None:
-    from rich.console import Console
-
-    people = Console(highlight=False)
-    console = people if people.is_terminal else Console(highlight=False, width=WIDTH)
+    console = commands.console(WIDTH)
     console.print(_summary(data), soft_wrap=True)
     console.print(_pipelines(data["pipelines"]))
     for problem in data["problems"]:

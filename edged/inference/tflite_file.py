@@ -61,16 +61,22 @@ class ModelFile:
     labels: tuple[str, ...] | None = field(default=None, repr=False)
     normalization: Normalization | None = None
 
+    @property
+    def for_edgetpu(self) -> bool:
+        """Whether it is compiled for an Edge TPU."""
+        return EDGETPU_OP in self.custom_ops
+
 
 def read(
-    path: Path, sha256: str | None = None, *, edgetpu: bool = False, content: int | None = None
+    path: Path, sha256: str | None = None, *, edgetpu: bool | None = False, content: int | None = None
 ) -> ModelFile:
     """Read and check a model.
 
     Args:
         path: the .tflite file.
         sha256: the checksum that it must have, at least its first 8 hex digits; None: any.
-        edgetpu: it is to run on an Edge TPU, so it must be compiled for one; otherwise it must not.
+        edgetpu: it is to run on an Edge TPU, so it must be compiled for one; otherwise it must not. None:
+            either will do.
         content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
 
     Raises:
@@ -168,9 +174,9 @@ def _walk_signatures(model: Table) -> None:
                 entry.text(0)
 
 
-def _check_operators(model: ModelFile, *, edgetpu: bool) -> None:
-    compiled = EDGETPU_OP in model.custom_ops
-    if compiled and not edgetpu:
+def _check_operators(model: ModelFile, *, edgetpu: bool | None) -> None:
+    compiled = model.for_edgetpu
+    if compiled and edgetpu is False:
         raise ModelError(
             f"{model.path}: this model is compiled for the Edge TPU and cannot run on the CPU; "
             "write it as edgetpu_file, and its CPU twin as file"

@@ -14,15 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-
 _SOS, _EOI = 0xDA, b"\xff\xd9"
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers that stand alone
-
-
-def is_photograph(name: str) -> bool:
-    """Whether the name has a photograph's suffix; hidden files are somebody's temporary ones."""
-    return not name.startswith(".") and any(name.lower().endswith(s) for s in SUFFIXES)
 
 
 def read(path: Path) -> NDArray[np.uint8] | None:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from edged import clock
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Source, SourceConfig, _photograph
+from edged.sources import Frame, Hint, Source, SourceConfig, _names, _photograph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +175,7 @@ class Folder:
             changed = self._path.stat().st_mtime_ns
             if changed == self._listed_at:
                 return
-            self._names = sorted(filter(_photograph.is_photograph, os.listdir(self._path)))  # noqa: PTH208 - only names
+            self._names = sorted(filter(_names.is_photograph, os.listdir(self._path)))  # noqa: PTH208 - only names
         except OSError as error:
             raise self._gone(error) from error
         self._forget(set(self._names))

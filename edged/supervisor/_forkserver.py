@@ -19,7 +19,7 @@ from edged.pulse import Stage
 from edged.supervisor._backoff import Backoff
 from edged.supervisor._process import Process, kill_group
 from edged.supervisor._stderr import Outlet
-from edged.worker.order import PING
+from edged.worker.order import ENVIRONMENT, PING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +34,6 @@ PING_S = 3.0
 _KILLED_S = 1.0  # for a killed process to be gone
 _POLL_S = 0.05  # for another process to be started
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
-# One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 class ForkServer:
@@ -74,7 +72,7 @@ class ForkServer:
                 stderr=self._outlet.write_fd,
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # so that what it was about to fork can be ended with it
-                env=os.environ | _ENVIRONMENT,
+                env=os.environ | ENVIRONMENT,
             )
             self._pidfd = os.pidfd_open(self._process.pid)
             resident.keep(self._process.pid)

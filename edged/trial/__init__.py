@@ -6,8 +6,8 @@
 ```
 """
 
-from edged.trial._options import Options, Refused
+from edged.trial._options import Options
 from edged.trial._trial import attempt
 from edged.trial._views import View, view
 
-__all__ = ["Options", "Refused", "View", "attempt", "view"]
+__all__ = ["Options", "View", "attempt", "view"]

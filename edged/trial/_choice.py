@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from edged import bundled, sources
 from edged.config import machine
 from edged.config.models import PipelineSection
-from edged.trial._options import NO_INPUT, USAGE, Options, Refused
+from edged.errors import Refused
+from edged.sources._names import SUFFIXES
 
-PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+if TYPE_CHECKING:
+    from edged.trial._options import Options
+
 PAUSE_S = 0.5  # between two pictures that a person looks at
 
 
@@ -33,17 +36,18 @@ def pipeline(options: Options, found: machine.Machine | None = None) -> tuple[Pi
         if path is not None:
             model[key] = _file(path, key)
     if "labels" in model and "file" not in model:
-        raise Refused("--labels are those of a model: write --model too", USAGE)
+        raise Refused("--labels are those of a model: write --model too", os.EX_USAGE)
     try:
         section = {"source": source, "model": model, "deadlines": _PATIENT}
         return PipelineSection.model_validate(section), words
     except ValidationError as error:
-        raise Refused(f"{words}: {error.errors()[0]['msg']}", USAGE) from None
+        raise Refused(f"{words}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
 
 
 def _file(path: Path, what: str) -> Path:
     if not os.path.lexists(path):
-        raise Refused(f"there is no {path} ({'the model' if what == 'file' else 'the labels'})", NO_INPUT)
+        words = "the model" if what == "file" else "the labels"
+        raise Refused(f"there is no {path} ({words})", os.EX_NOINPUT)
     return path.absolute()
 
 
@@ -87,7 +91,7 @@ def _photographs(path: Path, options: Options, *, again: bool = False) -> tuple[
 
 def _path(path: Path, options: Options) -> tuple[dict[str, Any], str]:
     try:
-        if path.is_dir() or (path.is_file() and path.suffix.lower() in PHOTOGRAPHS):
+        if path.is_dir() or (path.is_file() and path.suffix.lower() in SUFFIXES):
             return _photographs(path, options)
         if path.is_file():
             loop, live = options.count is not None, options.live
@@ -97,6 +101,6 @@ def _path(path: Path, options: Options) -> tuple[dict[str, Any], str]:
         if path.is_char_device():
             return {"kind": "v4l2", "device": str(path), "interval_s": 0}, str(path)
     except OSError as error:
-        raise Refused(f"{path}: {(error.strerror or str(error)).lower()}", NO_INPUT) from None
+        raise Refused(f"{path}: {(error.strerror or str(error)).lower()}", os.EX_NOINPUT) from None
     what = "there is no such file, folder or device" if missing else "this is no file or folder"
-    raise Refused(f"{path}: {what}", NO_INPUT)
+    raise Refused(f"{path}: {what}", os.EX_NOINPUT)

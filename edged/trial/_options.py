@@ -1,4 +1,4 @@
-"""What the command line says, and how it is told that this cannot be done. Imports nothing heavy."""
+"""What the command line says. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,16 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-USAGE, NO_INPUT, UNAVAILABLE = 64, 66, 69
-
-
-class Refused(Exception):  # noqa: N818 - what is refused is said in its sentence
-    """It cannot go on: one sentence for a person, and an exit status of sysexits."""
-
-    def __init__(self, sentence: str, status: int = UNAVAILABLE) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 @dataclass(frozen=True)

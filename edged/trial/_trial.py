@@ -8,16 +8,17 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from edged.errors import Refused
 from edged.reporter import Reporter
 from edged.spool.memory import MemorySpool
 from edged.stamp import Stamp
 from edged.supervisor import Supervisor
-from edged.trial._options import NO_INPUT, USAGE, Options, Refused
 
 if TYPE_CHECKING:
     from edged.config.models import PipelineSection
     from edged.sinks.mqtt import MqttSink
     from edged.supervisor import PipelineStatus
+    from edged.trial._options import Options
     from edged.trial._views import View
     from edged.wire import Outcome
 
@@ -138,7 +139,7 @@ class _Trial:
             self._finish(0)
         else:
             what = status.last_error or f"{self._words}: no picture is in it that can be read"
-            self._done.set_exception(Refused(what, NO_INPUT))
+            self._done.set_exception(Refused(what, os.EX_NOINPUT))
 
     def _fault(self, status: PipelineStatus) -> None:
         if self._shown and status.fault in _PASSING:
@@ -173,7 +174,7 @@ class _Trial:
         try:
             section = Mqtt(host=host, port=port)
         except ValueError:
-            raise Refused(f"--broker {broker}: write HOST or HOST:PORT", USAGE) from None
+            raise Refused(f"--broker {broker}: write HOST or HOST:PORT", os.EX_USAGE) from None
         spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
         self._reporter.begin(self._stamp, spool, {NAME: self._kind})
         return MqttSink(
@@ -210,5 +211,5 @@ def _address(broker: str) -> tuple[str, int | None]:
     if not colon or (":" in host.strip("[]") and not host.endswith("]")):
         return broker, None
     if not port.isdecimal():
-        raise Refused(f"--broker {broker}: {port or 'nothing'} is no port", USAGE)
+        raise Refused(f"--broker {broker}: {port or 'nothing'} is no port", os.EX_USAGE)
     return host, int(port)

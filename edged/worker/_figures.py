@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FRAMES = 256  # that percentiles and rates look back
 _RATE_S = 10.0  # and at most so long for the rate
@@ -42,7 +45,7 @@ class Figures:
             return Rates(0.0, 0.0, 0.0, 0.0)
         captures = sorted(capture_ms for _, capture_ms, _ in self._frames)
         invokes = sorted(invoke_ms for _, _, invoke_ms in self._frames)
-        return Rates(self._fps(now), _share(captures, 0.5), _share(invokes, 0.5), _share(invokes, 0.95))
+        return Rates(self._fps(now), share(captures, 0.5), share(invokes, 0.5), share(invokes, 0.95))
 
     def _fps(self, now: float) -> float:
         """Frames a second; it fades when no more come."""
@@ -57,5 +60,6 @@ class Figures:
         return 1 / max(mean_s, 1e-6) if quiet_s <= 2 * mean_s else count / max(now - times[0], count * 1e-6)
 
 
-def _share(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+def share(ordered: Sequence[float], part: float) -> float:
+    """Return the value below which this part of some sorted values lies: 0.5 is the median."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]

@@ -6,32 +6,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import jsonschema
 import pytest
 from broker import Broker
+from commandline import EDGED, call, on_terminal
 from node import Subscriber
 
 import edged
 
-EDGED = [sys.executable, "-m", "edged.cli"]
 PHOTOS = Path(edged.__file__).parent / "photos"
-
-
-def call(*argv: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*EDGED, *argv],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
@@ -150,20 +136,8 @@ def test_where_isolation_cannot_be_had_it_goes_on_with_a_loud_line(tmp_path: Pat
 
 def test_the_table_shows_bars_times_and_walls() -> None:
     """On a terminal of its own, as a person sees it."""
-    import pty
-
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*EDGED, "try", "--source", "photos", "--count", "3"],
-        stdout=theirs,
-        stderr=theirs,
-        stdin=theirs,
-        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "110", "LINES": "30"},
-    )
-    os.close(theirs)
-    shown = _read_all(ours)
-    assert process.wait(30) == 0
-    os.close(ours)
+    status, shown = on_terminal("try", "--source", "photos", "--count", "3")
+    assert status == 0
     for words in (
         "the bundled photographs",
         "Egyptian cat",
@@ -175,15 +149,3 @@ def test_the_table_shows_bars_times_and_walls() -> None:
     ):
         assert words in shown
     assert shown.rstrip().endswith("\x1b[?25h")  # the cursor is there again
-
-
-def _read_all(fd: int) -> str:
-    parts: list[bytes] = []
-    while True:
-        try:
-            data = os.read(fd, 65536)
-        except OSError:  # the other side is closed
-            data = b""
-        if not data:
-            return b"".join(parts).decode()
-        parts.append(data)

@@ -30,6 +30,7 @@ HEAVY = ("numpy", "cv2", "picamera2", "libcamera", "ai_edge_litert", "tflite_run
 DOORS = {
     "paho": "sinks/mqtt/",
     "yaml": "config/",
+    "matplotlib": "bench/draw.py",
     "gpiod": "sensors/gpio.py",
     "smbus2": "sensors/i2c.py",
     "serial": "sensors/serial.py",
@@ -133,6 +134,7 @@ def test_what_main_imports_is_light() -> None:
     """Asked of a fresh interpreter, because this one has run the tests of the worker's side."""
     names = [_module(p) for p in MODULES if p.relative_to(PACKAGE).with_suffix("").parts[0] in MAIN]
     names += [_module(p) for p in DRIVERS]
+    names += [_module(p) for p in (PACKAGE / "bench").glob("*.py") if p.name != "measure.py"]
     program = (
         "import importlib, sys\n"
         f"for name in {names!r}: importlib.import_module(name)\n"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commandline import EDGED, call
 
 import edged
 from edged import cli, health
@@ -20,21 +21,6 @@ from edged.testing.supervisor import status
 
 GOOD = "node: n\npipelines:\n  porch:\n    source: {kind: synthetic}\n"
 BAD = "node: N\npipelines:\n  porch:\n    source: {kind: synthetik}\n"
-EDGED = [sys.executable, "-m", "edged.cli"]
-
-
-def call(*argv: str, timeout_s: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*EDGED, *argv],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-    )
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 from edged import bundled
 from edged.config.machine import Machine
-from edged.trial import Options, Refused
+from edged.errors import Refused
+from edged.trial import Options
 from edged.trial._choice import PAUSE_S, pipeline
 
 if TYPE_CHECKING:

@@ -1,0 +1,59 @@
+"""Says on what was measured: the board, its processor, its system. Names no owner and no host."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import edged
+from edged.inference import runtime
+
+_BOARDS = ("sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name")
+_GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+
+
+def describe(root: Path = Path("/")) -> dict[str, Any]:
+    """Return what there is to know, None for what cannot be known; ``root`` is for tests."""
+    return {
+        "board": next(filter(None, (_text(root / path) for path in _BOARDS)), None),
+        "cpu": _entry(root / "proc/cpuinfo", "model name"),
+        "architecture": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "governor": _text(root / _GOVERNOR) or None,
+        "memory_mb": _memory_mb(root),
+        "system": _system(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "runtimes": runtime.available(),
+        "edged": edged.__version__,
+    }
+
+
+def _system() -> str | None:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        return None
+
+
+def _memory_mb(root: Path) -> int | None:
+    total = _entry(root / "proc/meminfo", "MemTotal")
+    return round(int(total.split()[0]) * 1024 / 1e6) if total else None
+
+
+def _entry(path: Path, name: str) -> str | None:
+    """Return the first value of that name from lines such as ``name : value``."""
+    for line in _text(path).splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip() or None
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace").strip("\0\n ")
+    except OSError:
+        return ""

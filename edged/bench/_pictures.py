@@ -1,0 +1,57 @@
+"""Finds the photographs: a folder for each label, whose name is the right answer for what lies in it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from edged.bench.answers import Answers, names
+from edged.config.messages import closest
+from edged.errors import Refused
+from edged.sources._names import is_photograph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_SHOWN = 10  # names of folders in a sentence
+
+
+def by_label(folder: Path) -> dict[str, list[Path]]:
+    """Return the photographs of each folder in a folder, sorted; folders without any are left out.
+
+    Raises:
+        Refused: there are none, or they do not lie in folders.
+    """
+    try:
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        found = {path.name: _photographs(path) for path in inside if path.is_dir()}
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise Refused(f"{error.filename or folder}: {said} (--images)", os.EX_NOINPUT) from None
+    found = {name: paths for name, paths in found.items() if paths}
+    if not found:
+        loose = any(is_photograph(path.name) for path in inside)
+        how = f"put each photograph into a folder that is named as its label: {folder}/LABEL/*.jpg"
+        what = "its photographs lie in no folder" if loose else "no photograph is in it"
+        raise Refused(f"{folder}: {what}; {how}", os.EX_NOINPUT)
+    return found
+
+
+def _photographs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if is_photograph(path.name) and path.is_file())
+
+
+def strangers(folders: Mapping[str, object], labels: Sequence[str]) -> dict[str, str]:
+    """Return the folders whose names are none of the labels, with what may have been meant."""
+    answers = Answers(labels)
+    return {
+        name: closest(name.replace("_", " "), names(labels)) for name in folders if not answers.meant_by(name)
+    }
+
+
+def shown(found: Mapping[str, str]) -> str:
+    """Put strangers into words."""
+    words = [f"'{name}'" + (f" ({hint})" if hint else "") for name, hint in list(found.items())[:_SHOWN]]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(words) + more

@@ -1,0 +1,114 @@
+"""Asks a module in a process of its own, and says what became of it when it ends without an answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
+
+from edged.worker.order import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+_CHUNK = 1 << 16
+_LONGEST = 300  # characters of what a process said before it died
+
+
+class Failed(Exception):  # noqa: N818 - it is what became of a process
+    """There is no answer; one sentence."""
+
+
+def ask(module: str, question: bytes, patience_s: float) -> Generator[dict[str, Any], None, None]:
+    """Run a module and give the lines of JSON that it answers with, until it ends.
+
+    It is called with a descriptor for its answers and with the process to die with; the question is on its
+    standard input. Leaving the iterator ends it.
+
+    Args:
+        module: such as ``edged.bench.measure``.
+        question: what it is asked.
+        patience_s: how long it may say nothing.
+
+    Raises:
+        Failed: it did not end in order.
+    """
+    read, write = os.pipe()
+    with os.fdopen(read, "rb", buffering=0) as answers, tempfile.TemporaryFile() as said:
+        try:
+            process = _start(module, question, write, said)
+        finally:
+            os.close(write)
+        try:
+            yield from map(json.loads, _lines(answers, patience_s))
+            status = process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            raise _hung(patience_s) from None
+        finally:
+            process.kill()
+            process.wait()
+        if status:
+            raise Failed(_how(status, said))
+
+
+def _start(module: str, question: bytes, write: int, said: IO[bytes]) -> subprocess.Popen[bytes]:
+    with tempfile.TemporaryFile() as given:
+        given.write(question)
+        given.seek(0)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", module, str(write), str(os.getpid())],
+                stdin=given,
+                stdout=said,
+                stderr=said,
+                pass_fds=[write],
+                process_group=0,  # Ctrl-C is for main
+                env=os.environ | ENVIRONMENT,
+            )
+        except OSError as error:
+            raise Failed(f"no process can be started: {error}") from None
+
+
+def _lines(answers: IO[bytes], patience_s: float) -> Iterator[bytes]:
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(answers, selectors.EVENT_READ)
+        while True:
+            if not selector.select(patience_s):
+                raise _hung(patience_s)
+            data = answers.read(_CHUNK)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            yield from lines
+
+
+def _hung(patience_s: float) -> Failed:
+    return Failed(f"its process hung: nothing for {patience_s:g} s")
+
+
+def _how(status: int, said: IO[bytes]) -> str:
+    """Return how a process ended, with the last that it said."""
+    if status > 0:
+        how = f"its process ended with exit status {status}"
+    else:
+        how = f"its process was ended by {_signal(-status)}"
+        if -status == signal.SIGKILL:
+            how += ", perhaps for want of memory"
+    size = said.seek(0, os.SEEK_END)
+    said.seek(max(0, size - 4 * _LONGEST))
+    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    last = "".join(c if c.isprintable() else "?" for c in lines[-1].strip()) if lines else ""
+    return f"{how}: {last[:_LONGEST]}" if last else how
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,223 @@
+"""The process that draws: a point for each result, so that one sees what a millisecond or a megabyte buys.
+
+With photographs that were judged: accuracy against latency, the area of a point for the size of the file.
+Without: latency against size. The line is the Pareto front: for whatever is not on it, something else is at
+least as good in both and better in one.
+
+It is a process of its own since matplotlib brings numpy, which main does not have; no pixels are here.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.worker import _kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_INCHES, _DPI = (9.0, 6.0), 150
+_LARGEST_POINT = 900.0  # square points
+_SMALLEST_POINT = 25.0
+_WIDE = 12.0  # from this ratio of largest to smallest on, an axis is logarithmic
+_MARGIN = 0.15  # around the points, for the labels
+_BESIDE = 7.0  # points from a marker to its label, to the side
+_ROW = 11.0  # points from one row of labels to the next
+# Where a label may stand, best first: to the right or left (1, -1), so many rows above or below.
+_PLACES = tuple((side, row) for row in (0.7, -0.7, 1.8, -1.8, 2.9, -2.9, 4.0, -4.0) for side in (1, -1))
+
+
+@dataclass(frozen=True)
+class Point:
+    """A result in the picture.
+
+    Attributes:
+        name: what stands beside it.
+        x, y: where it lies.
+        megabytes: of the file.
+    """
+
+    name: str
+    x: float
+    y: float
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What the picture says.
+
+    Attributes:
+        title, x, y: in words, with units.
+        more_is_better: whether high is good; to the left is always good.
+    """
+
+    title: str
+    x: str
+    y: str
+    more_is_better: bool
+
+
+def chart(report: Mapping[str, Any]) -> tuple[Chart, list[Point]]:
+    """Return what the picture says, and its points: the results that are no errors."""
+    results = [result for result in report["results"] if not result["error"]]
+    judged = all(result["top1"] is not None for result in results)
+    names = _names(results)
+    points = []
+    for name, result in zip(names, results, strict=True):
+        megabytes, p50 = result["size_bytes"] / 1e6, result["latency_ms"]["p50"]
+        place = (p50, 100 * result["top1"]) if judged else (megabytes, p50)
+        points.append(Point(name, *place, megabytes))
+    board = report["machine"]["board"] or report["machine"]["cpu"] or report["machine"]["architecture"]
+    latency = "latency of one inference, median [ms]"
+    if not judged:
+        return Chart(f"Latency and size on {board}", "size of the file [MB]", latency, False), points
+    images = results[0]["images"]
+    counted = f"top-1 accuracy on {images} photograph{'s' if images > 1 else ''} [%]"
+    return Chart(f"Accuracy and latency on {board}", latency, counted, True), points
+
+
+def _names(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name each result by its file, and by whatever else not all of them have in common."""
+    paths = [Path(result["model"]) for result in results]
+    ambiguous = len({path.stem for path in paths}) < len(set(paths))
+    several = {key for key in ("runtime", "threads") if len({result[key] for result in results}) > 1}
+    names = []
+    for path, result in zip(paths, results, strict=True):
+        more = [result["runtime"]] if "runtime" in several else []
+        if "threads" in several:
+            more.append(f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}")
+        name = str(path) if ambiguous else path.stem
+        names.append(", ".join(["".join(c if c.isprintable() else "?" for c in name), *more]))
+    return names
+
+
+def front(points: Sequence[Point], *, more_is_better: bool) -> list[Point]:
+    """Return the points that no other one beats, from left to right."""
+    sign = -1 if more_is_better else 1
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.x, sign * p.y)):
+        if not best or sign * point.y < sign * best[-1].y:
+            best.append(point)
+    return best
+
+
+def draw(report: Mapping[str, Any], format_: str) -> bytes:
+    """Return the picture as ``png`` or ``svg``."""
+    import matplotlib as mpl
+
+    mpl.rcParams["svg.fonttype"] = "none"  # text stays text
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    said, points = chart(report)
+    figure = Figure(figsize=_INCHES, layout="constrained")
+    FigureCanvasAgg(figure)  # needs no screen
+    axes = figure.subplots()
+    _frame(axes, said, points)
+    best = front(points, more_is_better=said.more_is_better)
+    axes.step([p.x for p in best], [p.y for p in best], where="post", color="tab:green", label="Pareto front")
+    largest = max(point.megabytes for point in points)
+    for kind, colour in (([p for p in points if p not in best], "tab:gray"), (best, "tab:green")):
+        areas = [max(_SMALLEST_POINT, _LARGEST_POINT * p.megabytes / largest) for p in kind]
+        axes.scatter([p.x for p in kind], [p.y for p in kind], s=areas, color=colour, alpha=0.6, zorder=3)
+    note = f"area of a point: size of the file, {largest:.1f} MB for the largest"
+    figure.legend(title=note, loc="outside lower center", fontsize="small", title_fontsize="small")
+    figure.canvas.draw()
+    figure.set_layout_engine("none")  # the labels are written into what is laid out now
+    _label(axes, points)
+    file = io.BytesIO()
+    figure.savefig(file, format=format_, dpi=_DPI, metadata={"Date": None} if format_ == "svg" else None)
+    return file.getvalue()
+
+
+def _frame(axes: Any, said: Chart, points: Sequence[Point]) -> None:
+    """Set the title and the axes."""
+    from matplotlib.ticker import LogLocator, ScalarFormatter
+
+    axes.set(title=said.title, xlabel=said.x, ylabel=said.y)
+    axes.margins(_MARGIN)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    values = {axes.xaxis: [p.x for p in points]}
+    if not said.more_is_better:  # accuracy is never logarithmic
+        values[axes.yaxis] = [p.y for p in points]
+    for axis, along in values.items():
+        if min(along) > 0 and max(along) / min(along) > _WIDE:
+            (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(ScalarFormatter())
+            axis.set_minor_locator(LogLocator(subs=()))
+
+
+def _label(axes: Any, points: Sequence[Point]) -> None:
+    """Write each name where it covers no other one, as far as there is such a place, and inside the frame."""
+    from matplotlib.text import Text
+
+    frame = axes.get_window_extent()
+    taken: list[Any] = []
+    for point in sorted(points, key=lambda p: p.x):
+        for place in (*_PLACES, _PLACES[0]):
+            text = _write(axes, point, *place)
+            text.update_positions(axes.figure.canvas.get_renderer())
+            box = Text.get_window_extent(text)  # without the line to its point
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            if inside and not box.count_overlaps(taken):
+                break
+            text.set_visible(False)
+        text.set_visible(True)
+        taken.append(box)
+
+
+def _write(axes: Any, point: Point, side: int, row: float) -> Any:
+    return axes.annotate(
+        point.name,
+        (point.x, point.y),
+        xytext=(side * _BESIDE, row * _ROW),
+        textcoords="offset points",
+        ha="left" if side > 0 else "right",
+        va="center",
+        fontsize="small",
+        arrowprops={
+            "arrowstyle": "-",
+            "color": "gray",
+            "linewidth": 0.6,
+            "shrinkA": 0,
+            "relpos": (0.5 - side / 2, 0.5),
+        },
+        zorder=4,
+    )
+
+
+def answer(question: Mapping[str, Any]) -> dict[str, str]:
+    """Return the picture, or what is missing to draw it; an empty picture for an empty question."""
+    try:
+        import matplotlib.backends.backend_agg  # noqa: F401 - a half installed one is found here
+    except ImportError as error:
+        return {"missing": str(error)}
+    picture = draw(question, question["format"]) if question else b""
+    return {"picture": base64.b64encode(picture).decode()}
+
+
+def serve(answers: int, main: int) -> None:
+    """Read what is to be drawn, and answer with it.
+
+    Args:
+        answers: a descriptor for one line of JSON.
+        main: the process to die with.
+    """
+    _kernel.die_with_parent(main)
+    question = json.loads(sys.stdin.buffer.read())
+    with os.fdopen(answers, "wb") as file:
+        file.write(json.dumps(answer(question)).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,213 @@
+"""The process that measures: opens one model, judges photographs, and runs the model by the clock.
+
+It has pixels and no network, and dies with main. What it finds goes back as lines of JSON:
+``{"done": n}`` now and then, at last ``{"found": …}`` or ``{"error": …}``.
+
+* Latency is what ``invoke`` takes, with copying the tensor in and the scores out: the very call of a worker,
+  on photographs in turn, after a warm-up. Reading, preparing and decoding are no part of it.
+* Preparation is what makes a tensor of a decoded photograph: crop, resize, colours, type.
+* ``rss_mb`` is the largest resident memory of this process up to the first run of the model: Python, numpy,
+  OpenCV and the runtime with the model in it, before any photograph is read. ``model_mb`` is how much of it
+  came with the model: the largest less what was resident before the file was opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import cv2
+
+from edged import clock
+from edged.bench.answers import Answers
+from edged.bench.order import Order
+from edged.errors import DriverError, ModelError, Unavailable
+from edged.inference import classifier, edgetpu, tflite_file
+from edged.inference import model as models
+from edged.inference import runtime as runtimes
+from edged.inference.preprocess import Preparer
+from edged.sources import Frame, _photograph
+from edged.tasks import classify
+from edged.worker import _kernel, sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edged.inference.classifier import ClassifierSpec
+    from edged.inference.model import Model
+
+    Tensor = NDArray[np.generic]
+
+T = TypeVar("T")
+
+WARM_RUNS, WARM_S = 3, 0.2
+LEAST_RUNS, MOST_RUNS = 10, 50_000  # of a round
+SAMPLE = 8  # photographs that the model is timed on, spread over all
+PREPARED = 5  # times that each of these is prepared
+TOP = 5
+_TELL_S = 0.5
+
+
+class Measurement:
+    """One round.
+
+    Args:
+        order: what is asked.
+        tell: takes what goes back.
+    """
+
+    def __init__(self, order: Order, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._order = order
+        self._tell = tell
+        self._told_at = 0.0
+
+    def run(self) -> dict[str, Any]:
+        """Measure, and return everything that was found.
+
+        Raises:
+            ModelError: the model cannot be used, or no photograph can be read.
+            DriverError: the runtime is missing.
+            Unavailable: there is no Edge TPU that works.
+        """
+        runtimes.preload(self._order.runtime)
+        before_mb = _status_mb("VmRSS")
+        model = self._open()
+        model.rehearse()
+        largest_mb = _status_mb("VmHWM")
+        preparer = Preparer(model.spec)
+        judged = self._judge(model, preparer) if self._order.answers else {}
+        tensors, prepare_ms = self._sample(preparer)
+        return {
+            "invoke_ms": self._time(model, tensors),
+            "prepare_ms": prepare_ms,
+            "rss_mb": round(largest_mb, 1),
+            "model_mb": round(largest_mb - before_mb, 1),
+            **judged,
+        }
+
+    def _open(self) -> Model[ClassifierSpec]:
+        order = self._order
+        delegate = None
+        if order.device:
+            delegate = edgetpu.open_delegate(order.runtime, order.library, order.device)
+        file = tflite_file.read(Path(order.model), order.sha256, edgetpu=bool(order.device))
+        loaded = classifier.Classifier(file, classifier.spec(file), order.labels)
+        return models.open_loaded(loaded, runtime=order.runtime, threads=order.threads, delegate=delegate)
+
+    def _judge(self, model: Model[ClassifierSpec], preparer: Preparer) -> dict[str, Any]:
+        """Classify every photograph and count the right answers."""
+        task = classify.create(classify.Config(top_k=TOP), model.spec, model.labels)
+        answers = Answers(model.labels)
+        first = among = images = 0
+        unreadable = []
+        for done, (path, answer) in enumerate(zip(self._order.pictures, self._order.answers, strict=True)):
+            self._progress(done)
+            frame = _read(path)
+            if frame is None:
+                unreadable.append(path)
+                continue
+            images += 1
+            right = answers.meant_by(answer)
+            named = [finding.label for finding in task.decode(model.invoke(preparer.prepare(frame)))]
+            first += bool(named) and named[0] in right
+            among += not right.isdisjoint(named)
+        return {"first": first, "among": among, "images": images, "unreadable": unreadable}
+
+    def _sample(self, preparer: Preparer) -> tuple[list[Tensor], list[float]]:
+        """Return tensors of some photographs, and what it took to prepare each."""
+        tensors: list[Tensor] = []
+        took = []
+        for path in _spread(self._order.pictures, SAMPLE):
+            frame = _read(path)
+            if frame is None:
+                continue
+            tensors.append(preparer.prepare(frame).copy())
+            took += [_milliseconds(preparer.prepare, frame) for _ in range(PREPARED)]
+            if len(tensors) == SAMPLE:
+                break
+        if not tensors:
+            among = f"none of the {len(self._order.pictures)} photographs can be read"
+            raise ModelError(f"{among}; the first is {self._order.pictures[0]}")
+        return tensors, took
+
+    def _time(self, model: Model[ClassifierSpec], tensors: Sequence[Tensor]) -> list[float]:
+        """Return what each run of the model took, in ms."""
+        for seconds, least in ((WARM_S, WARM_RUNS), (self._order.seconds, LEAST_RUNS)):
+            took: list[float] = []
+            end = time.perf_counter() + seconds
+            while len(took) < least or (time.perf_counter() < end and len(took) < MOST_RUNS):
+                took.append(_milliseconds(model.invoke, tensors[len(took) % len(tensors)]))
+                self._progress(len(self._order.pictures))
+        return took
+
+    def _progress(self, done: int) -> None:
+        now = clock.monotonic()
+        if now - self._told_at >= _TELL_S:
+            self._told_at = now
+            self._tell({"done": done})
+
+
+def _milliseconds(run: Callable[[T], object], given: T) -> float:
+    """Return what one call takes."""
+    began = time.perf_counter()
+    run(given)
+    return round((time.perf_counter() - began) * 1000, 4)
+
+
+def _read(path: str) -> Frame | None:
+    try:
+        pixels = _photograph.read(Path(path))
+    except OSError:
+        return None
+    return None if pixels is None else Frame(pixels, clock.wall())
+
+
+def _spread(paths: Sequence[str], count: int) -> Iterator[str]:
+    """Give paths from all over the list, then those between them."""
+    step = max(1, len(paths) // count)
+    for first in range(step):
+        yield from paths[first::step]
+
+
+def _status_mb(name: str) -> float:
+    """Return one of this process's figures of memory (proc(5)), in MB."""
+    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+def serve(answers: int, main: int) -> None:
+    """Give up the network, read the order, measure, answer, end.
+
+    Args:
+        answers: a descriptor for the lines of JSON.
+        main: the process to die with.
+    """
+    _kernel.die_with_parent(main)
+    _kernel.name_process("edged-bench")
+    _kernel.close_memory(to_others=False)
+    walls = sandbox.close_network()
+    order = Order.from_json(sys.stdin.buffer.read())
+    cv2.setNumThreads(1)  # as in the workers
+    with os.fdopen(answers, "wb") as file:
+
+        def tell(what: dict[str, Any]) -> None:
+            file.write(json.dumps(what).encode() + b"\n")
+            file.flush()
+
+        try:
+            tell({"found": Measurement(order, tell).run() | {"isolation": walls}})
+        except (ModelError, DriverError, Unavailable) as error:
+            tell({"error": str(error)})
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))
