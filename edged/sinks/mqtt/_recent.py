@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-FLUSH_S = 1.0  # in which a broker has written what it acknowledged, on a slow card too
-_TOGETHER_S = 0.25  # rows are settled in groups
+FLUSH_S = 0.5  # in which a broker has written what it acknowledged, on a slow card too
+_TOGETHER_S = 0.1  # rows are settled in groups
 
 
 class Recent:
