@@ -65,9 +65,9 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
     if quantity.device_class and not takes:
         made["dev_cla"] = quantity.device_class
     if not quantity.binary:
-        made["stat_cla"] = "total_increasing" if made.get("dev_cla") in _classes.COUNTERS else "measurement"
+        made["stat_cla"] = _classes.STATE_CLASSES.get(made.get("dev_cla", ""), "measurement")
         if quantity.unit:
-            made["unit_of_meas"] = quantity.unit
+            made["unit_of_meas"] = _classes.spelt(quantity.unit)
         decimals = config.shaping(channel, "round")
         if decimals is not None:
             made["sug_dsp_prc"] = decimals

@@ -45,7 +45,7 @@ ACCEPTED = Draft202012Validator(
             component(
                 "sensor",
                 dev_cla={"enum": sorted(_classes.UNITS)},
-                stat_cla={"enum": ["measurement", "total_increasing"]},
+                stat_cla={"enum": ["measurement", "measurement_angle", "total", "total_increasing"]},
                 unit_of_meas=TEXT,
                 sug_dsp_prc={"type": "integer", "minimum": 0},
             ),
@@ -62,6 +62,9 @@ SENSORS: dict[str, SensorConfig] = {
     "tank": Command(command=["x"], unit="cm", device_class="distance", publish="bare"),
     "meter": Hwmon(chip="ina226", channel="energy1"),
     "odd": Synthetic(device_class="temperature", unit="%"),
+    "butt": Command(command=["x"], unit="L", device_class="volume"),
+    "vane": Command(command=["x"], unit="°", device_class="wind_direction"),
+    "dust": Command(command=["x"], unit="μg/m³", device_class="pm25"),
     "hidden": Synthetic(publish="none"),
 }  # fmt: skip
 
@@ -83,7 +86,7 @@ def test_every_entity_is_one_that_home_assistant_takes() -> None:
     assert set(entities) == {
         "attic.value", "door.value", "air.pm1", "air.pm2_5", "air.pm10", "gas.co2", "board.undervoltage",
         "board.wifi", "board.load", "board.disk", "board.temperature", "tank.value", "meter.value",
-        "odd.value",
+        "odd.value", "butt.value", "vane.value", "dust.value",
     }  # fmt: skip
 
 
@@ -99,8 +102,17 @@ def test_topics_names_classes_and_units() -> None:
     assert (pm["dev_cla"], pm["unit_of_meas"]) == ("pm25", "µg/m³")
     assert (entities["door.value"]["p"], entities["door.value"]["dev_cla"]) == ("binary_sensor", "door")
     assert entities["meter.value"]["stat_cla"] == "total_increasing"
+    assert entities["butt.value"]["stat_cla"] == "total", "of a measurement it warns"
+    assert entities["vane.value"]["stat_cla"] == "measurement_angle"
     assert entities["board.load"]["ent_cat"] == "diagnostic"
     assert "dev_cla" not in entities["odd.value"], "2026.11 would refuse the whole entity"
+
+
+def test_both_letters_for_micro_are_one() -> None:
+    dust = made()["dust.value"]
+    assert dust["dev_cla"] == "pm25"
+    assert dust["unit_of_meas"] == "\N{MICRO SIGN}g/m³", "2025.4 knows no other"
+    assert _classes.wrong("voltage", "\N{GREEK SMALL LETTER MU}V", binary=False) == ("", "")
 
 
 def test_a_value_expires_only_where_silence_means_something() -> None:
