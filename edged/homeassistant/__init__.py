@@ -112,6 +112,7 @@ def _node(base: str) -> dict[str, Component]:
             "ent_cat": "diagnostic",
             "stat_cla": "measurement",
             "unit_of_meas": "s",
+            "sug_dsp_prc": 0,
             "stat_t": health,
             "val_tpl": "{{ value_json.uptime_s | int if value_json.uptime_s is defined else 'None' }}",
         },

@@ -90,6 +90,13 @@ STATE_CLASSES = {
     "volume": "total",  # it may shrink too
     "wind_direction": "measurement_angle",
 }
+# Decimals to show where the configuration says none: 2025.4 shows all there are, 2026.11 none of volts and
+# watts, which suits the mains and no battery.
+DECIMALS = {
+    **dict.fromkeys(("ppm", "ppb", "dBm"), 0),
+    **dict.fromkeys(("°C", "°F", "%", "hPa"), 1),
+    **dict.fromkeys(("V", "A", "W"), 2),
+}
 
 
 def spelt(unit: str) -> str:

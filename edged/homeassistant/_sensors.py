@@ -69,6 +69,8 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
         if quantity.unit:
             made["unit_of_meas"] = _classes.spelt(quantity.unit)
         decimals = config.shaping(channel, "round")
+        if decimals is None:
+            decimals = _classes.DECIMALS.get(quantity.unit)
         if decimals is not None:
             made["sug_dsp_prc"] = decimals
     expires = _expires_s(config, channel, binary=quantity.binary)

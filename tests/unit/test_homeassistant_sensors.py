@@ -108,6 +108,19 @@ def test_topics_names_classes_and_units() -> None:
     assert "dev_cla" not in entities["odd.value"], "2026.11 would refuse the whole entity"
 
 
+def test_decimals_are_those_that_were_written_else_what_suits_the_unit() -> None:
+    entities = made({
+        "rail": Hwmon(chip="a", channel="in0"),
+        "mains": Hwmon(chip="a", channel="in1", round=0),
+        "board": System(what=["memory", "load"]),
+        "count": Synthetic(),
+    })  # fmt: skip
+    shown = {id_: one.get("sug_dsp_prc") for id_, one in entities.items()}
+    assert shown == {
+        "rail.value": 2, "mains.value": 0, "board.memory": 1, "board.load": None, "count.value": None
+    }  # fmt: skip
+
+
 def test_both_letters_for_micro_are_one() -> None:
     dust = made()["dust.value"]
     assert dust["dev_cla"] == "pm25"
