@@ -82,7 +82,7 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
 
 
 def _expires_s(config: SensorConfig, channel: str, *, binary: bool) -> int | None:
-    """Return after how long without a message the value is unknown; None where silence may mean no change."""
+    """Return after how long without a message it is unavailable; None where silence may mean no change."""
     period = config.heartbeat_s
     if not period and not binary and not config.shaping(channel, "deadband"):
         period = max(config.interval_s, config.aggregate.window_s if config.aggregate else 0)
