@@ -16,15 +16,17 @@ Component = dict[str, Any]
 DIAGNOSTIC = frozenset({"system", "thermal"})  # kinds that tell of the board and not of the world
 _MISSED = 3  # publications that may be missing before the value expires
 
+# How each template begins. The topics of what is removed are emptied, which may come to Home Assistant before
+# the discovery that removes the entity; it logs an error where a template has no value_json.
+READ = "{% set v = value_json | default({}) %}"
+
 # Stale values are shown as they are, with their quality beside; what is suspect or bad is unknown.
-_SHOWN = (
-    "value_json.quality | default('') in ['good', 'stale'] and value_json.value | default(none) is not none"
-)
-_NUMBER = f"{{{{ value_json.value if {_SHOWN} else 'None' }}}}"
-_STATE = f"{{{{ ('ON' if value_json.value else 'OFF') if {_SHOWN} else 'None' }}}}"
+_SHOWN = "v.quality | default('') in ['good', 'stale'] and v.value | default(none) is not none"
+_NUMBER = f"{READ}{{{{ v.value if {_SHOWN} else 'None' }}}}"
+_STATE = f"{READ}{{{{ ('ON' if v.value else 'OFF') if {_SHOWN} else 'None' }}}}"
 _ATTRIBUTES = (
-    "{{ {'quality': value_json.quality | default(none), 'reason': value_json.reason | default(none),"
-    " 'measured_at': value_json.ts | default(none)} | to_json }}"
+    f"{READ}{{{{ {{'quality': v.quality | default(none), 'reason': v.reason | default(none),"
+    " 'measured_at': v.ts | default(none)} | to_json }}"
 )
 
 

@@ -138,8 +138,10 @@ def test_a_value_expires_only_where_silence_means_something() -> None:
 
 
 def rendered(one: dict[str, Any], key: str, message: bytes) -> str:
-    template = jinja2.Environment(autoescape=False).from_string(one[key])  # noqa: S701 - as Home Assistant's
-    return template.render(value_json=json.loads(message), value=message.decode())
+    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - as Home Assistant's
+    environment.filters["to_json"] = json.dumps
+    known = {"value_json": json.loads(message)} if message else {}  # it knows none of what is no JSON
+    return environment.from_string(one[key]).render(value=message.decode(), **known)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +175,20 @@ def test_a_state_is_on_off_or_unknown(value: bool | None, state: str) -> None:
 
 def test_what_is_not_ours_is_unknown() -> None:
     (one,) = made({"a": Synthetic()}).values()
-    for message in (b"{}", b'{"value": 1}', b'{"quality": "good"}'):
+    for message in (b"", b"{}", b'{"value": 1}', b'{"quality": "good"}'):
         assert rendered(one, "val_tpl", message) == "None"
+
+
+def test_no_template_fails_over_a_topic_that_is_emptied() -> None:
+    data, _ = payload("n", ["porch"], sensors={"a": Synthetic(), "b": Synthetic(binary=True)})
+    seen = 0
+    for one in data["cmps"].values():
+        if "val_tpl" in one:
+            assert rendered(one, "val_tpl", b"") in {"None", "ON"}, "unknown, or a problem"
+        if "json_attr_tpl" in one:
+            assert isinstance(json.loads(rendered(one, "json_attr_tpl", b"")), dict)
+            seen += 1
+    assert seen == 5
 
 
 def test_bare_needs_no_template() -> None:
