@@ -169,7 +169,10 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
             "dev_cla": "problem",
             "ent_cat": "diagnostic",
             "stat_t": f"{base}/health",
-            "val_tpl": f"{READ}{{{{ 'OFF' if {mine}.get('state') in {list(FINE)} else 'ON' }}}}",
+            "val_tpl": (  # unknown, and no problem, where the health is older or newer than the pipeline
+                f"{READ}{{% set state = {mine}.get('state') %}}"
+                f"{{{{ 'None' if state is none else 'OFF' if state in {list(FINE)} else 'ON' }}}}"
+            ),
             "json_attr_t": f"{base}/health",
             "json_attr_tpl": (
                 f"{READ}{{{{ {{'state': {mine}.get('state'), 'last_error': {mine}.get('last_error'),"

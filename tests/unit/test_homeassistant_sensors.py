@@ -191,6 +191,20 @@ def test_no_template_fails_over_a_topic_that_is_emptied() -> None:
     assert seen == 5
 
 
+@pytest.mark.parametrize(
+    ("health", "state"),
+    [
+        (b'{"pipelines": {"porch": {"state": "running"}}}', "OFF"),
+        (b'{"pipelines": {"porch": {"state": "waiting"}}}', "ON"),
+        (b'{"pipelines": {"shed": {"state": "running"}}}', "None"),
+        (b"", "None"),
+    ],
+)
+def test_a_pipeline_that_the_health_does_not_name_is_no_problem(health: bytes, state: str) -> None:
+    problem = payload("n", ["porch"])[0]["cmps"]["porch_problem"]
+    assert rendered(problem, "val_tpl", health) == state
+
+
 def test_bare_needs_no_template() -> None:
     tank = made()["tank.value"]
     assert "val_tpl" not in tank
