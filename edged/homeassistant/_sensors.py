@@ -24,6 +24,7 @@ READ = "{% set v = value_json | default({}) %}"
 _SHOWN = "v.quality | default('') in ['good', 'stale'] and v.value | default(none) is not none"
 _NUMBER = f"{READ}{{{{ v.value if {_SHOWN} else 'None' }}}}"
 _STATE = f"{READ}{{{{ ('ON' if v.value else 'OFF') if {_SHOWN} else 'None' }}}}"
+_BARE = "{{ value }}"
 _ATTRIBUTES = (
     f"{READ}{{{{ {{'quality': v.quality | default(none), 'reason': v.reason | default(none),"
     " 'measured_at': v.ts | default(none)} | to_json }}"
@@ -63,6 +64,8 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
     if config.shaping(channel, "publish") == "json":
         made["val_tpl"] = _STATE if quantity.binary else _NUMBER
         made |= {"json_attr_t": state, "json_attr_tpl": _ATTRIBUTES}
+    else:  # a template too: where it is left out of a sensor's discovery Home Assistant keeps the one before
+        made["val_tpl"] = _BARE
     takes, _ = _classes.wrong(quantity.device_class, quantity.unit, binary=quantity.binary)
     if quantity.device_class and not takes:
         made["dev_cla"] = quantity.device_class

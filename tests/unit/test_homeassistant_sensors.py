@@ -34,7 +34,7 @@ def component(p: str, **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,  # Home Assistant drops what it does not know without a word
-        "required": ["p", "uniq_id", "name", "qos", "stat_t", "avty"],
+        "required": ["p", "uniq_id", "name", "qos", "stat_t", "val_tpl", "avty"],
         "properties": COMMON | properties | {"p": {"const": p}},
     }
 
@@ -205,9 +205,9 @@ def test_a_pipeline_that_the_health_does_not_name_is_no_problem(health: bytes, s
     assert rendered(problem, "val_tpl", health) == state
 
 
-def test_bare_needs_no_template() -> None:
+def test_bare_is_shown_as_it_comes() -> None:
     tank = made()["tank.value"]
-    assert "val_tpl" not in tank
+    assert rendered(tank, "val_tpl", b"21.5") == "21.5"
     assert "json_attr_t" not in tank
 
 
