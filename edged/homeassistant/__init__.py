@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import edged
 from edged.homeassistant import _sensors
+from edged.homeassistant._sensors import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,9 +92,9 @@ def _node(base: str) -> dict[str, Component]:
             "dev_cla": "problem",
             "ent_cat": "diagnostic",
             "stat_t": health,
-            "val_tpl": "{{ 'OFF' if value_json.status | default('') == 'ok' else 'ON' }}",
+            "val_tpl": READ + "{{ 'OFF' if v.status | default('') == 'ok' else 'ON' }}",
             "json_attr_t": health,
-            "json_attr_tpl": "{{ {'problems': value_json.problems | default([])} | to_json }}",
+            "json_attr_tpl": READ + "{{ {'problems': v.problems | default([])} | to_json }}",
         },
         "node_queue": {
             "p": "sensor",
@@ -103,7 +104,7 @@ def _node(base: str) -> dict[str, Component]:
             "stat_cla": "measurement",
             "unit_of_meas": "events",
             "stat_t": health,
-            "val_tpl": "{{ value_json.queue | default('None') }}",
+            "val_tpl": READ + "{{ v.queue | default('None') }}",
         },
         "node_uptime": {
             "p": "sensor",
@@ -112,8 +113,9 @@ def _node(base: str) -> dict[str, Component]:
             "ent_cat": "diagnostic",
             "stat_cla": "measurement",
             "unit_of_meas": "s",
+            "sug_dsp_prc": 0,
             "stat_t": health,
-            "val_tpl": "{{ value_json.uptime_s | int if value_json.uptime_s is defined else 'None' }}",
+            "val_tpl": READ + "{{ v.uptime_s | int if v.uptime_s is defined else 'None' }}",
         },
     }
 
@@ -130,19 +132,18 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
         "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
         "avty_mode": "all",
     }
-    mine = f"(value_json.pipelines | default({{}})).get('{pipeline}', {{}})"
+    mine = f"(v.pipelines | default({{}})).get('{pipeline}', {{}})"
     return {
         f"{pipeline}_label": {
             "p": "sensor",
             "name": name,
             "ic": "mdi:tag-text-outline",
-            "val_tpl": "{{ value_json.label | default('None') }}",
+            "val_tpl": READ + "{{ v.label | default('None') }}",
             "json_attr_t": f"{topic}/state",
             "json_attr_tpl": (
-                "{{ {'previous': value_json.previous | default(none),"
-                " 'since': value_json.since | default(none),"
-                " 'accelerator': value_json.accelerator | default(none),"
-                " 'degraded': value_json.degraded | default(none)} | to_json }}"
+                f"{READ}{{{{ {{'previous': v.previous | default(none), 'since': v.since | default(none),"
+                " 'accelerator': v.accelerator | default(none),"
+                " 'degraded': v.degraded | default(none)} | to_json }}"
             ),
             **seen,
         },
@@ -152,7 +153,7 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
             "ic": "mdi:percent-outline",
             "stat_cla": "measurement",
             "unit_of_meas": "%",
-            "val_tpl": "{{ (value_json.score * 100) | round(1) if value_json.score is defined else 'None' }}",
+            "val_tpl": READ + "{{ (v.score * 100) | round(1) if v.score is defined else 'None' }}",
             **seen,
         },
         f"{pipeline}_enabled": {
@@ -168,10 +169,13 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
             "dev_cla": "problem",
             "ent_cat": "diagnostic",
             "stat_t": f"{base}/health",
-            "val_tpl": f"{{{{ 'OFF' if {mine}.get('state') in {list(FINE)} else 'ON' }}}}",
+            "val_tpl": (  # unknown, and no problem, where the health is older or newer than the pipeline
+                f"{READ}{{% set state = {mine}.get('state') %}}"
+                f"{{{{ 'None' if state is none else 'OFF' if state in {list(FINE)} else 'ON' }}}}"
+            ),
             "json_attr_t": f"{base}/health",
             "json_attr_tpl": (
-                f"{{{{ {{'state': {mine}.get('state'), 'last_error': {mine}.get('last_error'),"
+                f"{READ}{{{{ {{'state': {mine}.get('state'), 'last_error': {mine}.get('last_error'),"
                 f" 'restarts': {mine}.get('restarts')}} | to_json }}}}"
             ),
         },
@@ -184,7 +188,7 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
             "unit_of_meas": "fps",
             "sug_dsp_prc": 1,
             "stat_t": f"{base}/health",
-            "val_tpl": f"{{{{ 'None' if {mine}.get('fps') is none else {mine}.get('fps') }}}}",
+            "val_tpl": f"{READ}{{{{ 'None' if {mine}.get('fps') is none else {mine}.get('fps') }}}}",
         },
     }
 

@@ -16,15 +16,18 @@ Component = dict[str, Any]
 DIAGNOSTIC = frozenset({"system", "thermal"})  # kinds that tell of the board and not of the world
 _MISSED = 3  # publications that may be missing before the value expires
 
+# How each template begins. The topics of what is removed are emptied, which may come to Home Assistant before
+# the discovery that removes the entity; it logs an error where a template has no value_json.
+READ = "{% set v = value_json | default({}) %}"
+
 # Stale values are shown as they are, with their quality beside; what is suspect or bad is unknown.
-_SHOWN = (
-    "value_json.quality | default('') in ['good', 'stale'] and value_json.value | default(none) is not none"
-)
-_NUMBER = f"{{{{ value_json.value if {_SHOWN} else 'None' }}}}"
-_STATE = f"{{{{ ('ON' if value_json.value else 'OFF') if {_SHOWN} else 'None' }}}}"
+_SHOWN = "v.quality | default('') in ['good', 'stale'] and v.value | default(none) is not none"
+_NUMBER = f"{READ}{{{{ v.value if {_SHOWN} else 'None' }}}}"
+_STATE = f"{READ}{{{{ ('ON' if v.value else 'OFF') if {_SHOWN} else 'None' }}}}"
+_BARE = "{{ value }}"
 _ATTRIBUTES = (
-    "{{ {'quality': value_json.quality | default(none), 'reason': value_json.reason | default(none),"
-    " 'measured_at': value_json.ts | default(none)} | to_json }}"
+    f"{READ}{{{{ {{'quality': v.quality | default(none), 'reason': v.reason | default(none),"
+    " 'measured_at': v.ts | default(none)} | to_json }}"
 )
 
 
@@ -61,14 +64,18 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
     if config.shaping(channel, "publish") == "json":
         made["val_tpl"] = _STATE if quantity.binary else _NUMBER
         made |= {"json_attr_t": state, "json_attr_tpl": _ATTRIBUTES}
+    else:  # a template too: where it is left out of a sensor's discovery Home Assistant keeps the one before
+        made["val_tpl"] = _BARE
     takes, _ = _classes.wrong(quantity.device_class, quantity.unit, binary=quantity.binary)
     if quantity.device_class and not takes:
         made["dev_cla"] = quantity.device_class
     if not quantity.binary:
-        made["stat_cla"] = "total_increasing" if made.get("dev_cla") in _classes.COUNTERS else "measurement"
+        made["stat_cla"] = _classes.STATE_CLASSES.get(made.get("dev_cla", ""), "measurement")
         if quantity.unit:
-            made["unit_of_meas"] = quantity.unit
+            made["unit_of_meas"] = _classes.spelt(quantity.unit)
         decimals = config.shaping(channel, "round")
+        if decimals is None:
+            decimals = _classes.DECIMALS.get(quantity.unit)
         if decimals is not None:
             made["sug_dsp_prc"] = decimals
     expires = _expires_s(config, channel, binary=quantity.binary)
@@ -80,7 +87,7 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
 
 
 def _expires_s(config: SensorConfig, channel: str, *, binary: bool) -> int | None:
-    """Return after how long without a message the value is unknown; None where silence may mean no change."""
+    """Return after how long without a message it is unavailable; None where silence may mean no change."""
     period = config.heartbeat_s
     if not period and not binary and not config.shaping(channel, "deadband"):
         period = max(config.interval_s, config.aggregate.window_s if config.aggregate else 0)

@@ -212,7 +212,7 @@ class _Gate:
         if self._heartbeat_s and now - self._sent_at >= self._heartbeat_s - _SLACK:
             return True
         if reading.value is None or sent.value is None:
-            return reading.reason != sent.reason
+            return reading.reason != sent.reason or not (self._binary or self._deadband)
         if self._binary:
             return reading.value != sent.value
         return abs(reading.value - sent.value) >= self._deadband - _SLACK

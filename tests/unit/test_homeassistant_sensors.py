@@ -34,7 +34,7 @@ def component(p: str, **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,  # Home Assistant drops what it does not know without a word
-        "required": ["p", "uniq_id", "name", "qos", "stat_t", "avty"],
+        "required": ["p", "uniq_id", "name", "qos", "stat_t", "val_tpl", "avty"],
         "properties": COMMON | properties | {"p": {"const": p}},
     }
 
@@ -45,7 +45,7 @@ ACCEPTED = Draft202012Validator(
             component(
                 "sensor",
                 dev_cla={"enum": sorted(_classes.UNITS)},
-                stat_cla={"enum": ["measurement", "total_increasing"]},
+                stat_cla={"enum": ["measurement", "measurement_angle", "total", "total_increasing"]},
                 unit_of_meas=TEXT,
                 sug_dsp_prc={"type": "integer", "minimum": 0},
             ),
@@ -62,6 +62,9 @@ SENSORS: dict[str, SensorConfig] = {
     "tank": Command(command=["x"], unit="cm", device_class="distance", publish="bare"),
     "meter": Hwmon(chip="ina226", channel="energy1"),
     "odd": Synthetic(device_class="temperature", unit="%"),
+    "butt": Command(command=["x"], unit="L", device_class="volume"),
+    "vane": Command(command=["x"], unit="°", device_class="wind_direction"),
+    "dust": Command(command=["x"], unit="μg/m³", device_class="pm25"),
     "hidden": Synthetic(publish="none"),
 }  # fmt: skip
 
@@ -83,7 +86,7 @@ def test_every_entity_is_one_that_home_assistant_takes() -> None:
     assert set(entities) == {
         "attic.value", "door.value", "air.pm1", "air.pm2_5", "air.pm10", "gas.co2", "board.undervoltage",
         "board.wifi", "board.load", "board.disk", "board.temperature", "tank.value", "meter.value",
-        "odd.value",
+        "odd.value", "butt.value", "vane.value", "dust.value",
     }  # fmt: skip
 
 
@@ -99,8 +102,30 @@ def test_topics_names_classes_and_units() -> None:
     assert (pm["dev_cla"], pm["unit_of_meas"]) == ("pm25", "µg/m³")
     assert (entities["door.value"]["p"], entities["door.value"]["dev_cla"]) == ("binary_sensor", "door")
     assert entities["meter.value"]["stat_cla"] == "total_increasing"
+    assert entities["butt.value"]["stat_cla"] == "total", "of a measurement it warns"
+    assert entities["vane.value"]["stat_cla"] == "measurement_angle"
     assert entities["board.load"]["ent_cat"] == "diagnostic"
     assert "dev_cla" not in entities["odd.value"], "2026.11 would refuse the whole entity"
+
+
+def test_decimals_are_those_that_were_written_else_what_suits_the_unit() -> None:
+    entities = made({
+        "rail": Hwmon(chip="a", channel="in0"),
+        "mains": Hwmon(chip="a", channel="in1", round=0),
+        "board": System(what=["memory", "load"]),
+        "count": Synthetic(),
+    })  # fmt: skip
+    shown = {id_: one.get("sug_dsp_prc") for id_, one in entities.items()}
+    assert shown == {
+        "rail.value": 2, "mains.value": 0, "board.memory": 1, "board.load": None, "count.value": None
+    }  # fmt: skip
+
+
+def test_both_letters_for_micro_are_one() -> None:
+    dust = made()["dust.value"]
+    assert dust["dev_cla"] == "pm25"
+    assert dust["unit_of_meas"] == "\N{MICRO SIGN}g/m³", "2025.4 knows no other"
+    assert _classes.wrong("voltage", "\N{GREEK SMALL LETTER MU}V", binary=False) == ("", "")
 
 
 def test_a_value_expires_only_where_silence_means_something() -> None:
@@ -113,8 +138,10 @@ def test_a_value_expires_only_where_silence_means_something() -> None:
 
 
 def rendered(one: dict[str, Any], key: str, message: bytes) -> str:
-    template = jinja2.Environment(autoescape=False).from_string(one[key])  # noqa: S701 - as Home Assistant's
-    return template.render(value_json=json.loads(message), value=message.decode())
+    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - as Home Assistant's
+    environment.filters["to_json"] = json.dumps
+    known = {"value_json": json.loads(message)} if message else {}  # it knows none of what is no JSON
+    return environment.from_string(one[key]).render(value=message.decode(), **known)
 
 
 @pytest.mark.parametrize(
@@ -148,13 +175,39 @@ def test_a_state_is_on_off_or_unknown(value: bool | None, state: str) -> None:
 
 def test_what_is_not_ours_is_unknown() -> None:
     (one,) = made({"a": Synthetic()}).values()
-    for message in (b"{}", b'{"value": 1}', b'{"quality": "good"}'):
+    for message in (b"", b"{}", b'{"value": 1}', b'{"quality": "good"}'):
         assert rendered(one, "val_tpl", message) == "None"
 
 
-def test_bare_needs_no_template() -> None:
+def test_no_template_fails_over_a_topic_that_is_emptied() -> None:
+    data, _ = payload("n", ["porch"], sensors={"a": Synthetic(), "b": Synthetic(binary=True)})
+    seen = 0
+    for one in data["cmps"].values():
+        if "val_tpl" in one:
+            assert rendered(one, "val_tpl", b"") in {"None", "ON"}, "unknown, or a problem"
+        if "json_attr_tpl" in one:
+            assert isinstance(json.loads(rendered(one, "json_attr_tpl", b"")), dict)
+            seen += 1
+    assert seen == 5
+
+
+@pytest.mark.parametrize(
+    ("health", "state"),
+    [
+        (b'{"pipelines": {"porch": {"state": "running"}}}', "OFF"),
+        (b'{"pipelines": {"porch": {"state": "waiting"}}}', "ON"),
+        (b'{"pipelines": {"shed": {"state": "running"}}}', "None"),
+        (b"", "None"),
+    ],
+)
+def test_a_pipeline_that_the_health_does_not_name_is_no_problem(health: bytes, state: str) -> None:
+    problem = payload("n", ["porch"])[0]["cmps"]["porch_problem"]
+    assert rendered(problem, "val_tpl", health) == state
+
+
+def test_bare_is_shown_as_it_comes() -> None:
     tank = made()["tank.value"]
-    assert "val_tpl" not in tank
+    assert rendered(tank, "val_tpl", b"21.5") == "21.5"
     assert "json_attr_t" not in tank
 
 

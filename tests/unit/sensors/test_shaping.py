@@ -86,6 +86,11 @@ def test_without_a_deadband_each_reading_goes_out() -> None:
     assert published(channel(), 1, 1, 1) == [1, 1, 1]
 
 
+def test_without_a_deadband_what_stays_bad_goes_out_too() -> None:
+    assert published(channel(), None, None, None) == [None] * 3, "Home Assistant forgets what is not repeated"
+    assert published(channel(deadband=1), None, None, None) == [None]
+
+
 def test_a_heartbeat_repeats_what_does_not_change() -> None:
     shaping = channel(deadband=1, heartbeat_s=3)
     times = [s.seen.ts for s in take(shaping, *[5.0] * 9) if s.published is not None]
