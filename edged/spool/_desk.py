@@ -141,11 +141,6 @@ class Desk:
             dropped=dict(self.ledger.dropped),
         )
 
-    @property
-    def unaccepted(self) -> int:
-        """Events that wait for the disk."""
-        return sum(entry.place > self.accepted_upto for entry in self.rows.queue)
-
     # What the writer does.
 
     def snapshot(self) -> Change:
@@ -269,8 +264,10 @@ class Desk:
         ours = [entry for entry in entries if entry.place <= self.rows.present.last]
         if len(ours) < len(entries):  # a commit that failed, and is there nevertheless
             upto = None
-        good = [entry for entry in ours if self._waits(entry)]
-        window.extend(good, upto if upto is not None else max([start, *(e.place for e in ours)]))
+        last = upto if upto is not None else max([start, *(e.place for e in ours)])
+        # What is in memory is behind them, but for what was recalled, or is older than a file that came late.
+        among = (e for e in self._offered() if start < e.place <= last and e.pipeline not in window.without)
+        window.extend(filter(self._waits, sorted((*ours, *among))), last)
         if upto is None:
             window.end(self._offered(), self.accepted_upto)
 

@@ -321,6 +321,49 @@ def test_what_rests_in_memory_waits_again_too(
     assert (found["balanced"], found["acknowledged"]) == (True, 2)
 
 
+def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those_on_disk(
+    spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    broken = Disk()
+    broken.fault, broken.only = Trouble.FULL, "BEGIN"
+    kept = spools(connect=broken, low_wear_s=600)
+    for _ in range(3):
+        kept.accept(event())
+    until(kept, "memory")
+    kept.acknowledged(kept.pending(1)[0].sequence, keep=True)
+    broken.fault = None
+    until(kept, "disk")
+    assert kept.flush(FLUSH_S)
+    kept.recalled([1])
+    rows: list[Row] = []
+    while len(rows) < 3:
+        rows += kept.pending(9)
+    assert [(row.sequence, row.waited) for row in rows] == [(1, True), (2, False), (3, False)]
+    assert kept.counts().balanced
+
+
+def test_rows_in_memory_go_out_beside_a_file_that_came_late_and_cannot_be_written(
+    spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    before = spools()
+    before.accept(event())
+    before.close()
+    broken = Disk()
+    broken.fault, broken.only = Trouble.LOCKED, "OPEN"
+    kept = spools(connect=broken, free=lambda _: 0)
+    for _ in range(3):
+        kept.accept(event("a label of some length" * 3))
+    broken.fault, broken.only = Trouble.FULL, "PRAGMA page_count"
+    until(kept, "memory: the disk is full")
+    rows: list[Row] = []
+    while len(rows) < 4:
+        rows += kept.pending(9)
+    assert sequences(rows)[:3] == [1, 2, 3]
+    assert kept.counts().balanced
+
+
 def test_while_the_disk_is_away_all_that_is_in_memory_goes_out(spools: Callable[..., DiskSpool]) -> None:
     broken = Disk()
     broken.fault = Trouble.FAILED
