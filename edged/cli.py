@@ -24,6 +24,7 @@ VERBS = (attempt, run, check, init, schema, status, doctor, audit, fleet, bench)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit status."""
+    _fill_streams()
     arguments = _parser().parse_args(argv)
     try:
         code = int(arguments.run(arguments))
@@ -47,6 +48,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         commands.complain(["this is a defect of edged, please report it with the lines above"])
         return commands.SOFTWARE
     return code
+
+
+def _fill_streams() -> None:
+    """Have all three standard streams, so that no file, socket or pipe comes to lie where libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It gets the lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - until the end
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - until the end
 
 
 class _Parser(argparse.ArgumentParser):

@@ -23,7 +23,7 @@ _FIXES = {  # by the state of a connection
     "tls failed": "only one side uses TLS: write or remove mqtt.tls, or correct mqtt.port",
     "name not found": "correct mqtt.host, or the name server: getent hosts {host}",
     "connection refused": "start the broker there, or correct mqtt.host and mqtt.port",
-    "no answer": "look at the network, at firewalls, and whether {host} is on",
+    "no answer": "look at the network, at firewalls, and whether {host} is on and its broker works",
     "unreachable": "look at the network: ip route get {host}",
     "protocol refused": 'write mqtt.protocol: "3.1.1"',
     "connection lost": "look at the broker's log, and whether port {port} wants TLS",

@@ -26,6 +26,7 @@ LIBRARY = "libedgetpu.so.1"
 _PHOTOGRAPH = {"kind": "folder", "path": bundled.PHOTO, "loop": True, "interval_s": 0}
 _PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
 _INSTALL = "sudo apt install libedgetpu1-std (https://coral.ai/software, which has the repository)"
+_BROKEN = "install another version of it: sudo apt install --reinstall libedgetpu1-std"
 _WALLS = {"seccomp": "no internet sockets (seccomp)", "netns": "an empty network (netns)"}
 
 
@@ -69,16 +70,14 @@ async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdi
     wanted = _on_tpu(subject.config)
     if not there and not wanted:
         return absent("no Edge TPU (USB 1a6e:089a or 18d1:9302, /dev/apex_*)")
-    used = [name for name in wanted if _daemon_has_it(subject, name)]
-    if used:
-        times = (f"{name} {subject.daemon_says(name)['invoke_ms']['p50']} ms" for name in used)
-        return ok(f"the running daemon has it: {', '.join(times)}")
+    if used := [name for name in wanted if _daemon_has_it(subject, name)]:
+        return _of_daemon(subject, used)
     needed = any(section.accelerator.policy == "require" for section in wanted.values())
     for library in {section.accelerator.library for section in wanted.values()} or {LIBRARY}:
         try:
             await answer(asked, "library", library)
         except Unanswered as why:
-            return (error if there or needed else absent)(str(why), _INSTALL)
+            return (error if there or needed else absent)(str(why), _INSTALL if why.told else _BROKEN)
     if not wanted:
         what = f"an Edge TPU is there ({', '.join(there)}), and no pipeline uses it"
         return skipped(
@@ -131,8 +130,22 @@ def _on_tpu(config: Config | None) -> dict[str, PipelineSection]:
 
 
 def _daemon_has_it(subject: Subject, name: str) -> bool:
-    says = subject.daemon_says(name)
-    return subject.runs(name) and says.get("accelerator") == "edgetpu" and not says.get("degraded")
+    """Whether a worker of the daemon holds it, also one that waits for its camera."""
+    says, lives = subject.daemon_says(name), name in subject.daemon.get("processes", {})
+    return lives and says.get("accelerator") == "edgetpu" and not says.get("degraded")
+
+
+def _of_daemon(subject: Subject, names: list[str]) -> Verdict:
+    says = {name: subject.daemon_says(name) for name in names}
+    if not any(map(subject.runs, names)):
+        waits = "; ".join(f"{name}: {said.get('last_error') or 'starting'}" for name, said in says.items())
+        return skipped(f"the running daemon has it, and does not run a model: {waits}", "edged status")
+    times = (
+        f"{name} {median} ms"
+        for name, said in says.items()
+        if (median := said["invoke_ms"]["p50"]) is not None
+    )
+    return ok(f"the running daemon has it: {', '.join(times) or 'nothing was classified yet'}")
 
 
 def _required(section: PipelineSection) -> PipelineSection:

@@ -37,7 +37,7 @@ def ask(*words: str, seconds: float = QUESTION_S) -> dict[str, Any]:
     Raises:
         Unanswered: the process hung, crashed, or has a problem to tell.
     """
-    command = [sys.executable, "-P", "-m", "edged.worker.survey", *words]
+    command = [sys.executable, "-P", "-m", "edged.worker.survey", str(os.getpid()), *words]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(

@@ -75,7 +75,10 @@ class Desk:
         """Hand rows out."""
         self._taken = True
         self._bound()
-        entries = self.windows.asked(after, frozenset(without)).take(limit, self._waits)
+        window = self.windows.asked(after, frozenset(without))
+        if self.windows.blind and window.wanting:
+            self.windows.end(self._offered(), self.accepted_upto)
+        entries = window.take(limit, self._waits)
         for entry in entries:
             self.rows.flying[entry.place] = entry
             self.windows.discard(entry.place)
@@ -90,9 +93,9 @@ class Desk:
 
     def recalled(self, places: Iterable[int]) -> None:
         """Let rows that rest wait again."""
-        count = self.rows.recall(places)
-        self.ledger.acknowledged -= count
-        if count:
+        if count := self.rows.recall(places):
+            self.ledger.acknowledged -= count
+            self.dirty = True
             self.windows.reset()
 
     def delivered(self, place: int) -> None:
@@ -120,8 +123,7 @@ class Desk:
     def released(self, places: Iterable[int]) -> None:
         """Let rows in flight wait again."""
         for place in places:
-            entry = self.rows.flying.pop(place, None)
-            if entry is not None:
+            if (entry := self.rows.flying.pop(place, None)) is not None:
                 self.rows.waited.add(place)
                 self.windows.put_back(entry)
 
@@ -139,11 +141,6 @@ class Desk:
             dropped=dict(self.ledger.dropped),
         )
 
-    @property
-    def unaccepted(self) -> int:
-        """Events that wait for the disk."""
-        return sum(entry.place > self.accepted_upto for entry in self.rows.queue)
-
     # What the writer does.
 
     def snapshot(self) -> Change:
@@ -154,8 +151,8 @@ class Desk:
         ledger.acknowledged -= len(self.rows.resting)  # whose rows are there
         for place, reason in self._unborn:
             ledger.drop(place, reason, self._ages.now())
-        dirty = self.dirty or bool(self._unborn)
-        change = Change(list(self.rows.queue), self.rows.gone.copy(), ledger, dirty)
+        self.dirty = self.dirty or bool(self._unborn)
+        change = Change(list(self.rows.queue), self.rows.gone.copy(), ledger, self.dirty)
         self.rows.queue.writing = ledger.last
         self.dirty = False
         return change
@@ -213,8 +210,7 @@ class Desk:
             self._born(entry for entry in self.rows.queue if entry.place > self.accepted_upto)
             self._born_upto(self.ledger.last)
         self.volatile = why
-        if not readable:
-            self.windows.end(self._offered(), self.accepted_upto)
+        self.windows.blind = not readable
 
     def found(self, present: Ranges) -> int:
         """Compare with a file that was opened again; returns how many rows are lost."""
@@ -224,7 +220,7 @@ class Desk:
             self._drop(place, "damaged")
             self.rows.gone.discard(place)
         self.dirty = True
-        self.windows.reset()
+        self.windows.opened()
         return len(lost)
 
     def adopt(self, ledger: Ledger, present: Ranges, shift: int) -> None:
@@ -235,7 +231,7 @@ class Desk:
         self.ledger.merge(ledger, last=self.rows.present.last)
         self.accepted_upto = self.ledger.last
         self.dirty = True
-        self.windows.reset()
+        self.windows.opened()
 
     def report(self) -> None:
         """Queue a record for each kind of drop that nobody was told about."""
@@ -265,12 +261,13 @@ class Desk:
         """
         if window.upto != start:
             return
-        end = self.rows.present.last
-        ours = [entry for entry in entries if entry.place <= end]
+        ours = [entry for entry in entries if entry.place <= self.rows.present.last]
         if len(ours) < len(entries):  # a commit that failed, and is there nevertheless
             upto = None
-        good = [entry for entry in ours if self._waits(entry)]
-        window.extend(good, upto if upto is not None else max([start, *(e.place for e in ours)]))
+        last = upto if upto is not None else max([start, *(e.place for e in ours)])
+        # What is in memory is behind them, but for what was recalled, or is older than a file that came late.
+        among = (e for e in self._offered() if start < e.place <= last and e.pipeline not in window.without)
+        window.extend(filter(self._waits, sorted((*ours, *among))), last)
         if upto is None:
             window.end(self._offered(), self.accepted_upto)
 

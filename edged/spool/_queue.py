@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from edged.spool._entry import Entry
 
@@ -44,12 +44,18 @@ class Queue:
         self._entries[entry.place] = entry
         self._bytes += len(entry.payload) + ENTRY_BYTES
 
-    def pop(self, place: int) -> bool:
-        """Take an entry out; tells whether it was there."""
+    def pop(self, place: int) -> Entry | None:
+        """Take an entry out, if it is there."""
         entry = self._entries.pop(place, None)
         if entry is not None:
             self._bytes -= len(entry.payload) + ENTRY_BYTES
-        return entry is not None
+        return entry
+
+    def put_back(self, entries: Iterable[Entry]) -> None:
+        """Put entries in that were taken out, in their old places."""
+        for entry in entries:
+            self.add(entry)
+        self._entries = dict(sorted(self._entries.items()))
 
     def change(self, edit: Callable[[Entry], Entry]) -> None:
         """Replace every entry, places kept."""

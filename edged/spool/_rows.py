@@ -22,6 +22,7 @@ class Rows:
     Attributes:
         present: on disk and wanted.
         resting: on disk and acknowledged, by a broker that may yet forget them.
+        recallable: the same, of rows that were in memory only.
         gone: on disk and done with, to be deleted with the next commit.
         queue: in memory only.
         flying: handed out.
@@ -33,6 +34,7 @@ class Rows:
     def __init__(self, present: Ranges, room: int) -> None:
         self.present = present
         self.resting = Ranges()
+        self.recallable: dict[int, Entry] = {}
         self.gone = Ranges()
         self.queue = Queue(room)
         self.flying: dict[int, Entry] = {}
@@ -60,11 +62,11 @@ class Rows:
         return [*islice(places, count), *later][:count]
 
     def forget(self, place: int, *, keep: bool = False) -> None:
-        """A row is done with; ``keep``: one on disk rests there."""
+        """A row is done with; ``keep``: it rests where it is."""
         if self.present.discard(place):
             (self.resting if keep else self.gone).add(place)
-        else:
-            self.queue.pop(place)
+        elif (entry := self.queue.pop(place)) is not None and keep:
+            self.recallable[place] = entry
         self.delivered.discard(place)
         self.waited.discard(place)
 
@@ -85,20 +87,26 @@ class Rows:
     def settle(self, places: Iterable[int]) -> None:
         """Rows that rest are done with."""
         for place in places:
+            self.recallable.pop(place, None)
             if self.resting.discard(place):
                 self.gone.add(place)
 
     def settle_all(self) -> Ranges:
-        """All that rest are done with; returns them."""
+        """All that rest on disk are done with; returns them."""
         settled, self.resting = self.resting, Ranges()
         self.gone.update(settled)
         return settled
 
     def recall(self, places: Iterable[int]) -> int:
         """Let rows that rest wait; returns how many."""
+        places = list(places)
         back = [place for place in places if self.resting.discard(place)]
         for place in back:
             self.present.add(place)
+        entries = [e for place in places if (e := self.recallable.pop(place, None)) is not None]
+        self.queue.put_back(entries)
+        back += [entry.place for entry in entries]
+        for place in back:
             self.waited.add(place)
         return len(back)
 
@@ -115,7 +123,8 @@ class Rows:
             self.present.add(first + shift, last + shift)
             self.waited.add(first + shift, last + shift)
         self.queue.change(lambda entry: entry._replace(boot=boot))
-        self.flying = {place: entry._replace(boot=boot) for place, entry in self.flying.items()}
+        for rows in (self.flying, self.recallable):
+            rows.update({place: entry._replace(boot=boot) for place, entry in rows.items()})
 
     def missing(self, found: Ranges) -> Ranges:
         """Return the rows that should be on disk and are not; what is there beyond them is to be deleted."""

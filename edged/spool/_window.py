@@ -103,10 +103,15 @@ class Window:
 
 
 class Windows:
-    """The answers to the last two questions."""
+    """The answers to the last two questions.
+
+    Attributes:
+        blind: the file cannot be read now; what is in memory is all that can be offered.
+    """
 
     def __init__(self) -> None:
         self._windows = [Window(0, frozenset())]
+        self.blind = False
 
     @property
     def wanting(self) -> Window | None:
@@ -138,6 +143,11 @@ class Windows:
         """Forget a row."""
         for window in self._windows:
             window.discard(place)
+
+    def opened(self) -> None:
+        """The file can be read, and may be another one: have everything read again."""
+        self.blind = False
+        self.reset()
 
     def reset(self) -> None:
         """Have everything read again."""

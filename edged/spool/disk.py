@@ -161,7 +161,7 @@ class DiskSpool:
     def unaccepted(self) -> int:
         """Events that wait for the disk."""
         with self._busy:
-            return self._desk.unaccepted
+            return sum(entry.place > self._desk.accepted_upto for entry in self._desk.rows.queue)
 
     def accept(self, event: Event) -> Event:
         """Queue the event and return it with its id, which holds once ``on_committed`` has named it."""

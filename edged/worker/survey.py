@@ -4,7 +4,8 @@
 
     doctor ──words──▶ python -m edged.worker.survey ──one line of JSON──▶ doctor
 
-Like every process that may hold a camera or a runtime, it gives up the network first.
+Like every process that may hold a camera or a runtime, it gives up the network first, and ends with whoever
+started it: what hangs would hang for ever.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged import bundled, sensors, sources
 from edged.errors import DriverError, ModelError, Unavailable
-from edged.worker import sandbox
+from edged.worker import _kernel, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +79,13 @@ _QUESTIONS: dict[str, Callable[..., Answer]] = {
 
 
 def main(words: Sequence[str]) -> int:
-    """Answer one question on standard output; what is wrong is an answer with ``problem``."""
+    """Answer one question on standard output; what is wrong is an answer with ``problem``.
+
+    Args:
+        words: the process that asks, the question, and what goes with it.
+    """
+    parent, *words = words
+    _kernel.die_with_parent(int(parent))
     out = os.dup(1)
     os.dup2(2, 1)  # libraries print as they like
     sandbox.close_network()

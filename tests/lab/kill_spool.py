@@ -5,9 +5,10 @@ missing.
     tests/lab/kill_spool.py [--kills 1000] [--seed 1]
 
 The process writes down on a pipe what the world would know: each event that it was told is accepted, and
-each row that it acknowledged. It is ended by SIGKILL at a random moment, and the next one goes on with the
-same folder. Every event that was accepted and not acknowledged must be in the file as it was; no id may
-ever stand for two events; the balance must hold after every kill.
+each row that the broker has for good, at once or after it rested. It is ended by SIGKILL at a random moment,
+and the next one goes on with the same folder. Every event that was accepted, and that the broker has not for
+good, must be in the file as it was; no id may ever stand for two events; the balance must hold after every
+kill.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lab_events import event
 from verdict import verdict
@@ -33,6 +34,9 @@ from edged.spool._copy import copy
 from edged.spool._sqlite import Sqlite
 from edged.spool._store import Store
 from edged.spool.disk import NAME, DiskSpool
+
+if TYPE_CHECKING:
+    from edged.spool import Row
 
 EXAMPLES = 5
 LONGEST_S = 0.12  # a process lives at most so long once it accepts
@@ -45,6 +49,7 @@ def live(folder: Path, pipe: int, seed: int) -> NoReturn:
     told: list[bytes] = []
     spool = DiskSpool(folder, "lab", call_soon=lambda fetch: fetch(), on_committed=told.extend)
     number = 0
+    resting: list[Row] = []
     while True:
         for _ in range(chance.choice((1, 1, 1, 5, 40))):
             number += 1
@@ -55,10 +60,17 @@ def live(folder: Path, pipe: int, seed: int) -> NoReturn:
         rows = spool.pending(chance.choice((0, 20, 40)))
         # What is said before it is done may be said for nothing; what is acknowledged may come again.
         lines = [f"A {json.loads(p)['id']} {zlib.crc32(p)}\n" for p in accepted]
-        lines += [f"D {json.loads(row.payload)['id']} {zlib.crc32(row.payload)}\n" for row in rows]
+        ended, resting = resting, []
+        if chance.random() < 0.2:  # the broker may have forgotten them
+            spool.recalled(row.sequence for row in ended)
+            ended = []
+        done = [row for row in rows if chance.random() < 0.5]
+        lines += [f"D {json.loads(row.payload)['id']} {zlib.crc32(row.payload)}\n" for row in done + ended]
         os.write(pipe, "".join(lines).encode())
+        spool.settled(row.sequence for row in ended)
         for row in rows:
-            spool.acknowledged(row.sequence)
+            spool.acknowledged(row.sequence, keep=row not in done)
+        resting += [row for row in rows if row not in done]
 
 
 def one(folder: Path, seed: int, chance: random.Random) -> tuple[str, float]:

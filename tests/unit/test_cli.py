@@ -205,3 +205,25 @@ def test_a_reader_that_leaves_is_no_error(verb: str) -> None:
     errors = process.stderr.read()
     process.stderr.close()
     assert (process.wait(30), errors) == (0, b"")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_defect(good: str, closed: str) -> None:
+    command = f'exec "$@" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", *EDGED, "check", "-c", good], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_opened_does_not_lie_where_libraries_print() -> None:
+    program = (
+        "import os, sys, edged.cli\n"
+        "try: edged.cli.main(['--version'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(os.open('/', os.O_RDONLY) < 3 or not os.get_inheritable(1))"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", program], check=False
+    )
+    assert done.returncode == 0

@@ -111,7 +111,7 @@ def knock(config: Mqtt, password: str | None, *, seconds: float) -> Why:
     with _linked(plain, ear) as calls:
         while ear.why is None and (left := end - clock.monotonic()) > 0:
             _hear(calls, min(_GLANCE_S, left))
-        return ear.why or _SILENT
+        return ear.why or Why(State.TIMEOUT, f"nothing was heard of it within {seconds:g} s")
 
 
 @contextlib.contextmanager

@@ -143,6 +143,14 @@ def test_what_the_running_daemon_uses_is_left_to_it(tmp_path: Path) -> None:
     plug(tmp_path)
     says = {"state": "running", "accelerator": "edgetpu", "degraded": False, "invoke_ms": {"p50": 3.2}}
     ward = Ward()
-    found = tpu(subject(TPU.format(policy="prefer"), tmp_path, daemon={"pipelines": {"porch": says}}), ward)
+    daemon = {"pipelines": {"porch": says}, "processes": {"porch": {"pid": 7}}}
+    found = tpu(subject(TPU.format(policy="prefer"), tmp_path, daemon=daemon), ward)
     assert found == ("ok", "the running daemon has it: porch 3.2 ms", "")
+    says["invoke_ms"] = {"p50": None}
+    found = tpu(subject(TPU.format(policy="prefer"), tmp_path, daemon=daemon), ward)
+    assert found == ("ok", "the running daemon has it: nothing was classified yet", "")
+    says |= {"state": "waiting", "last_error": "/dev/video0 is not there"}
+    found = tpu(subject(TPU.format(policy="prefer"), tmp_path, daemon=daemon), ward)
+    assert found.status == "skipped"
+    assert "porch: /dev/video0 is not there" in found.detail
     assert ward.sections == {}

@@ -25,6 +25,8 @@ from edged.spool.disk import LOCK, NAME, DiskSpool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from edged.spool import Row
+
 GAP = Draft202012Validator(
     json.loads(resources.files("edged").joinpath("schema/gap.schema.json").read_text("utf-8"))
 )
@@ -279,6 +281,101 @@ def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_lat
     back = [json.loads(row.payload)["id"] for row in Settled(kept).pending(9) if row.pipeline]
     assert back == [ids[1], ids[2], ids[4]]
     assert len(told) == 5
+
+
+@pytest.mark.parametrize("fault", [Trouble.FAILED, Trouble.FULL])
+def test_what_rests_in_memory_waits_again_too(
+    spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Trouble
+) -> None:
+    broken = Disk()
+    kept = spools(connect=broken)
+    for _ in range(2):
+        kept.accept(event())
+    assert kept.flush(FLUSH_S)
+    broken.fault, broken.only = fault, "" if fault is Trouble.FAILED else "BEGIN"
+    kept.accept(event())
+    until(kept, "memory")
+    for _ in range(3):
+        kept.accept(event())
+    for row in kept.pending(5):
+        kept.acknowledged(row.sequence, keep=True)
+    assert (kept.counts().queued, kept.counts().acknowledged) == (1, 5)
+    kept.settled([3])
+    kept.recalled([5, 2, 4, 3])
+    assert (kept.counts().queued, kept.counts().acknowledged) == (4, 2)
+    rows: list[Row] = []
+    while len(rows) < (3 if fault is Trouble.FAILED else 4):  # those on a disk that failed wait for it
+        rows += kept.pending(9)
+    assert [(row.sequence, row.waited) for row in rows][-3:] == [(4, True), (5, True), (6, False)]
+    kept.acknowledged(4, keep=True)
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    broken.fault = None
+    until(kept, "disk")
+    assert kept.flush(FLUSH_S)
+    kept.recalled([4])
+    kept.released([2, 5, 6])
+    assert [row.sequence for row in Settled(kept).pending(9) if row.pipeline] == [2, 4, 5, 6]
+    assert kept.counts().balanced
+    kept.close()
+    found = audit(tmp_path)
+    assert (found["balanced"], found["acknowledged"]) == (True, 2)
+
+
+def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those_on_disk(
+    spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    broken = Disk()
+    broken.fault, broken.only = Trouble.FULL, "BEGIN"
+    kept = spools(connect=broken, low_wear_s=600)
+    for _ in range(3):
+        kept.accept(event())
+    until(kept, "memory")
+    kept.acknowledged(kept.pending(1)[0].sequence, keep=True)
+    broken.fault = None
+    until(kept, "disk")
+    assert kept.flush(FLUSH_S)
+    kept.recalled([1])
+    rows: list[Row] = []
+    while len(rows) < 3:
+        rows += kept.pending(9)
+    assert [(row.sequence, row.waited) for row in rows] == [(1, True), (2, False), (3, False)]
+    assert kept.counts().balanced
+
+
+def test_rows_in_memory_go_out_beside_a_file_that_came_late_and_cannot_be_written(
+    spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    before = spools()
+    before.accept(event())
+    before.close()
+    broken = Disk()
+    broken.fault, broken.only = Trouble.LOCKED, "OPEN"
+    kept = spools(connect=broken, free=lambda _: 0)
+    for _ in range(3):
+        kept.accept(event("a label of some length" * 3))
+    broken.fault, broken.only = Trouble.FULL, "PRAGMA page_count"
+    until(kept, "memory: the disk is full")
+    rows: list[Row] = []
+    while len(rows) < 4:
+        rows += kept.pending(9)
+    assert sequences(rows)[:3] == [1, 2, 3]
+    assert kept.counts().balanced
+
+
+def test_while_the_disk_is_away_all_that_is_in_memory_goes_out(spools: Callable[..., DiskSpool]) -> None:
+    broken = Disk()
+    broken.fault = Trouble.FAILED
+    kept = spools(connect=broken)
+    for _ in range(700):
+        kept.accept(event())
+    gone: list[int] = []
+    while rows := kept.pending(20, without={"q"}):
+        for row in rows:
+            kept.acknowledged(row.sequence)
+        gone += sequences(rows)
+    assert gone == list(range(1, 701))
 
 
 @pytest.mark.usefixtures("quick")

@@ -263,8 +263,9 @@ def killed(stranger: Callable[[], None], clock: Clock) -> Iterator[Path]:
     ("folder", "which"), [("killed", NAME), ("killed", f"{NAME}-wal"), ("first", NAME), ("first", "")]
 )
 def test_a_file_that_this_user_may_not_write_is_named_with_the_command(
-    killed: Path, clock: Clock, folder: str, which: str
+    killed: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, folder: str, which: str
 ) -> None:
+    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.5, 0.5))  # not while the mode is given back
     file = killed.parent / folder / which
     mode = file.stat().st_mode
     file.chmod(mode & ~0o222)
@@ -272,6 +273,7 @@ def test_a_file_that_this_user_may_not_write_is_named_with_the_command(
     kept.accept(event())
     assert kept.state.startswith(f"memory: this user may not write there: {file} is not writable for ")
     assert kept.state.endswith(f": chmod u+w {file}")
+    settle(kept, 1)
     file.chmod(mode)
     with kept._busy:
         assert kept._busy.wait_for(lambda: kept.state == "disk", FLUSH_S)

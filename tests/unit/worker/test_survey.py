@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -71,3 +73,19 @@ def test_a_package_that_crashes_or_hangs_takes_nobody_along(
     with pytest.raises(Unanswered, match=sentence) as why:
         ask("driver", "sensor", "gpio", seconds=1 if "sleep" in code else _survey.QUESTION_S)
     assert not why.value.told
+
+
+def test_one_that_hangs_ends_with_whoever_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(pid := tmp_path / "pid")
+    hangs = (
+        f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    )
+    (tmp_path / "gpiod.py").write_text(hangs)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    asks = "from edged.doctor._survey import ask; ask('driver', 'sensor', 'gpio')"
+    with subprocess.Popen([sys.executable, "-c", asks]) as doctor:
+        survey = os.pidfd_open(int(pid.read_text()))
+        doctor.kill()
+    ended, _, _ = select.select([survey], [], [], 10)
+    os.close(survey)
+    assert ended
