@@ -62,7 +62,8 @@ class _Check:
         return loader.in_order(self._problems)
 
     def _say(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
-        path = ".".join(str(step) for step in steps if step != "[key]")
+        named = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps if step != "[key]")
+        path = "".join(named).removeprefix(".")
         self._problems.append(Problem(self._loaded.where(steps), f"{path}: {what}", hint))
 
     def _state_dir(self) -> None:
@@ -244,7 +245,13 @@ class _Check:
         places += [((*steps, "ignore", i), label) for i, label in enumerate(pipeline.decision.ignore)]
         for place, label in places:
             if label not in known:
-                self._say(place, f"{who} has no label '{label}'", messages.closest(label, known))
+                self._say(place, f"{who} has no label '{label}'", _like(label, known))
+
+
+def _like(label: str, known: Sequence[str]) -> str:
+    """Return the label that was meant, if one is like it; lists such as ImageNet's have synonyms in one."""
+    synonyms = (name for name in known if label in map(str.strip, name.split(",")))
+    return f"write '{name}'" if (name := next(synonyms, "")) else messages.closest(label, known)
 
 
 def _spec_and_labels(

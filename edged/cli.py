@@ -25,7 +25,9 @@ VERBS = (attempt, run, check, init, schema, status, doctor, audit, fleet, bench)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit status."""
     _fill_streams()
-    arguments = _parser().parse_args(argv)
+    arguments, strange = _parser().parse_known_args(argv)
+    if strange:
+        arguments.parser.refuse(strange, arguments)
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -69,6 +71,16 @@ class _Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         self.exit(commands.USAGE, f"{self.prog}: {message}\n")
 
+    def refuse(self, words: Sequence[str], arguments: argparse.Namespace) -> NoReturn:
+        """Say what this verb does not take, and which option a file wants that stands by itself."""
+        hint = ""
+        if len(words) == 1 and not words[0].startswith("-"):
+            for option, name in (("--source", "source"), ("-c", "config"), ("-o", "output")):
+                if hasattr(arguments, name) and getattr(arguments, name) == self.get_default(name):
+                    hint = f"; write {option} {words[0]}"
+                    break
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
@@ -82,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     for verb in VERBS:
         below = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
         verb.configure(below)
-        below.set_defaults(run=verb.run)
+        below.set_defaults(run=verb.run, parser=below)
     return parser
 
 

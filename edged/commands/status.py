@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif not found.trouble:
         _show(found.data)
     if found.trouble:
-        commands.complain([found.trouble])
+        elsewhere = "" if found.data or arguments.config else " (another run_dir: edged status -c FILE)"
+        commands.complain([f"{found.trouble}{elsewhere}"])
         return commands.UNAVAILABLE
     return 0
 

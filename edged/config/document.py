@@ -99,7 +99,7 @@ def parse(text: str, name: str) -> tuple[Mapping | None, list[Problem]]:
             if not builder.take(event):
                 return None, builder.problems
     except yaml.MarkedYAMLError as error:
-        return None, [*builder.problems, _syntax(name, error)]
+        return None, [*builder.problems, _syntax(name, text, error)]
     except yaml.YAMLError:
         return None, [*builder.problems, Problem(name, "this is not YAML")]
     return _root(builder, name)
@@ -215,11 +215,13 @@ class _Builder:
             self._say(key, what, f"first on line {first.line + 1}; keep one")
 
 
-def _syntax(name: str, error: yaml.MarkedYAMLError) -> Problem:
+def _syntax(name: str, content: str, error: yaml.MarkedYAMLError) -> Problem:
     """Say what the parser stumbled over. Its quotations are left out: they may be of a secret."""
     mark = error.problem_mark or error.context_mark
     place = where(name, mark) if mark is not None else name
     text = error.problem or "this is not YAML"
+    if mark is not None and "block mapping" in (error.context or "") and _begins_line(content, mark):
+        return Problem(place, "no key can begin in this column", _COLUMN)
     for part, what, hint in _SYNTAX:
         if part in text:
             return Problem(place, what, hint)
@@ -227,8 +229,15 @@ def _syntax(name: str, error: yaml.MarkedYAMLError) -> Problem:
     return Problem(place, f"this is not YAML: {words}")
 
 
+def _begins_line(content: str, mark: Any) -> bool:
+    lines = content.split("\n")
+    return mark.line < len(lines) and not lines[mark.line][: mark.column].strip()
+
+
+_COLUMN = "line it up with the keys beside it; or is the line that begins its block still off, with a #?"
 _INDENT = "look at the indentation, or quote the text"
 _SYNTAX = (
+    ("<document start>", "no key can begin in this column", _COLUMN),
     ("nesting depth", f"nested more than {MAX_DEPTH} levels deep", ""),
     (
         "cannot start any token",

@@ -9,7 +9,7 @@ import difflib
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from edged.config import fields
-from edged.config.document import data, kind, where
+from edged.config.document import Mapping, data, kind, where
 from edged.config.places import Place, shown
 from edged.config.secrets import is_secret_key
 from edged.config.values import FORMS
@@ -44,10 +44,18 @@ def problem(name: str, place: Place, error: Any) -> Problem:
     if type_ == "nothing":
         return Problem(at, f"{place.path} is missing", f"{error['msg']}: nothing would be done")
     if place.missing:
-        return Problem(at, f"{place.path} is missing", place.declared.description if place.declared else "")
+        hint = place.declared.description if place.declared else ""
+        return Problem(at, f"{place.path} is missing", _glued(place) or hint)
     if type_ == "unknown_kind":
         return _unknown_kind(at, place, error["ctx"]["kinds"])
     return _unfit(at, place)
+
+
+def _glued(place: Place) -> str:
+    """Say so where ``{key:value}`` was meant to be the missing key: YAML reads that as one word."""
+    keys = place.node.keys if isinstance(place.node, Mapping) else ()
+    meant = any(key.startswith(f"{place.name}:") for key in keys)
+    return f"write a space behind the colon: {place.name}: …" if meant else ""
 
 
 def _unknown_key(at: str, place: Place) -> Problem:
@@ -94,7 +102,8 @@ def _type(declared: Declared, t: Any) -> str:
     if t in _NAMES:
         return f"{_NAMES[t]}{_range(declared)}"
     if origin is dict or declared.model is t:
-        return f"a block of keys{_length(declared, 'key')}"
+        high = declared.limit("max_length")
+        return f"a block of {f'at most {high} ' if high is not None else ''}keys"
     if origin in (list, tuple, set, frozenset):
         arguments = get_args(t)
         fixed = origin is tuple and Ellipsis not in arguments
@@ -120,7 +129,7 @@ def _range(declared: Declared) -> str:
 def _length(declared: Declared, unit: str) -> str:
     low, high = declared.limit("min_length"), declared.limit("max_length")
     if high is not None:
-        return f" of {low or 0} to {high} {unit}s"
+        return f" of {low} to {high} {unit}s" if low else f" of at most {high} {unit}s"
     return f" of at least {low} {unit}{'s' if low > 1 else ''}" if low else ""
 
 

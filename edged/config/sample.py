@@ -22,17 +22,24 @@ from edged.config.source import driver_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pydantic.fields import FieldInfo
 
 _WIDTH = 110
 _COLUMN = 36  # of the sentence behind a value
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._-]*")
+_OWN = ("## state_dir and run_dir are of the user who made this file; for a service leave both out.",)
 _WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
 
 
-def sample(machine: Machine | None = None) -> str:
-    """Return the text of a configuration for a machine, by default this one."""
+def sample(machine: Machine | None = None, own: tuple[Path, Path] | None = None) -> str:
+    """Return the text of a configuration.
+
+    Args:
+        machine: that it is for; None: this one.
+        own: state_dir and run_dir of a user who may not write where the service does.
+    """
     machine = machine if machine is not None else survey()
     lines = [
         "## edged: what it looks at, how it decides, and where it sends the news.",
@@ -42,6 +49,7 @@ def sample(machine: Machine | None = None) -> str:
         "## the colon: as if the line were left out. What stands behind ## only explains.",
         "## `edged check` reads this file without touching a device; `edged schema` is for your editor.",
         *_notes(machine),
+        *(_OWN if own is not None else ()),
         "",
     ]
     for name, info in Config.model_fields.items():
@@ -49,6 +57,8 @@ def sample(machine: Machine | None = None) -> str:
             lines += ["", "pipelines:", *_pipelines(machine)]
         elif name == "node":
             lines += _entry(name, info, host_node(), "")
+        elif own is not None and name in ("state_dir", "run_dir"):
+            lines += ["", *_entry(name, info, str(own[name == "run_dir"]), "")]
         elif name == "sensors":
             lines += ["", *_commented(_sensors(info.description or ""))]
         else:

@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from edged import clock
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, wrong
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, _extra, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,9 +73,9 @@ def library() -> Any:
     try:
         import gpiod
     except ImportError as error:
-        raise DriverError("gpiod is missing: pip install 'edged[gpio]'") from error
+        raise DriverError(f"gpiod is missing: {_extra.install('gpio')}") from error
     if not hasattr(gpiod, "request_lines"):
-        raise DriverError("gpiod is older than version 2: pip install 'edged[gpio]'")
+        raise DriverError(f"gpiod is older than version 2: {_extra.install('gpio')}")
     return gpiod
 
 

@@ -27,7 +27,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from edged import clock
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Block, ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
+from edged.sensors import Block, ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig, _extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +132,7 @@ def library() -> Any:
     try:
         import smbus2
     except ImportError as error:
-        raise DriverError("smbus2 is missing: pip install 'edged[i2c]'") from error
+        raise DriverError(f"smbus2 is missing: {_extra.install('i2c')}") from error
     return smbus2
 
 

@@ -28,7 +28,18 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from edged import clock
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Block, ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig, _frames, wrong
+from edged.sensors import (
+    Block,
+    ChannelName,
+    Quality,
+    Quantity,
+    Reading,
+    Sensor,
+    SensorConfig,
+    _extra,
+    _frames,
+    wrong,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -130,7 +141,7 @@ def library() -> Any:
     try:
         import serial
     except ImportError as error:
-        raise DriverError("pyserial is missing: pip install 'edged[serial]'") from error
+        raise DriverError(f"pyserial is missing: {_extra.install('serial')}") from error
     return serial
 
 

@@ -164,7 +164,7 @@ class _Trial:
                 break
             await asyncio.sleep(LOOK_S)
         if sink.state != "connected":
-            raise Refused(f"the broker cannot be used: {sink.state}: {sink.detail}")
+            raise Refused(f"the broker {broker} cannot be used: {sink.state}: {sink.detail}")
 
     def _mqtt(self, broker: str) -> MqttSink:
         from edged.config.models import Mqtt

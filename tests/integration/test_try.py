@@ -83,7 +83,7 @@ def test_try_with_one_photograph_ends_after_it() -> None:
         (("--labels", __file__), 64, "write --model too"),
         (("--model", __file__), 69, "this is no .tflite file"),
         (("--source", __file__), 69, "holds no video"),
-        (("--broker", "127.0.0.1:1"), 69, "the broker cannot be used: connection refused"),
+        (("--broker", "127.0.0.1:1"), 69, "cannot be used: connection refused"),
         (("--broker", "host:port"), 64, "port is no port"),
     ],
 )

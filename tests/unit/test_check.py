@@ -96,6 +96,13 @@ def test_bad_labels_do_not_hide_a_bad_model(base: Path) -> None:
     assert len(model(base, "file: x.tflite, labels: x.txt")) == 2
 
 
+def test_one_of_the_synonyms_in_a_label_is_told_the_whole_label(base: Path) -> None:
+    (base / "m.txt").write_text("tabby, tabby cat\nespresso\ntiger cat\n")
+    decision = "    decision: {ignore: [tabby cat]}\n"
+    *_, last = model(base, "file: m.tflite, labels: m.txt", decision)
+    assert last.endswith("the model has no label 'tabby cat' (write 'tabby, tabby cat')")
+
+
 def test_labels_that_the_decision_names_must_exist(base: Path) -> None:
     decision = "    decision:\n      labels: {tabbi: {threshold: 0.4}}\n      ignore: [tabby, expresso]\n"
     expected = [
@@ -104,7 +111,7 @@ def test_labels_that_the_decision_names_must_exist(base: Path) -> None:
             "(did you mean 'tabby'?)"
         ),
         (
-            "/edged.yaml:6:23: pipelines.a.decision.ignore.1: the model has no label 'expresso' "
+            "/edged.yaml:6:23: pipelines.a.decision.ignore[1]: the model has no label 'expresso' "
             "(did you mean 'espresso'?)"
         ),
     ]
@@ -423,7 +430,7 @@ def test_a_model_over_time_must_fit_the_windows(base: Path) -> None:
         "its input (1 x 224 x 224 x 3) is a picture or a spectrum",
         "model: {file: ok.tflite}": "no labels are packed in it: write labels, a text file with 3 lines",
         "model: {file: ok.tflite}\n    " + anomaly % ", limit: 1": "it is no autoencoder for this source",
-        anomaly % "" + decides % "anomalie": "/edged.yaml:7:25: pipelines.p.decision.ignore.0: "
+        anomaly % "" + decides % "anomalie": "/edged.yaml:7:25: pipelines.p.decision.ignore[0]: "
         "this task has no label 'anomalie' (did you mean 'anomaly'?)",
         files % ("ok", "abc") + decides % "d": "the model has no label 'd'",
     }

@@ -15,6 +15,7 @@ from commandline import EDGED, call
 
 import edged
 from edged import cli, health
+from edged.config import loader
 from edged.spool import Counts
 from edged.statusfile import NAME, StatusFile
 from edged.testing.supervisor import status
@@ -70,6 +71,22 @@ def test_wrong_usage_is_64(argv: tuple[str, ...]) -> None:
     assert "usage: edged" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("try", "cat.jpg"), "edged try: unrecognized arguments: cat.jpg; write --source cat.jpg"),
+        (("check", "porch.yaml"), "edged check: unrecognized arguments: porch.yaml; write -c porch.yaml"),
+        (("init", "porch.yaml"), "edged init: unrecognized arguments: porch.yaml; write -o porch.yaml"),
+        (("check", "-c", "porch.yaml", "more"), "edged check: unrecognized arguments: more"),
+        (("check", "--fast"), "edged check: unrecognized arguments: --fast"),
+    ],
+)
+def test_a_word_that_stands_alone_is_told_its_option(argv: tuple[str, ...], says: str) -> None:
+    *usage, last = call(*argv).stderr.splitlines()
+    assert usage[0].startswith(f"usage: edged {argv[0]} ")
+    assert last == says
+
+
 def test_check_says_what_is_good(good: str) -> None:
     done = call("check", "-c", good)
     assert (done.returncode, done.stdout) == (0, f"{good}: good: 1 pipeline (porch)\n")
@@ -106,6 +123,25 @@ def test_init_writes_once_and_what_it_writes_is_good(tmp_path: Path) -> None:
     assert (done.returncode, path.read_text()) == (73, before)
     assert "is there already" in done.stderr
     assert call("init").stdout == before
+
+
+def test_init_gives_a_person_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    path = tmp_path / "edged.yaml"
+    assert cli.main(["init", "-o", str(path)]) == 0
+    config, state = loader.load(path), tmp_path / ".local/state/edged"
+    assert (config.state_dir, config.run_dir) == (state, state / "run/edged")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+    assert cli.main(["init"]) == 0
+    assert "\nrun_dir: /run/user/1000/edged" in capsys.readouterr().out
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edged")
+    assert cli.main(["init"]) == 0
+    assert "\n# state_dir: " in capsys.readouterr().out
 
 
 def test_init_into_a_folder_that_is_not_there_is_73(tmp_path: Path) -> None:

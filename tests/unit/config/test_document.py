@@ -58,6 +58,10 @@ def test_nothing_is_none_only_without_quotes(text: str) -> None:
         ("a: [1, 2\nb: 3", "f:2:2: a ',' or the closing bracket is missing"),
         ("a: 'b", "f:1:6: the file ends inside a quoted text"),
         ("a: 1\n b: 2", "f:2:3: a ':' that cannot stand here"),
+        ("# a:\n  b: 1\nc: 2", "f:3:1: no key can begin in this column (line it up with"),
+        ("c: {}\n\n# a:\n  b: {}\n", "f:4:3: no key can begin in this column"),
+        ("a: {}\n b: 2", "f:2:2: no key can begin in this column"),
+        ("a: {}\nb: {} c", "f:2:7: a key must follow here"),
         ("a: [" * 20, "f:1:21: nested more than 10 levels deep"),
     ],
 )

@@ -106,6 +106,9 @@ def test_a_missing_key_is_told_of_the_block_that_should_hold_it(said: Said) -> N
         "f:2:3: mqtt.host is missing (name or address"
     )
     assert one(said("node: a\n")).startswith("f:1:1: pipelines is missing")
+    assert one(said("pipelines:\n  a: {source: {kind:folder, path: x}}\n")) == (
+        "f:2:15: pipelines.a.source.kind is missing (write a space behind the colon: kind: …)"
+    )
     assert one(said("pipelines:\n  a:\n    source: {}\n")).startswith(
         "f:3:13: pipelines.a.source.kind is missing"
     )
