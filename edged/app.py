@@ -199,7 +199,11 @@ class Daemon:
                 process = await asyncio.create_subprocess_exec(
                     *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
                 )
-                said, _ = await process.communicate()
+                try:
+                    said, _ = await process.communicate()
+                finally:
+                    if process.returncode is None:  # too slow, or the daemon stops
+                        process.kill()
         except (OSError, TimeoutError) as error:
             log.warning("edged check did not look at the changed configuration: %r", error)
             return

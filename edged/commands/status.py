@@ -18,7 +18,15 @@ NAME = "status"
 HELP = "say what the running daemon is doing"
 WIDTH = 200
 _COLOURS = {"ok": "green", "degraded": "yellow", "problem": "red"}
-_STATES = {"running": "green", "ended": "green", "waiting": "red", "starting": "yellow", "disabled": "dim"}
+_STATES = {
+    "running": "green",
+    "ended": "green",
+    "waiting": "red",
+    "hung": "red",
+    "failed": "red",
+    "starting": "yellow",
+    "disabled": "dim",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +73,8 @@ def _show(data: Mapping[str, Any]) -> None:
     console = commands.console(WIDTH)
     console.print(_summary(data), soft_wrap=True)
     console.print(_pipelines(data["pipelines"]))
+    if data["sensors"]:
+        console.print(_sensors(data["sensors"]))
     for problem in data["problems"]:
         console.print(f"[yellow]![/] {_plain(problem)}", soft_wrap=True)
 
@@ -108,6 +118,20 @@ def _pipelines(pipelines: Mapping[str, Any]) -> RenderableType:
             str(p["restarts"]),
             f"{_plain(model['name'])} ({p['accelerator']}, {p['runtime']})" if model else "",
         )
+    return table
+
+
+def _sensors(sensors: Mapping[str, Any]) -> RenderableType:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("sensor", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("faults", justify="right", no_wrap=True)
+    table.add_column("the latest")
+    for name, sensor in sensors.items():
+        state = f"[{_STATES.get(sensor['state'], 'white')}]{sensor['state']}[/]"
+        table.add_row(name, state, str(sensor["faults"]), _plain(sensor["last_error"]))
     return table
 
 

@@ -16,6 +16,7 @@ from commandline import EDGED, call
 import edged
 from edged import cli, health
 from edged.config import loader
+from edged.sensorwire import Turned
 from edged.spool import Counts
 from edged.statusfile import NAME, StatusFile
 from edged.testing.supervisor import status
@@ -170,6 +171,7 @@ def running(folder: Path) -> None:
                     "yard", state="waiting", fault="source", last_error="[red]no[/] camera", model=None
                 ),
             },
+            sensors={"attic": Turned("attic", "hung", "no answer [within] 4 s", 7, 2)},
             counts=Counts(5, 3, 1, {"age": 1}),
             broker=health.Broker("connected", "MQTT to broker b:1883"),
             processes={"main": health.Process(os.getpid(), 40.0), "porch": health.Process(1, 80.0)},
@@ -190,6 +192,7 @@ def test_status_of_a_running_daemon(tmp_path: Path) -> None:
         "seccomp, netns (all workers)",
         "12.3 ms",
         "efficientnet_lite0_uint8 (cpu, litert)",
+        "attic   hung        2  no answer [within] 4 s",
         "! yard: [red]no[/] camera",
     ):
         assert words in done.stdout
