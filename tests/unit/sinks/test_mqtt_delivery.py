@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from happened import event
 
-from edged.events import Event, ModelTag
 from edged.sinks.mqtt._delivery import LONGEST_S, UNCONFIRMED_S, Delivery
 from edged.spool.memory import MemorySpool
 
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
     from edged.spool import Row
 
 HOUR = 3600.0
-
-
-def event(pipeline: str = "p") -> Event:
-    return Event(
-        type="start", node="n", pipeline=pipeline, label="cat", score=0.5, previous="unknown", top=(),
-        captured_at="2026-01-31T12:00:00.000Z", ts="2026-01-31T12:00:00.000Z", clock="synced",
-        model=ModelTag("m", "35e8e20b"), accelerator="cpu", latency_ms=1.0,
-    )  # fmt: skip
 
 
 class Bench:

@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from happened import event
 
-from edged.events import Event, ModelTag
 from edged.sinks.mqtt._delivery import Delivery
 from edged.sinks.mqtt._recent import FLUSH_S, Recent
 from edged.spool.memory import MemorySpool
 
 LATER_S = 1.5 * FLUSH_S
-
-
-def event() -> Event:
-    return Event(
-        type="start", node="n", pipeline="p", label="cat", score=0.5, previous="unknown", top=(),
-        captured_at="2026-01-31T12:00:00.000Z", ts="2026-01-31T12:00:00.000Z", clock="synced",
-        model=ModelTag("m", "35e8e20b"), accelerator="cpu", latency_ms=1.0,
-    )  # fmt: skip
 
 
 def spool_with(events: int) -> MemorySpool:

@@ -8,11 +8,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from happened import event
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.config.models import Mqtt
-from edged.events import Event, ModelTag
 from edged.sinks.mqtt import Command, MqttSink, State
 from edged.sinks.mqtt._session import Message
 from edged.sinks.mqtt._state import Why
@@ -98,14 +98,6 @@ class Node:
 
     def hear(self, topic: str, payload: bytes, **more: Any) -> None:
         self.sink.received(Message(topic, payload, **({"retained": False} | more)))
-
-
-def event() -> Event:
-    return Event(
-        type="start", node="n", pipeline="p", label="cat", score=0.5, previous="unknown", top=(),
-        captured_at="2026-01-31T12:00:00.000Z", ts="2026-01-31T12:00:00.000Z", clock="synced",
-        model=ModelTag("m", "35e8e20b"), accelerator="cpu", latency_ms=1.0,
-    )  # fmt: skip
 
 
 def test_an_event_goes_out_at_once_and_is_gone_with_its_puback() -> None:
