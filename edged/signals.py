@@ -22,6 +22,14 @@ log = logging.getLogger(__name__)
 DEADLINE_S = 4.7
 
 
+def name(number: int) -> str:
+    """Return what a signal is called, such as ``SIGKILL``; those without a name by their number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class Signals:
     """Turns signals into calls on the event loop.
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import edged
+from edged.config import machine
 from edged.inference import runtime
+from edged.sensors import system
 
-_BOARDS = ("sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name")
 _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 
 
 def describe(root: Path = Path("/")) -> dict[str, Any]:
     """Return what there is to know, None for what cannot be known; ``root`` is for tests."""
     return {
-        "board": next(filter(None, (_text(root / path) for path in _BOARDS)), None),
+        "board": machine.board(root) or None,
         "cpu": _entry(root / "proc/cpuinfo", "model name"),
         "architecture": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
@@ -39,8 +40,10 @@ def _system() -> str | None:
 
 
 def _memory_mb(root: Path) -> int | None:
-    total = _entry(root / "proc/meminfo", "MemTotal")
-    return round(int(total.split()[0]) * 1024 / 1e6) if total else None
+    try:
+        return round(system.meminfo(root)["MemTotal"] * 1024 / 1e6)
+    except (OSError, KeyError):
+        return None
 
 
 def _entry(path: Path, name: str) -> str | None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
+from edged import signals
 from edged.worker.order import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _how(status: int, said: IO[bytes]) -> str:
     if status > 0:
         how = f"its process ended with exit status {status}"
     else:
-        how = f"its process was ended by {_signal(-status)}"
+        how = f"its process was ended by {signals.name(-status)}"
         if -status == signal.SIGKILL:
             how += ", perhaps for want of memory"
     size = said.seek(0, os.SEEK_END)
@@ -105,10 +106,3 @@ def _how(status: int, said: IO[bytes]) -> str:
     lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
     last = "".join(c if c.isprintable() else "?" for c in lines[-1].strip()) if lines else ""
     return f"{how}: {last[:_LONGEST]}" if last else how
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

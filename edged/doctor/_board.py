@@ -7,6 +7,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from edged import clock
+from edged.config import machine
 from edged.doctor._check import Verdict, error, ok, together, warning
 from edged.sensors import system
 
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
 HOT_C = 80.0  # where a Raspberry Pi begins to slow down
 MAIN_MB, FIRST_MB, NEXT_MB = 60, 70, 25  # main, the first pipeline with the fork server, each other one
 SMALL_MB = 200  # of memory in all, below which nothing of this works well
-_MODELS = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name")
 
 
 def board(root: Path) -> Verdict:
     """Judge supply and heat, as far as the board says."""
     cores = len(os.sched_getaffinity(0))
-    verdicts = [ok(f"{_model(root) or 'unknown board'}, {platform.machine()}, {cores} cores")]
+    verdicts = [ok(f"{machine.board(root) or 'unknown board'}, {platform.machine()}, {cores} cores")]
     says = _measured(root)
     heat = says.get("temperature")
     if heat is not None:
@@ -65,15 +65,6 @@ def clock_synced(*, synced: bool | None = None) -> Verdict:
         return ok("synchronised")
     fix = "sudo timedatectl set-ntp true; in a container the host does it"
     return warning("not synchronised: events say clock unsynced, and TLS may refuse certificates", fix)
-
-
-def _model(root: Path) -> str:
-    for name in _MODELS:
-        try:
-            return (root / name).read_text("utf-8", "replace").strip("\0 \n")
-        except OSError:
-            continue
-    return ""
 
 
 def _measured(root: Path) -> dict[str, float | bool]:

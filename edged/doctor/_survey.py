@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from edged import signals
 from edged.doctor._within import within
+from edged.worker.order import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +39,6 @@ def ask(*words: str, seconds: float = QUESTION_S) -> dict[str, Any]:
         Unanswered: the process hung, crashed, or has a problem to tell.
     """
     command = [sys.executable, "-P", "-m", "edged.worker.survey", str(os.getpid()), *words]
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
             command,
@@ -46,12 +46,12 @@ def ask(*words: str, seconds: float = QUESTION_S) -> dict[str, Any]:
             capture_output=True,
             timeout=seconds,
             check=False,
-            env=environment,
+            env=os.environ | ENVIRONMENT,
         )
     except subprocess.TimeoutExpired:
         raise Unanswered(f"{' '.join(words)}: no answer within {seconds:g} s") from None
     if done.returncode < 0:
-        raise Unanswered(f"{' '.join(words)}: ended by {signal.Signals(-done.returncode).name}")
+        raise Unanswered(f"{' '.join(words)}: ended by {signals.name(-done.returncode)}")
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:

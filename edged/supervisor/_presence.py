@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# Vendor and product: as it comes up, and after its firmware was loaded.
-_USB = frozenset({"1a6e:089a", "18d1:9302"})
+from edged.config.machine import CORAL_USB
 
 
 class Presence:
@@ -48,4 +47,4 @@ def _is_tpu(port: Path) -> bool:
         vendor, product = ((port / name).read_text("ascii").strip() for name in ("idVendor", "idProduct"))
     except (OSError, ValueError):  # it has just gone
         return False
-    return f"{vendor}:{product}" in _USB
+    return (vendor, product) in CORAL_USB

@@ -8,7 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from edged import resident
+from edged import resident, signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +83,4 @@ def _reap(pidfd: int) -> str:
         return "ended"
     if status is None or status.si_code == os.CLD_EXITED:
         return f"ended with exit status {0 if status is None else status.si_status}"
-    try:
-        name = signal.Signals(status.si_status).name
-    except ValueError:
-        name = f"signal {status.si_status}"
-    return f"was ended by {name}"
+    return f"was ended by {signals.name(status.si_status)}"
