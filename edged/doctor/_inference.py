@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edged import bundled
 from edged.config.models import PipelineSection
+from edged.config.pipeline import Accelerator
 from edged.doctor._check import Verdict, absent, error, ok, skipped, together, warning
 from edged.doctor._survey import Unanswered, answer, ask
 from edged.supervisor import Presence
@@ -14,7 +15,7 @@ from edged.supervisor import Presence
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged.config.models import Accelerator, Config
+    from edged.config.models import Config
     from edged.doctor._subject import Subject
     from edged.doctor._survey import Ask
     from edged.doctor._workers import Run, Workers
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 COUNT = 10  # inferences that the median is of
 CPU_S = 90.0  # for the fork server's imports too, on a slow board
 STARTED_S = 20.0  # for a worker to be forked
-LIBRARY = "libedgetpu.so.1"
 _PHOTOGRAPH = {"kind": "folder", "path": bundled.PHOTO, "loop": True, "interval_s": 0}
 _PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
 _INSTALL = "sudo apt install libedgetpu1-std (https://coral.ai/software, which has the repository)"
@@ -73,7 +73,7 @@ async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdi
     if used := [name for name in wanted if _daemon_has_it(subject, name)]:
         return _of_daemon(subject, used)
     needed = any(section.accelerator.policy == "require" for section in wanted.values())
-    for library in {section.accelerator.library for section in wanted.values()} or {LIBRARY}:
+    for library in {section.accelerator.library for section in wanted.values()} or {Accelerator().library}:
         try:
             await answer(asked, "library", library)
         except Unanswered as why:
