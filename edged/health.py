@@ -15,8 +15,8 @@ from edged import clock, resident
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.ipc.sensor_messages import Turned
     from edged.reporter import Decided
-    from edged.sensorwire import Turned
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from edged.events import Event
+    from edged.ipc.worker_messages import Outcome
     from edged.sinks import Outlet
     from edged.sinks.jsonl import JsonlSink
     from edged.spool import Spool
     from edged.stamp import Stamp
     from edged.supervisor import PipelineStatus
-    from edged.wire import Outcome
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from edged import readings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edged.ipc.sensor_messages import Turned
     from edged.reporter import Reporter
     from edged.sensors import Reading, SensorConfig
-    from edged.sensorwire import Turned
 
 
 class SensorReport:

@@ -10,8 +10,8 @@ from edged.events import UNKNOWN, Event, ModelTag
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edged.ipc.worker_messages import Outcome
     from edged.supervisor import PipelineStatus
-    from edged.wire import Outcome
 
 SYNCED_FOR_S = 10.0  # one look at the kernel's clock serves so long
 MOST_LATENCY_MS = 1e9  # by the schema; a clock that was set meanwhile makes any number

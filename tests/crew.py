@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from edged import wire
+    from edged.ipc import worker_messages
 
 DRIVERS = Path(__file__).resolve().parent / "drivers"
 PATIENCE_S = 30.0  # for what has no bound of its own: the machine may be busy
@@ -68,11 +68,11 @@ class Crew:
     def __init__(
         self, pipelines: Mapping[str, PipelineSection], *, results: bool = True, **keys: Any
     ) -> None:
-        self.outcomes: list[tuple[float, wire.Outcome]] = []
+        self.outcomes: list[tuple[float, worker_messages.Outcome]] = []
         self.changes: list[tuple[float, PipelineStatus]] = []
         self.supervisor = Supervisor(pipelines, listener=self, results=results, **keys)
 
-    def outcome(self, outcome: wire.Outcome, status: PipelineStatus) -> None:
+    def outcome(self, outcome: worker_messages.Outcome, status: PipelineStatus) -> None:
         assert status.model is not None
         self.outcomes.append((time.monotonic(), outcome))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from edged.bench.answers import Answers, names
 from edged.config.messages import closest
 from edged.errors import Refused
+from edged.ipc.bench_answers import Answers, names
 from edged.sources._names import is_photograph
 
 if TYPE_CHECKING:

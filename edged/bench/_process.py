@@ -12,7 +12,7 @@ import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
 from edged import signals
-from edged.worker.order import ENVIRONMENT
+from edged.ipc.worker_order import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import cv2
 
 from edged import clock
-from edged.bench.answers import Answers
-from edged.bench.order import Order
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.inference import classifier, edgetpu, tflite_file
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
 from edged.inference.preprocess import Preparer
+from edged.ipc.bench_answers import Answers
+from edged.ipc.bench_order import Order
 from edged.sources import Frame, _photograph
 from edged.tasks import classify
 from edged.worker import _kernel, sandbox

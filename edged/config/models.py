@@ -32,8 +32,8 @@ from edged.config.pipeline import (
 from edged.config.secrets import SecretFile
 from edged.config.sensor import AnySensor
 from edged.config.values import NO_SPACES, Name, Section, TopicLevels, TopicName, wrong
-from edged.ring import RINGS
-from edged.slate import name_of
+from edged.ipc.readings_page import name_of
+from edged.ipc.readings_ring import RINGS
 
 __all__ = [
     "Accelerator",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged import signals
 from edged.doctor._within import within
-from edged.worker.order import ENVIRONMENT
+from edged.ipc.worker_order import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

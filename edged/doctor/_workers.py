@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config.models import PipelineSection
+    from edged.ipc.worker_messages import Outcome
     from edged.supervisor import PipelineStatus
-    from edged.wire import Outcome
 
 STOP_S = 3.0
 _REMEMBERED = 20  # lines of the log

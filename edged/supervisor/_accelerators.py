@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config.models import Accelerator
-    from edged.pulse import Stage
+    from edged.ipc.heartbeat import Stage
+    from edged.ipc.worker_order import Order
     from edged.supervisor._forkserver import ForkServer
-    from edged.worker.order import Order
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from edged import wire
 from edged.events import UNKNOWN
+from edged.ipc import worker_messages
 from edged.supervisor._status import PipelineStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from edged.ipc.worker_messages import Report
     from edged.supervisor._status import Listener
-    from edged.wire import Report
 
 log = logging.getLogger(__name__)
 
@@ -123,13 +123,13 @@ class Board:
         """Take a worker's report."""
         name = report.pipeline
         match report:
-            case wire.Outcome():
+            case worker_messages.Outcome():
                 if report.type != "result":
                     self.labels[name] = report.label
                 self._listener.outcome(report, self._statuses[name])
-            case wire.Beat():
+            case worker_messages.Beat():
                 self._beat(report)
-            case wire.Ready():
+            case worker_messages.Ready():
                 self._set(
                     name,
                     model=report.model,
@@ -139,13 +139,13 @@ class Board:
                     network=report.network,
                     isolation=report.isolation,
                 )
-            case wire.Running():
+            case worker_messages.Running():
                 self._running(name)
-            case wire.Fault():
+            case worker_messages.Fault():
                 self._fault(name, report.kind, report.message, "waiting", report.reason)
-            case wire.Held():
+            case worker_messages.Held():
                 self._set(name, held_by=report.held_by)
-            case wire.Ended():
+            case worker_messages.Ended():
                 self._set(name, state="ended", online=False, fault="", reason="")
 
     def _running(self, name: str) -> None:
@@ -161,7 +161,7 @@ class Board:
             log.warning("%s: %s", name, sentence)
         self._set(name, state=state, online=False, fault=kind, reason=reason, last_error=sentence, held_by="")
 
-    def _beat(self, beat: wire.Beat) -> None:
+    def _beat(self, beat: worker_messages.Beat) -> None:
         frames, dropped = self._before.get(beat.pipeline, (0, Counter()))
         ran = beat.frames > 0
         self._set(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.pulse import Reading, Stage
+from edged.ipc.heartbeat import Reading, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edged.pulse import Lane
+    from edged.ipc.heartbeat import Lane
 
 IDLE_S = 5.0  # a thread that waits stamps its lane every second
 GRACE_S = 1.0  # for workers to stamp their lanes after this process was away

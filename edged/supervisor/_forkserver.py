@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged import clock, resident
-from edged.pulse import Stage
+from edged.ipc.heartbeat import Stage
+from edged.ipc.worker_order import ENVIRONMENT, PING
 from edged.supervisor._backoff import Backoff
 from edged.supervisor._process import Process, kill_group
 from edged.supervisor._stderr import Outlet
-from edged.worker.order import ENVIRONMENT, PING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

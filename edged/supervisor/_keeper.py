@@ -6,8 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from edged import clock, wire
-from edged.pulse import Stage
+from edged import clock
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Stage
 from edged.supervisor._backoff import Backoff
 from edged.supervisor._deadlines import Watch
 from edged.supervisor._worker import Worker
@@ -15,10 +16,10 @@ from edged.supervisor._worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from edged.ipc.worker_messages import Report
+    from edged.ipc.worker_order import Order
     from edged.supervisor._board import Board
     from edged.supervisor._forkserver import ForkServer
-    from edged.wire import Report
-    from edged.worker.order import Order
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +141,11 @@ class Keeper:
         """Put a report on the board."""
         if worker is not self._worker:
             return
-        if isinstance(report, wire.Fault):
+        if isinstance(report, worker_messages.Fault):
             self._tpu_failed |= report.kind == "accelerator"
             if report.kind in _FATAL:
                 self._explained.add(report.pipeline)
-        elif isinstance(report, wire.Running):
+        elif isinstance(report, worker_messages.Running):
             self._explained.discard(report.pipeline)
         self._board.take(report)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from edged import bundled
 from edged.events import UNKNOWN
-from edged.pulse import Stage
-from edged.worker.order import Order, SeatOrder
+from edged.ipc.heartbeat import Stage
+from edged.ipc.worker_order import Order, SeatOrder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

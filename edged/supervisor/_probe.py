@@ -6,17 +6,17 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from edged import wire
+from edged.ipc import worker_messages
 from edged.supervisor._deadlines import Watch
 from edged.supervisor._worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edged.pulse import Stage
+    from edged.ipc.heartbeat import Stage
+    from edged.ipc.worker_messages import Report
+    from edged.ipc.worker_order import Order
     from edged.supervisor._forkserver import ForkServer
-    from edged.wire import Report
-    from edged.worker.order import Order
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Probe:
 
     def reported(self, _worker: Worker, report: Report) -> None:
         """Keep what is wrong."""
-        if isinstance(report, wire.Fault) and report.kind == "accelerator":
+        if isinstance(report, worker_messages.Fault) and report.kind == "accelerator":
             self._why = self._why or report.message
 
     def misbehaved(self, worker: Worker, what: str) -> None:

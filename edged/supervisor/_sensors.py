@@ -20,8 +20,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from edged import clock, sensorwire
-from edged.datagram import WireError
+from edged import clock
+from edged.ipc import sensor_messages
+from edged.ipc.codec import WireError
 from edged.sensors import Quality, Reading
 from edged.supervisor._backoff import Backoff
 from edged.supervisor._stderr import Outlet
@@ -29,8 +30,8 @@ from edged.supervisor._stderr import Outlet
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edged.ipc.sensor_messages import Message, Turned
     from edged.sensors import SensorConfig
-    from edged.sensorwire import Message, Turned
 
 log = logging.getLogger(__name__)
 
@@ -225,7 +226,7 @@ class Sensors:
         error = self._refused or f"the sensor worker ended (status {code}); another one is started"
         log.error("%s", error)
         for name in self._configs:
-            self._turn(sensorwire.Turned(name, "waiting", error, 0, self._status[name].faults + 1))
+            self._turn(sensor_messages.Turned(name, "waiting", error, 0, self._status[name].faults + 1))
         self._again()
 
     def _again(self) -> None:
@@ -256,7 +257,7 @@ class Sensors:
             if self._pipe is None:
                 return
             try:
-                data = self._pipe.recv(sensorwire.MAX_BYTES + 1)
+                data = self._pipe.recv(sensor_messages.MAX_BYTES + 1)
             except BlockingIOError:
                 return
             except OSError:
@@ -268,7 +269,7 @@ class Sensors:
 
     def _hear(self, data: bytes) -> None:
         try:
-            self._take(sensorwire.decode(data))
+            self._take(sensor_messages.decode(data))
         except WireError as error:
             log.error("the sensor worker made no sense: %s", error)  # noqa: TRY400 - its sentence says it
             self._kill()
@@ -277,20 +278,20 @@ class Sensors:
     def _take(self, message: Message) -> None:
         self._heard_at = clock.monotonic()
         match message:
-            case sensorwire.Up():
+            case sensor_messages.Up():
                 self._up = True
                 if not message.isolation:
                     log.warning("the sensor worker is not cut off from the network")
-            case sensorwire.Refused():
+            case sensor_messages.Refused():
                 self._refused = message.message
-            case sensorwire.Measured():
+            case sensor_messages.Measured():
                 self._measured(message)
-            case sensorwire.Turned():
+            case sensor_messages.Turned():
                 if message.name not in self._configs:
                     raise WireError("a sensor that is not its own")
                 self._turn(message)
 
-    def _measured(self, message: sensorwire.Measured) -> None:
+    def _measured(self, message: sensor_messages.Measured) -> None:
         config = self._configs.get(message.sensor)
         if config is None or message.channel not in config.gives():
             raise WireError("a channel that is not its own")
@@ -320,4 +321,4 @@ class Sensors:
 
 
 def _starting(name: str) -> Turned:
-    return sensorwire.Turned(name, "starting", "", 0, 0)
+    return sensor_messages.Turned(name, "starting", "", 0, 0)

@@ -15,7 +15,7 @@ import stat
 import threading
 from typing import TYPE_CHECKING
 
-from edged import slate
+from edged.ipc import readings_page
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,7 +42,7 @@ class Shelf:
     def slate(self) -> int:
         """A descriptor of the page through which sensors let pipelines run; it is not mapped here."""
         if self._slate < 0:
-            self._slate = slate.create()
+            self._slate = readings_page.create()
         return self._slate
 
     async def fetch_all(self, paths: Iterable[Path]) -> dict[Path, int]:

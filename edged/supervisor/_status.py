@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged import wire
     from edged.events import ModelTag
+    from edged.ipc import worker_messages
 
 _NONE: Mapping[str, int] = MappingProxyType({})
 
@@ -64,7 +64,7 @@ class PipelineStatus:
 class Listener(Protocol):
     """Hears what happens, on the event loop's thread."""
 
-    def outcome(self, outcome: wire.Outcome, status: PipelineStatus) -> None:
+    def outcome(self, outcome: worker_messages.Outcome, status: PipelineStatus) -> None:
         """A pipeline has news, or classified a frame."""
 
     def changed(self, status: PipelineStatus) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged import clock
-from edged.pulse import MAX_SEATS
+from edged.ipc.heartbeat import MAX_SEATS
 from edged.supervisor import _orders, _process
 from edged.supervisor._accelerators import Accelerators, key_of
 from edged.supervisor._board import Board
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from edged.config.models import PipelineSection
-    from edged.pulse import Stage
+    from edged.ipc.heartbeat import Stage
+    from edged.ipc.worker_order import Order
     from edged.supervisor._status import Listener
-    from edged.worker.order import Order
 
 log = logging.getLogger(__name__)
 

@@ -9,17 +9,17 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Protocol
 
-from edged import wire
-from edged.datagram import WireError
 from edged.events import MAX_BYTES
-from edged.pulse import Pulse, Stage
+from edged.ipc import worker_messages
+from edged.ipc.codec import WireError
+from edged.ipc.heartbeat import Pulse, Stage
 from edged.supervisor._process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edged.wire import Report
-    from edged.worker.order import Order
+    from edged.ipc.worker_messages import Report
+    from edged.ipc.worker_order import Order
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Worker:
         if self._deaf:
             return
         try:
-            report = wire.decode(data)
+            report = worker_messages.decode(data)
             self._check(report)
         except WireError as error:
             self._misbehaved(f"sent a message that makes no sense ({error})")
@@ -174,9 +174,9 @@ class Worker:
     def _check(self, report: Report) -> None:
         if report.pipeline not in self._names:
             raise WireError("a pipeline that is not its own")
-        if isinstance(report, wire.Ready):
+        if isinstance(report, worker_messages.Ready):
             self._ready.add(report.pipeline)
-        elif report.pipeline not in self._ready and not isinstance(report, wire.Fault):
+        elif report.pipeline not in self._ready and not isinstance(report, worker_messages.Fault):
             raise WireError("news before its model was open")
 
     def _misbehaved(self, what: str) -> None:

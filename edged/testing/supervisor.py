@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edged.events import Finding, ModelTag
+from edged.ipc.worker_messages import Outcome
 from edged.supervisor import PipelineStatus
-from edged.wire import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

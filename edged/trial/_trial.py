@@ -16,11 +16,11 @@ from edged.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from edged.config.models import PipelineSection
+    from edged.ipc.worker_messages import Outcome
     from edged.sinks.mqtt import MqttSink
     from edged.supervisor import PipelineStatus
     from edged.trial._options import Options
     from edged.trial._views import View
-    from edged.wire import Outcome
 
 NAME = "try"
 STOP_S = 2.0  # for the worker to close its source

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edged.events import Event
+    from edged.ipc.worker_messages import Outcome
     from edged.supervisor import PipelineStatus
-    from edged.wire import Outcome
 
 BAR = 32  # characters of a score bar
 REFRESH_HZ = 8

@@ -12,14 +12,15 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from edged import sources, wire
+from edged import sources
 from edged.config.source import SENSORS, driver_config
-from edged.pulse import Pulse
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Pulse
+from edged.ipc.worker_order import Order
 from edged.worker import sandbox
 from edged.worker._host import Host
 from edged.worker._kernel import close_memory, die_with_parent, name_process
 from edged.worker._reports import Reports
-from edged.worker.order import Order
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def _work(order: Order, reports: Reports, pulse: Pulse, models: list[int]) -> in
         isolation = sandbox.close_network()
     if not networked and not isolation and order.isolation == "required":
         for seat in order.seats:
-            reports.send(wire.Fault(seat.name, "isolation", "none", _NO_ISOLATION))
+            reports.send(worker_messages.Fault(seat.name, "isolation", "none", _NO_ISOLATION))
         return os.EX_NOPERM
     sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
     host = Host(order, reports, pulse, isolation=isolation, network=networked)

@@ -11,20 +11,21 @@ import queue
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edged import clock, wire
+from edged import clock
 from edged.errors import DriverError, ModelError, Unavailable
-from edged.pulse import Stage
-from edged.slate import Reader
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Stage
+from edged.ipc.readings_page import Reader
 from edged.worker.seat import Seat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edged.pulse import Pulse
+    from edged.ipc.heartbeat import Pulse
+    from edged.ipc.worker_order import Order, SeatOrder
     from edged.worker._reports import Reports
     from edged.worker.capture import Item
     from edged.worker.hold import Pause
-    from edged.worker.order import Order, SeatOrder
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Host:
 
     def _fault_all(self, kind: str, reason: str, said: str) -> None:
         for order in self._order.seats:
-            self._reports.send(wire.Fault(order.name, kind, reason, said))
+            self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
 
     def _load(self, number: int, order: SeatOrder, file: int | None) -> None:
         """Open one pipeline's model; where that fails it is reported, and the others go on.
@@ -118,7 +119,7 @@ class Host:
         else:
             self._seats.append(seat)
             self._reports.send(
-                wire.Ready(
+                worker_messages.Ready(
                     pipeline=order.name,
                     model=engine.tag,
                     runtime=engine.runtime_name,
@@ -129,7 +130,7 @@ class Host:
                 )
             )
             return
-        self._reports.send(wire.Fault(order.name, kind, reason, said))
+        self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
         if seat.has_cpu_twin:
             self._load(number, replace(order, accelerator="cpu", degraded=True), None)
 

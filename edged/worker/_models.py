@@ -9,7 +9,7 @@ from edged.errors import ModelError, Reason, Unavailable
 from edged.inference import classifier, edgetpu
 from edged.inference import model as models
 from edged.inference import series as serieses
-from edged.pulse import Stage
+from edged.ipc.heartbeat import Stage
 from edged.tasks import anomaly, classify
 from edged.worker import engine
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from edged.inference.classifier import ClassifierSpec
     from edged.inference.model import Model
     from edged.inference.series import SeriesSpec
-    from edged.pulse import Lane
+    from edged.ipc.heartbeat import Lane
+    from edged.ipc.worker_order import SeatOrder
     from edged.worker.engine import Engine
-    from edged.worker.order import SeatOrder
 
     Prepare = Callable[[NDArray[np.float32]], NDArray[np.generic]]
 

@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from edged import wire
+from edged.ipc import worker_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,17 +19,17 @@ class Reports:
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
 
-    def send(self, report: wire.Report) -> None:
+    def send(self, report: worker_messages.Report) -> None:
         """Send a report that must arrive: waits where main is behind."""
         try:
-            self._pipe.send(wire.encode(report))
+            self._pipe.send(worker_messages.encode(report))
         except OSError:
             os._exit(0)
 
-    def offer(self, report: wire.Report) -> None:
+    def offer(self, report: worker_messages.Report) -> None:
         """Send a report that main can do without: none where main is behind."""
         try:
-            self._pipe.send(wire.encode(report), socket.MSG_DONTWAIT)
+            self._pipe.send(worker_messages.encode(report), socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged import bundled, clock, sources, wire
+from edged import bundled, clock, sources
 from edged.config.pipeline import PipelineSection
 from edged.config.source import driver_config
 from edged.decision import Decision, Rules
@@ -17,6 +17,7 @@ from edged.errors import DriverError
 from edged.events import Finding, ModelTag
 from edged.inference import classifier
 from edged.inference.preprocess import Preparer
+from edged.ipc import worker_messages
 from edged.sources._quality import Quality
 from edged.tasks import classify
 
@@ -45,10 +46,10 @@ def warm_up() -> None:
         output[number] = 200
         findings = task.decode(output)
         decision.update(findings, float(number))
-        wire.encode(_outcome(findings[0]))
-    wire.encode(wire.Ready("warm", ModelTag("warm", "0" * 8), "litert", "cpu"))
-    wire.encode(wire.Beat("warm", 0.0, 0.0, 0.0, 0.0, 0))
+        worker_messages.encode(_outcome(findings[0]))
+    worker_messages.encode(worker_messages.Ready("warm", ModelTag("warm", "0" * 8), "litert", "cpu"))
+    worker_messages.encode(worker_messages.Beat("warm", 0.0, 0.0, 0.0, 0.0, 0))
 
 
-def _outcome(best: Finding) -> wire.Outcome:
-    return wire.Outcome("warm", "start", best.label, best.score, "unknown", (best,), 0.0, 0.0)
+def _outcome(best: Finding) -> worker_messages.Outcome:
+    return worker_messages.Outcome("warm", "start", best.label, best.score, "unknown", (best,), 0.0, 0.0)

@@ -14,9 +14,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged import clock, wire
+from edged import clock
 from edged.errors import DriverError, ModelError, Reason, Unavailable
-from edged.pulse import Stage
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Stage
 from edged.sources._quality import Quality
 from edged.worker.hold import Hold, Pause
 from edged.worker.watch import POLL_S
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from edged.events import Attached
     from edged.inference.preprocess import Preparer
-    from edged.pulse import Lane
+    from edged.ipc.heartbeat import Lane
     from edged.sources import Source
     from edged.worker._figures import Figures
     from edged.worker.watch import Watch
@@ -95,7 +96,7 @@ class Capture:
         numbered: bool,
         lane: Lane,
         deliver: Callable[[Item | Pause | None], object],
-        report: Callable[[wire.Report], object],
+        report: Callable[[worker_messages.Report], object],
         figures: Figures,
         watch: Watch | None = None,
         held: Callable[[str], object] = lambda _by: None,
@@ -157,7 +158,9 @@ class Capture:
         except Exception as error:
             # A defect of a driver, or of ours: a new process is the one cure that works for all of them.
             log.exception("%s: a defect in the capture of frames", self._name)
-            self._report(wire.Fault(self._name, "defect", "capture", f"{type(error).__name__}: {error}"))
+            self._report(
+                worker_messages.Fault(self._name, "defect", "capture", f"{type(error).__name__}: {error}")
+            )
             os._exit(os.EX_SOFTWARE)
 
     def _session(self) -> None:
@@ -190,7 +193,7 @@ class Capture:
         self._figures.dropped[reason] += 1
         self._away = True
         self._hold.forget()
-        self._report(wire.Fault(self._name, kind, reason, message))
+        self._report(worker_messages.Fault(self._name, kind, reason, message))
 
     def _read(self, source: Source) -> None:
         quality = Quality(FROZEN_AFTER if source.live else 0)
@@ -222,7 +225,7 @@ class Capture:
             pass
         elif self._blind != bad:
             self._blind, self._blind_since = bad, now
-            self._report(wire.Fault(self._name, "picture", bad, _SENTENCES[bad]))
+            self._report(worker_messages.Fault(self._name, "picture", bad, _SENTENCES[bad]))
         elif bad != "black" and now - self._blind_since > BLIND_S:
             self._blind_since = now
             raise Unavailable(Reason.LOST, f"{_SENTENCES[bad]}; opening it anew")

@@ -25,8 +25,8 @@ from typing import NoReturn
 
 from edged import log as logs
 from edged.errors import DriverError
-from edged.pulse import MAX_SEATS
-from edged.worker.order import PING
+from edged.ipc.heartbeat import MAX_SEATS
+from edged.ipc.worker_order import PING
 
 log = logging.getLogger(__name__)
 

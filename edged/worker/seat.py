@@ -6,12 +6,13 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from edged import clock, sources, wire
+from edged import clock, sources
 from edged.config.pipeline import PipelineSection
 from edged.decision import Change, Decision, Rules
 from edged.errors import ModelError
 from edged.inference.preprocess import Preparer
-from edged.pulse import Stage
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Stage
 from edged.sources import SourceConfig
 from edged.worker import _models
 from edged.worker._figures import Figures
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
     from edged.config import series
     from edged.events import Finding
-    from edged.pulse import Lane
-    from edged.slate import Reader
+    from edged.ipc.heartbeat import Lane
+    from edged.ipc.readings_page import Reader
+    from edged.ipc.worker_order import SeatOrder
     from edged.worker._reports import Reports
     from edged.worker.engine import Engine
-    from edged.worker.order import SeatOrder
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +198,7 @@ class Seat:
         if item is None:
             self.ended = True
             self.beat(clock.monotonic())
-            self._reports.send(wire.Ended(self.name))
+            self._reports.send(worker_messages.Ended(self.name))
             return
         perf = time.perf_counter
         self.capture.taken()
@@ -212,13 +213,15 @@ class Seat:
             self._figures.add(now, item.capture_ms, invoke_ms)
             return
         if not findings:
-            self._faulted(wire.Fault(self.name, "model", "invalid", "the model's scores are no numbers"))
+            self._faulted(
+                worker_messages.Fault(self.name, "model", "invalid", "the model's scores are no numbers")
+            )
             self._figures.dropped["invalid"] += 1
             return
         self._figures.add(now, item.capture_ms, invoke_ms)
         if self._told is not None and not self.capture.blind:
             self._told = None
-            self._reports.send(wire.Running(self.name))
+            self._reports.send(worker_messages.Running(self.name))
         for change in self._decision.update(findings, now):
             self._reports.send(self._outcome(item, findings, invoke_ms, change))
         if self._order.results:
@@ -231,15 +234,15 @@ class Seat:
         wall = clock.wall()
         for change in self._decision.close(clock.monotonic()):
             self._reports.send(
-                wire.Outcome(
+                worker_messages.Outcome(
                     self.name, change.type, change.label, change.score, change.previous, (), wall, wall
                 )
             )
 
     def _outcome(
         self, item: Item, findings: Sequence[Finding], invoke_ms: float, change: Change
-    ) -> wire.Outcome:
-        return wire.Outcome(
+    ) -> worker_messages.Outcome:
+        return worker_messages.Outcome(
             pipeline=self.name,
             type=change.type,
             label=change.label,
@@ -258,10 +261,10 @@ class Seat:
         """The source is open and no frame is wanted: that is in order."""
         if self._told is not None:
             self._told = None
-            self._reports.send(wire.Running(self.name))
-        self._reports.send(wire.Held(self.name, by))
+            self._reports.send(worker_messages.Running(self.name))
+        self._reports.send(worker_messages.Held(self.name, by))
 
-    def _faulted(self, report: wire.Report) -> None:
+    def _faulted(self, report: worker_messages.Report) -> None:
         """Report a fault, but not the same one again and again."""
         reason = getattr(report, "message", "")
         if self._told != reason:
@@ -272,7 +275,7 @@ class Seat:
         """Tell main the figures."""
         rates = self._figures.rates(now)
         self._reports.offer(
-            wire.Beat(
+            worker_messages.Beat(
                 self.name,
                 round(rates.fps, 3),
                 round(rates.capture_ms, 3),

@@ -17,8 +17,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from edged import clock, sensors, sensorwire
-from edged.slate import Writer, name_of
+from edged import clock, sensors
+from edged.ipc import sensor_messages
+from edged.ipc.readings_page import Writer, name_of
 from edged.worker import sandbox
 from edged.worker._kernel import die_with_parent, name_process
 from edged.worker.sensors import SensorRunner
@@ -49,10 +50,10 @@ class Reports:
         self._slate = slate
         self._configs = configs
 
-    def send(self, message: sensorwire.Message) -> None:
+    def send(self, message: sensor_messages.Message) -> None:
         """Send a message; waits where main is behind."""
         try:
-            self._pipe.send(sensorwire.encode(message))
+            self._pipe.send(sensor_messages.encode(message))
         except OSError:
             os._exit(0)
 
@@ -73,7 +74,7 @@ class Reports:
         if self._configs[sensor].shaping(reading.channel, "publish") == "none":
             return
         self.send(
-            sensorwire.Measured(
+            sensor_messages.Measured(
                 sensor,
                 reading.channel,
                 reading.value,
@@ -87,7 +88,7 @@ class Reports:
     def changed(self, status: SensorStatus) -> None:
         """Send how a sensor does."""
         self.send(
-            sensorwire.Turned(status.name, status.state, status.last_error, status.reads, status.faults)
+            sensor_messages.Turned(status.name, status.state, status.last_error, status.reads, status.faults)
         )
 
 
@@ -110,9 +111,9 @@ def main(arguments: list[str]) -> int:
     os.close(slate_fd)
     isolation = sandbox.close_network()
     if not isolation and order["isolation"] == "required":
-        reports.send(sensorwire.Refused(_NO_ISOLATION))
+        reports.send(sensor_messages.Refused(_NO_ISOLATION))
         return os.EX_NOPERM
-    reports.send(sensorwire.Up(isolation))
+    reports.send(sensor_messages.Up(isolation))
     runner = SensorRunner(configs, reports)
     runner.start()
     _serve(pipe, reports)
@@ -133,7 +134,7 @@ def _serve(pipe: socket.socket, reports: Reports) -> None:
 
     threading.Thread(target=listen, name="main", daemon=True).start()
     while not over.wait(ALIVE_S):
-        reports.send(sensorwire.Alive())
+        reports.send(sensor_messages.Alive())
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from edged import clock, wire
-from edged.pulse import Stage
+from edged import clock
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Stage
 from edged.window import Grid, Windows
 from edged.worker.capture import Item
 from edged.worker.hold import Hold, Pause
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.config.series import Config
-    from edged.pulse import Lane
-    from edged.slate import Reader
+    from edged.ipc.heartbeat import Lane
+    from edged.ipc.readings_page import Reader
     from edged.window import Windowed
     from edged.worker._figures import Figures
     from edged.worker.watch import Watch
@@ -85,7 +86,7 @@ class Series:
         patience_s: float,
         lane: Lane,
         deliver: Callable[[Item | Pause | None], object],
-        report: Callable[[wire.Report], object],
+        report: Callable[[worker_messages.Report], object],
         figures: Figures,
         watch: Watch | None = None,
         held: Callable[[str], object] = lambda _by: None,
@@ -143,7 +144,9 @@ class Series:
                 self._stopping.wait(POLL_S)
         except Exception as error:
             log.exception("%s: a defect in the windows", self._name)
-            self._report(wire.Fault(self._name, "defect", "series", f"{type(error).__name__}: {error}"))
+            self._report(
+                worker_messages.Fault(self._name, "defect", "series", f"{type(error).__name__}: {error}")
+            )
             os._exit(os.EX_SOFTWARE)
 
     def look(self, now: float) -> None:
@@ -194,7 +197,7 @@ class Series:
         if silent is not None:
             if silent != self._silent:
                 message = f"there is no good reading of {silent}: how is that sensor?"
-                self._report(wire.Fault(self._name, "source", "timeout", message))
+                self._report(worker_messages.Fault(self._name, "source", "timeout", message))
             self._silent = silent
             self._hold.forget()
         elif heard:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edged.config.conditions import GateSection, TriggerSection
-    from edged.slate import Reader, Record
+    from edged.ipc.readings_page import Reader, Record
 
 POLL_S = 0.02  # between two looks; a pulse that is shorter shows in the count of rises
 SET_S = 1735689600.0  # the year 2025: a clock before that was never set

@@ -29,7 +29,7 @@ from edged.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edged import wire
+    from edged.ipc import worker_messages
     from edged.supervisor import PipelineStatus
 
 HERE = Path(__file__).resolve().parent
@@ -71,7 +71,7 @@ class Bench:
 class Silent:
     """A listener that has nothing to do."""
 
-    def outcome(self, outcome: wire.Outcome, status: PipelineStatus) -> None:
+    def outcome(self, outcome: worker_messages.Outcome, status: PipelineStatus) -> None:
         """Nothing."""
 
     def changed(self, status: PipelineStatus) -> None:

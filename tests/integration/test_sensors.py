@@ -20,7 +20,7 @@ from daemon import Daemon, is_alive, wait_for
 from node import Subscriber
 
 import edged
-from edged import slate
+from edged.ipc import readings_page
 from edged.sensors.synthetic import Config as Synthetic
 from edged.supervisor import Sensors
 
@@ -164,7 +164,7 @@ async def heard(condition: Any) -> None:
 def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes) -> None:
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear, slate.create())
+        sensors = Sensors(ear, readings_page.create())
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
@@ -184,7 +184,7 @@ def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
 
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear, slate.create())
+        sensors = Sensors(ear, readings_page.create())
         sensors.apply({"a": Synthetic(interval_s=60)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
@@ -210,7 +210,7 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
 
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear, slate.create())
+        sensors = Sensors(ear, readings_page.create())
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "required")
         await heard(lambda: ear.states)
         assert "cannot be cut off from the network" in sensors.status()["a"].last_error

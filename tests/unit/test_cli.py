@@ -16,7 +16,7 @@ from commandline import EDGED, call
 import edged
 from edged import cli, health
 from edged.config import loader
-from edged.sensorwire import Turned
+from edged.ipc.sensor_messages import Turned
 from edged.spool import Counts
 from edged.statusfile import NAME, StatusFile
 from edged.testing.supervisor import status

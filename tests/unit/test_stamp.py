@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import edged
 from edged.events import Finding
+from edged.ipc.worker_messages import Outcome
 from edged.stamp import SYNCED_FOR_S, Stamp
 from edged.testing.supervisor import outcome, status
-from edged.wire import Outcome
 
 FOLDER = Path(edged.__file__).parent / "schema"
 EVENT = jsonschema.Draft202012Validator(json.loads((FOLDER / "event.schema.json").read_text()))

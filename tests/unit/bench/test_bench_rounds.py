@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from edged.bench.order import Order
+    from edged.ipc.bench_order import Order
 
 
 class Heard:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.pulse import Pulse, Stage
+from edged.ipc.heartbeat import Pulse, Stage
 from edged.supervisor._deadlines import GRACE_S, IDLE_S, Watch
 
 if TYPE_CHECKING:

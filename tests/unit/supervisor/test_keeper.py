@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged import clock, wire
+from edged import clock
 from edged.events import ModelTag
-from edged.pulse import Reading, Stage
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Reading, Stage
+from edged.ipc.worker_order import Order, SeatOrder
 from edged.supervisor import PipelineStatus, _keeper
 from edged.supervisor._board import Board
 from edged.supervisor._deadlines import Overdue
 from edged.supervisor._keeper import KILLED_S, Keeper
-from edged.worker.order import Order, SeatOrder
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -80,7 +81,7 @@ class Server:
 
 
 class Silent:
-    def outcome(self, outcome: wire.Outcome, status: PipelineStatus) -> None: ...
+    def outcome(self, outcome: worker_messages.Outcome, status: PipelineStatus) -> None: ...
 
     def changed(self, status: PipelineStatus) -> None: ...
 
@@ -119,8 +120,8 @@ class Stand:
 
     def runs(self) -> None:
         for seat in self.order.seats:
-            self.says(wire.Ready(seat.name, ModelTag("m", "0" * 8), "litert", seat.accelerator))
-            self.says(wire.Running(seat.name))
+            self.says(worker_messages.Ready(seat.name, ModelTag("m", "0" * 8), "litert", seat.accelerator))
+            self.says(worker_messages.Running(seat.name))
 
     def dies(self, how: str = "was ended by SIGKILL", stage: Stage = Stage.IDLE) -> None:
         self.worker.stage = stage
@@ -158,7 +159,7 @@ def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> No
         stand = Stand(CPU)
         stand.keeper.start()
         await stand.born()
-        stand.says(wire.Fault("porch", "model", "file", "m.tflite: truncated"))
+        stand.says(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
         stand.dies("ended with exit status 78")
         assert stand.status("porch").last_error == "m.tflite: truncated"
         assert stand.status("attic").last_error == "the worker ended with exit status 78"
@@ -171,9 +172,9 @@ def test_an_old_reason_does_not_explain_a_new_end() -> None:
         stand = Stand(CPU)
         stand.keeper.start()
         await stand.born()
-        stand.says(wire.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
-        stand.says(wire.Fault("porch", "picture", "black", "the picture is black"))
-        stand.says(wire.Running("porch"))
+        stand.says(worker_messages.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
+        stand.says(worker_messages.Fault("porch", "picture", "black", "the picture is black"))
+        stand.says(worker_messages.Running("porch"))
         stand.dies("was ended by SIGSEGV")
         assert stand.status().fault == "defect"
         assert stand.status().last_error == "the worker was ended by SIGSEGV"

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from tflite_builder import Kind, build
 
-from edged import clock, slate, wire
+from edged import clock
 from edged.config.conditions import GateSection
 from edged.errors import DriverError, Reason, Unavailable
 from edged.inference import classifier
 from edged.inference.preprocess import Preparer
-from edged.pulse import Pulse, Stage
-from edged.slate import Reader, Writer
+from edged.ipc import readings_page, worker_messages
+from edged.ipc.heartbeat import Pulse, Stage
+from edged.ipc.readings_page import Reader, Writer
 from edged.sources import Frame
 from edged.worker import capture
 from edged.worker._figures import Figures
@@ -70,7 +71,7 @@ class Bench:
     def __init__(self, preparer: Preparer, script: list[object], watch: Watch | None = None) -> None:
         self.source = Scripted(script)
         self.items: queue.SimpleQueue[Item | Pause | None] = queue.SimpleQueue()
-        self.faults: queue.SimpleQueue[wire.Report] = queue.SimpleQueue()
+        self.faults: queue.SimpleQueue[worker_messages.Report] = queue.SimpleQueue()
         self.figures = Figures()
         self.pulse = Pulse.create()
         self.capture = Capture(
@@ -92,9 +93,9 @@ class Bench:
         assert not isinstance(item, Pause)
         return item
 
-    def fault(self) -> wire.Fault:
+    def fault(self) -> worker_messages.Fault:
         report = self.faults.get(timeout=PATIENCE_S)
-        assert isinstance(report, wire.Fault)
+        assert isinstance(report, worker_messages.Fault)
         return report
 
 
@@ -261,7 +262,7 @@ def test_stopping_closes_the_source(bench: Callable[..., Bench]) -> None:
 
 
 def test_a_gate_that_closes_hands_on_a_pause_behind_the_last_frame(bench: Callable[..., Bench]) -> None:
-    descriptor = slate.create()
+    descriptor = readings_page.create()
     writer = Writer(descriptor, ["lux"])
     gate = GateSection.model_validate({"conditions": [{"sensor": "lux", "above": 20}]})
 

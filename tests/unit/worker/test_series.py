@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged import slate, wire
 from edged.config.conditions import GateSection, TriggerSection
 from edged.config.series import Config
-from edged.pulse import Pulse
-from edged.ring import DEPTH
-from edged.slate import Reader, Writer
+from edged.ipc import readings_page, worker_messages
+from edged.ipc.heartbeat import Pulse
+from edged.ipc.readings_page import Reader, Writer
+from edged.ipc.readings_ring import DEPTH
 from edged.worker._figures import Figures
 from edged.worker.capture import Item
 from edged.worker.hold import Pause
@@ -28,7 +28,7 @@ class World:
     """A slate, two channels at 100 Hz, and a clock that the test moves."""
 
     def __init__(self, *, gate: Any = None, trigger: Any = None, **source: Any) -> None:
-        self.descriptor = slate.create()
+        self.descriptor = readings_page.create()
         self.writer = Writer(self.descriptor, ["lux", "pir"], ["v/x", "v/y"])
         keys = {"channels": ["v/x", "v/y"], "step_s": STEP_S, "window": 10, "hop": 5, **source}
         self.config = Config.model_validate(keys)
@@ -144,7 +144,7 @@ def test_a_sensor_that_says_nothing_is_told_once_and_its_return_too() -> None:
         world.put("v/x", 1.0)
         world.look()
     (fault,) = world.faults
-    assert isinstance(fault, wire.Fault)
+    assert isinstance(fault, worker_messages.Fault)
     assert (fault.kind, fault.reason) == ("source", "timeout")
     assert "no good reading of v/y" in fault.message
     assert world.series.blind

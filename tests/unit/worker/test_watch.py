@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged import slate
 from edged.config.conditions import GateSection, TriggerSection
-from edged.slate import Reader, Writer
+from edged.ipc import readings_page
+from edged.ipc.readings_page import Reader, Writer
 from edged.worker.watch import Verdict, Watch
 
 NOON = 1_800_000_000.0
@@ -19,7 +19,7 @@ class World:
     """A slate and a clock."""
 
     def __init__(self, *, gate: dict[str, Any] | None = None, trigger: dict[str, Any] | None = None) -> None:
-        descriptor = slate.create()
+        descriptor = readings_page.create()
         self.writer = Writer(descriptor, ["lux", "pir"])
         self.now, self.wall = 100.0, NOON
         self.watch = Watch(

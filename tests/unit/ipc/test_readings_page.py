@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged import slate
-from edged.slate import Reader, Record, Writer, name_of
+from edged.ipc import readings_page
+from edged.ipc.readings_page import Reader, Record, Writer, name_of
 
 
 def both(*names: str) -> tuple[Writer, Reader, int]:
-    descriptor = slate.create()
+    descriptor = readings_page.create()
     return Writer(descriptor, names), Reader(descriptor), descriptor
 
 
@@ -100,7 +100,7 @@ def test_a_reader_never_sees_half_a_record() -> None:
     """Two processes at full speed: value and time are always of the same reading."""
     _, reader, descriptor = both("a")
     code = (
-        "import sys\nfrom edged.slate import Writer\n"
+        "import sys\nfrom edged.ipc.readings_page import Writer\n"
         "writer = Writer(int(sys.argv[1]), ['a'])\n"
         "n = 0.0\n"
         "while True:\n"

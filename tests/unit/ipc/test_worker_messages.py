@@ -11,21 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged import wire
-from edged.datagram import WireError
 from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
+from edged.ipc import worker_messages
+from edged.ipc.codec import WireError
 
 WIDE = "\U0001d11e"  # four bytes in UTF-8
-READY = wire.Ready("porch", ModelTag("mobilenet", "0c9f1a2b"), "litert", "cpu", isolation=("seccomp",))
-OUTCOME = wire.Outcome(
+READY = worker_messages.Ready(
+    "porch", ModelTag("mobilenet", "0c9f1a2b"), "litert", "cpu", isolation=("seccomp",)
+)
+OUTCOME = worker_messages.Outcome(
     "porch", "start", "cat", 0.9, "unknown", (Finding("cat", 0.9),), 1.7e9, 1.7e9, 12.5, 3.25, 7
 )
-BEAT = wire.Beat("porch", 9.9, 1.5, 3.0, 4.0, 1234, {"frozen": 3, "skipped": 999})
-FAULT = wire.Fault("porch", "source", "absent", "there is no /dev/video7")
+BEAT = worker_messages.Beat("porch", 9.9, 1.5, 3.0, 4.0, 1234, {"frozen": 3, "skipped": 999})
+FAULT = worker_messages.Fault("porch", "source", "absent", "there is no /dev/video7")
 READINGS = (Attached("lux", 20.5, "lx", "good", 1.5), Attached("air/co2", None, "ppm", "bad", 0.0))
-HELD = wire.Held("porch", "lux is not as asked")
+HELD = worker_messages.Held("porch", "lux is not as asked")
 REPORTS = (
-    *(READY, wire.Running("porch"), OUTCOME, BEAT, FAULT, HELD, wire.Ended("porch")),
+    *(READY, worker_messages.Running("porch"), OUTCOME, BEAT, FAULT, HELD, worker_messages.Ended("porch")),
     dataclasses.replace(OUTCOME, readings=READINGS),
 )
 
@@ -45,7 +47,7 @@ readings = st.builds(
 )
 reports = st.one_of(
     st.builds(
-        wire.Ready,
+        worker_messages.Ready,
         names,
         tags,
         names,
@@ -54,11 +56,11 @@ reports = st.one_of(
         st.booleans(),
         st.sampled_from([(), ("seccomp",), ("netns",), ("seccomp", "netns")]),
     ),
-    st.builds(wire.Running, names),
+    st.builds(worker_messages.Running, names),
     st.builds(
-        wire.Outcome,
+        worker_messages.Outcome,
         names,
-        st.sampled_from(sorted(wire.TYPES)),
+        st.sampled_from(sorted(worker_messages.TYPES)),
         labels,
         scores,
         labels,
@@ -70,9 +72,9 @@ reports = st.one_of(
         st.none() | st.integers(0, 2**53 - 1),
         st.lists(readings, max_size=MOST_READINGS).map(tuple),
     ),
-    st.builds(wire.Held, names, labels.map(lambda text: text[:100])),
+    st.builds(worker_messages.Held, names, labels.map(lambda text: text[:100])),
     st.builds(
-        wire.Beat,
+        worker_messages.Beat,
         names,
         st.floats(0, 1e6),
         st.floats(0, 1e9),
@@ -82,29 +84,33 @@ reports = st.one_of(
         st.dictionaries(names, st.integers(0, 2**53 - 1), max_size=16),
     ),
     st.builds(
-        wire.Fault, names, st.sampled_from(sorted(wire.KINDS)), names, labels.filter(lambda s: len(s) <= 400)
+        worker_messages.Fault,
+        names,
+        st.sampled_from(sorted(worker_messages.KINDS)),
+        names,
+        labels.filter(lambda s: len(s) <= 400),
     ),
-    st.builds(wire.Ended, names),
+    st.builds(worker_messages.Ended, names),
 )
 
 
 @given(reports)
-def test_what_is_sent_arrives(report: wire.Report) -> None:
-    data = wire.encode(report)
+def test_what_is_sent_arrives(report: worker_messages.Report) -> None:
+    data = worker_messages.encode(report)
     assert len(data) <= MAX_BYTES
-    assert wire.decode(data) == report
+    assert worker_messages.decode(data) == report
 
 
 def test_every_kind_of_report_at_its_bounds_fits_into_a_datagram() -> None:
-    word, label = WIDE * wire.LONGEST_NAME, WIDE * wire.LONGEST_LABEL
+    word, label = WIDE * worker_messages.LONGEST_NAME, WIDE * worker_messages.LONGEST_LABEL
     reading = Attached("n" * 65, -1.7e308 / 3, WIDE * 6, "suspect", 1e9 / 3)
-    outcome = wire.Outcome(
+    outcome = worker_messages.Outcome(
         word, "heartbeat", label, 1 / 3, label, (Finding(label, 1 / 3),) * 10, 1 / 3, 1 / 3, 1 / 3, 1 / 3
     )
     widest = (
         dataclasses.replace(outcome, readings=(reading,) * MOST_READINGS),
-        wire.Held(word, WIDE * 400),
-        wire.Beat(
+        worker_messages.Held(word, WIDE * 400),
+        worker_messages.Beat(
             word,
             1 / 3,
             1 / 3,
@@ -113,26 +119,30 @@ def test_every_kind_of_report_at_its_bounds_fits_into_a_datagram() -> None:
             2**53 - 1,
             {WIDE * 31 + chr(97 + n): 2**53 - 1 for n in range(16)},
         ),
-        wire.Fault(word, "accelerator", word, WIDE * 5000),
-        wire.Ready(word, ModelTag(WIDE * 64, "01234567"), word, "edgetpu", isolation=("seccomp", "netns")),
+        worker_messages.Fault(word, "accelerator", word, WIDE * 5000),
+        worker_messages.Ready(
+            word, ModelTag(WIDE * 64, "01234567"), word, "edgetpu", isolation=("seccomp", "netns")
+        ),
     )
     for report in widest:
-        data = wire.encode(report)
+        data = worker_messages.encode(report)
         assert len(data) <= MAX_BYTES
-        assert dataclasses.asdict(wire.decode(data)) | {"message": ""} == dataclasses.asdict(report) | {
-            "message": ""
-        }
+        assert dataclasses.asdict(worker_messages.decode(data)) | {"message": ""} == dataclasses.asdict(
+            report
+        ) | {"message": ""}
 
 
 def test_a_long_sentence_is_cut() -> None:
-    sent = wire.Fault("porch", "source", "absent", "x" * 5000)
-    assert wire.decode(wire.encode(sent)) == dataclasses.replace(sent, message="x" * wire.LONGEST_SENTENCE)
+    sent = worker_messages.Fault("porch", "source", "absent", "x" * 5000)
+    assert worker_messages.decode(worker_messages.encode(sent)) == dataclasses.replace(
+        sent, message="x" * worker_messages.LONGEST_SENTENCE
+    )
 
 
 def test_what_a_terminal_would_obey_is_replaced() -> None:
-    sent = wire.Fault("porch", "source", "absent", "\x1b[2J\ud800 gone\n")
-    received = wire.decode(wire.encode(sent))
-    assert isinstance(received, wire.Fault)
+    sent = worker_messages.Fault("porch", "source", "absent", "\x1b[2J\ud800 gone\n")
+    received = worker_messages.decode(worker_messages.encode(sent))
+    assert isinstance(received, worker_messages.Fault)
     assert received.message == "?[2J? gone?"
 
 
@@ -190,20 +200,20 @@ def mutated(fields: dict[str, Any], rng: random.Random) -> bytes:
 @settings(max_examples=400, deadline=None)
 @given(st.integers(0, 2**64), st.lists(reports, min_size=1, max_size=3), st.binary(max_size=200))
 def test_20_000_bad_messages_are_refused_and_nothing_else_happens(
-    seed: int, good: list[wire.Report], noise: bytes
+    seed: int, good: list[worker_messages.Report], noise: bytes
 ) -> None:
     rng = random.Random(seed)
-    sent = [noise, *(mutated(json.loads(wire.encode(rng.choice(good))), rng) for _ in range(50))]
+    sent = [noise, *(mutated(json.loads(worker_messages.encode(rng.choice(good))), rng) for _ in range(50))]
     slowest = 0.0
     for data in sent:
         began = time.perf_counter()
         try:
-            received = wire.decode(data)
+            received = worker_messages.decode(data)
         except WireError:
             pass
         else:
-            assert len(wire.encode(received)) <= MAX_BYTES
-            assert wire.decode(wire.encode(received)) == received
+            assert len(worker_messages.encode(received)) <= MAX_BYTES
+            assert worker_messages.decode(worker_messages.encode(received)) == received
         slowest = max(slowest, time.perf_counter() - began)
     assert slowest < 1
 
@@ -228,16 +238,16 @@ def test_20_000_bad_messages_are_refused_and_nothing_else_happens(
 )
 def test_refuses(data: bytes) -> None:
     with pytest.raises(WireError):
-        wire.decode(data)
+        worker_messages.decode(data)
 
 
 @pytest.mark.parametrize("value", [10**400, float("nan"), float("inf"), 1.01, -0.01, True, "1"])
 def test_a_score_is_a_number_from_0_to_1(value: object) -> None:
-    fields = json.loads(wire.encode(OUTCOME)) | {"score": value}
+    fields = json.loads(worker_messages.encode(OUTCOME)) | {"score": value}
     with pytest.raises(WireError):
-        wire.decode(json.dumps(fields).encode())
+        worker_messages.decode(json.dumps(fields).encode())
 
 
 def test_every_kind_is_known_on_both_sides() -> None:
     for report in REPORTS:
-        assert wire.decode(wire.encode(report)) == report
+        assert worker_messages.decode(worker_messages.encode(report)) == report

@@ -1,7 +1,7 @@
 """Takes a datagram of JSON apart: whoever sent it is not trusted, so each field is bounded and typed.
 
-For :mod:`edged.wire` and :mod:`edged.sensorwire`. A parser takes a value as JSON has it and returns it as its
-type, or raises :class:`WireError`.
+For :mod:`edged.ipc.worker_messages` and :mod:`edged.ipc.sensor_messages`. A parser takes a value as JSON has
+it and returns it as its type, or raises :class:`WireError`.
 """
 
 from __future__ import annotations

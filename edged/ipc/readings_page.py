@@ -8,8 +8,8 @@
 
 So a reading that is not published can let a pipeline run, or hold it back, without getting into the process
 that has the network. A record carries a checksum: a reader that comes while it is written sees that, and
-looks again. The page outlives both sides; a writer that begins anew wipes it. Rings (:mod:`edged.ring`) are
-for models over time, which want every reading and not only the newest.
+looks again. The page outlives both sides; a writer that begins anew wipes it. Rings
+(:mod:`edged.ipc.readings_ring`) are for models over time, which want every reading and not only the newest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged import ring
+from edged.ipc import readings_ring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ _CHECK = struct.Struct("<I")
 _SLOT = _CHECK.size + _BODY.size
 _NOTHING, _NUMBER, _STATE = range(3)
 _QUALITIES = ("good", "stale", "suspect", "bad")
-_SIZE = SLOTS * _SLOT + ring.SIZE
+_SIZE = SLOTS * _SLOT + readings_ring.SIZE
 _TRIES = 8  # looks at a record that is being written
 
 
@@ -94,7 +94,7 @@ class Writer:
     def __init__(self, descriptor: int, names: Sequence[str], followed: Sequence[str] = ()) -> None:
         self._page = mmap.mmap(descriptor, _SIZE)
         self._page[: SLOTS * _SLOT] = bytes(SLOTS * _SLOT)
-        self._rings = ring.Rings(self._page, SLOTS * _SLOT, followed)
+        self._rings = readings_ring.Rings(self._page, SLOTS * _SLOT, followed)
         self._slots = {name: number for number, name in enumerate(names[:SLOTS])}
         self._counts = dict.fromkeys(self._slots, 0)
         self._rises = dict.fromkeys(self._slots, 0)
@@ -176,9 +176,9 @@ class Reader:
             found = self._find(name)
         return found if found is not None and found.count else None
 
-    def follow(self, name: str) -> ring.Follower:
+    def follow(self, name: str) -> readings_ring.Follower:
         """Return what gives every good reading of a channel once, from those that are still there on."""
-        return ring.Follower(self._page, SLOTS * _SLOT, name)
+        return readings_ring.Follower(self._page, SLOTS * _SLOT, name)
 
     def _find(self, name: str) -> Record | None:
         for number in range(SLOTS):

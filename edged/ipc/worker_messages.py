@@ -7,7 +7,7 @@
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
 worker is not trusted: whatever it sends is parsed here, bounded and typed, or refused with
-:class:`~edged.datagram.WireError`; it can at worst lie about its own labels.
+:class:`~edged.ipc.codec.WireError`; it can at worst lie about its own labels.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edged import datagram
-from edged.datagram import WireError
 from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
+from edged.ipc import codec
+from edged.ipc.codec import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -177,7 +177,7 @@ def decode(data: bytes) -> Report:
         WireError: it is no report: too long, no JSON, a field missing, unknown, of another type or out of
             range.
     """
-    tag, fields = datagram.unwrap(data, MAX_BYTES)
+    tag, fields = codec.unwrap(data, MAX_BYTES)
     kind = _REPORTS.get(tag)
     if kind is None:
         raise WireError("no report of a known type")
@@ -189,77 +189,75 @@ def decode(data: bytes) -> Report:
 
 def _finding(value: Any) -> Finding:
     if not isinstance(value, list) or len(value) != 2:
-        raise datagram.expected("label and score")
+        raise codec.expected("label and score")
     return Finding(_label(value[0]), _score(value[1]))
 
 
 def _unit(value: Any) -> str:
-    unit = datagram.text(LONGEST_UNIT, empty=True)(value)
+    unit = codec.text(LONGEST_UNIT, empty=True)(value)
     if len(unit.encode()) > LONGEST_UNIT:
-        raise datagram.expected(f"a unit of at most {LONGEST_UNIT} bytes")
+        raise codec.expected(f"a unit of at most {LONGEST_UNIT} bytes")
     return unit
 
 
 def _attached(value: Any) -> Attached:
     if not isinstance(value, list) or len(value) != 5:
-        raise datagram.expected("a reading")
+        raise codec.expected("a reading")
     name, reading, unit, quality, age_s = value
-    return Attached(
-        _path(name), datagram.measured(reading), _unit(unit), datagram.quality(quality), _ms(age_s)
-    )
+    return Attached(_path(name), codec.measured(reading), _unit(unit), codec.quality(quality), _ms(age_s))
 
 
 def _tag(value: Any) -> ModelTag:
     if not isinstance(value, list) or len(value) != 2:
-        raise datagram.expected("name and checksum")
-    checksum = datagram.text(8)(value[1])
+        raise codec.expected("name and checksum")
+    checksum = codec.text(8)(value[1])
     if not all(c in "0123456789abcdef" for c in checksum):
-        raise datagram.expected("hex digits")
-    return ModelTag(datagram.text(64)(value[0]), checksum)
+        raise codec.expected("hex digits")
+    return ModelTag(codec.text(64)(value[0]), checksum)
 
 
 def _dropped(value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or len(value) > _MOST_REASONS:
-        raise datagram.expected(f"at most {_MOST_REASONS} reasons")
-    return {_word(reason): datagram.count(number) for reason, number in value.items()}
+        raise codec.expected(f"at most {_MOST_REASONS} reasons")
+    return {_word(reason): codec.count(number) for reason, number in value.items()}
 
 
 def _frame(value: Any) -> int | None:
-    return None if value is None else datagram.count(value)
+    return None if value is None else codec.count(value)
 
 
-_word = datagram.text(LONGEST_NAME)
-_label = datagram.text(LONGEST_LABEL)
-_path = datagram.text(65)  # sensor/channel
-_sentence = datagram.text(LONGEST_SENTENCE, empty=True)
-_score = datagram.number(1.0)
-_ms = datagram.number(1e9)
+_word = codec.text(LONGEST_NAME)
+_label = codec.text(LONGEST_LABEL)
+_path = codec.text(65)  # sensor/channel
+_sentence = codec.text(LONGEST_SENTENCE, empty=True)
+_score = codec.number(1.0)
+_ms = codec.number(1e9)
 
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "pipeline": _word,
     "model": _tag,
     "runtime": _word,
-    "accelerator": datagram.one_of(frozenset({"cpu", "edgetpu"})),
-    "degraded": datagram.flag,
-    "network": datagram.flag,
-    "isolation": datagram.isolation,
-    "type": datagram.one_of(TYPES),
+    "accelerator": codec.one_of(frozenset({"cpu", "edgetpu"})),
+    "degraded": codec.flag,
+    "network": codec.flag,
+    "isolation": codec.isolation,
+    "type": codec.one_of(TYPES),
     "label": _label,
     "score": _score,
     "previous": _label,
-    "top": datagram.list_of(_finding, _MOST_FINDINGS),
-    "captured_at": datagram.time,
-    "decided_at": datagram.time,
+    "top": codec.list_of(_finding, _MOST_FINDINGS),
+    "captured_at": codec.time,
+    "decided_at": codec.time,
     "capture_ms": _ms,
     "invoke_ms": _ms,
     "frame": _frame,
-    "readings": datagram.list_of(_attached, MOST_READINGS),
-    "fps": datagram.number(1e6),
+    "readings": codec.list_of(_attached, MOST_READINGS),
+    "fps": codec.number(1e6),
     "invoke_p50_ms": _ms,
     "invoke_p95_ms": _ms,
-    "frames": datagram.count,
+    "frames": codec.count,
     "dropped": _dropped,
-    "kind": datagram.one_of(KINDS),
+    "kind": codec.one_of(KINDS),
     "reason": _word,
     "message": _sentence,
     "held_by": _sentence,

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged import slate
-from edged.ring import DEPTH, RINGS, Sample
-from edged.slate import Reader, Writer
+from edged.ipc import readings_page
+from edged.ipc.readings_page import Reader, Writer
+from edged.ipc.readings_ring import DEPTH, RINGS, Sample
 
 if TYPE_CHECKING:
-    from edged.ring import Follower
+    from edged.ipc.readings_ring import Follower
 
 
 class Page:
     def __init__(self, *followed: str) -> None:
-        self.descriptor = slate.create()
+        self.descriptor = readings_page.create()
         self.writer = Writer(self.descriptor, [], followed)
         self.reader = Reader(self.descriptor)
         self.number = 0
@@ -104,8 +104,8 @@ def test_who_comes_late_gets_what_is_there_and_has_lost_nothing() -> None:
 def test_a_page_with_anything_on_it_gives_nothing_else_than_what_was_written(noise: bytes, at: int) -> None:
     page = Page("a")
     written = page.put("a", 8)
-    begin = len(page.reader._page) - slate.ring.SIZE
-    place = begin + RINGS * slate.ring._HEAD + at * slate.ring._SAMPLE
+    begin = len(page.reader._page) - readings_page.ring.SIZE
+    place = begin + RINGS * readings_page.ring._HEAD + at * readings_page.ring._SAMPLE
     for where in (begin, place):
         damaged = bytearray(page.writer._page[where : where + len(noise)])
         page.writer._page[where : where + len(noise)] = bytes(
@@ -127,7 +127,7 @@ def test_a_reader_beside_a_writer_at_full_speed_sees_whole_samples_in_order() ->
     page = Page("a")
     follower: Follower = page.reader.follow("a")
     code = (
-        "import sys\nfrom edged.slate import Writer\n"
+        "import sys\nfrom edged.ipc.readings_page import Writer\n"
         "writer = Writer(int(sys.argv[1]), [], ['a'])\n"
         "n = 0.0\n"
         "while True:\n"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.config.pipeline import PipelineSection
-from edged.pulse import Stage
+from edged.ipc.heartbeat import Stage
+from edged.ipc.worker_order import Order, SeatOrder
 from edged.supervisor import _orders
-from edged.worker.order import Order, SeatOrder
 
 texts = st.text(max_size=40)
 seats = st.builds(

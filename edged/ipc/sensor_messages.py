@@ -1,7 +1,7 @@
 """What crosses the pipe between the sensor worker and main: readings that may leave, and how the sensors do.
 
-As with :mod:`edged.wire` a message is a datagram of JSON, and the worker is not trusted: whatever it sends is
-parsed here, bounded and typed, or refused with :class:`~edged.datagram.WireError`.
+As with :mod:`edged.ipc.worker_messages` a message is a datagram of JSON, and the worker is not trusted:
+whatever it sends is parsed here, bounded and typed, or refused with :class:`~edged.ipc.codec.WireError`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged import datagram
-from edged.datagram import WireError
+from edged.ipc import codec
+from edged.ipc.codec import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def decode(data: bytes) -> Message:
         WireError: it is no message: too long, no JSON, a field missing, unknown, of another type or out of
             range.
     """
-    tag, fields = datagram.unwrap(data, MAX_BYTES)
+    tag, fields = codec.unwrap(data, MAX_BYTES)
     kind = _KINDS.get(tag)
     if kind is None:
         raise WireError("no message of a known type")
@@ -99,20 +99,20 @@ def decode(data: bytes) -> Message:
     return kind(**{name: _PARSERS[name](value) for name, value in fields.items()})
 
 
-_name, _sentence = datagram.text(32, empty=True), datagram.text(LONGEST_SENTENCE, empty=True)
+_name, _sentence = codec.text(32, empty=True), codec.text(LONGEST_SENTENCE, empty=True)
 _PARSERS: dict[str, Callable[[Any], Any]] = {
-    "isolation": datagram.isolation,
+    "isolation": codec.isolation,
     "message": _sentence,
     "sensor": _name,
     "channel": _name,
-    "value": datagram.measured,
-    "unit": datagram.text(16, empty=True),
-    "ts": datagram.time,
-    "quality": datagram.quality,
+    "value": codec.measured,
+    "unit": codec.text(16, empty=True),
+    "ts": codec.time,
+    "quality": codec.quality,
     "reason": _sentence,
     "name": _name,
-    "state": datagram.one_of(STATES),
+    "state": codec.one_of(STATES),
     "last_error": _sentence,
-    "reads": datagram.count,
-    "faults": datagram.count,
+    "reads": codec.count,
+    "faults": codec.count,
 }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.pulse import MAX_SEATS, Pulse, Reading, Stage
+from edged.ipc.heartbeat import MAX_SEATS, Pulse, Reading, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged import sensorwire
-from edged.datagram import WireError
-from edged.sensorwire import Alive, Measured, Message, Refused, Turned, Up, decode, encode
+from edged.ipc import sensor_messages
+from edged.ipc.codec import WireError
+from edged.ipc.sensor_messages import Alive, Measured, Message, Refused, Turned, Up, decode, encode
 
 TEXT = st.text(st.characters(exclude_categories=("C", "Z")), max_size=16)
 MESSAGES = st.one_of(
@@ -29,7 +29,7 @@ MESSAGES = st.one_of(
     st.builds(
         Turned,
         TEXT,
-        st.sampled_from(sorted(sensorwire.STATES)),
+        st.sampled_from(sorted(sensor_messages.STATES)),
         TEXT,
         st.integers(0, 2**50),
         st.integers(0, 9),
