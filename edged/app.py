@@ -20,14 +20,15 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from edged import clock, health, orders, wiring
-from edged.claim import Claim
+from edged import health, orders, wiring
 from edged.config import loader
 from edged.errors import ConfigError, EdgedError, Problem
 from edged.report import Report
 from edged.sensorreport import SensorReport
 from edged.stamp import Stamp
 from edged.supervisor import Sensors
+from edged.system import clock
+from edged.system.claim import Claim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from edged.config.models import Config
     from edged.config.secrets import Secret
     from edged.reporter import Reporter
-    from edged.signals import Signals
     from edged.supervisor import Supervisor
+    from edged.system.signals import Signals
     from edged.systemd import Notifier
     from edged.wiring import Wiring
 

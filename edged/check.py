@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from edged import bundled, sensors, sources
 from edged.config import loader, messages
-from edged.config.regular import read_regular
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
 from edged.events import ANOMALY
 from edged.homeassistant._classes import wrong
 from edged.inference import classifier, edgetpu, series, tflite_file
 from edged.inference import labels as label_files
+from edged.system.files import read_regular
 
 if TYPE_CHECKING:
     import ssl

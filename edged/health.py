@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
-from edged import clock, resident
+from edged.system import clock, process_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -187,7 +187,7 @@ def measure(pids: Mapping[str, int]) -> dict[str, Process]:
     """Return the resident memory of each process that is still there."""
     found = {}
     for name, pid in pids.items():
-        memory_mb = resident.megabytes(pid)
+        memory_mb = process_memory.megabytes(pid)
         if memory_mb is not None:
             found[name] = Process(pid, memory_mb)
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.sensors import Quality
+from edged.system import clock
 
 if TYPE_CHECKING:
     from edged.sensors import Reading, SensorConfig

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from edged import clock, health
+from edged import health
 from edged.statusfile import StatusFile
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.events import UNKNOWN, Event, ModelTag
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

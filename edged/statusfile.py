@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged import clock
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

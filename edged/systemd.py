@@ -7,7 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from edged import clock
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

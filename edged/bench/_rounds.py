@@ -7,8 +7,8 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.bench._process import Failed, ask
 from edged.ipc.bench_order import Order
+from edged.system.child import Failed, ask
 from edged.worker._figures import share
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.bench import _machine, _plan, _rounds
-from edged.bench._process import Failed, ask
 from edged.bench._target import Target
 from edged.errors import DriverError, Refused
+from edged.system.child import Failed, ask
 
 if TYPE_CHECKING:
     from edged.bench._options import Options

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.worker import _kernel
+from edged.system import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,7 +213,7 @@ def serve(answers: int, main: int) -> None:
         answers: a descriptor for one line of JSON.
         main: the process to die with.
     """
-    _kernel.die_with_parent(main)
+    kernel.die_with_parent(main)
     question = json.loads(sys.stdin.buffer.read())
     with os.fdopen(answers, "wb") as file:
         file.write(json.dumps(answer(question)).encode() + b"\n")

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 
-from edged import clock
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.inference import classifier, edgetpu, tflite_file
 from edged.inference import model as models
@@ -31,8 +30,9 @@ from edged.inference.preprocess import Preparer
 from edged.ipc.bench_answers import Answers
 from edged.ipc.bench_order import Order
 from edged.sources import Frame, _photograph
+from edged.system import clock, kernel
 from edged.tasks import classify
-from edged.worker import _kernel, sandbox
+from edged.worker import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -191,9 +191,9 @@ def serve(answers: int, main: int) -> None:
         answers: a descriptor for the lines of JSON.
         main: the process to die with.
     """
-    _kernel.die_with_parent(main)
-    _kernel.name_process("edged-bench")
-    _kernel.close_memory(to_others=False)
+    kernel.die_with_parent(main)
+    kernel.name_process("edged-bench")
+    kernel.close_memory(to_others=False)
     walls = sandbox.close_network()
     order = Order.from_json(sys.stdin.buffer.read())
     cv2.setNumThreads(1)  # as in the workers

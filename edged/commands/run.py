@@ -32,8 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal asks to stop."""
     from edged.reporter import Reporter
-    from edged.signals import Signals
     from edged.supervisor import Supervisor
+    from edged.system.signals import Signals
     from edged.systemd import Notifier
 
     signals = Signals()
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     supervisor = Supervisor({}, listener=reporter)
     supervisor.prepare()  # it imports what is slow to import, while this process reads the configuration
     from edged import app
-    from edged import log as logs
     from edged.errors import ConfigError, Unavailable
+    from edged.system import log as logs
 
     logs.setup(arguments.log)
     try:

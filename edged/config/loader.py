@@ -12,9 +12,9 @@ from edged.config import document, messages, places
 from edged.config.fields import Declared
 from edged.config.models import Config
 from edged.config.paths import absolute
-from edged.config.regular import read_regular
 from edged.config.scalars import Reader
 from edged.errors import ConfigError, Problem
+from edged.system.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import Annotated
 
-from edged.config.regular import read_regular
 from edged.errors import ConfigError, Problem
+from edged.system.files import read_regular
 
 log = logging.getLogger(__name__)
 

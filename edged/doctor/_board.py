@@ -6,10 +6,10 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.config import machine
 from edged.doctor._check import Verdict, error, ok, together, warning
 from edged.sensors import system
+from edged.system import clock
 
 if TYPE_CHECKING:
     from pathlib import Path

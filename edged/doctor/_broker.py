@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.config.secrets import read_secret
 from edged.doctor._check import Verdict, error, ok, skipped
 from edged.errors import ConfigError
+from edged.system import clock
 
 if TYPE_CHECKING:
     from edged.config.models import Mqtt

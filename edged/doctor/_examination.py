@@ -20,8 +20,8 @@ from edged.doctor import (
     _unit,
 )
 from edged.doctor._check import Check, Verdict, error
-from edged.doctor._within import within
 from edged.doctor._workers import Run, Workers
+from edged.system.patience import within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edged import signals
-from edged.doctor._within import within
 from edged.ipc.worker_order import ENVIRONMENT
+from edged.system import signals
+from edged.system.patience import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged import clock
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

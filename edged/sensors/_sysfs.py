@@ -10,9 +10,9 @@ import errno
 import os
 from typing import TYPE_CHECKING, TypeVar
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sensors import Quality, Reading
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,9 +18,9 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sensors import Block, ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig, wrong
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

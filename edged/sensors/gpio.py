@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edged import clock
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import Quantity, Reading, Sensor, SensorConfig, _extra, wrong
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from edged import clock
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import Block, ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig, _extra
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from edged import clock
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import (
     Block,
@@ -40,6 +39,7 @@ from edged.sensors import (
     _frames,
     wrong,
 )
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

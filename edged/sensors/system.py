@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, _sysfs
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

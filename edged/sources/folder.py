@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Source, SourceConfig, _names, _photograph
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

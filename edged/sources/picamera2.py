@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from edged import clock
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import Frame, Hint, Size, Source, SourceConfig, _video_device
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Size, Source, SourceConfig
 from edged.sources._pace import Pace
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

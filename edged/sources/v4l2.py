@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Size, Source, SourceConfig, _pixel_format, _video_device
 from edged.sources._slot import Grabber
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Source, SourceConfig
 from edged.sources._pace import Pace
 from edged.sources._slot import Grabber
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import clock
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged import clock
+from edged.system import clock
 
 if TYPE_CHECKING:
     from edged.spool._ledger import Gap

@@ -14,11 +14,11 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.errors import StateBusy
 from edged.spool import _records, _salvage
 from edged.spool._sqlite import READABLE, DiskError, Trouble
 from edged.spool._store import disk_error
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from edged.spool._change import Change
     from edged.spool._commits import Commits
     from edged.spool._desk import Desk
-    from edged.spool._lock import Lock
     from edged.spool._salvage import Opened
     from edged.spool._sqlite import Database
     from edged.spool._store import Store
+    from edged.system.lockfile import Lock
 
 log = logging.getLogger(__name__)
 

@@ -17,18 +17,18 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.errors import StateBusy
 from edged.spool import Counts, Row, _records, _salvage
 from edged.spool._ages import Ages, Time
 from edged.spool._commits import Commits
 from edged.spool._desk import Desk
 from edged.spool._ledger import Ledger
-from edged.spool._lock import Lock
 from edged.spool._ranges import Ranges
 from edged.spool._sqlite import Sqlite
 from edged.spool._store import PAGE, disk_error
 from edged.spool._writer import SETTLE_ROWS, Writer
+from edged.system import clock
+from edged.system.lockfile import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

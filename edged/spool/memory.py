@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged import clock
 from edged.spool import Counts, Row
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.supervisor._accelerator import Choice
 from edged.supervisor._presence import Presence
 from edged.supervisor._probe import Probe
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

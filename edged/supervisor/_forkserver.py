@@ -14,12 +14,12 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edged import clock, resident
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import ENVIRONMENT, PING
-from edged.supervisor._backoff import Backoff
-from edged.supervisor._process import Process, kill_group
 from edged.supervisor._stderr import Outlet
+from edged.system import clock, process_memory
+from edged.system.backoff import Backoff
+from edged.system.processes import Process, kill_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ class ForkServer:
                 env=os.environ | ENVIRONMENT,
             )
             self._pidfd = os.pidfd_open(self._process.pid)
-            resident.keep(self._process.pid)
+            process_memory.keep(self._process.pid)
         except OSError:
             ours.close()
             if self._process is not None:
@@ -233,7 +233,7 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
-            resident.forget(self._process.pid)
+            process_memory.forget(self._process.pid)
         if self._pidfd >= 0:
             os.close(self._pidfd)
         self._process, self._control, self._pidfd = None, None, -1

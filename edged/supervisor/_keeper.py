@@ -6,12 +6,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
-from edged.supervisor._backoff import Backoff
 from edged.supervisor._deadlines import Watch
 from edged.supervisor._worker import Worker
+from edged.system import clock
+from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

@@ -20,12 +20,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from edged import clock
 from edged.ipc import sensor_messages
 from edged.ipc.codec import WireError
 from edged.sensors import Quality, Reading
-from edged.supervisor._backoff import Backoff
 from edged.supervisor._stderr import Outlet
+from edged.system import clock
+from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from edged import clock
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

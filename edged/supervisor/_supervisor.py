@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.ipc.heartbeat import MAX_SEATS
-from edged.supervisor import _orders, _process
+from edged.supervisor import _orders
 from edged.supervisor._accelerators import Accelerators, key_of
 from edged.supervisor._board import Board
 from edged.supervisor._forkserver import ForkServer
@@ -19,6 +18,7 @@ from edged.supervisor._group import Group
 from edged.supervisor._keeper import Keeper
 from edged.supervisor._shelf import Shelf
 from edged.supervisor._status import PipelineStatus
+from edged.system import clock, processes
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
@@ -168,7 +168,7 @@ class Supervisor:
             self._close(key)
         self._spawn(self._closing, self._accelerators.stop())
         await asyncio.wait(self._closing, timeout=timeout_s)
-        _process.sweep()
+        processes.sweep()
         self._shelf.close()
 
     # Inside.
@@ -324,7 +324,7 @@ class Supervisor:
         for group in groups:
             group.keeper.look(now)
         self._accelerators.look(now)
-        _process.sweep()
+        processes.sweep()
         if now - self._weighed_at >= WEIGH_S:
             self._weighed_at = now
             self._weigh()
@@ -336,7 +336,7 @@ class Supervisor:
         """Look at what changes slowly."""
         for key, group in list(self._groups.items()):
             if group.keeper.pid is not None:
-                group.keeper.weigh(*_process.weight(group.keeper.pid))
+                group.keeper.weigh(*processes.weight(group.keeper.pid))
             if group.wants_its_files():
                 group.renew()
             if group.on_tpu and any(s.state == "running" and not s.degraded for s in group.board.all()):

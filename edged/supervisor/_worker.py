@@ -13,7 +13,7 @@ from edged.events import MAX_BYTES
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Pulse, Stage
-from edged.supervisor._process import Process
+from edged.system.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

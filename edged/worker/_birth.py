@@ -17,9 +17,9 @@ from edged.config.source import SENSORS, driver_config
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Pulse
 from edged.ipc.worker_order import Order
+from edged.system.kernel import close_memory, die_with_parent, name_process
 from edged.worker import sandbox
 from edged.worker._host import Host
-from edged.worker._kernel import close_memory, die_with_parent, name_process
 from edged.worker._reports import Reports
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ import queue
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.ipc.readings_page import Reader
+from edged.system import clock
 from edged.worker.seat import Seat
 
 if TYPE_CHECKING:

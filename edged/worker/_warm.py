@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged import bundled, clock, sources
+from edged import bundled, sources
 from edged.config.pipeline import PipelineSection
 from edged.config.source import driver_config
 from edged.decision import Decision, Rules
@@ -19,6 +19,7 @@ from edged.inference import classifier
 from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
 from edged.sources._quality import Quality
+from edged.system import clock
 from edged.tasks import classify
 
 _OFTEN = 20  # times, after which Python has adapted its bytecode

@@ -23,10 +23,10 @@ import sys
 import threading
 from typing import NoReturn
 
-from edged import log as logs
 from edged.errors import DriverError
 from edged.ipc.heartbeat import MAX_SEATS
 from edged.ipc.worker_order import PING
+from edged.system import log as logs
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,14 @@ def serve(control: socket.socket, main: int) -> NoReturn:
         control: SOCK_SEQPACKET to main.
         main: its process id.
     """
-    from edged.worker import _kernel, _memory
+    from edged.system import kernel
+    from edged.worker import _memory
 
     for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
         signal.signal(sent, signal.SIG_IGN)
-    _kernel.die_with_parent(main)
-    _kernel.name_process("edged-fork")
-    _kernel.close_memory(to_others=True)  # this process has no walls, so no worker may reach into it
+    kernel.die_with_parent(main)
+    kernel.name_process("edged-fork")
+    kernel.close_memory(to_others=True)  # this process has no walls, so no worker may reach into it
     alone = _threads()  # 1; under an emulator, which has threads of its own, more
     runtime = _preload()
     gc.collect()

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from edged import clock, sources
+from edged import sources
 from edged.config.pipeline import PipelineSection
 from edged.decision import Change, Decision, Rules
 from edged.errors import ModelError
@@ -14,6 +14,7 @@ from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.sources import SourceConfig
+from edged.system import clock
 from edged.worker import _models
 from edged.worker._figures import Figures
 from edged.worker.capture import Capture, Item

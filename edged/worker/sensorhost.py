@@ -17,11 +17,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from edged import clock, sensors
+from edged import sensors
 from edged.ipc import sensor_messages
 from edged.ipc.readings_page import Writer, name_of
+from edged.system import clock
+from edged.system.kernel import die_with_parent, name_process
 from edged.worker import sandbox
-from edged.worker._kernel import die_with_parent, name_process
 from edged.worker.sensors import SensorRunner
 
 if TYPE_CHECKING:

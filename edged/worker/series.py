@@ -18,9 +18,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
+from edged.system import clock
 from edged.window import Grid, Windows
 from edged.worker.capture import Item
 from edged.worker.hold import Hold, Pause

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from edged import bundled, sensors, sources
 from edged.errors import DriverError, ModelError, Unavailable
-from edged.worker import _kernel, sandbox
+from edged.system import kernel
+from edged.worker import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +86,7 @@ def main(words: Sequence[str]) -> int:
         words: the process that asks, the question, and what goes with it.
     """
     parent, *words = words
-    _kernel.die_with_parent(int(parent))
+    kernel.die_with_parent(int(parent))
     out = os.dup(1)
     os.dup2(2, 1)  # libraries print as they like
     sandbox.close_network()

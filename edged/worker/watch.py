@@ -6,9 +6,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged import clock
 from edged.conditions import Gate, Trigger
 from edged.events import Attached
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

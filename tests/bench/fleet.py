@@ -28,9 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged import app, audit, log
+from edged import app, audit
 from edged.reporter import Reporter
-from edged.signals import Signals
+from edged.system import log
+from edged.system.signals import Signals
 from edged.systemd import Notifier
 from edged.testing.supervisor import Supervised, outcome
 

@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edged import clock
 from edged.sources import Frame, Hint, Source, SourceConfig
+from edged.system import clock
 
 _SYSCALLS = {  # numbers of the unified table, which x86-64 and arm64 share from 424 on; others by machine
     "x86_64": {"setns": 308, "ptrace": 101, "process_vm_readv": 310},

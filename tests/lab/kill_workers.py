@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from crew import Crew, children, descriptors, section, synthetic
 from verdict import verdict
 
-from edged.supervisor._backoff import Backoff
+from edged.system.backoff import Backoff
 
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGSTOP)
 DEAD_S, STOPPED_S, GAP_S = 1.0, 10.0, 2.0

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from crew import Crew, children, descriptors, proc, section, synthetic
 from verdict import verdict
 
-from edged.supervisor._backoff import Backoff
+from edged.system.backoff import Backoff
 
 MOST_GROWTH_MB = 5.0
 _WARM = 0.1  # of the respawns, before anything is counted

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edged import clock
 from edged.events import MAX_BYTES, MOST_READINGS, Attached, Event, Finding, ModelTag
+from edged.system import clock
 
 
 def schema(name: str) -> Draft202012Validator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from edged import clock
+from edged.system import clock
 
 AGAIN_S = 3600.0  # a defect at the same place is told again after so long
 MOST = 100  # places that are remembered

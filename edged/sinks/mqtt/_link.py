@@ -19,13 +19,13 @@ from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTPro
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edged import clock
 from edged.errors import ConfigError
 from edged.sinks.mqtt import _state
 from edged.sinks.mqtt._defects import Defects
 from edged.sinks.mqtt._renewal import Renewal
 from edged.sinks.mqtt._session import Message, Session
 from edged.sinks.mqtt._state import State, Why
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

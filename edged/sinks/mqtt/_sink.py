@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from edged import clock
 from edged.sinks.mqtt._defects import Defects
 from edged.sinks.mqtt._delivery import Delivery
 from edged.sinks.mqtt._inbox import Inbox
@@ -17,6 +16,7 @@ from edged.sinks.mqtt._retained import Retained
 from edged.sinks.mqtt._settings import settings
 from edged.sinks.mqtt._state import State, Why
 from edged.sinks.mqtt._window import Sent, Window
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,11 +7,11 @@ import os
 import queue
 from typing import TYPE_CHECKING
 
-from edged import clock
 from edged.errors import Reason, Unavailable
 from edged.sinks.mqtt._link import Link
 from edged.sinks.mqtt._settings import settings
 from edged.sinks.mqtt._state import State, Why
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

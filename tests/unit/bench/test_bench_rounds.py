@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.bench import _rounds
 from edged.bench._plan import Candidate, Plan
-from edged.bench._process import Failed
+from edged.system.child import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

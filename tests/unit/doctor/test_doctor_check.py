@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from edged.doctor._check import Check, absent, error, ok, skipped, together, warning
-from edged.doctor._within import within
+from edged.system.patience import within
 
 
 def test_the_gravest_counts_and_brings_its_fix() -> None:

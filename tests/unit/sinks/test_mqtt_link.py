@@ -91,7 +91,7 @@ def test_a_renewed_file_ends_the_rest(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("edged.sinks.mqtt._link.TURN_S", 0.01)
     file = tmp_path / "password"
     now = itertools.count()
-    monkeypatch.setattr("edged.clock.monotonic", lambda: next(now) * 0.1)
+    monkeypatch.setattr("edged.system.clock.monotonic", lambda: next(now) * 0.1)
     link = Bench(files=(file,)).link
     for change in (lambda: file.write_text("a"), lambda: file.write_text("bc"), file.unlink):
         change()

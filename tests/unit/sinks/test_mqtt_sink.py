@@ -170,7 +170,7 @@ def test_many_retained_values_keep_to_the_window_of_the_broker() -> None:
 
 def test_a_refused_event_is_kept_and_offered_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("edged.clock.monotonic", lambda: now[0])
+    monkeypatch.setattr("edged.system.clock.monotonic", lambda: now[0])
     node = Node()
     broker = node.connect(Broker())
     node.answer(broker)
@@ -205,7 +205,7 @@ def test_what_is_larger_than_the_broker_takes_does_not_block_the_rest() -> None:
 
 def test_acknowledgements_that_stop_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("edged.clock.monotonic", lambda: now[0])
+    monkeypatch.setattr("edged.system.clock.monotonic", lambda: now[0])
     node = Node()
     node.connect(Broker())
     node.happen()

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged import clock
 from edged.events import ModelTag
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Reading, Stage
@@ -14,6 +13,7 @@ from edged.supervisor import PipelineStatus, _keeper
 from edged.supervisor._board import Board
 from edged.supervisor._deadlines import Overdue
 from edged.supervisor._keeper import KILLED_S, Keeper
+from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

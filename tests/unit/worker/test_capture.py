@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from tflite_builder import Kind, build
 
-from edged import clock
 from edged.config.conditions import GateSection
 from edged.errors import DriverError, Reason, Unavailable
 from edged.inference import classifier
@@ -16,6 +15,7 @@ from edged.ipc import readings_page, worker_messages
 from edged.ipc.heartbeat import Pulse, Stage
 from edged.ipc.readings_page import Reader, Writer
 from edged.sources import Frame
+from edged.system import clock
 from edged.worker import capture
 from edged.worker._figures import Figures
 from edged.worker.capture import Capture, Item

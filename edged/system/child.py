@@ -11,8 +11,8 @@ import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
-from edged import signals
 from edged.ipc.worker_order import ENVIRONMENT
+from edged.system import signals
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

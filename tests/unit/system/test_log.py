@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from edged import log
+from edged.system import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.signals import Signals
+from edged.system.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

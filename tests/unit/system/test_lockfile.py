@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.claim import NAME, Claim
 from edged.errors import Reason, Unavailable
+from edged.system.claim import NAME, Claim
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOLD = (
-    "import sys, pathlib; from edged.claim import Claim\n"
+    "import sys, pathlib; from edged.system.claim import Claim\n"
     "Claim(pathlib.Path(sys.argv[1])).take(); print('held', flush=True); sys.stdin.read()"
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.bench._process import Failed, ask
+from edged.system.child import Failed, ask
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.supervisor._backoff import Backoff
+from edged.system.backoff import Backoff
 
 
 def test_at_once_then_longer_and_longer_up_to_a_minute() -> None:

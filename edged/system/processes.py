@@ -8,7 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from edged import resident, signals
+from edged.system import process_memory, signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def sweep() -> None:
 
 def weight(pid: int) -> tuple[float, int]:
     """Return a process's memory in MB and how many files it has open; zeros for one that is gone."""
-    memory = resident.megabytes(pid) or 0.0
+    memory = process_memory.megabytes(pid) or 0.0
     try:
         return memory, len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names are enough
     except OSError:  # it is gone, or not for us
