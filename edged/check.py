@@ -10,14 +10,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import bundled, sensors, sources
+from edged import sensors, sources
 from edged.config import loader, messages
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
 from edged.events import ANOMALY
 from edged.homeassistant._classes import wrong
-from edged.inference import classifier, edgetpu, series, tflite_file
-from edged.inference import labels as label_files
+from edged.inference import edgetpu
+from edged.models import bundled, image_classifier, window_model
+from edged.models import labels as label_files
+from edged.models.tflite import file as tflite_file
 from edged.system.files import read_regular
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edged.config.models import Config, PipelineSection, Tls
-    from edged.inference.tflite_file import ModelFile
+    from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
 
 Step = str | int
@@ -276,12 +278,12 @@ def _spec_and_labels(
     source = pipeline.series
     if source is not None:
         rebuilds = pipeline.task.kind == "anomaly"
-        spec = series.spec(model, steps=source.steps, channels=len(source.channels), rebuilds=rebuilds)
+        spec = window_model.spec(model, steps=source.steps, channels=len(source.channels), rebuilds=rebuilds)
         return () if rebuilds or names == () else label_files.of_model(model, spec.classes, labels, where)
     if names == ():
-        classifier.spec(model)
+        image_classifier.spec(model)
         return labels or ()
-    return classifier.spec_and_labels(model, labels, where)[1]
+    return image_classifier.spec_and_labels(model, labels, where)[1]
 
 
 def _is_folder(path: Path) -> bool:

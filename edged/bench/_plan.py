@@ -6,22 +6,22 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edged import bundled
 from edged.bench import _pictures
 from edged.config import machine
 from edged.config.pipeline import Accelerator
 from edged.errors import DriverError, ModelError, Refused
-from edged.inference import classifier, tflite_file
-from edged.inference import labels as label_files
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
+from edged.models import bundled, image_classifier
+from edged.models import labels as label_files
+from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edged.bench._options import Options
-    from edged.inference.tflite_file import ModelFile
+    from edged.models.tflite.file import ModelFile
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ def _candidate(
     found = Candidate(path, _size(path))
     try:
         file = tflite_file.read(path, edgetpu=None)
-        spec, labels = classifier.spec(file), _labels(file, named)
+        spec, labels = image_classifier.spec(file), _labels(file, named)
         if labels is not None or judged:
-            labels = classifier.spec_and_labels(file, labels, str(options.labels or path))[1]
+            labels = image_classifier.spec_and_labels(file, labels, str(options.labels or path))[1]
     except ModelError as error:
         return replace(found, problem=str(error))
     return replace(

@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import cv2
 
 from edged.errors import DriverError, ModelError, Unavailable
-from edged.inference import classifier, edgetpu, tflite_file
+from edged.inference import edgetpu
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
 from edged.inference.preprocess import Preparer
 from edged.ipc.bench_answers import Answers
 from edged.ipc.bench_order import Order
+from edged.models import image_classifier
+from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, _photograph
 from edged.system import clock, kernel
 from edged.tasks import classify
@@ -40,8 +42,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.inference.classifier import ClassifierSpec
     from edged.inference.model import Model
+    from edged.models.image_classifier import ClassifierSpec
 
     Tensor = NDArray[np.generic]
 
@@ -98,7 +100,7 @@ class Measurement:
         if order.device:
             delegate = edgetpu.open_delegate(order.runtime, order.library, order.device)
         file = tflite_file.read(Path(order.model), order.sha256, edgetpu=bool(order.device))
-        loaded = classifier.Classifier(file, classifier.spec(file), order.labels)
+        loaded = image_classifier.Classifier(file, image_classifier.spec(file), order.labels)
         return models.open_loaded(loaded, runtime=order.runtime, threads=order.threads, delegate=delegate)
 
     def _judge(self, model: Model[ClassifierSpec], preparer: Preparer) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
-from edged import bundled
 from edged.config import fields
 from edged.config.machine import Machine, survey
 from edged.config.models import Config, PipelineSection, host_node
 from edged.config.sensor import SENSORS
 from edged.config.source import driver_config
+from edged.models import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from edged import bundled
 from edged.config.models import PipelineSection
 from edged.config.pipeline import Accelerator
 from edged.doctor._check import Verdict, absent, error, ok, skipped, together, warning
 from edged.doctor._survey import Unanswered, answer, ask
+from edged.models import bundled
 from edged.supervisor import Presence
 
 if TYPE_CHECKING:

@@ -7,5 +7,5 @@
      spec: pure)        to LiteRT and tflite-runtime)    │
     Frame ─▶ preprocess.Preparer.prepare ────────────────┘
 
-A model over time is read by :mod:`edged.inference.series` instead of ``classifier``, and gets windows.
+A model over time is read by :mod:`edged.models.window_model` instead of ``classifier``, and gets windows.
 """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edged.inference.classifier import ClassifierSpec
+    from edged.models.image_classifier import ClassifierSpec
 
     Map = Callable[[NDArray[np.uint8], NDArray[Any]], None]  # from a picture, into a tensor
 

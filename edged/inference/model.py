@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from edged.errors import ModelError
 from edged.events import ModelTag
-from edged.inference import classifier
 from edged.inference import runtime as runtimes
+from edged.models import image_classifier
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.inference.classifier import ClassifierSpec
     from edged.inference.runtime import Interpreter
-    from edged.inference.tflite_file import ModelFile
+    from edged.models.image_classifier import ClassifierSpec
+    from edged.models.tflite.file import ModelFile
 
 _MOST_THREADS = 4
 
@@ -143,7 +143,7 @@ def open_model(
         ModelError: the file, its labels or the model cannot be used; one sentence that names the file.
         DriverError: the runtime is missing; the message holds the command that installs it.
     """
-    loaded = classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None, content=content)
+    loaded = image_classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None, content=content)
     return open_loaded(loaded, runtime=runtime, threads=threads, delegate=delegate, content=content)
 
 

@@ -28,7 +28,7 @@ from edged.inference import mapping
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edged.inference.classifier import ClassifierSpec
+    from edged.models.image_classifier import ClassifierSpec
     from edged.sources import Frame
 
     Picture = NDArray[np.uint8]

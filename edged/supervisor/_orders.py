@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from edged import bundled
 from edged.events import UNKNOWN
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import Order, SeatOrder
+from edged.models import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

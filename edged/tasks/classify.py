@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edged.inference.classifier import ClassifierSpec
-    from edged.inference.series import SeriesSpec
+    from edged.models.image_classifier import ClassifierSpec
+    from edged.models.window_model import SeriesSpec
 
     Spec = ClassifierSpec | SeriesSpec
 

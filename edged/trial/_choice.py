@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edged import bundled, sources
+from edged import sources
 from edged.config import machine
 from edged.config.models import PipelineSection
 from edged.errors import Refused
+from edged.models import bundled
 from edged.sources._names import SUFFIXES
 
 if TYPE_CHECKING:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged import bundled, window
+from edged import window
 from edged.errors import ModelError, Reason, Unavailable
-from edged.inference import classifier, edgetpu
+from edged.inference import edgetpu
 from edged.inference import model as models
-from edged.inference import series as serieses
 from edged.ipc.heartbeat import Stage
+from edged.models import bundled, image_classifier
+from edged.models import window_model as serieses
 from edged.tasks import anomaly, classify
 from edged.worker import engine
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
     from edged.config import series
     from edged.config.pipeline import PipelineSection
-    from edged.inference.classifier import ClassifierSpec
     from edged.inference.model import Model
-    from edged.inference.series import SeriesSpec
     from edged.ipc.heartbeat import Lane
     from edged.ipc.worker_order import SeatOrder
+    from edged.models.image_classifier import ClassifierSpec
+    from edged.models.window_model import SeriesSpec
     from edged.worker.engine import Engine
 
     Prepare = Callable[[NDArray[np.float32]], NDArray[np.generic]]
@@ -119,7 +120,7 @@ def _on_tpu(section: PipelineSection, lane: Lane, threads: int, content: int | N
         if not file.exists():
             raise ModelError(f"{error}; {edgetpu.compile_hint(named.file)}") from None
         # Where nothing is wrong with the file it is the accelerator that refuses it.
-        classifier.load(file, named.labels, named.edgetpu_sha256, edgetpu=True)
+        image_classifier.load(file, named.labels, named.edgetpu_sha256, edgetpu=True)
         raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged import bundled, sources
+from edged import sources
 from edged.config.pipeline import PipelineSection
 from edged.config.source import driver_config
 from edged.decision import Decision, Rules
 from edged.errors import DriverError
 from edged.events import Finding, ModelTag
-from edged.inference import classifier
 from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
+from edged.models import bundled, image_classifier
 from edged.sources._quality import Quality
 from edged.system import clock
 from edged.tasks import classify
@@ -34,7 +34,7 @@ def warm_up() -> None:
             continue  # whoever asks for it will be told
     section = PipelineSection.model_validate({"source": {"kind": "synthetic"}})
     PipelineSection.model_validate(section.model_dump(mode="json"))
-    loaded = classifier.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256)
+    loaded = image_classifier.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256)
     spec = loaded.spec
     task = classify.create(classify.Config(), spec, loaded.labels)
     preparer, quality, decision = Preparer(spec), Quality(), Decision(Rules())

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from edged.events import Finding
     from edged.inference.model import Model
-    from edged.inference.series import SeriesSpec
-    from edged.inference.tensor import Tensor
+    from edged.models.tensor import Tensor
+    from edged.models.window_model import SeriesSpec
     from edged.tasks.anomaly import Reconstruction, RobustZ
     from edged.tasks.classify import Classify
     from edged.worker.capture import Item

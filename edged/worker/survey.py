@@ -17,8 +17,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged import bundled, sensors, sources
+from edged import sensors, sources
 from edged.errors import DriverError, ModelError, Unavailable
+from edged.models import bundled
 from edged.system import kernel
 from edged.worker import sandbox
 

@@ -19,7 +19,7 @@ import psutil
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edged.bundled import PHOTOS
+from edged.models.bundled import PHOTOS
 
 __all__ = ["EDGED", "PHOTOS", "Daemon"]
 

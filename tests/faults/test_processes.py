@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crew import Crew, alive, section, stretched, synthetic
 
-from edged import bundled
+from edged.models import bundled
 from edged.supervisor import _deadlines
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from crew import (
 )
 from tflite_builder import Kind, build
 
-from edged import bundled
+from edged.models import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from build_vibration import CHANNELS, STEPS, write
 
-from edged.inference import series
+from edged.models import window_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def test_they_are_small_good_and_the_same_each_time(tmp_path: Path) -> None:
         ("vibration", "vibration.txt", False),
         ("vibration-autoencoder", None, True),
     ):
-        loaded = series.load(
+        loaded = window_model.load(
             tmp_path / f"{name}.tflite",
             tmp_path / labels if labels else None,
             steps=STEPS,

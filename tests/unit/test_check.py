@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tflite_builder import lstm
 
-from edged import bundled
 from edged.check import check
+from edged.models import bundled
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = "pipelines:\n  a:\n    source: {kind: synthetic}\n"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tflite_builder import Packed, build
 
-from edged import bundled
 from edged.bench import Options, _plan
 from edged.errors import ModelError, Refused
 from edged.inference import model, runtime
+from edged.models import bundled
 
 if TYPE_CHECKING:
     from pathlib import Path

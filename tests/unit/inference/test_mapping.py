@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.inference import mapping
-from edged.inference._metadata import Normalization
-from edged.inference.classifier import ClassifierSpec
-from edged.inference.tensor import Tensor
+from edged.models.image_classifier import ClassifierSpec
+from edged.models.tensor import Tensor
+from edged.models.tflite.metadata import Normalization
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

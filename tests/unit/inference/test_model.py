@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from tflite_builder import Kind, Packed, build
 
-from edged import bundled
 from edged.errors import DriverError, ModelError
 from edged.inference import runtime
-from edged.inference.labels import load
 from edged.inference.model import Model, default_threads, open_model, tag
 from edged.inference.preprocess import Preparer
+from edged.models import bundled
+from edged.models.labels import load
 from edged.sources import Frame
 from edged.tasks import classify
 

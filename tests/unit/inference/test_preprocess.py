@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.errors import ModelError
-from edged.inference.classifier import ClassifierSpec
 from edged.inference.preprocess import Preparer, resize
-from edged.inference.tensor import Tensor
+from edged.models.image_classifier import ClassifierSpec
+from edged.models.tensor import Tensor
 from edged.sources import Frame
 
 SPEC = ClassifierSpec(

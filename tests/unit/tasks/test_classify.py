@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pydantic import ValidationError
 
-from edged.inference.classifier import ClassifierSpec
-from edged.inference.tensor import Tensor
+from edged.models.image_classifier import ClassifierSpec
+from edged.models.tensor import Tensor
 from edged.tasks import classify
 
 LABELS = [f"class {n}" for n in range(1001)]

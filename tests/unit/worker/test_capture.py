@@ -9,11 +9,11 @@ from tflite_builder import Kind, build
 
 from edged.config.conditions import GateSection
 from edged.errors import DriverError, Reason, Unavailable
-from edged.inference import classifier
 from edged.inference.preprocess import Preparer
 from edged.ipc import readings_page, worker_messages
 from edged.ipc.heartbeat import Pulse, Stage
 from edged.ipc.readings_page import Reader, Writer
+from edged.models import image_classifier
 from edged.sources import Frame
 from edged.system import clock
 from edged.worker import capture
@@ -103,7 +103,7 @@ class Bench:
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
     (tmp_path / "m.tflite").write_bytes(build(picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256)))
     (tmp_path / "labels.txt").write_text("\n".join("abcdefgh"))
-    spec = classifier.load(tmp_path / "m.tflite", tmp_path / "labels.txt").spec
+    spec = image_classifier.load(tmp_path / "m.tflite", tmp_path / "labels.txt").spec
     monkeypatch.setattr(capture, "SHORTEST_S", 0.01)
     monkeypatch.setattr(capture, "BAD_S", 0.0)
     made: list[Bench] = []

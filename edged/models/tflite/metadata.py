@@ -13,8 +13,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.inference import labels as label_files
-from edged.inference._flatbuffer import FlatBuffer, Malformed, Table
+from edged.models import labels as label_files
+from edged.models.tflite.flatbuffer import FlatBuffer, Malformed, Table
 
 if TYPE_CHECKING:
     import mmap

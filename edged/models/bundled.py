@@ -6,9 +6,9 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
 
-MODEL = _HERE / "models" / "efficientnet_lite0_uint8.tflite"
-LABELS = _HERE / "models" / "efficientnet_lite0_uint8.txt"
-PHOTOS = _HERE / "photos"
+MODEL = _HERE / "efficientnet_lite0_uint8.tflite"
+LABELS = _HERE / "efficientnet_lite0_uint8.txt"
+PHOTOS = _HERE.parent / "photos"
 PHOTO, ANSWER = PHOTOS / "01-cat.jpg", "Egyptian cat"
 
 # The scores of this model are soft: right answers lie at 0.3 to 0.5.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import ModelError
-from edged.inference import labels
+from edged.models import labels
 
 if TYPE_CHECKING:
     from pathlib import Path

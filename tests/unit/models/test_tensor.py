@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edged.inference.tensor import Tensor
+from edged.models.tensor import Tensor
 
 WINDOW = Tensor("window", (1, 64, 3), "int8", 0.1)
 

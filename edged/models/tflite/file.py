@@ -17,15 +17,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
-from edged.inference import _graph, _metadata, _sniff
-from edged.inference._flatbuffer import FlatBuffer, Malformed, Table
-from edged.inference._metadata import Metadata
+from edged.models.tflite import graph as _graph
+from edged.models.tflite import lookalikes
+from edged.models.tflite import metadata as _metadata
+from edged.models.tflite.flatbuffer import FlatBuffer, Malformed, Table
+from edged.models.tflite.metadata import Metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.inference._metadata import Normalization
-    from edged.inference.tensor import Tensor
+    from edged.models.tensor import Tensor
+    from edged.models.tflite.metadata import Normalization
 
 MAX_BYTES = 512 * 1024 * 1024
 
@@ -84,7 +86,7 @@ def read(
     """
     data = _content(path) if content is None else mmap.mmap(content, 0, prot=mmap.PROT_READ)
     if data[4:8] != b"TFL3":
-        raise ModelError(f"{path}: this is no .tflite file; {_sniff.guess(data[:])}")
+        raise ModelError(f"{path}: this is no .tflite file; {lookalikes.guess(data[:])}")
     digest = hashlib.sha256(data).hexdigest()
     wrong = sha256 is not None and not digest.startswith(sha256.lower())
     try:
