@@ -33,7 +33,7 @@ from edged.system.claim import Claim
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.models import Config
+    from edged.config.root import Config
     from edged.config.secrets import Secret
     from edged.reporter import Reporter
     from edged.supervisor import Supervisor

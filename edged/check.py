@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged import sensors, sources
-from edged.config import loader, messages
+from edged.config import error_messages, loader
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
 from edged.events import ANOMALY
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-    from edged.config.models import Config, PipelineSection, Tls
+    from edged.config.root import Config, PipelineSection, Tls
     from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
 
@@ -253,7 +253,7 @@ class _Check:
 def _like(label: str, known: Sequence[str]) -> str:
     """Return the label that was meant, if one is like it; lists such as ImageNet's have synonyms in one."""
     synonyms = (name for name in known if label in map(str.strip, name.split(",")))
-    return f"write '{name}'" if (name := next(synonyms, "")) else messages.closest(label, known)
+    return f"write '{name}'" if (name := next(synonyms, "")) else error_messages.closest(label, known)
 
 
 def _spec_and_labels(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from edged.config.models import Config, Mqtt
+    from edged.config.root import Config, Mqtt
     from edged.config.secrets import Secret
     from edged.sinks import Outlet
     from edged.spool import Spool

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from edged import sources
-from edged.config.models import PipelineSection
+from edged.config.root import PipelineSection
 from edged.supervisor import PipelineStatus, Supervisor
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from edged.config.messages import closest
+from edged.config.error_messages import closest
 from edged.errors import Refused
 from edged.ipc.bench_answers import Answers, names
 from edged.sources._names import is_photograph

@@ -58,15 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_dir(config: str | None) -> Path:
     """Return where the daemon writes; a file that is wrong just now must not hide one that runs."""
-    from edged.config import loader, models
+    from edged.config import loader, root
     from edged.errors import ConfigError
 
     if config is not None:
         try:
             return loader.load(config).run_dir
         except ConfigError as error:
-            commands.complain([*error.problems, f"so this looks in {models.run_dir()}"])
-    return models.run_dir()
+            commands.complain([*error.problems, f"so this looks in {root.run_dir()}"])
+    return root.run_dir()
 
 
 def _show(data: Mapping[str, Any]) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from edged.config import document, messages, places
-from edged.config.fields import Declared
-from edged.config.models import Config
+from edged.config import error_messages, locations, yaml_tree
+from edged.config.declarations import Declared
 from edged.config.paths import absolute
+from edged.config.root import Config
 from edged.config.scalars import Reader
 from edged.errors import ConfigError, Problem
 from edged.system.files import read_regular
@@ -36,16 +36,16 @@ class Loaded:
 
     config: Config
     name: str
-    tree: document.Mapping
+    tree: yaml_tree.Mapping
 
     def where(self, steps: Sequence[str | int]) -> str:
         """Return ``file:line:column`` of the value under these steps, or of the block that would hold it."""
-        return document.where(self.name, places.find(self.tree, _CONFIG, steps).mark)
+        return yaml_tree.where(self.name, locations.find(self.tree, _CONFIG, steps).mark)
 
     def written(self, steps: Sequence[str | int]) -> str | None:
         """Return the text under these steps as it stands in the file."""
-        place = places.find(self.tree, _CONFIG, steps)
-        return place.node.text if isinstance(place.node, document.Scalar) and not place.missing else None
+        place = locations.find(self.tree, _CONFIG, steps)
+        return place.node.text if isinstance(place.node, yaml_tree.Scalar) and not place.missing else None
 
 
 def load(path: Path | str) -> Config:
@@ -85,7 +85,7 @@ def reads(text: str, name: str, base: Path) -> Loaded:
     """Return the configuration in a text with the places of its values. Raises like :func:`loads`."""
     if len(text) > MAX_BYTES:
         raise ConfigError([Problem(name, f"the text is longer than {MAX_BYTES} characters")])
-    tree, problems = document.parse(text, name)
+    tree, problems = yaml_tree.parse(text, name)
     if tree is None:
         raise ConfigError(problems)
     reader = Reader(name)
@@ -109,16 +109,16 @@ def _not_utf8(name: str, data: bytes, at: int) -> Problem:
     return Problem(f"{name}:{line}:{column}", "this character is not UTF-8", "save the file as UTF-8")
 
 
-def _explained(name: str, tree: document.Mapping, error: ValidationError) -> list[Problem]:
+def _explained(name: str, tree: yaml_tree.Mapping, error: ValidationError) -> list[Problem]:
     """Return pydantic's errors in words, but for those about a place of which something was said already."""
     found = []
     for item in error.errors(include_url=False, include_input=False):
         steps = (*item["loc"], *item.get("ctx", {}).get("steps", ()))
-        place = places.find(tree, _CONFIG, steps)
+        place = locations.find(tree, _CONFIG, steps)
         if not place.bad:
             found.append((place, item))
     found.sort(key=lambda f: (f[0].mark.line, f[0].mark.column))
-    explained = [messages.problem(name, place, item) for place, item in found[:MAX_PROBLEMS]]
+    explained = [error_messages.problem(name, place, item) for place, item in found[:MAX_PROBLEMS]]
     if len(found) > MAX_PROBLEMS:
         explained.append(Problem(name, f"there are {len(found) - MAX_PROBLEMS} more errors behind these"))
     return explained

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from edged.config import fields
-from edged.config.models import Config, Jsonl, ModelSection
+from edged.config import declarations
+from edged.config.root import Config, Jsonl, ModelSection
 from edged.sources import SourceConfig
 
 M = TypeVar("M", bound=BaseModel)
@@ -47,12 +47,12 @@ class _Paths:
         changed = {}
         for name, info in type(model).model_fields.items():
             value = getattr(model, name)
-            new = self._value(model, name, fields.of_field(info), value)
+            new = self._value(model, name, declarations.of_field(info), value)
             if new is not value and new != value:
                 changed[name] = new
         return model.model_copy(update=changed) if changed else model
 
-    def _value(self, model: BaseModel, name: str, declared: fields.Declared, value: Any) -> Any:
+    def _value(self, model: BaseModel, name: str, declared: declarations.Declared, value: Any) -> Any:
         if isinstance(value, BaseModel):
             return self.of(value)
         if isinstance(value, dict):
@@ -63,7 +63,7 @@ class _Paths:
             return str(self._base / value)
         return value
 
-    def _path(self, model: BaseModel, declared: fields.Declared, path: Path) -> Path:
+    def _path(self, model: BaseModel, declared: declarations.Declared, path: Path) -> Path:
         if declared.secret:
             return self._secret(path)
         beside, stored = self._base / path, self._models / path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from edged.config import series
-from edged.config.conditions import ChannelPath, GateSection, TriggerSection
+from edged.config.gating import ChannelPath, GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
 from edged.events import MOST_READINGS

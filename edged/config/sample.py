@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
-from edged.config import fields
+from edged.config import declarations
 from edged.config.machine import Machine, survey
-from edged.config.models import Config, PipelineSection, host_node
+from edged.config.root import Config, PipelineSection, host_node
 from edged.config.sensor import SENSORS
 from edged.config.source import driver_config
 from edged.models import bundled
@@ -118,7 +118,7 @@ def _rest() -> Iterator[str]:
 
 def _default(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
     """Write a key with its example, or else its default; a block with all of its keys."""
-    model = fields.of_field(info).model
+    model = declarations.of_field(info).model
     if model is not None:
         yield from _described(f"{indent}{name}:", info.description or "", indent)
         for key, below in model.model_fields.items():
@@ -137,7 +137,7 @@ def _value(info: FieldInfo) -> Any:
 
 
 def _entry(name: str, info: FieldInfo, value: Any, indent: str) -> Iterator[str]:
-    choices = fields.of_field(info).choices
+    choices = declarations.of_field(info).choices
     # A choice of digits is read as one of them without quotes too, and is written so by everybody.
     text = value if value in choices and value.isdecimal() else _yaml(value)
     sentence = info.description or ""

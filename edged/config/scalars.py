@@ -10,13 +10,13 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, get_origin
 
-from edged.config import fields
-from edged.config.document import Mapping, Node, Scalar, Sequence, data, kind, where
-from edged.config.messages import words
+from edged.config import declarations
+from edged.config.error_messages import words
+from edged.config.yaml_tree import Mapping, Node, Scalar, Sequence, data, kind, where
 from edged.errors import Problem
 
 if TYPE_CHECKING:
-    from edged.config.fields import Declared
+    from edged.config.declarations import Declared
 
 _DECIMAL = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _NUMBERLIKE = re.compile(r"[+-]?\.?([0-9][0-9a-fA-FxXoO_.,:]*|inf|nan|infinity)", re.IGNORECASE)
@@ -35,7 +35,7 @@ class Reader:
             return self._block(node, declared, path)
         if isinstance(node, Sequence):
             return [
-                self.read(item, declared and fields.child(declared, None, i), f"{path}[{i}]")
+                self.read(item, declared and declarations.child(declared, None, i), f"{path}[{i}]")
                 for i, item in enumerate(node.items)
             ]
         if declared is not None and not node.bad:
@@ -43,7 +43,7 @@ class Reader:
         return data(node)
 
     def _block(self, node: Mapping, declared: Declared | None, path: str) -> dict[str, Any]:
-        model = fields.block(declared, kind(node)) if declared else None
+        model = declarations.block(declared, kind(node)) if declared else None
         below = {key: self._child(key, model, declared) for key in node.items}
         items = node.items
         named = declared and any(get_origin(t) is dict for t in declared.types)
@@ -58,8 +58,8 @@ class Reader:
     def _child(key: str, model: Any, declared: Declared | None) -> Declared | None:
         if model is not None:
             info = model.model_fields.get(key)
-            return fields.of_field(info) if info is not None else None
-        return fields.child(declared, None, key) if declared else None
+            return declarations.of_field(info) if info is not None else None
+        return declarations.child(declared, None, key) if declared else None
 
     def _look(self, node: Scalar, declared: Declared, path: str) -> None:
         if node.plain and node.text == "" and declared.optional and declared.model:

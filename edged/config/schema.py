@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from edged.config.models import Config
+from edged.config.root import Config
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from edged import sensors
-from edged.config.by_kind import ByKind
+from edged.config.driver_sections import ByKind
 from edged.sensors import SensorConfig
 
 SENSORS = ByKind("sensor", SensorConfig, sensors.kinds, sensors.load)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edged.config.conditions import ChannelPath
+from edged.config.gating import ChannelPath
 from edged.config.values import wrong
 from edged.sources import Intake
 

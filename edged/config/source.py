@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from edged import sources
 from edged.config import series
-from edged.config.by_kind import ByKind
+from edged.config.driver_sections import ByKind
 from edged.sources import Intake, SourceConfig
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from edged.system import clock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.models import Config
+    from edged.config.root import Config
 
 HOT_C = 80.0  # where a Raspberry Pi begins to slow down
 MAIN_MB, FIRST_MB, NEXT_MB = 60, 70, 25  # main, the first pipeline with the fork server, each other one

@@ -10,7 +10,7 @@ from edged.errors import ConfigError
 from edged.system import clock
 
 if TYPE_CHECKING:
-    from edged.config.models import Mqtt
+    from edged.config.root import Mqtt
     from edged.doctor._subject import Subject
 
 ANSWER_S = 5.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edged.config.models import PipelineSection
+from edged.config.root import PipelineSection
 from edged.config.source import driver_config
 from edged.doctor import _unit
 from edged.doctor._check import Verdict, absent, error, ok, together, warning

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from edged.config.models import PipelineSection
 from edged.config.pipeline import Accelerator
+from edged.config.root import PipelineSection
 from edged.doctor._check import Verdict, absent, error, ok, skipped, together, warning
 from edged.doctor._survey import Unanswered, answer, ask
 from edged.models import bundled
@@ -15,7 +15,7 @@ from edged.supervisor import Presence
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged.config.models import Config
+    from edged.config.root import Config
     from edged.doctor._subject import Subject
     from edged.doctor._survey import Ask
     from edged.doctor._workers import Run, Workers

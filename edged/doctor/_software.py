@@ -12,7 +12,7 @@ from edged.doctor._survey import Unanswered, ask
 from edged.inference import runtime as runtimes
 
 if TYPE_CHECKING:
-    from edged.config.models import Config
+    from edged.config.root import Config
     from edged.doctor._subject import Subject
     from edged.doctor._survey import Ask
 

@@ -15,7 +15,7 @@ from edged.spool.disk import NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.models import SpoolSection
+    from edged.config.root import SpoolSection
     from edged.doctor._subject import Subject
 
 _TEST_S = 5.0

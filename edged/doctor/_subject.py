@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged import statusfile
-from edged.config import loader, models
+from edged.config import loader
+from edged.config import root as models
 from edged.doctor import _unit
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged.config.models import Config
+    from edged.config.root import Config
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from edged.config.models import PipelineSection
+    from edged.config.root import PipelineSection
     from edged.ipc.worker_messages import Outcome
     from edged.supervisor import PipelineStatus
 

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_che
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from edged.registry import Registry
+from edged.drivers import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

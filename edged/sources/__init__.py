@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edged.registry import Registry
+from edged.drivers import Registry
 
 if TYPE_CHECKING:
     import numpy as np

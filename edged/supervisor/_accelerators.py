@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from edged.config.models import Accelerator
+    from edged.config.root import Accelerator
     from edged.ipc.heartbeat import Stage
     from edged.ipc.worker_order import Order
     from edged.supervisor._forkserver import ForkServer

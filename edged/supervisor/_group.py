@@ -10,7 +10,7 @@ from edged.supervisor import _orders
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged.config.models import PipelineSection
+    from edged.config.root import PipelineSection
     from edged.supervisor._board import Board
     from edged.supervisor._keeper import Keeper
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from edged.config.models import PipelineSection
+    from edged.config.root import PipelineSection
 
 
 _TPU_SHARE = 0.75  # of the deadline for opening

@@ -23,7 +23,7 @@ from edged.system import clock, processes
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
-    from edged.config.models import PipelineSection
+    from edged.config.root import PipelineSection
     from edged.ipc.heartbeat import Stage
     from edged.ipc.worker_order import Order
     from edged.supervisor._status import Listener

@@ -13,7 +13,7 @@ from edged.supervisor import PipelineStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edged.config.models import PipelineSection
+    from edged.config.root import PipelineSection
     from edged.supervisor import Listener
 
 MODEL = ModelTag("efficientnet_lite0_uint8", "35e8e20b")

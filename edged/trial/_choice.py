@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from edged import sources
 from edged.config import machine
-from edged.config.models import PipelineSection
+from edged.config.root import PipelineSection
 from edged.errors import Refused
 from edged.models import bundled
 from edged.sources._names import SUFFIXES

@@ -15,7 +15,7 @@ from edged.stamp import Stamp
 from edged.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from edged.config.models import PipelineSection
+    from edged.config.root import PipelineSection
     from edged.ipc.worker_messages import Outcome
     from edged.sinks.mqtt import MqttSink
     from edged.supervisor import PipelineStatus
@@ -86,7 +86,7 @@ class _Trial:
                 self._sink.close(BROKER_S)
 
     def _choose(self) -> PipelineSection:
-        from edged.config import models
+        from edged.config import root as models
         from edged.trial import _choice
 
         section, self._words = _choice.pipeline(self._options)
@@ -167,7 +167,7 @@ class _Trial:
             raise Refused(f"the broker {broker} cannot be used: {sink.state}: {sink.detail}")
 
     def _mqtt(self, broker: str) -> MqttSink:
-        from edged.config.models import Mqtt
+        from edged.config.root import Mqtt
         from edged.sinks.mqtt import MqttSink
 
         host, port = _address(broker)
@@ -200,7 +200,7 @@ class _ToView(logging.Handler):
 
 def _free_node() -> str:
     """Return a name that no daemon has: two clients of one name would throw each other off the broker."""
-    from edged.config import models
+    from edged.config import root as models
 
     return f"{models.host_node()[:28]}-try"
 

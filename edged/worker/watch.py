@@ -13,7 +13,7 @@ from edged.system import clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edged.config.conditions import GateSection, TriggerSection
+    from edged.config.gating import GateSection, TriggerSection
     from edged.ipc.readings_page import Reader, Record
 
 POLL_S = 0.02  # between two looks; a pulse that is shorter shows in the count of rises

@@ -17,7 +17,7 @@ from edged.spool.memory import MemorySpool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.models import Config
+    from edged.config.root import Config
 
 PIPELINE = "pipelines: {porch: {source: {kind: synthetic}}}"
 MQTT = "mqtt: {host: broker.lan, username: u, password_file: secret}"

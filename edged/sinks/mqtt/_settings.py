@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edged.config.models import Mqtt
+    from edged.config.root import Mqtt
 
 
 @dataclass(frozen=True)

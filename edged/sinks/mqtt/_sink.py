@@ -21,7 +21,7 @@ from edged.system import clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edged.config.models import Mqtt
+    from edged.config.root import Mqtt
     from edged.sinks.mqtt._discovery import Discovery
     from edged.sinks.mqtt._session import Message, Session
     from edged.spool import Row, Spool

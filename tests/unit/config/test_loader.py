@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.config.loader import MAX_BYTES, MAX_PROBLEMS, load, loads, read
-from edged.config.models import Config
+from edged.config.root import Config
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from edged.config.loader import loads
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.models import Config
+    from edged.config.root import Config
 
 
 @pytest.fixture

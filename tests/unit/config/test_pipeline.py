@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edged.config.models import PipelineSection
+from edged.config.root import PipelineSection
 
 SHA = "AB" * 32
 

@@ -14,7 +14,7 @@ from edged.testing.supervisor import outcome, status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged.config.models import PipelineSection
+    from edged.config.root import PipelineSection
 
 GOOD = "node: n\npipelines:\n  porch:\n    source: {kind: synthetic}\n"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from doubles import GOOD, subject
 
-from edged.config.models import SpoolSection
+from edged.config.root import SpoolSection
 from edged.doctor import _state
 from edged.spool.disk import NAME
 

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
 
 from edged.audit import as_json, audit, text
-from edged.config.models import SpoolSection
+from edged.config.root import SpoolSection
 from edged.errors import StateBusy
 from edged.spool import _salvage, open_spool
 from edged.spool._sqlite import DiskError, Sqlite, Trouble

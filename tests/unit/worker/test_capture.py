@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tflite_builder import Kind, build
 
-from edged.config.conditions import GateSection
+from edged.config.gating import GateSection
 from edged.errors import DriverError, Reason, Unavailable
 from edged.inference.preprocess import Preparer
 from edged.ipc import readings_page, worker_messages

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged.config.conditions import GateSection, TriggerSection
+from edged.config.gating import GateSection, TriggerSection
 from edged.config.series import Config
 from edged.ipc import readings_page, worker_messages
 from edged.ipc.heartbeat import Pulse

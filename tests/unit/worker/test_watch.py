@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.config.conditions import GateSection, TriggerSection
+from edged.config.gating import GateSection, TriggerSection
 from edged.ipc import readings_page
 from edged.ipc.readings_page import Reader, Writer
 from edged.worker.watch import Verdict, Watch

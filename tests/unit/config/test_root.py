@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.config.models import Config, Mqtt, Tls, host_node
+from edged.config.root import Config, Mqtt, Tls, host_node
 
 PIPELINES = {"a": {"source": {"kind": "synthetic"}}}
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from edged.config import fields
-from edged.config.document import Mapping, data, kind, where
-from edged.config.places import Place, shown
+from edged.config import declarations
+from edged.config.locations import Place, shown
 from edged.config.secrets import is_secret_key
 from edged.config.values import FORMS
+from edged.config.yaml_tree import Mapping, data, kind, where
 from edged.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edged.config.fields import Declared
+    from edged.config.declarations import Declared
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -62,7 +62,9 @@ def _unknown_key(at: str, place: Place) -> Problem:
     if is_secret_key(place.name):
         hint = "write it into a file of its own and name that file in password_file"
         return Problem(at, f"{place.path}: a secret does not stand in this file", hint)
-    model = fields.block(place.above[0], kind(place.above[1])) if place.above and place.above[0] else None
+    model = (
+        declarations.block(place.above[0], kind(place.above[1])) if place.above and place.above[0] else None
+    )
     known = list(model.model_fields) if model else []
     hint = closest(place.name, known) or f"there are {', '.join(known)}"
     return Problem(at, f"{place.path}: there is no key '{shown(place.name)}'", hint)
@@ -79,7 +81,7 @@ def _unfit(at: str, place: Place) -> Problem:
     if declared is None:
         return Problem(at, f"{place.path} is {place.quoted}, which cannot stand here")
     if place.of_key and place.above and (above := place.above[0]):
-        key = fields.key(above)
+        key = declarations.key(above)
         return Problem(at, f"{place.path}: the name must be {words(key) if key else 'another'}")
     text = data(place.node)
     close = closest(text, declared.choices) if isinstance(text, str) else ""

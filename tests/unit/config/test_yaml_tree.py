@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edged.config import document
-from edged.config.document import Mapping, Scalar, Sequence, data, parse
+from edged.config import yaml_tree
+from edged.config.yaml_tree import Mapping, Scalar, Sequence, data, parse
 
 SAMPLE = Path(__file__).resolve().parents[3] / "config" / "edged.yaml"
 
@@ -95,7 +95,7 @@ def test_a_depth_that_would_end_a_recursion_ends_early() -> None:
 def test_both_parsers_give_the_same_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "é: 'ü'\n" + SAMPLE.read_text("utf-8")
     fast = parse(text, "f")
-    monkeypatch.setattr(document, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
     assert parse(text, "f") == fast
 
 

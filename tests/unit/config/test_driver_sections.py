@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from edged import sensors
-from edged.config import by_kind
+from edged.config import driver_sections
 from edged.config.loader import load, loads
 from edged.config.machine import Machine
 from edged.config.sample import sample
@@ -111,7 +111,7 @@ def test_a_driver_of_somebody_else_that_fails_is_one_error(monkeypatch: pytest.M
     def fails(kind: str) -> None:
         raise RuntimeError(f"no {kind} today")
 
-    drivers = by_kind.ByKind("sensor", Synthetic, lambda: ["x"], fails)
+    drivers = driver_sections.ByKind("sensor", Synthetic, lambda: ["x"], fails)
     with pytest.raises(DriverError, match="the sensor 'x' cannot be loaded: RuntimeError: no x today"):
         drivers.config("x")
     monkeypatch.setattr(sensors.load("w1"), "Config", int)

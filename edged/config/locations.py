@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.config import fields
-from edged.config.document import Mapping, Node, Scalar, Sequence, data, kind
+from edged.config import declarations
 from edged.config.secrets import is_secret_key, redact
+from edged.config.yaml_tree import Mapping, Node, Scalar, Sequence, data, kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edged.config.fields import Declared
+    from edged.config.declarations import Declared
 
 _SHOWN = 40  # characters of a value that a message quotes
 
@@ -59,7 +59,7 @@ class Place:
     def _enter(self, part: str | int, below: Node | None, key: Scalar | None) -> None:
         above = (self.declared, self.node)
         self.above, self.name, self.key = above, str(part), key
-        self.declared = fields.child(self.declared, kind(self.node), part) if self.declared else None
+        self.declared = declarations.child(self.declared, kind(self.node), part) if self.declared else None
         self.path += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if self.path else shown(part)
         self.secret = self.secret or is_secret_key(self.name)
         self.missing = below is None
