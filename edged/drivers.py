@@ -15,7 +15,7 @@ class Registry:
     """The drivers of one package; its dotted name is also the group of the entry points.
 
     Args:
-        package: such as ``edged.sources``. Modules whose name begins with ``_`` are no drivers.
+        package: such as ``edged.sources``, whose drivers are the modules of ``edged.sources.drivers``.
         noun: what a driver is, for messages.
     """
 
@@ -30,8 +30,8 @@ class Registry:
 
     def own(self) -> set[str]:
         """Return the names of the package's own drivers."""
-        path = importlib.import_module(self._package).__path__
-        return {m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")}
+        path = importlib.import_module(f"{self._package}.drivers").__path__
+        return {module.name for module in pkgutil.iter_modules(path)}
 
     def kinds(self) -> list[str]:
         """Return every driver's name, sorted."""
@@ -44,7 +44,7 @@ class Registry:
             DriverError: nobody offers that driver; the message lists those that exist.
         """
         if kind in self.own():
-            return importlib.import_module(f"{self._package}.{kind}")
+            return importlib.import_module(f"{self._package}.drivers.{kind}")
         for entry in self._others:
             if entry.name == kind:
                 return entry.load()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import edged
-from edged.config import machine
 from edged.inference import runtime
-from edged.sensors import system
+from edged.sensors.drivers import system
+from edged.sources import discovery
 
 _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 
@@ -18,7 +18,7 @@ _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 def describe(root: Path = Path("/")) -> dict[str, Any]:
     """Return what there is to know, None for what cannot be known; ``root`` is for tests."""
     return {
-        "board": machine.board(root) or None,
+        "board": discovery.board(root) or None,
         "cpu": _entry(root / "proc/cpuinfo", "model name"),
         "architecture": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edged.bench import _pictures
-from edged.config import machine
 from edged.config.pipeline import Accelerator
 from edged.errors import DriverError, ModelError, Refused
 from edged.inference import model as models
@@ -15,6 +14,7 @@ from edged.inference import runtime as runtimes
 from edged.models import bundled, image_classifier
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
+from edged.sources import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +130,7 @@ def _candidate(
         labels=labels if labels is not None and judged else (),
         picture=(spec.width, spec.height, spec.channels),
         classes=spec.classes,
-        device=(machine.survey().coral or accelerator.device) if file.for_edgetpu else "",
+        device=(discovery.survey().coral or accelerator.device) if file.for_edgetpu else "",
     )
 
 

@@ -31,7 +31,7 @@ from edged.ipc.bench_answers import Answers
 from edged.ipc.bench_order import Order
 from edged.models import image_classifier
 from edged.models.tflite import file as tflite_file
-from edged.sources import Frame, _photograph
+from edged.sources import Frame, photographs
 from edged.system import clock, kernel
 from edged.tasks import classify
 from edged.worker import sandbox
@@ -165,7 +165,7 @@ def _milliseconds(run: Callable[[T], object], given: T) -> float:
 
 def _read(path: str) -> Frame | None:
     try:
-        pixels = _photograph.read(Path(path))
+        pixels = photographs.read(Path(path))
     except OSError:
         return None
     return None if pixels is None else Frame(pixels, clock.wall())

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticUndefined
 
 from edged.config import declarations
-from edged.config.machine import Machine, survey
 from edged.config.root import Config, PipelineSection, host_node
 from edged.config.sensor import SENSORS
 from edged.config.source import driver_config
 from edged.models import bundled
+from edged.sources.discovery import Machine, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
-from edged.config import machine
 from edged.doctor._check import Verdict, error, ok, together, warning
-from edged.sensors import system
+from edged.sensors.drivers import system
+from edged.sources import discovery
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SMALL_MB = 200  # of memory in all, below which nothing of this works well
 def board(root: Path) -> Verdict:
     """Judge supply and heat, as far as the board says."""
     cores = len(os.sched_getaffinity(0))
-    verdicts = [ok(f"{machine.board(root) or 'unknown board'}, {platform.machine()}, {cores} cores")]
+    verdicts = [ok(f"{discovery.board(root) or 'unknown board'}, {platform.machine()}, {cores} cores")]
     says = _measured(root)
     heat = says.get("temperature")
     if heat is not None:

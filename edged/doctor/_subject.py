@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from edged import statusfile
 from edged.config import loader
-from edged.config import root as models
 from edged.doctor import _unit
 from edged.errors import ConfigError
 
@@ -61,6 +60,6 @@ def subject(path: Path, root: Path, *, given: bool) -> Subject:
             config = loader.load(path)
         except ConfigError:
             why_not = f"the configuration {path} cannot be used"
-    found = statusfile.read(config.run_dir if config is not None else models.run_dir())
+    found = statusfile.read(config.run_dir if config is not None else root.run_dir())
     daemon = {} if found.trouble else found.data
     return Subject(path, config, why_not, given, root, daemon, _unit.ask(root))

@@ -1,7 +1,7 @@
 """Sensors: where readings come from. This file is the contract; each driver is one file beside it.
 
-``kind: hwmon`` in the configuration loads the module ``edged.sensors.hwmon`` (or, for others' drivers, the
-entry point ``hwmon`` of the group ``edged.sensors``), which exposes
+``kind: hwmon`` in the configuration loads the module ``edged.sensors.drivers.hwmon`` (or, for others'
+drivers, the entry point ``hwmon`` of the group ``edged.sensors``), which exposes
 
 * ``Config``, a pydantic model (a subclass of :class:`edged.sensors.SensorConfig`) whose field descriptions
   are its reference page, and whose ``gives()`` says what it will read: known from the configuration alone,

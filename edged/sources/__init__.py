@@ -1,7 +1,7 @@
 """Sources: where frames come from. This file is the contract; each driver is one file beside it.
 
-``kind: v4l2`` in the configuration loads the module ``edged.sources.v4l2`` (or, for others' drivers, the
-entry point ``v4l2`` of the group ``edged.sources``), which exposes
+``kind: v4l2`` in the configuration loads the module ``edged.sources.drivers.v4l2`` (or, for others' drivers,
+the entry point ``v4l2`` of the group ``edged.sources``), which exposes
 
 * ``Config``, a pydantic model (a subclass of :class:`edged.sources.SourceConfig`) whose field
   descriptions are its reference page, and

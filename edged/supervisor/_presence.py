@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edged.config.machine import CORAL_USB
+from edged.sources.discovery import CORAL_USB
 
 
 class Presence:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edged import sources
-from edged.config import machine
 from edged.config.root import PipelineSection
 from edged.errors import Refused
 from edged.models import bundled
+from edged.sources import discovery
 from edged.sources._names import SUFFIXES
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PAUSE_S = 0.5  # between two pictures that a person looks at
 _PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
 
 
-def pipeline(options: Options, found: machine.Machine | None = None) -> tuple[PipelineSection, str]:
+def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[PipelineSection, str]:
     """Return the pipeline, and its source in words.
 
     Raises:
@@ -52,7 +52,7 @@ def _file(path: Path, what: str) -> Path:
     return path.absolute()
 
 
-def _source(options: Options, found: machine.Machine | None) -> tuple[dict[str, Any], str]:
+def _source(options: Options, found: discovery.Machine | None) -> tuple[dict[str, Any], str]:
     text = options.source
     if text == "photos" or (text is None and _camera(found) is None):
         return _photographs(bundled.PHOTOS, options, again=options.live)
@@ -69,8 +69,8 @@ def _source(options: Options, found: machine.Machine | None) -> tuple[dict[str, 
     return _path(Path(text), options)
 
 
-def _camera(found: machine.Machine | None) -> tuple[dict[str, Any], str] | None:
-    found = found if found is not None else machine.survey()
+def _camera(found: discovery.Machine | None) -> tuple[dict[str, Any], str] | None:
+    found = found if found is not None else discovery.survey()
     if found.pi_camera:
         return {"kind": "picamera2", "interval_s": 0}, "the camera at the CSI connector"
     if found.cameras:

@@ -86,12 +86,12 @@ class _Trial:
                 self._sink.close(BROKER_S)
 
     def _choose(self) -> PipelineSection:
-        from edged.config import root as models
+        from edged.config import root
         from edged.trial import _choice
 
         section, self._words = _choice.pipeline(self._options)
         self._kind = section.source.kind
-        self._node = models.host_node() if self._options.broker is None else _free_node()
+        self._node = root.host_node() if self._options.broker is None else _free_node()
         self._stamp = Stamp(self._node)
         self._view.begin(self._words)
         return section
@@ -200,9 +200,9 @@ class _ToView(logging.Handler):
 
 def _free_node() -> str:
     """Return a name that no daemon has: two clients of one name would throw each other off the broker."""
-    from edged.config import root as models
+    from edged.config import root
 
-    return f"{models.host_node()[:28]}-try"
+    return f"{root.host_node()[:28]}-try"
 
 
 def _address(broker: str) -> tuple[str, int | None]:

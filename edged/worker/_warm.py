@@ -18,9 +18,9 @@ from edged.events import Finding, ModelTag
 from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
 from edged.models import bundled, image_classifier
-from edged.sources._quality import Quality
 from edged.system import clock
 from edged.tasks import classify
+from edged.worker.picture_quality import Quality
 
 _OFTEN = 20  # times, after which Python has adapted its bytecode
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from edged.errors import DriverError, ModelError, Reason, Unavailable
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
-from edged.sources._quality import Quality
 from edged.system import clock
 from edged.worker.hold import Hold, Pause
+from edged.worker.picture_quality import Quality
 from edged.worker.watch import POLL_S
 
 if TYPE_CHECKING:

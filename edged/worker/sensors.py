@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edged import sensors
 from edged.errors import DriverError, Reason, Unavailable
 from edged.sensors import EdgeSensor
-from edged.sensors._shaping import Channel
+from edged.worker.sensor_shaping import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -47,7 +47,7 @@ def pictures() -> Answer:
 
 def machine(root: str) -> Answer:
     """Look for cameras and accelerators, and ask the cameras what they are."""
-    from edged.config.machine import survey
+    from edged.sources.discovery import survey
 
     found = survey(Path(root))
     return {"cameras": [list(camera) for camera in found.cameras], "pi_camera": found.pi_camera}

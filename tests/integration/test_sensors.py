@@ -21,7 +21,7 @@ from node import Subscriber
 
 import edged
 from edged.ipc import readings_page
-from edged.sensors.synthetic import Config as Synthetic
+from edged.sensors.drivers.synthetic import Config as Synthetic
 from edged.supervisor import Sensors
 
 pytestmark = pytest.mark.mosquitto

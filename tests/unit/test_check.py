@@ -324,7 +324,7 @@ def test_every_problem_comes_at_once_in_the_order_of_the_file(base: Path) -> Non
 
 
 def test_a_driver_that_fails_to_build_is_named(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edged.sources import synthetic
+    from edged.sources.drivers import synthetic
 
     def broken(_config: object, _hint: object) -> None:
         raise KeyError
@@ -376,7 +376,7 @@ def test_two_sensors_do_not_take_the_same_port_or_line(base: Path) -> None:
 
 
 def test_a_sensor_that_cannot_be_built_is_one_problem(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edged.sensors import thermal
+    from edged.sensors.drivers import thermal
 
     def fails(config: object) -> None:
         raise RuntimeError(f"no {type(config).__name__}")

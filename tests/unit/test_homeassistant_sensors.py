@@ -12,14 +12,14 @@ from jsonschema import Draft202012Validator
 from edged import readings, sensors
 from edged.homeassistant import SETTLE_S, Announcer, _classes, payload
 from edged.sensors import Quality, Reading, SensorConfig
-from edged.sensors.command import Config as Command
-from edged.sensors.gpio import Config as Gpio
-from edged.sensors.hwmon import Config as Hwmon
-from edged.sensors.iio import _CLASSES, _TYPES
-from edged.sensors.iio import Config as Iio
-from edged.sensors.serial import Config as Serial
-from edged.sensors.synthetic import Config as Synthetic
-from edged.sensors.system import Config as System
+from edged.sensors.drivers.command import Config as Command
+from edged.sensors.drivers.gpio import Config as Gpio
+from edged.sensors.drivers.hwmon import Config as Hwmon
+from edged.sensors.drivers.iio import _CLASSES, _TYPES
+from edged.sensors.drivers.iio import Config as Iio
+from edged.sensors.drivers.serial import Config as Serial
+from edged.sensors.drivers.synthetic import Config as Synthetic
+from edged.sensors.drivers.system import Config as System
 
 TEXT = {"type": "string", "minLength": 1}
 COMMON = {

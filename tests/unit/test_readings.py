@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from edged import readings
 from edged.sensors import Quality, Reading
-from edged.sensors._shaping import Channel
-from edged.sensors.synthetic import Config
-from edged.sensors.system import Config as System
+from edged.sensors.drivers.synthetic import Config
+from edged.sensors.drivers.system import Config as System
+from edged.worker.sensor_shaping import Channel
 
 GOOD = Reading("", 21.5, "°C", 1785499200.25)
 

@@ -13,7 +13,8 @@ from report import Skipped
 from system import run, text, wait, write
 
 from edged.errors import DeviceBusy, Reason, Unavailable
-from edged.sources import Hint, _pixel_format, _video_device, v4l2
+from edged.sources import Hint, pixel_formats, video_devices
+from edged.sources.drivers import v4l2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,10 +55,10 @@ def plug_in() -> None:
 
 def listed() -> str:
     """The formats that edged reads are those that v4l2-ctl prints, in the same order."""
-    ours = _video_device.formats(DEVICE)
+    ours = video_devices.formats(DEVICE)
     theirs = re.findall(r"\[\d+\]: '(.{4}(?:-BE)?)'", run("v4l2-ctl", "-d", DEVICE, "--list-formats"))
     assert ours == theirs, f"edged reads {ours}, v4l2-ctl {theirs}"
-    found = _video_device.find()
+    found = video_devices.find()
     assert [camera.device for camera in found] == [DEVICE], found
     return (
         f"{len(ours)} formats, as v4l2-ctl lists them; `edged init` finds {found[0].name} and no other node"
@@ -66,7 +67,7 @@ def listed() -> str:
 
 def colours() -> str:
     """Each format that edged decodes shows the bars in their colours."""
-    offered = [name for name in _video_device.formats(DEVICE) if name in _pixel_format.KNOWN]
+    offered = [name for name in video_devices.formats(DEVICE) if name in pixel_formats.KNOWN]
     worst = {}
     for name in offered:
         frame, given = _one(name)
@@ -82,7 +83,7 @@ def colours() -> str:
 
 def refused() -> str:
     """Each other format is refused with a sentence."""
-    others = [name for name in _video_device.formats(DEVICE) if name not in _pixel_format.KNOWN]
+    others = [name for name in video_devices.formats(DEVICE) if name not in pixel_formats.KNOWN]
     refusals = [_refusal(name) for name in others]
     assert refusals, "the camera offers none that is to be refused"
     for name, error in zip(others, refusals, strict=True):
@@ -101,7 +102,7 @@ def _refusal(only: str) -> Unavailable | None:
 
 
 def compressed() -> str:
-    offered = _video_device.formats(DEVICE)
+    offered = video_devices.formats(DEVICE)
     assert not {"MJPG", "JPEG"} & set(offered), "there is one: it belongs into the list of colours"
     raise Skipped("MJPG and JPEG: the kernel's virtual camera has no compressed format")
 
@@ -113,7 +114,7 @@ def by_itself() -> str:
         source = v4l2.create(v4l2.Config(device=DEVICE, size=size, interval_s=0), Hint())
         source.open()
         try:
-            given = _video_device.current(DEVICE)
+            given = video_devices.current(DEVICE)
             first = source.read(10)
             age_s = time.time() - first.captured_at
             since, last = time.monotonic(), first
@@ -149,23 +150,23 @@ def busy() -> str:
 
 def _held() -> str:
     try:
-        _video_device.probe(DEVICE)
+        video_devices.probe(DEVICE)
     except DeviceBusy as error:
         return str(error)
     return ""
 
 
-def _one(only: str) -> tuple[Any, _pixel_format.Format]:
+def _one(only: str) -> tuple[Any, pixel_formats.Format]:
     """Return a frame and the format, from the camera as if it had no other format."""
-    formats = _video_device.formats
-    _video_device.formats = lambda device: [only] if device == DEVICE else formats(device)
+    formats = video_devices.formats
+    video_devices.formats = lambda device: [only] if device == DEVICE else formats(device)
     source = v4l2.create(v4l2.Config(device=DEVICE), Hint())
     try:
         source.open()
-        return source.read(10), _video_device.current(DEVICE)
+        return source.read(10), video_devices.current(DEVICE)
     finally:
         source.close()
-        _video_device.formats = formats
+        video_devices.formats = formats
 
 
 def _distances(pixels: Any, *, grey: bool = False) -> Iterator[int]:

@@ -12,12 +12,12 @@ import yaml
 from edged import sensors
 from edged.config import driver_sections
 from edged.config.loader import load, loads
-from edged.config.machine import Machine
 from edged.config.sample import sample
 from edged.config.schema import schema, text
 from edged.config.sensor import SENSORS
 from edged.errors import DriverError
-from edged.sensors.synthetic import Config as Synthetic
+from edged.sensors.drivers.synthetic import Config as Synthetic
+from edged.sources.discovery import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

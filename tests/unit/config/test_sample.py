@@ -11,8 +11,8 @@ import yaml
 from edged.check import check
 from edged.cli import main
 from edged.config.loader import load
-from edged.config.machine import Machine
 from edged.config.sample import sample
+from edged.sources.discovery import Machine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 from doubles import GOOD, subject
 
 from edged.doctor import _board
-from edged.sensors import system
+from edged.sensors.drivers import system
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.sensors import gpio
+from edged.sensors.drivers import gpio
 from edged.testing.gpiod import Header
 from edged.testing.i2c import Bus
 

@@ -10,7 +10,7 @@ import pytest
 
 from edged import sensors
 from edged.errors import Reason, Unavailable
-from edged.sensors import _sysfs
+from edged.sensors import sysfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ def test_a_bus_error_is_a_bad_reading(plant: Plant, monkeypatch: pytest.MonkeyPa
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patch:
-        patch.setattr(_sysfs.os, "read", fails)
+        patch.setattr(sysfs.os, "read", fails)
         (reading,) = sensor.read()
     assert (reading.value, reading.quality) == (None, "bad")
     assert reading.reason == os.strerror(code).lower()
@@ -107,7 +107,7 @@ def test_a_chip_that_is_unbound_under_the_read_is_lost(plant: Plant, monkeypatch
     def fails(*_: Any) -> bytes:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
-    monkeypatch.setattr(_sysfs.os, "read", fails)
+    monkeypatch.setattr(sysfs.os, "read", fails)
     with pytest.raises(Unavailable, match="gone"):
         sensor.read()
     sensor.close()

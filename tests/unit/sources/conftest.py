@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.sources import _video_device
+from edged.sources import video_devices
 from edged.testing.picamera2 import Board
 from edged.testing.pictures import paint
 from edged.testing.v4l2 import Device
@@ -43,7 +43,7 @@ def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
     """A USB camera behind ``tmp_path/video0``."""
     (tmp_path / "video0").touch()
     camera = Device()
-    monkeypatch.setattr(_video_device, "_ioctl", camera.ioctl)
+    monkeypatch.setattr(video_devices, "_ioctl", camera.ioctl)
     monkeypatch.setattr(cv2, "VideoCapture", camera.capture)
     return camera
 

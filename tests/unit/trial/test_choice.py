@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged.config.machine import Machine
 from edged.errors import Refused
 from edged.models import bundled
+from edged.sources.discovery import Machine
 from edged.trial import Options
 from edged.trial._choice import PAUSE_S, pipeline
 

@@ -15,7 +15,7 @@ import pytest
 from edged import sensors
 from edged.errors import DriverError, Reason, Unavailable
 from edged.sensors import Reading
-from edged.sensors.synthetic import Config
+from edged.sensors.drivers.synthetic import Config
 from edged.worker import sensors as runner_module
 from edged.worker.sensors import SensorRunner, SensorStatus
 

@@ -1,0 +1,101 @@
+"""One channel of a hardware monitoring chip that the kernel drives: temperature, voltage, power, fan.
+
+The chip is found by its name, since the number in ``/sys/class/hwmon/hwmon3`` may be another one after each
+boot. Documentation: https://docs.kernel.org/hwmon/sysfs-interface.html
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# What a channel is, by the letters of its name: divisor of the attribute's value, unit, class.
+_TYPES: dict[str, tuple[float, str, str]] = {
+    "temp": (1e3, "°C", "temperature"),
+    "in": (1e3, "V", "voltage"),
+    "curr": (1e3, "A", "current"),
+    "power": (1e6, "W", "power"),
+    "energy": (3.6e9, "kWh", "energy"),
+    "humidity": (1e3, "%", "humidity"),
+    "fan": (1.0, "rpm", ""),
+    "freq": (1.0, "Hz", "frequency"),
+}
+
+
+class Config(SensorConfig):
+    """The keys of ``kind: hwmon``."""
+
+    kind: Literal["hwmon"] = Field(default="hwmon", description="the driver: hwmon")
+    chip: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="the chip's name, as in `cat /sys/class/hwmon/*/name`, such as lm75 or cpu_thermal"
+    )
+    channel: Annotated[
+        str, StringConstraints(pattern=r"^(temp|in|curr|power|energy|humidity|fan|freq)[0-9]{1,3}$")
+    ] = Field(
+        default="temp1",
+        description="what to read: temp1, in0, curr1, power1, energy1, humidity1, fan1, freq1 …",
+    )
+    device: str | None = Field(
+        examples=["1-0048"],
+        default=None,
+        description="which one of several chips of that name: the last part of its device's path",
+    )
+    root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
+
+    def gives(self) -> Mapping[str, Quantity]:
+        """One quantity, of the channel's type."""
+        _, unit, device_class = _type(self.channel)
+        return {"": Quantity(unit, device_class)}
+
+
+def create(config: Config) -> Sensor:
+    """Return the sensor."""
+    return Hwmon(config)
+
+
+class Hwmon:
+    """Reads one attribute of one chip."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._divisor, self._unit, _ = _type(config.channel)
+        which = f" at {config.device}" if config.device else ""
+        self._chip = sysfs.Device(
+            config.root / "class/hwmon", "hwmon*", f"hwmon chip {config.chip}{which}", self._is_it
+        )
+
+    def open(self) -> None:
+        """Find the chip by its name."""
+        self._chip.open()
+
+    def read(self) -> Sequence[Reading]:
+        """Measure now."""
+        return self._chip.read(self._unit, self._value)
+
+    def close(self) -> None:
+        """Let go of the chip."""
+        self._chip.close()
+
+    def _value(self, folder: sysfs.Folder) -> float:
+        value = folder.number(f"{self._config.channel}_input") / self._divisor
+        if folder.has(fault := f"{self._config.channel}_fault") and folder.text(fault) != "0":
+            raise sysfs.NotMeasured("the chip reports a fault of its probe")
+        return value
+
+    def _is_it(self, folder: sysfs.Folder) -> bool:
+        wanted = self._config.device
+        if folder.text("name") != self._config.chip or not folder.has(f"{self._config.channel}_input"):
+            return False
+        return wanted is None or (folder.path / "device").resolve().name == wanted
+
+
+def _type(channel: str) -> tuple[float, str, str]:
+    return _TYPES[re.sub(r"[0-9]+$", "", channel)]

@@ -1,0 +1,57 @@
+"""A thermal zone of the board: how hot its processor is, without a sensor of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Config(SensorConfig):
+    """The keys of ``kind: thermal``."""
+
+    kind: Literal["thermal"] = Field(default="thermal", description="the driver: thermal")
+    zone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        default="cpu-thermal", description="the zone's type, as in `cat /sys/class/thermal/*/type`"
+    )
+    root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
+
+    def gives(self) -> Mapping[str, Quantity]:
+        """A temperature."""
+        return {"": Quantity("°C", "temperature")}
+
+
+def create(config: Config) -> Sensor:
+    """Return the sensor."""
+    return Thermal(config)
+
+
+class Thermal:
+    """Reads one zone."""
+
+    def __init__(self, config: Config) -> None:
+        self._zone = sysfs.Device(
+            config.root / "class/thermal",
+            "thermal_zone*",
+            f"thermal zone {config.zone}",
+            lambda folder: folder.text("type") == config.zone,
+            known=lambda folder: folder.text("type"),
+        )
+
+    def open(self) -> None:
+        """Find the zone by its type."""
+        self._zone.open()
+
+    def read(self) -> Sequence[Reading]:
+        """Measure now."""
+        return self._zone.read("°C", lambda folder: folder.number("temp") / 1000)
+
+    def close(self) -> None:
+        """Let go of the zone."""
+        self._zone.close()

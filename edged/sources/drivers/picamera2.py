@@ -1,0 +1,297 @@
+"""The camera of a Raspberry Pi (CSI), through libcamera and picamera2: scaled by the camera's own hardware.
+
+The image processor gives two streams at once: ``main`` in the size that is configured, which also decides the
+sensor's mode and field of view, and ``lores``, scaled to about the model's size. Reading ``lores`` spares the
+CPU nine tenths of the bytes. Where a crop is configured, its pixels are those of ``main``, so that
+is read.
+
+What picamera2 calls RGB888 lies in memory as blue, green, red, and the reverse. On a Pi 4 (vc4) ``lores`` can
+only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
+from edged.sources import Frame, Hint, Size, Source, SourceConfig, video_devices
+from edged.system import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+_ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
+_YUV = "YUV420"
+_WORTH = 0.75  # read lores only when it has less than this of main's pixels
+_MISSING = (
+    "kind: picamera2 needs picamera2, which comes from apt and not from pip: "
+    "sudo apt install python3-picamera2, and a virtual environment made with "
+    "python3 -m venv --system-site-packages"
+)
+
+
+class Config(SourceConfig):
+    """The keys of ``kind: picamera2``."""
+
+    kind: Literal["picamera2"] = Field(default="picamera2", description="the driver: picamera2")
+    camera: Annotated[int, Field(ge=0, le=15)] = Field(
+        default=0, description="which camera, as `rpicam-hello --list-cameras` counts them"
+    )
+    size: Size = Field(
+        default=(640, 480),
+        description="[width, height] of the picture in pixels; decides the sensor's mode and field of view",
+    )
+    fps: Annotated[float, Field(gt=0, le=240, allow_inf_nan=False)] | None = Field(
+        default=None, description="frames per second; left out: 12 or more, as the light allows"
+    )
+    hflip: bool = Field(default=False, description="mirror the picture left to right, in the camera")
+    vflip: bool = Field(default=False, description="mirror the picture top to bottom, in the camera")
+
+
+def create(config: Config, hint: Hint) -> Source:
+    """Return the source; the hint is the size to scale to in hardware."""
+    return PiCamera(config, hint)
+
+
+def library() -> Any:
+    """Return picamera2. Raises ``DriverError`` where it is missing or too old."""
+    try:
+        import picamera2
+    except ImportError as error:
+        raise DriverError(f"{_MISSING} ({error})") from error
+    if "timeout" not in inspect.signature(picamera2.Picamera2.wait).parameters:  # older than 0.3.17
+        raise DriverError("this picamera2 is too old to wait with a deadline: sudo apt full-upgrade")
+    return picamera2
+
+
+def find() -> list[str]:
+    """Return the models of the cameras that libcamera knows, in the order of ``camera``; opens none.
+
+    Raises:
+        DriverError: picamera2 is missing.
+        Unavailable: it cannot be asked.
+    """
+    try:
+        return _models(library().Picamera2.global_camera_info())
+    except (RuntimeError, OSError) as error:
+        raise Unavailable(Reason.LOST, f"libcamera does not say which cameras there are: {error}") from error
+
+
+def _models(cameras: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(camera.get("Model", "?")) for camera in cameras]
+
+
+def lores_size(config: Config, hint: Hint) -> tuple[int, int] | None:
+    """Return the smallest even size in the shape of main that covers the hint, or None to read main.
+
+    The shape stays that of main, because whether to stretch, crop or letterbox is the model's business.
+    """
+    width, height = (n - n % 2 for n in config.size)
+    if config.crop is not None or not hint.width or not hint.height:
+        return None
+    turned = config.rotate in ("90", "270")
+    need_w, need_h = (hint.height, hint.width) if turned else (hint.width, hint.height)
+    scale = max(need_w / width, need_h / height)
+    if scale * scale >= _WORTH:
+        return None
+    return _even(width * scale), _even(height * scale)
+
+
+class PiCamera:
+    """Gives the newest frame of a CSI camera."""
+
+    live = True
+
+    def __init__(self, config: Config, hint: Hint) -> None:
+        self._config = config
+        self._lores = lores_size(config, hint)
+        self._name = f"Raspberry Pi camera {config.camera}"
+        self._camera: Any = None
+        self._job: Any = None  # a capture that was asked for and did not come in time
+        self._stream = "main"
+        self._layout: dict[str, Any] = {}
+        self._number = 0
+        self._stamp_ns = 0
+
+    def open(self) -> None:
+        """Start the camera."""
+        self.close()
+        picamera2 = library()
+        self._look(picamera2.Picamera2)
+        try:
+            self._camera = picamera2.Picamera2(self._config.camera)
+            self._configure()
+            self._camera.start()
+        except (RuntimeError, OSError, IndexError) as error:
+            self.close()
+            raise self._explain(error) from error
+        except BaseException:
+            self.close()
+            raise
+        self._number, self._stamp_ns = 0, 0
+
+    def read(self, timeout_s: float) -> Frame:
+        """Return the newest frame; the camera's buffer goes back before anything is done with the copy."""
+        if self._camera is None:
+            raise Unavailable(Reason.LOST, f"{self._name}: not open")
+        # A capture that timed out stays in picamera2's queue and would take a buffer for ever: wait for the
+        # same one.
+        job = self._job or self._camera.capture_request(wait=False)
+        self._job = job
+        try:
+            request = job.get_result(timeout=timeout_s)
+        except TimeoutError as error:
+            raise Unavailable(
+                Reason.TIMEOUT,
+                f"{self._name} gave no picture within {timeout_s:g} s; check its cable, and `dmesg`",
+            ) from error
+        self._job = None
+        try:
+            pixels = request.make_array(self._stream)
+            metadata = request.get_metadata()
+        finally:
+            request.release()
+        skipped = self._skipped(metadata)
+        self._number += skipped + 1
+        picture, order = self._decode(pixels)
+        at = _exposed_at(metadata.get("SensorTimestamp"))
+        return Frame(picture, at, order=order, number=self._number - 1, skipped=skipped)
+
+    def close(self) -> None:
+        """Stop the camera and give it back."""
+        camera, self._camera = self._camera, None
+        job, self._job = self._job, None
+        if camera is None:
+            return
+        if job is not None:
+            _give_up(camera, job)
+        try:
+            camera.close()
+        except (RuntimeError, OSError) as error:
+            log.warning("%s did not close cleanly: %s", self._name, error)
+
+    def _look(self, driver: Any) -> None:
+        """Say that the camera is not there before picamera2 fails with something else."""
+        try:
+            cameras = driver.global_camera_info()
+        except (RuntimeError, OSError) as error:
+            raise self._explain(error) from error
+        if self._config.camera < len(cameras):
+            return
+        there = ", ".join(f"{n}: {model}" for n, model in enumerate(_models(cameras))) or "none"
+        raise Unavailable(
+            Reason.ABSENT,
+            f"{self._name} is not there (found {there}); check the ribbon cable, the user's group video, "
+            "and `rpicam-hello --list-cameras`",
+        )
+
+    def _configure(self) -> None:
+        """Configure two streams, or one where the camera (a USB one, say) cannot give two."""
+        if self._lores is not None:
+            try:
+                self._apply(self._lores)
+            except RuntimeError as error:
+                log.info(
+                    "%s gives no second stream (%s); its picture is scaled by the CPU", self._name, error
+                )
+                self._apply(None)
+        else:
+            self._apply(None)
+        self._stream = "main" if self._camera.camera_configuration().get("lores") is None else "lores"
+        self._layout = dict(self._camera.stream_configuration(self._stream))  # libcamera may have adjusted it
+        if self._layout["format"] not in (*_ORDER, _YUV):
+            raise Unavailable(
+                Reason.ABSENT,
+                f"{self._name} gives only the pixel format '{self._layout['format']}'; "
+                "a USB camera is `kind: v4l2`",
+            )
+
+    def _apply(self, lores: tuple[int, int] | None) -> None:
+        from libcamera import ColorSpace, Transform
+
+        camera, config = self._camera, self._config
+        main = {"size": tuple(n - n % 2 for n in config.size), "format": "BGR888"}
+        more: dict[str, Any] = {"transform": Transform(hflip=config.hflip, vflip=config.vflip)}
+        if config.fps is not None:
+            period_us = round(1e6 / config.fps)
+            more["controls"] = {"FrameDurationLimits": (period_us, period_us)}
+        if lores is not None:
+            pisp = getattr(getattr(camera, "platform", None), "name", "VC4") == "PISP"
+            more["lores"] = {"size": lores, "format": "BGR888" if pisp else _YUV}
+            if not pisp:
+                # The range that OpenCV's conversion assumes; the default of a preview is the full range
+                # (sYCC).
+                more["colour_space"] = ColorSpace.Smpte170m()
+        camera.configure(camera.create_preview_configuration(main=main, display=None, encode=None, **more))
+
+    def _decode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
+        """Return the picture without the padding of its rows, and the order of its colours."""
+        width, height = self._layout["size"]
+        if self._layout["format"] != _YUV:
+            return pixels[:height, :width], _ORDER[self._layout["format"]]
+        import cv2
+
+        # I420 and not OpenCV's COLOR_YUV420p2RGB, which means YV12: there U and V change places, and red and
+        # blue.
+        picture: Any = cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_I420)
+        return picture[:height, :width].copy(), "rgb"
+
+    def _skipped(self, metadata: dict[str, Any]) -> int:
+        """Return how many frames the camera made since the last one, by its own clock."""
+        stamp, period_us = int(metadata.get("SensorTimestamp") or 0), int(metadata.get("FrameDuration") or 0)
+        before, self._stamp_ns = self._stamp_ns, stamp
+        if not before or not stamp or period_us <= 0:
+            return 0
+        return max(0, round((stamp - before) / (period_us * 1000)) - 1)
+
+    def _explain(self, error: Exception) -> Unavailable:
+        """Find the kernel's word in the chain of errors that picamera2 wraps around it."""
+        words = " ".join(str(e) for e in _chain(error))
+        if "busy" in words.lower():
+            return DeviceBusy(f"{self._name} is in use", video_devices.holder("/dev/media0"))
+        if "ermission denied" in words or "EACCES" in words:
+            return Unavailable(
+                Reason.DENIED,
+                f"{self._name} may not be opened; add the user to group video: sudo usermod -aG video $USER",
+            )
+        if isinstance(error, Unavailable):
+            return error
+        return Unavailable(Reason.LOST, f"{self._name} cannot be started: {words}")
+
+
+def _give_up(camera: Any, job: Any) -> None:
+    """Take an open capture back: behind it in the queue, stopping would wait for a camera that hangs."""
+    if hasattr(camera, "cancel_all_and_flush"):  # since picamera2 0.3.20
+        camera.cancel_all_and_flush()
+    with contextlib.suppress(Exception):  # cancelled, or still nothing: then there is nothing to give back
+        job.get_result(timeout=0).release()
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _even(pixels: float) -> int:
+    """Round up to an even number; the least bit over it is a rounding error."""
+    return -int(-(pixels - 1e-6) // 2) * 2
+
+
+def _exposed_at(stamp_ns: int | None) -> float:
+    """Turn the sensor's monotonic time into wall time; now, where there is none."""
+    age = time.monotonic() - (stamp_ns or 0) / 1e9
+    return clock.wall() - age if 0 <= age < 10 else clock.wall()

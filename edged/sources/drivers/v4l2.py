@@ -1,0 +1,228 @@
+"""A USB camera (or another Video4Linux device), by its stable name: the newest frame.
+
+OpenCV fetches the frames, and nothing more: the pixel format is chosen from what the camera offers, read back
+from the kernel, and decoded by edged, since OpenCV does not say when it cannot. A camera that offers no
+format that is known to come out right is refused with a sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from edged.errors import Reason, Unavailable
+from edged.sources import Frame, Hint, Size, Source, SourceConfig, pixel_formats, video_devices
+from edged.sources.grabber import Grabber
+from edged.system import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import cv2
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+_EAGER_BELOW_S = 0.1  # a reader that comes more often than this gets every frame decoded ahead of time
+_SELECT_S = "3"  # OpenCV waits 10 s for a frame by default
+
+_ERRORS = 2  # OpenCV warns of its own when a camera is pulled out, which edged says in its words
+_NAMED = 4  # pixel formats that a message names
+
+find = video_devices.find
+
+
+class Config(SourceConfig):
+    """The keys of ``kind: v4l2``."""
+
+    kind: Literal["v4l2"] = Field(default="v4l2", description="the driver: v4l2")
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|/[^\x00]{1,250})$")] = Field(
+        default="auto",
+        description="/dev/v4l/by-id/… (the same camera after a reboot), /dev/video0, or auto (the first)",
+    )
+    size: Size = Field(
+        default=(640, 480), description="[width, height] in pixels; a camera that cannot gives its nearest"
+    )
+    fps: Annotated[int, Field(ge=1, le=240)] | None = Field(
+        default=None, description="frames per second that the camera should give; left out: its own choice"
+    )
+    format: Literal["auto", "yuyv", "mjpg"] = Field(
+        default="auto",
+        description="pixel format; yuyv is cheap to decode but fills the USB above 640x480, mjpg does not; "
+        "auto takes what suits the size",
+    )
+
+
+def create(config: Config, hint: Hint) -> Source:
+    """Return the source; USB cameras scale badly, so the hint is not used."""
+    del hint
+    return Camera(config)
+
+
+class Camera:
+    """Gives the newest frame of a V4L2 device."""
+
+    live = True
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._device = config.device
+        self._grabber: Grabber[NDArray[np.uint8]] | None = None
+        self._number = 0
+
+    def open(self) -> None:
+        """Open the camera, agree on a format, and look at a first frame."""
+        self.close()
+        self._device = _choose(self._config.device)
+        video_devices.probe(self._device)
+        capture, given = self._start()
+        self._number = 0
+        self._grabber = Grabber(
+            "edged-camera",
+            lambda: self._grab(capture),
+            lambda: _retrieve(capture, given, self._device),
+            capture.release,
+            eager=self._config.interval_s < _EAGER_BELOW_S,
+        )
+        self._grabber.start()
+
+    def read(self, timeout_s: float) -> Frame:
+        """Return the newest frame."""
+        if self._grabber is None:
+            raise Unavailable(Reason.LOST, f"{self._device}: not open")
+        try:
+            at, pixels, skipped = self._grabber.take(timeout_s)
+        except Unavailable as error:
+            if error.reason is not Reason.TIMEOUT:
+                raise
+            raise Unavailable(
+                error.reason, f"{self._device} gave {error}; unplug it and plug it in again"
+            ) from error
+        self._number += skipped + 1
+        return Frame(pixels, at, number=self._number - 1, skipped=skipped)
+
+    def close(self) -> None:
+        """Give the camera back; one that hangs is left to its thread."""
+        grabber, self._grabber = self._grabber, None
+        if grabber is not None:
+            grabber.stop()
+
+    def _start(self) -> tuple[cv2.VideoCapture, pixel_formats.Format]:
+        """Return a capture that gave one right picture, and what it was set to."""
+        import cv2
+
+        wishes = self._wishes()
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", _SELECT_S)
+        cv2.setLogLevel(_ERRORS)
+        capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
+        if not capture.isOpened():
+            raise Unavailable(Reason.LOST, f"{self._device}: OpenCV cannot open it as a camera")
+        try:
+            given = self._negotiate(capture, wishes)
+            if capture.grab():
+                _retrieve(capture, given, self._device)
+                return capture, given
+        except BaseException:
+            capture.release()
+            raise
+        capture.release()
+        video_devices.probe(self._device)  # says why, where the kernel knows
+        raise Unavailable(
+            Reason.TIMEOUT, f"{self._device} opens but gives no picture; try another `size`, USB port or hub"
+        )
+
+    def _wishes(self) -> list[str]:
+        """Return the formats to ask for, the best first."""
+        offered = video_devices.formats(self._device)
+        wanted = "" if self._config.format == "auto" else self._config.format.upper()
+        wishes = pixel_formats.candidates(offered, wanted, self._config.size)
+        if not wishes:
+            raise _refused(self._device, offered)
+        if wanted and wanted not in wishes:
+            log.info("%s offers no pixel format %s; taking %s", self._device, wanted, wishes[0])
+        return wishes
+
+    def _negotiate(self, capture: cv2.VideoCapture, wishes: list[str]) -> pixel_formats.Format:
+        """Ask for format, size and rate, in this order (each starts the device anew), and read them back."""
+        import cv2
+
+        width, height = self._config.size
+        for wish in wishes:
+            if capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wish)) and _format(capture) == wish:
+                break
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+        if self._config.fps is not None:
+            capture.set(cv2.CAP_PROP_FPS, self._config.fps)
+        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        given = video_devices.current(self._device)
+        # OpenCV may have gone on with what it likes, or not have noticed what the driver did.
+        if given.fourcc not in pixel_formats.KNOWN or given.fourcc != _format(capture):
+            raise _refused(self._device, [given.fourcc])
+        if (given.width, given.height) != (width, height):
+            log.info(
+                "%s gives %dx%d; it cannot give %dx%d", self._device, given.width, given.height, width, height
+            )
+        return given
+
+    def _grab(self, capture: cv2.VideoCapture) -> float:
+        import cv2
+
+        if not capture.grab():
+            if not Path(self._device).exists():
+                raise Unavailable(Reason.LOST, f"{self._device} is gone; was it unplugged?")
+            raise Unavailable(Reason.LOST, f"{self._device} stopped giving pictures")
+        return _exposed_at(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+
+
+def _choose(device: str) -> str:
+    if device != "auto":
+        return device
+    cameras = find()
+    if not cameras:
+        raise Unavailable(
+            Reason.ABSENT, "no camera found; is one plugged in? A Raspberry Pi camera is `kind: picamera2`"
+        )
+    return cameras[0].device
+
+
+def _format(capture: cv2.VideoCapture) -> str:
+    import cv2
+
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    return code.to_bytes(4, "little").decode("ascii", errors="replace")
+
+
+def _retrieve(capture: cv2.VideoCapture, given: pixel_formats.Format, device: str) -> NDArray[np.uint8]:
+    ok, raw = capture.retrieve()
+    pixels = pixel_formats.decode(raw, given) if ok else None
+    if pixels is None:
+        size = getattr(raw, "nbytes", 0)
+        raise Unavailable(
+            Reason.LOST,
+            f"{device} sent {size} bytes that are no {given.width}x{given.height} picture in pixel format "
+            f"'{given.fourcc}'; try another `size` or `format`",
+        )
+    return pixels
+
+
+def _refused(device: str, formats: Sequence[str]) -> Unavailable:
+    named = ", ".join(name.strip() for name in formats[:_NAMED])
+    more = f" and {len(formats) - _NAMED} others" if len(formats) > _NAMED else ""
+    return Unavailable(
+        Reason.ABSENT,
+        f"{device} gives only the pixel format {named}{more}, which edged does not decode; it takes "
+        f"{', '.join(pixel_formats.KNOWN)}",
+    )
+
+
+def _exposed_at(stamp_s: float) -> float:
+    """Turn the kernel's monotonic time of a frame into wall time; now, where the driver gave nonsense."""
+    age = time.monotonic() - stamp_s
+    return clock.wall() - age if 0 <= age < 10 else clock.wall()

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import errno
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
+from edged.sensors.drivers.i2c import Config, I2c, Register, _crc8, _value
+from edged.testing.i2c import Bus, Chip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LM75 = {"temperature": {"reg": "0x00", "bytes": 2, "signed": True, "shift": 7, "scale": 0.5, "unit": "°C"}}
+SHT31 = {
+    "temperature": {"bytes": 2, "crc": "sensirion", "scale": 175 / 65535, "offset": -45, "unit": "°C"},
+    "humidity": {"at": 3, "bytes": 2, "crc": "sensirion", "scale": 100 / 65535, "unit": "%"},
+}
+
+
+def opened(registers: dict[str, Any], *, slept: list[float] | None = None, **keys: Any) -> I2c:
+    config = Config(**{"address": "0x48", "registers": registers, **keys})
+    sensor = I2c(config, sleep=(slept if slept is not None else []).append)
+    sensor.open()
+    return sensor
+
+
+def values(sensor: I2c) -> Sequence[float | bool | None]:
+    return [reading.value for reading in sensor.read()]
+
+
+@pytest.mark.parametrize(
+    ("data", "celsius"), [("1580", 21.5), ("f380", -12.5), ("0000", 0.0), ("7d00", 125.0)]
+)
+def test_reads_a_register_as_the_data_sheet_says(bus: Bus, data: str, celsius: float) -> None:
+    bus.chips[0x48] = Chip({0: bytes.fromhex(data)})
+    sensor = opened(LM75)
+    assert values(sensor) == [celsius]
+    bus.chips[0x48].registers[0] = b"\x16\x00"
+    assert values(sensor) == [22.0]
+    sensor.close()
+
+
+def test_a_command_a_pause_and_two_values_with_checksums(bus: Bus) -> None:
+    answer = b"\x66\x66" + bytes([_crc8(b"\x66\x66")]) + b"\x80\x00" + bytes([_crc8(b"\x80\x00")])
+    bus.chips[0x44] = Chip(answers={b"\x24\x00": answer})
+    slept: list[float] = []
+    sensor = opened(SHT31, address="0x44", command=["0x24", "0x00"], wait_ms=16, slept=slept)
+    assert values(sensor) == pytest.approx([25.0, 50.0], abs=0.01)
+    assert slept == [0.016]
+    damaged = bytearray(answer)
+    damaged[2] ^= 1
+    bus.chips[0x44].answers[b"\x24\x00"] = bytes(damaged)
+    temperature, humidity = sensor.read()
+    assert (temperature.quality, temperature.value, temperature.reason) == (
+        "bad",
+        None,
+        "the checksum is wrong",
+    )
+    assert humidity.value == pytest.approx(50, abs=0.01)
+    sensor.close()
+
+
+def test_writes_its_setup_each_time_it_is_opened(bus: Bus) -> None:
+    chip = bus.chips[0x48] = Chip({0: b"\x00\x00"})
+    sensor = opened(LM75, setup=[{"reg": "1", "values": ["0x60", "0xa0"]}])
+    assert chip.written == [b"\x01\x60\xa0"]
+    sensor.close()
+    sensor.open()
+    assert chip.written == [b"\x01\x60\xa0"] * 2
+    sensor.close()
+
+
+@pytest.mark.parametrize("code", [errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT])
+def test_a_chip_that_does_not_answer_is_lost_and_set_up_again(bus: Bus, code: int) -> None:
+    bus.chips[0x48] = Chip({0: b"\x15\x80"})
+    bus.no_answer = code
+    sensor = opened(LM75)
+    away = bus.chips.pop(0x48)
+    with pytest.raises(Unavailable, match="no answer from 0x48 of /dev/i2c-1") as caught:
+        sensor.read()
+    assert caught.value.reason is Reason.LOST
+    bus.chips[0x48] = away
+    sensor.open()
+    assert values(sensor) == [21.5]
+    sensor.close()
+
+
+def test_an_address_that_a_kernel_driver_holds_is_busy(bus: Bus) -> None:
+    bus.chips[0x48] = Chip(held=True)
+    sensor = opened(LM75)
+    with pytest.raises(DeviceBusy, match=r"a kernel driver holds 0x48 .* kind hwmon or iio"):
+        sensor.read()
+    sensor.close()
+
+
+@pytest.mark.usefixtures("bus")
+def test_a_bus_that_is_not_there_is_absent() -> None:
+    with pytest.raises(Unavailable, match="there is no /dev/i2c-7") as caught:
+        opened(LM75, bus=7)
+    assert caught.value.reason is Reason.ABSENT
+
+
+def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "smbus2", None)
+    with pytest.raises(DriverError, match=r"pip install 'edged\[i2c\]'"):
+        opened(LM75)
+
+
+def test_what_cannot_be_is_refused_in_the_configuration() -> None:
+    for keys in ({"address": "0x148"}, {"address": "256"}, {"address": "010"}, {"registers": {}}):
+        with pytest.raises(ValueError, match=next(iter(keys))):
+            Config(**{"address": "0x48", "registers": LM75, **keys})
+
+
+def test_sensirions_checksum_is_that_of_its_data_sheet() -> None:
+    assert _crc8(b"\xbe\xef") == 0x92
+
+
+@given(
+    st.binary(min_size=1, max_size=8), st.integers(0, 63), st.sampled_from(["big", "little"]), st.booleans()
+)
+def test_a_value_is_within_its_bits(data: bytes, shift: int, order: Any, signed: bool) -> None:
+    part = Register(bytes=len(data), order=order, signed=signed, shift=shift)
+    value = _value(part, data)
+    assert value is not None
+    assert value == int.from_bytes(data, order, signed=signed) >> shift
+    some = _value(part.model_copy(update={"bits": 5}), data)
+    assert some is not None
+    assert 0 <= some < 32

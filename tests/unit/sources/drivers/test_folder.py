@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.errors import Reason, Unavailable
+from edged.sources import Hint
+from edged.sources.drivers.folder import Config, Folder, create
+from edged.testing.pictures import drain, paint, value_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def opened(path: Path, *, loop: bool = True) -> Folder:
+    source = create(Config(path=path, loop=loop), Hint())
+    assert isinstance(source, Folder)
+    source.open()
+    return source
+
+
+def settle(path: Path) -> None:
+    """Let a file look as if it was written a minute ago."""
+    os.utime(path, (time.time() - 60, time.time() - 60))
+
+
+def test_gives_photographs_by_name_and_begins_again(photographs: Path) -> None:
+    source = opened(photographs)
+    assert [value_of(source.read(0).pixels) for _ in range(5)] == [100, 50, 150, 100, 50]
+
+
+def test_ends_after_the_last_one(photographs: Path) -> None:
+    source = opened(photographs, loop=False)
+    assert [value_of(source.read(0).pixels) for _ in range(3)] == [100, 50, 150]
+    with pytest.raises(Unavailable, match="last of 3 photographs") as caught:
+        source.read(0)
+    assert caught.value.reason is Reason.ENDED
+
+
+def test_takes_a_single_photograph(photographs: Path) -> None:
+    source = opened(photographs / "b.jpg")
+    assert [value_of(source.read(0).pixels) for _ in range(2)] == [50, 50]
+    once = opened(photographs / "b.jpg", loop=False)
+    once.read(0)
+    with pytest.raises(Unavailable):
+        once.read(0)
+
+
+def test_takes_up_new_ones_and_forgets_removed_ones(photographs: Path) -> None:
+    source = opened(photographs)
+    source.read(0)  # a.png
+    paint(photographs / "aa.jpg", 200)
+    (photographs / "b.jpg").unlink()
+    assert [value_of(source.read(0).pixels) for _ in range(3)] == [200, 150, 100]
+
+
+def test_sees_that_a_photograph_was_replaced(photographs: Path) -> None:
+    source = opened(photographs / "b.jpg")
+    assert value_of(source.read(0).pixels) == 50
+    paint(photographs / "b.jpg", 220, size=(80, 60))
+    assert value_of(source.read(0).pixels) == 220
+
+
+def test_an_unchanged_folder_is_decoded_once(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = opened(photographs)
+    for _ in range(3):
+        source.read(0)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded again"))
+    assert [value_of(source.read(0).pixels) for _ in range(3)] == [100, 50, 150]
+
+
+def test_the_cache_is_bounded(tmp_path: Path) -> None:
+    for n in range(4):
+        paint(tmp_path / f"{n}.png", 10, size=(1600, 1200))  # 5.8 MB each when decoded
+    source = opened(tmp_path)
+    drain(source, 9, 0)
+    assert source._cached_bytes <= 16 * 1024 * 1024
+    assert len(source._cache) == 2
+
+
+def test_waits_for_a_half_written_file(photographs: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = (photographs / "b.jpg").read_bytes()
+    half = photographs / "bb.jpg"
+    half.write_bytes(whole[: len(whole) * 3 // 4])
+    source = opened(photographs)
+    assert [value_of(source.read(0).pixels) for _ in range(3)] == [100, 50, 150]
+    half.write_bytes(whole)
+    assert [value_of(source.read(0).pixels) for _ in range(3)] == [100, 50, 50]
+    assert not caplog.records
+
+
+def test_in_order_and_once_the_half_written_one_is_waited_for(photographs: Path) -> None:
+    whole = (photographs / "b.jpg").read_bytes()
+    (photographs / "b.jpg").write_bytes(whole[:-20])
+    source = Folder(
+        Config(path=photographs, loop=False),
+        sleep=lambda _: (photographs / "b.jpg").write_bytes(whole) and None,
+    )
+    source.open()
+    assert [value_of(source.read(1).pixels) for _ in range(3)] == [100, 50, 150]
+
+
+def test_leaves_out_what_is_no_picture_and_says_so_once(
+    photographs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = photographs / "bad.jpg"
+    bad.write_bytes((photographs / "b.jpg").read_bytes()[:200])
+    settle(bad)
+    (photographs / "notes.txt").write_text("not a photograph")
+    (photographs / ".b.jpg").write_bytes(b"")
+    source = opened(photographs)
+    with caplog.at_level(logging.WARNING):
+        values = [value_of(source.read(0).pixels) for _ in range(6)]
+    assert values == [100, 50, 150] * 2
+    assert [r.message for r in caplog.records] == [f"{bad} is left out: it is no whole picture"]
+
+
+def test_waits_for_the_first_photograph(tmp_path: Path) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] > 0.5:
+            paint(tmp_path / "late.png", 70)
+
+    source = Folder(Config(path=tmp_path), monotonic=lambda: now[0], sleep=sleep)
+    source.open()
+    with pytest.raises(Unavailable, match="no photograph in") as caught:
+        source.read(0.3)
+    assert caught.value.reason is Reason.TIMEOUT
+    assert value_of(source.read(1).pixels) == 70
+
+
+def test_says_that_the_folder_went_away(photographs: Path) -> None:
+    source = opened(photographs)
+    source.read(0)
+    photographs.rename(photographs.parent / "elsewhere")
+    with pytest.raises(Unavailable) as caught:
+        source.read(0)
+    assert caught.value.reason is Reason.LOST
+
+
+def test_turns_a_picture_as_its_exif_data_says(tmp_path: Path) -> None:
+    upright = np.zeros((48, 64, 3), np.uint8)
+    upright[:24] = 200
+    ok, data = cv2.imencode(".jpg", upright)
+    assert ok
+    # orientation 6: turn by 90 degrees
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    body = data.tobytes()
+    (tmp_path / "turned.jpg").write_bytes(
+        body[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + body[2:]
+    )
+    pixels = opened(tmp_path).read(0).pixels
+    assert pixels.shape == (64, 48, 3)
+    assert pixels[:, 40].mean() > 150
+    assert pixels[:, 8].mean() < 50
+
+
+def test_reads_real_photographs(testdata: Path) -> None:
+    source = opened(testdata / "images", loop=False)
+    for path in sorted((testdata / "images").iterdir()):
+        assert source.read(0).pixels.shape == cv2.imread(str(path)).shape
+    with pytest.raises(Unavailable):
+        source.read(0)
+
+
+def test_a_read_of_a_small_folder_costs_little(photographs: Path) -> None:
+    settle(photographs)
+    source = opened(photographs)
+    for _ in range(3):
+        source.read(0)
+    began = time.perf_counter()
+    drain(source, 200, 0)
+    assert (time.perf_counter() - began) / 200 < 0.001

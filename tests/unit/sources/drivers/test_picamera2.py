@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
+from edged.sources import Frame, Hint
+from edged.sources.drivers.picamera2 import Config, PiCamera, find, lores_size
+from edged.testing.picamera2 import Board, Job, Picamera2, Platform, Request
+
+RED, BLUE = (200, 30, 40), (30, 60, 210)
+HINT = Hint(224, 224)
+
+
+def take(board: Board, hint: Hint = HINT, **keys: Any) -> Frame:
+    del board
+    source = PiCamera(Config(**keys), hint)
+    source.open()
+    try:
+        return source.read(1)
+    finally:
+        source.close()
+
+
+def rgb(frame: Frame, x: float) -> list[int]:
+    height, width = frame.pixels.shape[:2]
+    pixel = frame.pixels[height // 2, int(width * x)].tolist()
+    return pixel if frame.order == "rgb" else pixel[::-1]
+
+
+@pytest.mark.parametrize("platform", list(Platform))
+@pytest.mark.parametrize(
+    ("size", "hint"),
+    [
+        ((640, 480), HINT),
+        ((640, 480), Hint()),
+        ((648, 486), HINT),
+        ((1296, 972), Hint(128, 128)),
+        ((1920, 1080), Hint(299, 299)),
+    ],
+)
+def test_colours_and_shape_are_true_on_both_generations(
+    board: Board, platform: Platform, size: tuple[int, int], hint: Hint
+) -> None:
+    board.platform = platform
+    frame = _retyped(board, hint, size)
+    for x, colour in ((0.25, RED), (0.75, BLUE), (0.99, BLUE)):
+        for seen, there in zip(rgb(frame, x), colour, strict=True):
+            assert abs(seen - there) <= 4, f"{rgb(frame, x)} is not {colour} at {x} of {frame.pixels.shape}"
+    height, width = frame.pixels.shape[:2]
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.02), (
+        "what fits the model is the model's business"
+    )
+    assert height >= min(hint.height, size[1])
+
+
+def _retyped(board: Board, hint: Hint, size: tuple[int, int]) -> Frame:
+    with board.installed():  # the module knows the platform from its import on
+        return take(board, hint, size=size)
+
+
+def test_the_hardware_scales_to_about_the_models_size(board: Board) -> None:
+    assert take(board).pixels.shape == (224, 300, 3)
+
+
+@pytest.mark.parametrize(
+    ("keys", "hint", "expected"),
+    [
+        ({}, HINT, (300, 224)),
+        ({"rotate": "90"}, Hint(224, 100), (300, 224)),
+        ({"crop": (0, 0, 100, 100)}, HINT, None),
+        ({}, Hint(), None),
+        ({}, Hint(640, 640), None),
+        ({"size": (224, 224)}, HINT, None),
+        ({"size": (641, 481)}, Hint(96, 96), (128, 96)),
+    ],
+)
+def test_which_size_is_asked_for(keys: dict[str, Any], hint: Hint, expected: tuple[int, int] | None) -> None:
+    assert lores_size(Config(**keys), hint) == expected
+
+
+def test_a_crop_is_in_pixels_of_the_configured_size(board: Board) -> None:
+    assert take(board, crop=(10, 10, 300, 300)).pixels.shape == (480, 640, 3)
+
+
+def test_a_hundred_reads_use_up_no_buffers_and_count_what_was_skipped(board: Board) -> None:
+    board.between = 4
+    source = PiCamera(Config(), HINT)
+    source.open()
+    frames = [source.read(1) for _ in range(100)]
+    source.close()
+    assert {frame.skipped for frame in frames[1:]} == {3}
+    assert frames[-1].number == 4 * 99
+
+
+def test_a_camera_that_hangs_times_out_and_loses_no_buffer(board: Board) -> None:
+    source = PiCamera(Config(), HINT)
+    source.open()
+    board.hangs = True
+    for _ in range(6):  # more often than there are buffers
+        with pytest.raises(Unavailable, match="check its cable") as caught:
+            source.read(0.01)
+        assert caught.value.reason is Reason.TIMEOUT
+    board.hangs = False
+    for _ in range(10):
+        source.read(0.1)
+    board.hangs = True
+    with pytest.raises(Unavailable):
+        source.read(0.01)
+    source.close()  # the double fails where the real one would wait for ever
+
+
+def test_absent_says_what_is_there(board: Board) -> None:
+    with pytest.raises(Unavailable, match="found 0: imx708") as caught:
+        take(board, camera=1)
+    assert caught.value.reason is Reason.ABSENT
+
+
+def test_busy_and_denied_are_told_apart(board: Board) -> None:
+    first = PiCamera(Config(), HINT)
+    first.open()
+    with pytest.raises(DeviceBusy, match="camera 0 is in use"):
+        take(board)
+    first.close()
+    board.denied = True
+    with pytest.raises(Unavailable, match="group video") as caught:
+        take(board)
+    assert caught.value.reason is Reason.DENIED
+
+
+def test_closes_the_camera_when_it_cannot_be_started(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Failed to start camera: Cannot allocate memory")
+
+    monkeypatch.setattr(Picamera2, "start", fail)
+    with pytest.raises(Unavailable, match="Cannot allocate memory") as caught:
+        take(board)
+    assert caught.value.reason is Reason.LOST
+
+
+def test_a_camera_with_one_stream_is_scaled_by_the_cpu(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure = Picamera2.configure
+
+    def one_stream(self: Picamera2, camera_config: dict[str, Any] | None = None) -> None:
+        if camera_config and camera_config["lores"] is not None:
+            raise RuntimeError("Invalid camera configuration")
+        configure(self, camera_config)
+
+    monkeypatch.setattr(Picamera2, "configure", one_stream)
+    assert take(board).pixels.shape == (480, 640, 3)
+
+
+def test_lists_the_cameras_without_opening_one(board: Board) -> None:
+    assert find() == list(board.cameras)
+
+
+def test_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with pytest.raises(DriverError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
+        PiCamera(Config(), HINT).open()
+    with pytest.raises(DriverError, match="sudo apt install python3-picamera2"):
+        find()
+
+
+def test_the_double_has_the_signatures_of_the_real_package() -> None:
+    """Read from its source: importing it needs libcamera, which only a Raspberry Pi has."""
+    spec = importlib.util.find_spec("picamera2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("picamera2 is not installed; pip download --no-deps picamera2 and PYTHONPATH are enough")
+    package = Path(spec.submodule_search_locations[0])
+    for file, name, double in (
+        ("picamera2.py", "Picamera2", Picamera2),
+        ("job.py", "Job", Job),
+        ("request.py", "CompletedRequest", Request),
+    ):
+        real = _signatures(package / file, name)
+        for method, value in vars(double).items():
+            if (method.startswith("_") and method != "__init__") or not inspect.isfunction(value):
+                continue
+            if method == "__init__" and double is not Picamera2:
+                continue  # only the package itself makes these
+            assert list(inspect.signature(value).parameters) == real[method], f"{name}.{method}"
+
+
+def _signatures(file: Path, name: str) -> dict[str, list[str]]:
+    tree = ast.parse(file.read_text())
+    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+    return {f.name: [a.arg for a in f.args.args] for f in body if isinstance(f, ast.FunctionDef)}

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import http.server
+import threading
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+from edged.errors import Reason, Unavailable
+from edged.sources import Hint
+from edged.sources.drivers.video import Config, File, Stream, create, needs_network, shown
+from edged.testing.pictures import drain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def level(pixels: np.ndarray) -> int:
+    """Which of the ten frames it is."""
+    return round((float(pixels.mean()) - 20) / 20)
+
+
+def test_gives_every_frame_in_order_and_ends(video: Path) -> None:
+    source = create(Config(url=str(video)), Hint())
+    source.open()
+    frames = [source.read(0) for _ in range(10)]
+    assert [level(f.pixels) for f in frames] == list(range(10))
+    assert [f.number for f in frames] == list(range(10))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="last of 10 frames") as caught:
+            source.read(0)
+        assert caught.value.reason is Reason.ENDED
+    source.close()
+
+
+def test_loops_and_goes_on_counting(video: Path) -> None:
+    source = create(Config(url=f"file://{video}", loop=True), Hint())
+    source.open()
+    frames = [source.read(0) for _ in range(12)]
+    assert [level(f.pixels) for f in frames[9:]] == [9, 0, 1]
+    assert frames[-1].number == 11
+    source.close()
+
+
+def test_at_its_own_speed_it_skips_what_is_late(video: Path) -> None:
+    now = [10.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    source = File(Config(url=str(video), realtime=True), monotonic=lambda: now[0], sleep=sleep)
+    source.open()
+    assert level(source.read(1).pixels) == 0
+    source.read(1)
+    assert now[0] == pytest.approx(10.05)
+    now[0] += 0.17  # the model took three and a half frames
+    frame = source.read(1)
+    assert (level(frame.pixels), frame.skipped, frame.number) == (4, 2, 4)
+    with pytest.raises(Unavailable) as caught:
+        source.read(0.001)
+    assert caught.value.reason is Reason.TIMEOUT
+    source.close()
+
+
+def test_says_that_a_file_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("not a video")
+    with pytest.raises(Unavailable, match=r"notes\.mp4 holds no video"):
+        create(Config(url=str(tmp_path / "notes.mp4")), Hint()).open()
+
+
+@pytest.mark.parametrize(
+    ("url", "network", "printed"),
+    [
+        ("/srv/door.mp4", False, "/srv/door.mp4"),
+        ("door@home.mp4", False, "door@home.mp4"),
+        ("file:///srv/door.mp4", False, "file:///srv/door.mp4"),
+        ("rtsp://admin:hunter2@10.0.0.7:554/h264", True, "rtsp://***@10.0.0.7:554/h264"),
+        ("rtsp://admin:hun#ter/2?@10.0.0.7/h264", True, "rtsp://***@10.0.0.7/h264"),
+        ("RTSP://admin:hunter2@cam/live?token=hunter2", True, "RTSP://***@cam/live"),
+        ("http://cam/video?user=a&password=hunter2", True, "http://cam/video"),
+        ("http://cam/video?m=hunter2@x", True, "http://***@x"),
+        ("udp://239.0.0.1:1234", True, "udp://239.0.0.1:1234"),
+    ],
+)
+def test_knows_what_needs_a_network_and_what_may_be_printed(url: str, network: bool, printed: str) -> None:
+    config = Config(url=url)
+    assert needs_network(config) is network
+    assert isinstance(create(config, Hint()), Stream if network else File)
+    assert shown(url) == printed
+    assert "hunter2" not in shown(url) + repr(config) + str(config)
+    assert url not in repr(config)
+
+
+def test_a_camera_that_is_not_there_is_not_waited_for_and_its_password_not_shown(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = create(Config(url="rtsp://admin:hunter2@127.0.0.1:9/live", timeout_s=1), Hint())
+    with pytest.raises(Unavailable, match=r"rtsp://\*\*\*@127\.0\.0\.1:9/live was not reached") as caught:
+        source.open()
+    source.close()
+    assert caught.value.reason is Reason.NETWORK
+    out, err = capfd.readouterr()
+    assert "hunter2" not in out + err + str(caught.value)
+
+
+class _Camera(http.server.BaseHTTPRequestHandler):
+    """A network camera that sends MJPEG pictures, ever brighter, until it is told to hang up."""
+
+    hang_up = threading.Event()
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        n = 0
+        while not self.hang_up.wait(0.01):
+            n = (n + 1) % 10
+            data = cv2.imencode(".jpg", np.full((48, 64, 3), 20 * n + 20, np.uint8))[1].tobytes()
+            part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data)
+            try:
+                self.wfile.write(part + data + b"\r\n")
+            except OSError:
+                return
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        del format, args
+
+
+@pytest.fixture
+def camera() -> Iterator[str]:
+    _Camera.hang_up.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Camera) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://user:hunter2@127.0.0.1:{server.server_port}/stream.mjpg"
+        _Camera.hang_up.set()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("interval_s", [0, 1])
+def test_a_network_camera_gives_its_newest_frame(camera: str, interval_s: float) -> None:
+    source = create(Config(url=camera, interval_s=interval_s, timeout_s=5), Hint())
+    source.open()
+    frames = [source.read(5) for _ in range(3)]
+    threading.Event().wait(0.2)  # the reader is busy; the camera goes on
+    late = source.read(5)
+    assert all(f.pixels.shape == (48, 64, 3) for f in frames)
+    assert late.skipped >= 2
+    assert late.number == frames[-1].number + late.skipped + 1
+    _Camera.hang_up.set()
+    with pytest.raises(Unavailable, match="hung up") as caught:
+        drain(source, 1000, 5)
+    assert caught.value.reason is Reason.NETWORK
+    assert "hunter2" not in str(caught.value)
+    source.close()
