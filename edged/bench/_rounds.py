@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.ipc.bench_order import Order
 from edged.system.child import Failed, ask
-from edged.worker._figures import share
+from edged.worker.throughput import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,7 +140,7 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
 
 
 def _answer(order: Order, watcher: Watcher) -> dict[str, Any]:
-    with contextlib.closing(ask("edged.bench.measure", order.to_json(), PATIENCE_S)) as answers:
+    with contextlib.closing(ask("edged.worker.bench", order.to_json(), PATIENCE_S)) as answers:
         for answer in answers:
             if "error" in answer:
                 raise Failed(answer["error"])

@@ -1,4 +1,4 @@
-"""Asks :mod:`edged.worker.survey`, which answers in a process of its own."""
+"""Asks :mod:`edged.worker.probe`, which answers in a process of its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ask(*words: str, seconds: float = QUESTION_S) -> dict[str, Any]:
     Raises:
         Unanswered: the process hung, crashed, or has a problem to tell.
     """
-    command = [sys.executable, "-P", "-m", "edged.worker.survey", str(os.getpid()), *words]
+    command = [sys.executable, "-P", "-m", "edged.worker.probe", str(os.getpid()), *words]
     try:
         done = subprocess.run(
             command,

@@ -2,7 +2,7 @@
 
 ::
 
-    Sensors ──order (memfd)──▶ python -m edged.worker.sensorhost
+    Sensors ──order (memfd)──▶ python -m edged.worker.sensor_process
        ◀──pipe── up · measured · turned · alive                  a sensor that hangs is only said to hang:
                                                                  a new process would interrupt its neighbours
 """
@@ -153,7 +153,7 @@ class Sensors:
         self._pipe.setblocking(False)
         order = self._order()
         fds = [theirs.fileno(), order, self._slate]
-        program = ["-P", "-m", "edged.worker.sensorhost", *map(str, fds), str(os.getpid())]
+        program = ["-P", "-m", "edged.worker.sensor_process", *map(str, fds), str(os.getpid())]
         process = None
         try:
             process = subprocess.Popen(

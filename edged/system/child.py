@@ -32,7 +32,7 @@ def ask(module: str, question: bytes, patience_s: float) -> Generator[dict[str, 
     standard input. Leaving the iterator ends it.
 
     Args:
-        module: such as ``edged.bench.measure``.
+        module: such as ``edged.worker.bench``.
         question: what it is asked.
         patience_s: how long it may say nothing.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged import window
 from edged.errors import ModelError, Reason, Unavailable
 from edged.inference import edgetpu
 from edged.inference import model as models
@@ -12,7 +11,7 @@ from edged.ipc.heartbeat import Stage
 from edged.models import bundled, image_classifier
 from edged.models import window_model as serieses
 from edged.tasks import anomaly, classify
-from edged.worker import engine
+from edged.worker import engines, windowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from edged.ipc.worker_order import SeatOrder
     from edged.models.image_classifier import ClassifierSpec
     from edged.models.window_model import SeriesSpec
-    from edged.worker.engine import Engine
+    from edged.worker.engines import Engine
 
     Prepare = Callable[[NDArray[np.float32]], NDArray[np.generic]]
 
@@ -78,7 +77,7 @@ def of_series(section: PipelineSection, source: series.Config, content: int | No
     task, named = section.task, section.model
     limit = task.limit or _Z_LIMIT
     if named.file is None:
-        return engine.Unmodelled(anomaly.RobustZ(limit, task.history or _HISTORY)), _as_it_is
+        return engines.Unmodelled(anomaly.RobustZ(limit, task.history or _HISTORY)), _as_it_is
     loaded = serieses.load(
         named.file,
         named.labels,
@@ -91,13 +90,13 @@ def of_series(section: PipelineSection, source: series.Config, content: int | No
     threads = named.threads or 1  # so small a model gains nothing from more
     model = models.open_loaded(loaded, runtime=named.runtime, threads=threads, content=content)
     if task.kind == "anomaly":
-        return engine.rebuilding(model, anomaly.Reconstruction(limit)), _stored(model.spec)
+        return engines.rebuilding(model, anomaly.Reconstruction(limit)), _stored(model.spec)
     return _classifying(section, model), _stored(model.spec)
 
 
 def _classifying(section: PipelineSection, model: Model[ClassifierSpec] | Model[SeriesSpec]) -> Engine:
     config = classify.Config(top_k=section.task.top_k)
-    return engine.classifying(model, classify.create(config, model.spec, model.labels))
+    return engines.classifying(model, classify.create(config, model.spec, model.labels))
 
 
 def _on_tpu(section: PipelineSection, lane: Lane, threads: int, content: int | None) -> Model[ClassifierSpec]:
@@ -131,6 +130,6 @@ def _as_it_is(values: NDArray[np.float32]) -> NDArray[np.generic]:
 
 def _stored(spec: SeriesSpec) -> Prepare:
     """Return what makes a model's input of a window."""
-    return lambda values: window.tensor(
+    return lambda values: windowing.tensor(
         values, spec.input.shape, spec.input.dtype, spec.input.scale, spec.input.zero_point
     )

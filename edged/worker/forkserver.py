@@ -76,11 +76,11 @@ def _preload() -> str:
     import cv2
 
     from edged.inference import runtime
-    from edged.worker import _host, _warm, sandbox
+    from edged.worker import main_loop, sandbox, warmup
 
     cv2.setNumThreads(1)  # pictures are small, and a pool of threads does not survive a fork
-    del _host, sandbox
-    _warm.warm_up()
+    del main_loop, sandbox
+    warmup.warm_up()
     with contextlib.suppress(ImportError, OSError, RuntimeError):
         import pyseccomp
 
@@ -124,9 +124,9 @@ def _between(control: socket.socket, data: bytes, fds: list[int], write: int) ->
         if pid == 0:
             os.close(write)
             control.close()
-            from edged.worker import _birth
+            from edged.worker import startup
 
-            _birth.live(data, fds)
+            startup.live(data, fds)
         os.write(write, str(pid).encode())
     except BaseException:
         log.exception("a worker could not be forked")

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tflite_builder import Kind, Layer, stack
 
 from edged.inference.runtime import open_interpreter
-from edged.window import tensor
+from edged.worker.windowing import tensor
 
 STEPS, CHANNELS, STEP_S = 64, 3, 0.02
 LABELS = ("idle", "running", "unbalanced")

@@ -10,7 +10,7 @@ from edged.errors import ModelError
 from edged.inference import model as models
 from edged.inference import runtime
 from edged.models import window_model
-from edged.window import tensor
+from edged.worker.windowing import tensor
 
 if TYPE_CHECKING:
     from pathlib import Path

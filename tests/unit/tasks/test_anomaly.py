@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edged.decision import Decision, Rules
+from edged.pipeline.decision import Decision, Rules
 from edged.tasks.anomaly import Config, Reconstruction, RobustZ
 
 WINDOWS = arrays(np.float32, (4, 2), elements=st.floats(-1e6, 1e6, width=32))

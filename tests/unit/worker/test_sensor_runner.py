@@ -16,8 +16,8 @@ from edged import sensors
 from edged.errors import DriverError, Reason, Unavailable
 from edged.sensors import Reading
 from edged.sensors.drivers.synthetic import Config
-from edged.worker import sensors as runner_module
-from edged.worker.sensors import SensorRunner, SensorStatus
+from edged.worker import sensor_runner as runner_module
+from edged.worker.sensor_runner import SensorRunner, SensorStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.decision import Change, Decision, Rules
 from edged.events import UNKNOWN, Finding
+from edged.pipeline.decision import Change, Decision, Rules
 
 RULES = Rules(threshold=0.5, exit_threshold=0.3)
 

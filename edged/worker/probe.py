@@ -2,7 +2,7 @@
 
 ::
 
-    doctor ──words──▶ python -m edged.worker.survey ──one line of JSON──▶ doctor
+    doctor ──words──▶ python -m edged.worker.probe ──one line of JSON──▶ doctor
 
 Like every process that may hold a camera or a runtime, it gives up the network first, and ends with whoever
 started it: what hangs would hang for ever.

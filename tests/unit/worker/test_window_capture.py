@@ -15,11 +15,11 @@ from edged.ipc import readings_page, worker_messages
 from edged.ipc.heartbeat import Pulse
 from edged.ipc.readings_page import Reader, Writer
 from edged.ipc.readings_ring import DEPTH
-from edged.worker._figures import Figures
-from edged.worker.capture import Item
+from edged.worker.frame_capture import Item
+from edged.worker.gating import POLL_S, Watch
 from edged.worker.hold import Pause
-from edged.worker.series import Series
-from edged.worker.watch import POLL_S, Watch
+from edged.worker.throughput import Figures
+from edged.worker.window_capture import Series
 
 STEP_S = 0.01
 

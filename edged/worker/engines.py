@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edged.models.window_model import SeriesSpec
     from edged.tasks.anomaly import Reconstruction, RobustZ
     from edged.tasks.classify import Classify
-    from edged.worker.capture import Item
+    from edged.worker.frame_capture import Item
 
 ROBUST_Z = ModelTag("robust-z", "00000000")  # what events say where no model judges
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.worker._figures import Figures
+from edged.worker.throughput import Figures
 
 positive = st.floats(0, 1e6)
 

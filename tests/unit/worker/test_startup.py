@@ -4,7 +4,7 @@ import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.worker import _birth
+from edged.worker import startup
 
 if TYPE_CHECKING:
     import pytest
@@ -24,5 +24,5 @@ def test_a_unit_that_refuses_limits_keeps_no_worker_from_living(monkeypatch: pyt
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
     monkeypatch.setattr(Path, "write_text", deny)
-    _birth._limit()
+    startup._limit()
     assert len(asked) == 2

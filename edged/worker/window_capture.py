@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.system import clock
-from edged.window import Grid, Windows
-from edged.worker.capture import Item
+from edged.worker.frame_capture import Item
+from edged.worker.gating import POLL_S
 from edged.worker.hold import Hold, Pause
-from edged.worker.watch import POLL_S
+from edged.worker.windowing import Grid, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from edged.config.series import Config
     from edged.ipc.heartbeat import Lane
     from edged.ipc.readings_page import Reader
-    from edged.window import Windowed
-    from edged.worker._figures import Figures
-    from edged.worker.watch import Watch
+    from edged.worker.gating import Watch
+    from edged.worker.throughput import Figures
+    from edged.worker.windowing import Windowed
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from edged.inference import model as models
 from edged.models import window_model
 from edged.tasks import classify
 from edged.tasks.anomaly import Reconstruction, RobustZ
-from edged.worker import engine
-from edged.worker.capture import Item
+from edged.worker import engines
+from edged.worker.frame_capture import Item
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.worker.engine import Engine
+    from edged.worker.engines import Engine
 
 STEPS, CHANNELS = 4, 2
 
@@ -42,7 +42,7 @@ def judged(judge: Engine, given: Item) -> list[tuple[str, float]]:
 
 def test_what_a_model_remembers_counts_only_where_a_window_goes_on(tmp_path: Path) -> None:
     model = opened(tmp_path, lstm(STEPS, CHANNELS, 3), rebuilds=False)
-    judge = engine.classifying(model, classify.create(classify.Config(), model.spec, model.labels))
+    judge = engines.classifying(model, classify.create(classify.Config(), model.spec, model.labels))
     window = np.ones((1, STEPS, CHANNELS), np.float32)
     first = judged(judge, item(window))
     assert dict(judged(judge, item(window))) == pytest.approx(dict(first))
@@ -62,7 +62,7 @@ def test_what_an_autoencoder_cannot_rebuild_is_odd(tmp_path: Path, kind: Kind) -
     model = opened(
         tmp_path, stack((1, STEPS, CHANNELS), kind, [Layer(knows, np.zeros(size), kind)]), rebuilds=True
     )
-    judge = engine.rebuilding(model, Reconstruction(limit=0.5))
+    judge = engines.rebuilding(model, Reconstruction(limit=0.5))
 
     def window(last: float) -> Item:
         values = np.ones((1, STEPS, CHANNELS), np.float32)
@@ -77,7 +77,7 @@ def test_what_an_autoencoder_cannot_rebuild_is_odd(tmp_path: Path, kind: Kind) -
 
 
 def test_without_a_model_the_first_windows_are_too_early_to_judge() -> None:
-    judge = engine.Unmodelled(RobustZ(3.5, 20))
+    judge = engines.Unmodelled(RobustZ(3.5, 20))
     random = np.random.default_rng(1)
     found = []
     for _ in range(12):

@@ -16,16 +16,16 @@ from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.ipc.readings_page import Reader
 from edged.system import clock
-from edged.worker.seat import Seat
+from edged.worker.pipeline_runner import Seat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edged.ipc.heartbeat import Pulse
     from edged.ipc.worker_order import Order, SeatOrder
-    from edged.worker._reports import Reports
-    from edged.worker.capture import Item
+    from edged.worker.frame_capture import Item
     from edged.worker.hold import Pause
+    from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
 

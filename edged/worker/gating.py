@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged.conditions import Gate, Trigger
 from edged.events import Attached
+from edged.pipeline.gating import Gate, Trigger
 from edged.system import clock
 
 if TYPE_CHECKING:

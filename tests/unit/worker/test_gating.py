@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edged.config.gating import GateSection, TriggerSection
 from edged.ipc import readings_page
 from edged.ipc.readings_page import Reader, Writer
-from edged.worker.watch import Verdict, Watch
+from edged.worker.gating import Verdict, Watch
 
 NOON = 1_800_000_000.0
 

@@ -1,7 +1,7 @@
 """The process that reads the sensors: a fresh interpreter, cut off from the network before it opens one.
 
-Started as ``python -m edged.worker.sensorhost PIPE ORDER SLATE PARENT``: descriptors, and the process id of
-main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}, "looked_at": [channel], "followed":
+Started as ``python -m edged.worker.sensor_process PIPE ORDER SLATE PARENT``: descriptors, and the process id
+of main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}, "looked_at": [channel], "followed":
 [channel]}``. It ends when main closes the pipe, or with main. It is no child of the fork server, whose memory
 is full of what sensors do not need.
 """
@@ -23,11 +23,11 @@ from edged.ipc.readings_page import Writer, name_of
 from edged.system import clock
 from edged.system.kernel import die_with_parent, name_process
 from edged.worker import sandbox
-from edged.worker.sensors import SensorRunner
+from edged.worker.sensor_runner import SensorRunner
 
 if TYPE_CHECKING:
     from edged.sensors import Reading, SensorConfig
-    from edged.worker.sensors import SensorStatus
+    from edged.worker.sensor_runner import SensorStatus
 
 ALIVE_S = 1.0
 STOP_S = 0.5

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.conditions import DAY_MINUTES, Condition, Gate, Hours, Rule, Trigger
+from edged.pipeline.gating import DAY_MINUTES, Condition, Gate, Hours, Rule, Trigger
 
 NUMBERS = st.floats(-1000, 1000)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.window import Grid, Windowed, Windows, tensor
+from edged.worker.windowing import Grid, Windowed, Windows, tensor
 
 
 def grid(**keys: Any) -> Grid:

@@ -12,12 +12,12 @@ import numpy as np
 from edged import sources
 from edged.config.pipeline import PipelineSection
 from edged.config.source import driver_config
-from edged.decision import Decision, Rules
 from edged.errors import DriverError
 from edged.events import Finding, ModelTag
 from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
 from edged.models import bundled, image_classifier
+from edged.pipeline.decision import Decision, Rules
 from edged.system import clock
 from edged.tasks import classify
 from edged.worker.picture_quality import Quality

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from edged import sources
 from edged.config.pipeline import PipelineSection
-from edged.decision import Change, Decision, Rules
 from edged.errors import ModelError
 from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
+from edged.pipeline.decision import Change, Decision, Rules
 from edged.sources import SourceConfig
 from edged.system import clock
 from edged.worker import _models
-from edged.worker._figures import Figures
-from edged.worker.capture import Capture, Item
+from edged.worker.frame_capture import Capture, Item
+from edged.worker.gating import Watch
 from edged.worker.hold import Pause
-from edged.worker.series import Series
-from edged.worker.watch import Watch
+from edged.worker.throughput import Figures
+from edged.worker.window_capture import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from edged.ipc.heartbeat import Lane
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import SeatOrder
-    from edged.worker._reports import Reports
-    from edged.worker.engine import Engine
+    from edged.worker.engines import Engine
+    from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from edged.errors import DriverError, ModelError, Reason, Unavailable
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.system import clock
+from edged.worker.gating import POLL_S
 from edged.worker.hold import Hold, Pause
 from edged.worker.picture_quality import Quality
-from edged.worker.watch import POLL_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from edged.inference.preprocess import Preparer
     from edged.ipc.heartbeat import Lane
     from edged.sources import Source
-    from edged.worker._figures import Figures
-    from edged.worker.watch import Watch
+    from edged.worker.gating import Watch
+    from edged.worker.throughput import Figures
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from edged.ipc.heartbeat import Pulse
 from edged.ipc.worker_order import Order
 from edged.system.kernel import close_memory, die_with_parent, name_process
 from edged.worker import sandbox
-from edged.worker._host import Host
-from edged.worker._reports import Reports
+from edged.worker.main_loop import Host
+from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
 
