@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edged.spool._copy import copy
-from edged.spool._sqlite import Sqlite
-from edged.spool._store import Store, beside
+from edged.spool.database import Sqlite
 from edged.spool.disk import NAME
+from edged.spool.snapshot import copy
+from edged.spool.store import Store, beside
 
 
 def audit(state_dir: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edged.config import error_messages, loader
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
 from edged.events import ANOMALY
-from edged.homeassistant._classes import wrong
+from edged.homeassistant.units import wrong
 from edged.inference import edgetpu
 from edged.models import bundled, image_classifier, window_model
 from edged.models import labels as label_files

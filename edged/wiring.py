@@ -90,7 +90,7 @@ def wire(
     jsonl = config.jsonl
     lines = JsonlSink(jsonl.path, max_mb=jsonl.max_mb, keep=jsonl.keep) if jsonl else None
     if config.mqtt is None:
-        from edged.sinks.lines import Lines
+        from edged.sinks.json_lines import Lines
 
         return Wiring(Lines(lines or JsonlSink(), spool, loop.call_later))
     wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch, on_command=on_command)

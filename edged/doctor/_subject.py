@@ -60,6 +60,6 @@ def subject(path: Path, root: Path, *, given: bool) -> Subject:
             config = loader.load(path)
         except ConfigError:
             why_not = f"the configuration {path} cannot be used"
-    found = statusfile.read(config.run_dir if config is not None else root.run_dir())
+    found = statusfile.read(config.run_dir if config is not None else config_root.run_dir())
     daemon = {} if found.trouble else found.data
     return Subject(path, config, why_not, given, root, daemon, _unit.ask(root))

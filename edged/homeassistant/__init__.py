@@ -16,8 +16,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import edged
-from edged.homeassistant import _sensors
-from edged.homeassistant._sensors import READ
+from edged.homeassistant import sensor_entities
+from edged.homeassistant.sensor_entities import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ def payload(
     components = _node(base)
     for pipeline in pipelines:
         components |= _pipeline(base, pipeline, node)
-    components |= _sensors.components(
+    components |= sensor_entities.components(
         base, sensors or {}, {name: title(name, node) for name in sensors or {}}
     )
     for kind, component in components.items():

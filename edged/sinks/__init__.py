@@ -1,7 +1,7 @@
 """Sinks: where events leave. MQTT (:mod:`edged.sinks.mqtt`) and JSON lines (:mod:`edged.sinks.jsonl`).
 
 One of them is the outlet, which takes events out of the spool: MQTT where a broker is configured, else JSON
-lines (:mod:`edged.sinks.lines`).
+lines (:mod:`edged.sinks.json_lines`).
 """
 
 from __future__ import annotations

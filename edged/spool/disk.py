@@ -18,15 +18,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from edged.errors import StateBusy
-from edged.spool import Counts, Row, _records, _salvage
-from edged.spool._ages import Ages, Time
-from edged.spool._commits import Commits
-from edged.spool._desk import Desk
-from edged.spool._ledger import Ledger
-from edged.spool._ranges import Ranges
-from edged.spool._sqlite import Sqlite
-from edged.spool._store import PAGE, disk_error
-from edged.spool._writer import SETTLE_ROWS, Writer
+from edged.spool import Counts, Row, gap_records, recovery
+from edged.spool.accounts import Desk
+from edged.spool.ages import Ages, Time
+from edged.spool.commits import Commits
+from edged.spool.database import Sqlite
+from edged.spool.ledger import Ledger
+from edged.spool.ranges import Ranges
+from edged.spool.store import PAGE, disk_error
+from edged.spool.writer import SETTLE_ROWS, Writer
 from edged.system import clock
 from edged.system.lockfile import Lock
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.events import Event
-    from edged.spool._salvage import Opened
-    from edged.spool._sqlite import Database
+    from edged.spool.database import Database
+    from edged.spool.recovery import Opened
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class DiskSpool:
             log.error("spool: %s; events wait in memory until it can be written", why)
             self._desk.go_volatile(why, readable=False)
         elif opened.reset:
-            self._desk.say(_records.reset(opened.reset, opened.salvaged, opened.lost))
+            self._desk.say(gap_records.reset(opened.reset, opened.salvaged, opened.lost))
         self._writer = Writer(
             state_dir / NAME,
             connect,
@@ -279,7 +279,7 @@ class DiskSpool:
         try:
             _make(path.parent)
             self._lock.take()
-            opened = _salvage.open_file(path, connect, node)
+            opened = recovery.open_file(path, connect, node)
             ages.adopt(opened.ledger.boots)
         except StateBusy:
             raise

@@ -14,9 +14,9 @@ A worker is a child of this process: :func:`Supervisor.prepare` makes main the s
 server forks. A stage that lasts longer than its deadline is found in the worker's pulse, five times a second.
 """
 
-from edged.supervisor._presence import Presence
-from edged.supervisor._sensors import Sensors
-from edged.supervisor._status import Listener, PipelineStatus
-from edged.supervisor._supervisor import Supervisor
+from edged.supervisor.accelerator_presence import Presence
+from edged.supervisor.sensor_worker import Sensors
+from edged.supervisor.status import Listener, PipelineStatus
+from edged.supervisor.supervisor import Supervisor
 
 __all__ = ["Listener", "PipelineStatus", "Presence", "Sensors", "Supervisor"]

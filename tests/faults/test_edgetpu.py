@@ -12,7 +12,7 @@ import pytest
 from crew import Crew, alive, section, stretched, synthetic
 from tflite_builder import Kind, build
 
-from edged.supervisor import _accelerator, _supervisor
+from edged.supervisor import accelerator_choice, supervisor
 
 pytestmark = [
     pytest.mark.realmodels,
@@ -214,7 +214,7 @@ def test_a_device_that_is_plugged_in_is_used_without_a_pause(twins: dict[str, st
 def test_a_probe_that_fails_costs_the_pipeline_nothing(
     kind: str, twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_accelerator, "FIRST_S", 0.5)
+    monkeypatch.setattr(accelerator_choice, "FIRST_S", 0.5)
 
     async def scenario() -> None:
         library = make(tmp_path, kind)
@@ -238,7 +238,7 @@ def test_a_probe_that_fails_costs_the_pipeline_nothing(
 def test_after_its_pause_an_accelerator_that_works_again_is_used(
     twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_accelerator, "FIRST_S", 1.0)
+    monkeypatch.setattr(accelerator_choice, "FIRST_S", 1.0)
 
     async def scenario() -> None:
         library = make(tmp_path, "abort invoke")
@@ -257,7 +257,7 @@ def test_after_its_pause_an_accelerator_that_works_again_is_used(
 def test_stopping_does_not_wait_for_a_probe(
     twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_accelerator, "FIRST_S", 0.2)
+    monkeypatch.setattr(accelerator_choice, "FIRST_S", 0.2)
 
     async def scenario() -> None:
         library = make(tmp_path, "abort open")
@@ -281,7 +281,7 @@ def test_stopping_does_not_wait_for_a_probe(
 def test_a_bad_twin_leaves_its_pipeline_on_the_cpu_and_the_others_alone(
     twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_supervisor, "WEIGH_S", 0.2)
+    monkeypatch.setattr(supervisor, "WEIGH_S", 0.2)
 
     async def scenario() -> None:
         library = delegates.build(tmp_path / "libedgetpu.so.1")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crew import Crew, alive, section, stretched, synthetic
 
 from edged.models import bundled
-from edged.supervisor import _deadlines
+from edged.supervisor import stall_detector
 
 if TYPE_CHECKING:
     import pytest
@@ -58,7 +58,7 @@ def test_what_was_decided_goes_on_after_a_restart() -> None:
 
 
 def test_a_stopped_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_deadlines, "IDLE_S", 2.0)
+    monkeypatch.setattr(stall_detector, "IDLE_S", 2.0)
 
     async def scenario() -> None:
         async with Crew({"porch": section(synthetic()), "attic": section(synthetic())}) as crew:
@@ -98,7 +98,7 @@ def test_a_main_that_slept_blames_nobody() -> None:
 def test_a_frozen_machine_that_wakes_up_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """All processes stand still for longer than any deadline, as when a virtual machine is paused."""
 
-    monkeypatch.setattr(_deadlines, "IDLE_S", 2.0)
+    monkeypatch.setattr(stall_detector, "IDLE_S", 2.0)
 
     async def scenario() -> None:
         strict = {"deadlines": {"capture_s": 2, "invoke_s": 2}}

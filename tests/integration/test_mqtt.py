@@ -152,7 +152,7 @@ def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -
 def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.sinks.mqtt._window.ACK_S", 1.0)
+    monkeypatch.setattr("edged.sinks.mqtt.outgoing.ACK_S", 1.0)
 
     async def life() -> None:
         with Broker(tmp_path) as broker:

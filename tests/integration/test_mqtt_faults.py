@@ -178,7 +178,7 @@ def test_names_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_topic_that_is_opened_again_gets_all_of_its_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.sinks.mqtt._refusals.FIRST_S", 0.2)
+    monkeypatch.setattr("edged.sinks.mqtt.refusals.FIRST_S", 0.2)
     closed = ["topic readwrite edged/n/status", "topic readwrite edged/n/yard/event", "topic read #"]
 
     async def life() -> None:

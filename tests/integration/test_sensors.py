@@ -180,7 +180,7 @@ def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes) -> None:
 
 
 def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edged.supervisor import _sensors
+    from edged.supervisor import sensor_worker
 
     async def life() -> None:
         ear = Ear()
@@ -189,7 +189,7 @@ def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
         await heard(lambda: ear.readings)
         pid = sensors.pid
         assert pid is not None
-        monkeypatch.setattr(_sensors, "SILENT_S", 2.0)
+        monkeypatch.setattr(sensor_worker, "SILENT_S", 2.0)
         os.kill(pid, signal.SIGSTOP)
         await heard(lambda: sensors.pid not in (pid, None))
         await sensors.stop(2)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from edged.spool._sqlite import sorted_error
+from edged.spool.database import sorted_error
 
 if TYPE_CHECKING:
     import random

@@ -28,7 +28,7 @@ from lab_events import event
 from verdict import verdict
 
 from edged.audit import audit
-from edged.spool._sqlite import Sqlite
+from edged.spool.database import Sqlite
 from edged.spool.disk import NAME, DiskSpool
 
 if TYPE_CHECKING:

@@ -30,10 +30,10 @@ from lab_events import event
 from verdict import verdict
 
 from edged.audit import audit
-from edged.spool._copy import copy
-from edged.spool._sqlite import Sqlite
-from edged.spool._store import Store
+from edged.spool.database import Sqlite
 from edged.spool.disk import NAME, DiskSpool
+from edged.spool.snapshot import copy
+from edged.spool.store import Store
 
 if TYPE_CHECKING:
     from edged.spool import Row

@@ -27,16 +27,17 @@ from typing import Any
 from cut_disk import Apsw, CutDisk, Stored
 from verdict import verdict
 
-from edged.spool import _ledger, _salvage
-from edged.spool._ages import Ages, Time
-from edged.spool._commits import Commits
-from edged.spool._desk import Desk
-from edged.spool._ledger import Ledger
-from edged.spool._log import inspect
-from edged.spool._ranges import Ranges
-from edged.spool._sqlite import DiskError, Sqlite
-from edged.spool._store import Store, beside, create
+from edged.spool import ledger as _ledger
+from edged.spool import recovery
+from edged.spool.accounts import Desk
+from edged.spool.ages import Ages, Time
+from edged.spool.commits import Commits
+from edged.spool.database import DiskError, Sqlite
 from edged.spool.disk import NAME
+from edged.spool.ledger import Ledger
+from edged.spool.ranges import Ranges
+from edged.spool.store import Store, beside, create
+from edged.spool.wal import inspect
 
 NODE = "lab"
 LINEAGE = 50  # cuts that one file lives through
@@ -100,9 +101,9 @@ class Lab:
             for name, stored in self.disk.files.items():
                 (self.path.parent / name).write_bytes(stored.flushed)
             log = inspect(beside(self.path, "-wal"))
-            opened = _salvage._open(self.path, self._connect, NODE, log)
+            opened = recovery._open(self.path, self._connect, NODE, log)
             store = Store(opened.store._database, self.synchronous, LOG_PAGES)
-            _salvage.begin_session(_salvage.Opened(store, opened.ledger))
+            recovery.begin_session(recovery.Opened(store, opened.ledger))
             self._work(store, opened.ledger, opened.present)
         except DiskError:
             if not self.disk.dead:
@@ -167,7 +168,7 @@ class Lab:
             path.unlink()
         for name, data in found.items():
             (self.path.parent / name).write_bytes(data)
-        opened = _salvage.open_file(self.path, Sqlite, NODE)
+        opened = recovery.open_file(self.path, Sqlite, NODE)
         rows, at = {}, 0
         while entries := opened.store.fetch(at, (), 500)[0]:
             rows |= {entry.place: entry.payload for entry in entries}

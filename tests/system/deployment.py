@@ -337,7 +337,7 @@ def rollback(trial: Trial) -> str:
 def queue(trial: Trial) -> str:
     other = f"{trial.version}.post1"
     module = trial.porch.path / f"opt/edged/releases/{other}/lib"
-    store = next(module.glob("python3*/site-packages/edged/spool/_store.py"))
+    store = next(module.glob("python3*/site-packages/edged/spool/store.py"))
     text = store.read_text()
     store.write_text(re.sub("^VERSION = .*", "VERSION = 99", text, flags=re.MULTILINE))
     pid = trial.pid(trial.porch)

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from edged.reporter import Decided, Reporter
+from edged.sinks.json_lines import Lines
 from edged.sinks.jsonl import JsonlSink
-from edged.sinks.lines import Lines
 from edged.spool.memory import MemorySpool
 from edged.stamp import Stamp
 from edged.testing.supervisor import outcome, status

@@ -10,7 +10,7 @@ import pytest
 from edged import wiring
 from edged.config import loader
 from edged.errors import ConfigError
-from edged.sinks.lines import Lines
+from edged.sinks.json_lines import Lines
 from edged.sinks.mqtt import MqttSink
 from edged.spool.memory import MemorySpool
 

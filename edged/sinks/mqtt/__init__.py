@@ -22,10 +22,10 @@ replaces a thread that died or is stuck, and ends a connection on which acknowle
 This package is the only one that imports paho.
 """
 
-from edged.sinks.mqtt._discovery import Discovery
-from edged.sinks.mqtt._orders import Command
-from edged.sinks.mqtt._sink import MqttSink
-from edged.sinks.mqtt._state import State
-from edged.sinks.mqtt._watch import knock, watch
+from edged.sinks.mqtt.commands import Command
+from edged.sinks.mqtt.discovery import Discovery
+from edged.sinks.mqtt.listen import knock, watch
+from edged.sinks.mqtt.sink import MqttSink
+from edged.sinks.mqtt.state import State
 
 __all__ = ["Command", "Discovery", "MqttSink", "State", "knock", "watch"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edged.config.pipeline import PipelineSection
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import Order, SeatOrder
-from edged.supervisor import _orders
+from edged.supervisor import order_builder
 
 texts = st.text(max_size=40)
 seats = st.builds(
@@ -40,7 +40,9 @@ TWINS = {"file": "cpu.tflite", "edgetpu_file": "tpu.tflite"}
 
 def test_the_configuration_survives_the_way() -> None:
     written = section(decision={"labels": {"cat": {"threshold": 0.4}}, "ignore": ["dog"]}, model=TWINS)
-    order = _orders.order({"porch": written}, {"porch": "cat"}, on_tpu=False, isolation="required", threads=2)
+    order = order_builder.order(
+        {"porch": written}, {"porch": "cat"}, on_tpu=False, isolation="required", threads=2
+    )
     (seat,) = Order.from_json(order.to_json()).seats
     assert PipelineSection.model_validate(seat.section) == written
     assert (seat.resume, seat.threads, seat.degraded, seat.model) == ("cat", 2, False, -1)
@@ -49,7 +51,7 @@ def test_the_configuration_survives_the_way() -> None:
 def test_the_cpu_is_less_than_prefer_asks_for() -> None:
     prefer = section(model=TWINS, accelerator={"policy": "prefer"})
     for on_tpu in (True, False):
-        order = _orders.order(
+        order = order_builder.order(
             {"porch": prefer},
             {},
             [Path("tpu.tflite"), Path("cpu.tflite")],
@@ -65,7 +67,7 @@ def test_the_cpu_is_less_than_prefer_asks_for() -> None:
 
 def test_who_shares_a_worker_gets_the_most_patient_deadline() -> None:
     patient = section(deadlines={"open_s": 20, "invoke_s": 1})
-    limits = _orders.deadlines({"a": section(), "b": patient})
+    limits = order_builder.deadlines({"a": section(), "b": patient})
     assert (limits[Stage.OPEN], limits[Stage.INVOKE], limits[Stage.CAPTURE]) == (20, 5, 5)
     assert limits.keys() | {Stage.IDLE, Stage.GONE} == set(Stage)
 
@@ -73,15 +75,15 @@ def test_who_shares_a_worker_gets_the_most_patient_deadline() -> None:
 def test_a_mended_file_changes_the_signature(tmp_path: Path) -> None:
     file = tmp_path / "m.tflite"
     sections = {"porch": section(model={"file": str(file)})}
-    before = _orders.signature(sections)
+    before = order_builder.signature(sections)
     file.write_bytes(b"half")
-    broken = _orders.signature(sections)
+    broken = order_builder.signature(sections)
     file.write_bytes(b"whole")
-    assert len({before, broken, _orders.signature(sections)}) == 3
+    assert len({before, broken, order_builder.signature(sections)}) == 3
 
 
 def test_64_pipelines_fit_into_one_order() -> None:
     sections = {f"p{n}": section(decision={"ignore": ["x" * 128] * 8}) for n in range(64)}
-    order = _orders.order(sections, {}, on_tpu=True, isolation="required", threads=1)
+    order = order_builder.order(sections, {}, on_tpu=True, isolation="required", threads=1)
     assert len(order.to_json()) < 200_000  # the socket's buffer has 208 KiB
     assert json.loads(order.to_json())

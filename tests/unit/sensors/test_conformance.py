@@ -1,4 +1,4 @@
-"""The contract of a sensor, held over every driver: a new file in ``edged/sensors/drivers`` is found by itself."""
+"""The contract of a sensor, held over every driver in ``edged/sensors/drivers``."""
 
 from __future__ import annotations
 

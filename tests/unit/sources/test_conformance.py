@@ -1,4 +1,4 @@
-"""The contract of a source, held over every driver: a new file in ``edged/sources/drivers`` is found by itself."""
+"""The contract of a source, held over every driver in ``edged/sources/drivers``."""
 
 from __future__ import annotations
 

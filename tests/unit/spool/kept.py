@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edged.events import Event, ModelTag
-from edged.spool._ages import Time
+from edged.spool.ages import Time
 from edged.spool.disk import DiskSpool
 from edged.spool.memory import MemorySpool
 

@@ -18,8 +18,8 @@ from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
 from edged.audit import as_json, audit, text
 from edged.config.root import SpoolSection
 from edged.errors import StateBusy
-from edged.spool import _salvage, open_spool
-from edged.spool._sqlite import DiskError, Sqlite, Trouble
+from edged.spool import open_spool, recovery
+from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import LOCK, NAME, DiskSpool
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def spools(clock: Clock, tmp_path: Path) -> Iterator[Callable[..., DiskSpool]]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed disk is tried again at once."""
-    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
 
 
 def until(spool: DiskSpool, state: str) -> None:
@@ -308,7 +308,7 @@ def test_what_rests_in_memory_waits_again_too(
         rows += kept.pending(9)
     assert [(row.sequence, row.waited) for row in rows][-3:] == [(4, True), (5, True), (6, False)]
     kept.acknowledged(4, keep=True)
-    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
     broken.fault = None
     until(kept, "disk")
     assert kept.flush(FLUSH_S)
@@ -324,7 +324,7 @@ def test_what_rests_in_memory_waits_again_too(
 def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those_on_disk(
     spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
     broken = Disk()
     broken.fault, broken.only = Trouble.FULL, "BEGIN"
     kept = spools(connect=broken, low_wear_s=600)
@@ -346,7 +346,7 @@ def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those
 def test_rows_in_memory_go_out_beside_a_file_that_came_late_and_cannot_be_written(
     spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
     before = spools()
     before.accept(event())
     before.close()
@@ -500,7 +500,7 @@ def test_only_so_many_damaged_files_are_kept(spools: Callable[..., DiskSpool], t
         spools().close()
         (tmp_path / NAME).write_bytes(bytes([number + 1]) * 1000)
     spools()
-    assert audit(tmp_path)["set_aside"] == _salvage.KEEP
+    assert audit(tmp_path)["set_aside"] == recovery.KEEP
 
 
 CRASH = """
@@ -645,7 +645,7 @@ def test_close_may_be_called_twice_and_frees_the_folder(spools: Callable[..., Di
 def test_a_long_outage_leaves_no_large_file(
     spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.spool._writer.SHRINK_PAGES", 50)
+    monkeypatch.setattr("edged.spool.writer.SHRINK_PAGES", 50)
     kept = spools()
     for _ in range(1000):
         kept.accept(event())
@@ -674,7 +674,7 @@ def test_the_file_keeps_to_its_bound(spools: Callable[..., DiskSpool], tmp_path:
 def test_what_is_done_with_leaves_the_file_soon(
     spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edged.spool._writer.SETTLE_S", 0.01)
+    monkeypatch.setattr("edged.spool.writer.SETTLE_S", 0.01)
     kept = spools()
     kept.accept(event())
     assert kept.flush(FLUSH_S)

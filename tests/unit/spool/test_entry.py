@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kept import event
 
 from edged.events import MAX_BYTES
-from edged.spool._entry import MAX_PAYLOAD, SAMPLE, Entry, pack, unpack
+from edged.spool.entry import MAX_PAYLOAD, SAMPLE, Entry, pack, unpack
 
 entries = st.builds(
     Entry,

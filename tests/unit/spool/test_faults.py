@@ -10,7 +10,7 @@ import pytest
 from kept import FLUSH_S, Clock, disk, event
 
 from edged.audit import audit
-from edged.spool._sqlite import DiskError, Sqlite, Trouble
+from edged.spool.database import DiskError, Sqlite, Trouble
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ class _Flaky:
 def test_nothing_is_lost_and_nothing_is_two_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.001, 0.002))
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.001, 0.002))
     flaky, told = Flaky(seed), []
     before = disk(Clock(), tmp_path, on_committed=told.extend, call_soon=lambda fetch: fetch())
     for _ in range(20):

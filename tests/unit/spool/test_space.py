@@ -15,10 +15,10 @@ import pytest
 from kept import FLUSH_S, Clock, Settled, disk, event
 
 from edged.audit import audit
-from edged.spool._commits import SMALL
-from edged.spool._sqlite import DiskError, Sqlite, Trouble
-from edged.spool._store import PAGE
+from edged.spool.commits import SMALL
+from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import NAME, DiskSpool
+from edged.spool.store import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def spools(clock: Clock, tmp_path: Path, free: list[int]) -> Iterator[Callable[.
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk without room is tried again at once, and often."""
-    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.01, 0.01))
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def killed(stranger: Callable[[], None], clock: Clock) -> Iterator[Path]:
 def test_a_file_that_this_user_may_not_write_is_named_with_the_command(
     killed: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, folder: str, which: str
 ) -> None:
-    monkeypatch.setattr("edged.spool._writer.RETRY_S", (0.5, 0.5))  # not while the mode is given back
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.5, 0.5))  # not while the mode is given back
     file = killed.parent / folder / which
     mode = file.stat().st_mode
     file.chmod(mode & ~0o222)

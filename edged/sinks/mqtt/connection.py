@@ -1,0 +1,332 @@
+"""The thread that connects, runs paho's loop, and connects again.
+
+paho's own thread dies of the first exception in a callback, comes back up to 28 s late and looks healthy all
+the while. This one calls ``Client.loop`` itself: every callback is guarded, every wait is at most 5 s, and a
+client is used for one connection only.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edged.errors import ConfigError
+from edged.sinks.mqtt import state
+from edged.sinks.mqtt.defects import Defects
+from edged.sinks.mqtt.renewal import Renewal
+from edged.sinks.mqtt.session import Message, Session
+from edged.sinks.mqtt.state import State, Why
+from edged.system import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edged.sinks.mqtt.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 5.0  # for TCP and for TLS each
+CONNACK_S = 10.0  # from then to the broker's answer
+SHORTEST_S, LONGEST_S = 1.0, 5.0  # between the beginnings of two attempts
+PATIENT_S = 60.0  # instead of LONGEST_S where a person has to do something first
+STABLE_S = 10.0  # a connection that lived so long starts the back-off anew
+TURN_S = 1.0  # the loop looks up at least so often, and ten times in a keep-alive
+# paho pings after a keep-alive without news and waits another one for the answer. With this part of ours for
+# each, a connection that went silent is found in less than 1.5 times what was asked for.
+PING_SHARE = 0.65
+STUCK_S = 120.0  # without a sign of life: longer than any name lookup
+MOST_UNREAD = 2000  # messages that arrived and wait for the main thread; what comes on top is dropped
+MAX_INCOMING = 1 << 20  # bytes of a packet; MQTT 5 brokers keep to it
+
+
+class Listener(Protocol):
+    """What the link reports, on the main thread and in order."""
+
+    def up(self, session: Session) -> None:
+        """Connected; the session is valid until ``down``."""
+
+    def down(self, why: Why) -> None:
+        """Not connected: lost, or one more attempt failed."""
+
+    def acked(self, mid: int, code: int, name: str) -> None:
+        """The broker answered a publish; below 128 is success."""
+
+    def received(self, message: Message) -> None:
+        """A message on a topic that was subscribed to."""
+
+    def unsubscribed(self, count: int) -> None:
+        """The broker refused so many subscriptions."""
+
+    def tick(self) -> None:
+        """The time of ``Link.wake`` has come."""
+
+
+class Link:
+    """Keeps a connection for as long as it is not stopped.
+
+    Attributes:
+        wake: monotonic time at which ``Listener.tick`` is wanted, set by the main thread; None for never. It
+            is kept only while there is a connection, to within ``TURN_S``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        listener: Listener,
+        post: Callable[[Callable[[], None]], None],
+        *,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._post = post
+        self._uniform = uniform
+        self._turn_s = min(TURN_S, settings.keepalive_s / 10)
+        self._renewal = Renewal(settings.files)
+        self._defects = Defects()
+        self._stopping = threading.Event()
+        self._abandoned = False
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._alive_at = clock.monotonic()
+        self._told = self._heard = 0  # calls posted, and made; each is counted by one thread only
+        self._session: Session | None = None  # of this connection
+        self._up_since: float | None = None
+        self._why: Why | None = None  # of the connection that is ending
+        self._abort: Why | None = None  # set by the main thread
+        self.overflowed = 0  # messages dropped because the main thread did not keep up
+        self.wake: float | None = None
+
+    def start(self) -> None:
+        """Begin to connect, in the background."""
+        self._alive_at = clock.monotonic()
+        self._thread.start()
+
+    def abort(self, detail: str) -> None:
+        """Throw the connection away and make a new one."""
+        self._abort = Why(State.LOST, detail)
+
+    def fault(self) -> str:
+        """Return what is wrong with the thread, or "" where it does its work."""
+        if not self._thread.is_alive():
+            return "its thread has died"
+        return "its thread is stuck" if clock.monotonic() - self._alive_at > STUCK_S else ""
+
+    def abandon(self) -> None:
+        """Have nothing more to do with it: what it still says is not heard."""
+        self._abandoned = True
+        self._stopping.set()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread; False where it is still stuck (in a name lookup, say) and left to end by itself."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, timeout_s))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began = clock.monotonic()
+            self._renewal.mark()
+            why, lived_s = self._connection()
+            failures = 0 if lived_s >= STABLE_S else failures + 1
+            self._tell(self._listener.down, why)
+            self._rest(self._pause_s(why, failures) - (clock.monotonic() - began - lived_s))
+
+    def _pause_s(self, why: Why, failures: int) -> float:
+        longest = PATIENT_S if why.state in (State.AUTH, State.CERTIFICATE) else LONGEST_S
+        # Spread over the whole interval, so that a hundred nodes do not come back to a broker at once.
+        return self._uniform(SHORTEST_S, min(longest, SHORTEST_S + 2 ** min(failures, 10)))
+
+    def _rest(self, seconds: float) -> None:
+        """Wait for the next attempt, or for a renewed file."""
+        end = clock.monotonic() + max(SHORTEST_S, seconds)
+        while (left := end - clock.monotonic()) > 0 and not self._stopping.wait(min(TURN_S, left)):
+            self._alive_at = clock.monotonic()
+            if self._renewal.happened:
+                return
+
+    def _tell(self, call: Callable[..., None], *args: object) -> None:
+        """Have the listener called on the main thread."""
+        self._told += 1
+        self._post(functools.partial(self._hear, call, *args))
+
+    def _hear(self, call: Callable[..., None], *args: object) -> None:
+        self._heard += 1
+        if not self._abandoned:
+            call(*args)
+
+    def _guarded(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Keep exceptions out of paho: they would end the connection and hide their cause."""
+
+        def safe(*args: Any) -> None:
+            try:
+                function(*args)
+            except Exception as error:
+                if self._defects.is_new(error):
+                    log.exception("a defect in the handling of MQTT")
+
+        return safe
+
+    def _connection(self) -> tuple[Why, float]:
+        """Make one connection and stay until it ends; return why it ended and how long it was up."""
+        self._forget()
+        client: Client | None = None
+        try:
+            client = self._client()
+            self._connect(client)
+            self._turn(client)
+        except (OSError, ValueError) as error:  # away, misconfigured, or no name that can be looked up
+            self._end(state.of_error(error))
+        except Exception as error:  # whatever it is, the answer is to say so and try again
+            if self._defects.is_new(error):
+                log.exception("a defect in the connection to the broker")
+            self._end(state.of_error(error))
+        finally:
+            self._throw_away(client)
+        return self._ended()
+
+    def _throw_away(self, client: Client | None) -> None:
+        if self._session is not None:
+            self._session.end()
+        if client is not None:
+            try:
+                client.reinitialise()  # the one public way to close a client's sockets
+            except OSError as error:
+                log.debug("a socket that could not be closed: %s", error)
+
+    def _forget(self) -> None:
+        self._why = self._abort = self._up_since = self._session = None
+
+    def _end(self, why: Why | None) -> None:
+        """Note why this connection ends; the first reason is the cause of the others."""
+        self._why = self._why or why
+
+    def _ended(self) -> tuple[Why, float]:
+        if self._up_since is not None:
+            lived_s = clock.monotonic() - self._up_since
+            # Not every broker tells a client that another one took its place.
+            soon = "" if lived_s >= STABLE_S else " at once; perhaps another client has this node's name"
+            return self._why or Why(State.LOST, f"the connection broke{soon}"), lived_s
+        silent = "the broker closed the connection without an answer; perhaps it wants TLS on this port"
+        return self._why or Why(State.LOST, silent), 0.0
+
+    def _turn(self, client: Client) -> None:
+        """Run paho's loop until the connection ends."""
+        patience = clock.monotonic() + CONNACK_S
+        while client.loop(self._wait_s()) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            now = self._alive_at = clock.monotonic()
+            if self._up_since is None and now > patience:
+                self._end(Why(State.TIMEOUT, "it accepts connections and says nothing"))
+                return
+            if self._abort is not None:
+                self._end(self._abort)
+                return
+            if self._stopping.is_set() and not client.want_write():
+                return  # a goodbye that still waits for the socket goes first
+            if self.wake is not None and now >= self.wake:
+                self.wake = None
+                self._tell(self._listener.tick)
+
+    def _wait_s(self) -> float:
+        wake = self.wake
+        return self._turn_s if wake is None else min(self._turn_s, max(0.0, wake - clock.monotonic()))
+
+    def _client(self) -> Client:
+        settings = self._settings
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            protocol=MQTTProtocolVersion.MQTTv5 if settings.mqtt5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_S
+        client.max_inflight_messages_set(0)  # the window is ours
+        if settings.will_topic:
+            client.will_set(settings.will_topic, b"offline", qos=1, retain=True)
+        if settings.username is not None:
+            client.username_pw_set(settings.username, self._password())
+        if settings.tls is not None:
+            client.tls_set_context(settings.tls())
+        client.on_socket_open = self._guarded(self._on_socket_open)
+        # With this set, paho leaves writing to the loop instead of doing it in the thread that publishes.
+        client.on_socket_register_write = self._guarded(lambda *_: None)
+        client.on_connect = self._guarded(self._on_connect)
+        client.on_disconnect = self._guarded(self._on_disconnect)
+        client.on_publish = self._guarded(self._on_publish)
+        client.on_message = self._guarded(self._on_message)
+        client.on_subscribe = self._guarded(self._on_subscribe)
+        client.on_log = self._guarded(self._on_log)
+        return client
+
+    def _password(self) -> str | None:
+        try:
+            return self._settings.password()
+        except ConfigError as error:
+            self._end(Why(State.AUTH, f"the password cannot be read: {error}"))
+            raise
+
+    def _connect(self, client: Client) -> None:
+        settings, properties = self._settings, None
+        if settings.mqtt5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's gap
+            properties.MaximumPacketSize = MAX_INCOMING
+        keepalive_s = int(settings.keepalive_s * PING_SHARE)
+        client.connect(settings.host, settings.port, keepalive_s, properties=properties)
+
+    def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # What is sent into a pulled cable fails after the keep-alive, not after a quarter of an hour.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._settings.keepalive_s * 1000)
+
+    def _on_connect(self, client: Client, _userdata: Any, _flags: Any, code: Any, properties: Any) -> None:
+        if code.is_failure:
+            self._end(state.of_code(code.value, code.getName(), connected=False))
+            return
+        self._up_since = clock.monotonic()
+        self._session = session = Session(
+            client,
+            window=getattr(properties, "ReceiveMaximum", 0),
+            max_packet=getattr(properties, "MaximumPacketSize", 0),
+            mqtt5=self._settings.mqtt5,
+        )
+        self._tell(self._listener.up, session)
+
+    def _on_disconnect(self, _client: Client, _userdata: Any, flags: Any, code: Any, _props: Any) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._end(state.of_code(code.value, code.getName(), connected=True))
+
+    def _on_publish(self, _client: Client, _userdata: Any, mid: int, code: Any, _properties: Any) -> None:
+        self._tell(self._listener.acked, mid, code.value, code.getName())
+
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        if self._told - self._heard > MOST_UNREAD:
+            self.overflowed += 1
+            return
+        properties = message.properties
+        arrived = Message(
+            topic=message.topic,
+            payload=bytes(message.payload),
+            retained=bool(message.retain),
+            response_topic=getattr(properties, "ResponseTopic", None),
+            correlation=getattr(properties, "CorrelationData", None),
+        )
+        self._tell(self._listener.received, arrived)
+
+    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, codes: Any, _properties: Any) -> None:
+        refused = sum(code.is_failure for code in codes)
+        if refused:
+            self._tell(self._listener.unsubscribed, refused)
+
+    def _on_log(self, _client: Client, _userdata: Any, level: int, text: str) -> None:
+        if level == LogLevel.MQTT_LOG_ERR:
+            self._end(state.of_tls_text(text))

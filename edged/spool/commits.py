@@ -1,0 +1,122 @@
+"""One commit: what comes in, what goes, and what has to go so that the file keeps to its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edged.spool.database import DiskError, Trouble
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from edged.spool.accounts import Desk
+    from edged.spool.ages import Ages
+    from edged.spool.change import Change
+    from edged.spool.store import Store
+
+OLDEST = 64  # rows whose age is looked at in one commit
+SMALL = 16  # pages that the file may have however little is free: its log takes more
+DENSE = 8  # rows that a page has at most
+
+
+@dataclass(frozen=True)
+class Commits:
+    """Writes changes.
+
+    Attributes:
+        desk, busy: the bookkeeping, and what guards it.
+        ages: which rows are too old.
+        max_pages: of the file that may be in use.
+        min_free: bytes; with less free on the disk the file does not grow beyond ``SMALL``.
+        free: tells the bytes that are free.
+    """
+
+    desk: Desk
+    busy: threading.Condition
+    ages: Ages
+    max_pages: int
+    min_free: int
+    free: Callable[[], int]
+
+    def write(self, store: Store, change: Change, *, look_at_ages: bool) -> None:
+        """Have a change on disk, flushed. Raises ``DiskError``; then nothing of it is there."""
+        if look_at_ages:
+            self._expire(store, change)
+        if not change:
+            return
+        store.begin()
+        try:
+            store.delete(change.deletes)
+            if change.inserts and self._free_bytes() < self.min_free:
+                self._squeeze(store, change)
+            else:
+                self._insert(store, change)
+            self._fit(store, change)
+            if change.dirty or change.deletes:
+                store.write_ledger(change.ledger)
+            store.commit()
+        except BaseException:
+            store.rollback()
+            raise
+
+    def too_old(self, store: Store) -> list[int]:
+        """Return which of the oldest rows are too old. Raises ``DiskError``."""
+        return [place for place, boot, at in store.oldest(OLDEST) if self.ages.left_s(boot, at) <= 0]
+
+    def _expire(self, store: Store, change: Change) -> None:
+        old = self.too_old(store)
+        with self.busy:
+            gone = self.desk.expire(change, old)
+            self.desk.aged = bool(gone) and len(old) == OLDEST
+
+    def _fit(self, store: Store, change: Change) -> None:
+        """Drop the oldest until no more pages are in use than allowed."""
+        while True:
+            pages, free = store.pages()
+            over = pages - free - self.max_pages
+            if over <= 0 or not self._drop(store, change, over, pages - free, "full"):
+                return
+
+    def _insert(self, store: Store, change: Change) -> None:
+        store.insert(entry for entry in change.inserts if entry.place not in change.dropped)
+
+    def _squeeze(self, store: Store, change: Change) -> None:
+        """Put rows in without the file growing, because the disk has too little room.
+
+        In a file that is larger than ``SMALL`` the oldest make room. In a small one they do not: it would
+        hold fewer rows than memory does, and those that come would drive out those that wait.
+        """
+        pages, free = store.pages()
+        most = max(pages, SMALL)
+        while len(change.inserts) <= DENSE * most:
+            self._insert(store, change)
+            store.write_ledger(change.ledger)
+            over = store.pages()[0] - most
+            if over <= 0:
+                return
+            store.rollback()
+            store.begin()
+            store.delete(change.deletes)
+            if most == SMALL or not self._drop(store, change, over, pages - free, "min_free", queued=False):
+                break
+        raise DiskError(Trouble.FULL, f"less than {self.min_free / 1_000_000:g} MB are free")
+
+    def _free_bytes(self) -> int:
+        try:
+            return self.free()
+        except OSError as error:
+            raise DiskError(Trouble.FAILED, str(error)) from error
+
+    def _drop(
+        self, store: Store, change: Change, pages: int, used: int, reason: str, *, queued: bool = True
+    ) -> bool:
+        """Take the oldest rows out, about as many as fill so many pages; tells whether there were any."""
+        with self.busy:
+            rows = len(self.desk.rows.present) + len(change.inserts) - len(change.dropped)
+            count = max(1, rows * pages // max(1, used))
+            # What the broker has goes before what it has not.
+            victims = self.desk.spare(change) or self.desk.victims(change, count, reason, queued=queued)
+        store.delete(victims)
+        return bool(victims)

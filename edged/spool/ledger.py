@@ -1,0 +1,161 @@
+"""What a spool knows beside its rows: who it is, and what became of the rows that are gone.
+
+It is the row with place 0, so that it shares a page with the events while few of them wait: one page a
+commit. It is written only when something is taken out; ``last`` may therefore be behind the last row.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edged.spool.ages import Boots
+
+EPOCHS = 64  # remembered; only the latest one counts on
+
+
+def new_epoch() -> str:
+    """Return the middle part of ids that nobody has used."""
+    return secrets.token_hex(6)
+
+
+@dataclass
+class Gap:
+    """Rows that were dropped and not yet reported: the ids of the first and the last, and how many."""
+
+    first: str
+    last: str
+    count: int
+    since: float  # of this boot, in s
+
+    def grow(self, id_: str, count: int = 1) -> None:
+        """Take more rows in, the last of them with this id."""
+        self.last = id_
+        self.count += count
+
+
+@dataclass
+class Ledger:
+    """The counters of one spool.
+
+    Attributes:
+        node: the first part of the ids.
+        base: accepted = last - base; how far the places are ahead of what this ledger answers for.
+        last: the place given last.
+        acknowledged, dropped: what became of rows that are gone.
+        clean: the file was closed in order.
+        gaps: by reason.
+        epochs: (place, name): from this place on ids have this epoch, and count from 1.
+        boots: for the ages of rows.
+    """
+
+    node: str
+    base: int = 0
+    last: int = 0
+    acknowledged: int = 0
+    clean: bool = False
+    dropped: Counter[str] = field(default_factory=Counter)
+    gaps: dict[str, Gap] = field(default_factory=dict)
+    epochs: list[tuple[int, str]] = field(default_factory=lambda: [(1, new_epoch())])
+    boots: Boots = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> str:
+        """Of the ids given now."""
+        return self.epochs[-1][1]
+
+    @property
+    def epoch_from(self) -> int:
+        """The first place of this epoch."""
+        return self.epochs[-1][0]
+
+    def copy(self) -> Ledger:
+        """Return one that changes to this one do not change."""
+        gaps = {reason: replace(gap) for reason, gap in self.gaps.items()}
+        return replace(self, dropped=self.dropped.copy(), gaps=gaps)
+
+    def id_of(self, place: int) -> str:
+        """Return the id of a place."""
+        first, epoch = next((e for e in reversed(self.epochs) if e[0] <= place), self.epochs[0])
+        return f"{self.node}/{epoch}/{max(1, place - first + 1)}"
+
+    def begin_epoch(self, after: int) -> None:
+        """Give ids of a new epoch to all places behind this one."""
+        self.epochs = [*(e for e in self.epochs if e[0] <= after), (after + 1, new_epoch())][-EPOCHS:]
+
+    def drop(self, place: int, reason: str, now: float) -> None:
+        """Count a row that is dropped."""
+        self.dropped[reason] += 1
+        id_ = self.id_of(place)
+        gap = self.gaps.get(reason)
+        if gap is None:
+            self.gaps[reason] = Gap(id_, id_, 1, now)
+        else:
+            gap.grow(id_)
+
+    def shift(self, by: int) -> None:
+        """Answer for the same rows in places that are greater."""
+        self.base += by
+        self.last += by
+        self.epochs = [(first + by, name) for first, name in self.epochs]
+
+    def merge(self, other: Ledger, *, last: int) -> None:
+        """Answer for the rows of another ledger too; places up to ``last`` are taken, and an epoch begins."""
+        given = self.last - self.base + other.last - other.base
+        self.last = max(self.last, last)
+        self.base = self.last - given
+        self.acknowledged += other.acknowledged
+        self.dropped.update(other.dropped)
+        for reason, gap in other.gaps.items():
+            kept = self.gaps.setdefault(reason, gap)
+            if kept is not gap:
+                kept.first, kept.count = gap.first, kept.count + gap.count
+        self.begin_epoch(after=self.last)
+
+    def to_json(self) -> bytes:
+        """Return it as it is stored."""
+        gaps = {reason: [gap.first, gap.last, gap.count] for reason, gap in self.gaps.items()}
+        data = {
+            "node": self.node,
+            "base": self.base,
+            "last": self.last,
+            "acknowledged": self.acknowledged,
+            "clean": self.clean,
+            "dropped": self.dropped,
+            "gaps": gaps,
+            "epochs": self.epochs,
+            "boots": self.boots,
+        }
+        return json.dumps(data, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Ledger:
+        """Read a stored one. Raises ``ValueError`` where it is none."""
+        try:
+            return cls._read(json.loads(text))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("no ledger") from error
+
+    @classmethod
+    def _read(cls, data: dict[str, Any]) -> Ledger:
+        epochs = [(int(first), str(name)) for first, name in data["epochs"]]
+        if not epochs:
+            raise ValueError("no epoch")
+        return cls(
+            node=str(data["node"]),
+            base=int(data["base"]),
+            last=int(data["last"]),
+            acknowledged=int(data["acknowledged"]),
+            clean=bool(data["clean"]),
+            dropped=Counter({str(reason): int(count) for reason, count in data["dropped"].items()}),
+            gaps={r: Gap(str(first), str(last), int(n), 0.0) for r, (first, last, n) in data["gaps"].items()},
+            epochs=epochs,
+            boots={
+                int(no): (str(id_), None if begin is None else float(begin))
+                for no, (id_, begin) in data["boots"].items()
+            },
+        )

@@ -1,0 +1,271 @@
+"""The file: one table in sqlite, write-ahead log, every commit flushed before it counts.
+
+``locking_mode=EXCLUSIVE`` keeps the index of the log in memory: as a file it would be written more often than
+all events (measured: half of the bytes at one event in ten seconds). Others cannot open the file meanwhile;
+``edged audit`` reads a copy (:mod:`edged.spool.snapshot`). Pages have 512 bytes because each commit writes
+whole ones. A change of the table raises ``VERSION`` and brings the step from the version before, so that an
+update finds its rows; files of any other version are set aside.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+from edged.spool.database import Database, DiskError, Trouble
+from edged.spool.entry import Entry, Stored, pack, unpack
+from edged.spool.ledger import Ledger
+from edged.spool.ranges import Ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
+
+APPLICATION = 0x65646765  # "edge"
+VERSION = 1
+PAGE = 512
+LOG_PAGES = 700  # about, in the log before they are carried over into the file
+
+_TABLE = (
+    "CREATE TABLE rows (place INTEGER PRIMARY KEY, pipeline TEXT NOT NULL, boot INTEGER NOT NULL,"
+    " at INTEGER NOT NULL, crc INTEGER NOT NULL, packed BLOB NOT NULL)"
+)
+COLUMNS = "place, pipeline, boot, at, crc, packed"
+_INSERT = f"INSERT OR REPLACE INTO rows ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
+_SCAN = 500  # rows read at a time
+
+
+def create(path: Path, connect: Callable[[Path], Database], ledger: Ledger) -> None:
+    """Make an empty file; it is flushed. Raises ``DiskError``."""
+    fill(path, connect, ledger, ())
+
+
+def fill(
+    path: Path,
+    connect: Callable[[Path], Database],
+    ledger: Ledger,
+    rows: Iterable[Stored],
+) -> None:
+    """Make a file with these rows, which stand in it in order and flushed. Raises ``DiskError``.
+
+    It comes to its name only when it is whole: a power cut leaves the old file, or this one.
+    """
+    new = path.with_name(f"{path.name}.new")
+    try:
+        for leftover in (new, beside(new, "-wal"), beside(new, "-journal")):
+            leftover.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        database = connect(new)
+        try:
+            for statement in (
+                f"PRAGMA page_size={PAGE}",
+                "PRAGMA locking_mode=EXCLUSIVE",
+                "PRAGMA journal_mode=WAL",
+                "PRAGMA synchronous=FULL",
+                "BEGIN IMMEDIATE",
+                f"PRAGMA application_id={APPLICATION}",
+                f"PRAGMA user_version={VERSION}",
+                _TABLE,
+            ):
+                database.rows(statement)
+            database.many(_INSERT, rows)
+            _write_ledger(database, ledger)
+            database.rows("COMMIT")
+        finally:
+            database.close()
+        flush(new)
+        new.replace(path)
+        flush(path.parent)
+    except OSError as error:
+        raise disk_error(error) from error
+
+
+def disk_error(error: OSError) -> DiskError:
+    """Return an error of the system as one of the disk."""
+    if isinstance(error, DiskError):
+        return error
+    kinds = {
+        errno.ENOSPC: Trouble.FULL,
+        errno.EDQUOT: Trouble.FULL,
+        errno.EROFS: Trouble.READONLY,
+        errno.EACCES: Trouble.DENIED,
+        errno.EPERM: Trouble.DENIED,
+        errno.ENOENT: Trouble.AWAY,
+        errno.ENOTDIR: Trouble.AWAY,
+    }
+    hints = {
+        errno.EACCES: "; run edged as the user that owns state_dir, or name another state_dir",
+        errno.EPERM: "; run edged as the user that owns state_dir, or name another state_dir",
+        errno.ENOTDIR: "; a part of state_dir is a file: name a folder",
+    }
+    number = error.errno or 0
+    return DiskError(kinds.get(number, Trouble.FAILED), f"{error}{hints.get(number, '')}")
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return the file that sqlite keeps beside one: ``-wal``, ``-journal``."""
+    return path.with_name(path.name + suffix)
+
+
+def flush(path: Path) -> None:
+    """Have a file or a folder on disk, names too."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_ledger(database: Database, ledger: Ledger) -> None:
+    database.many(_INSERT, [pack(Entry(0, "", ledger.to_json(), 0, 0))])
+
+
+class Store:
+    """An open file.
+
+    Raises:
+        DiskError: from every method; ``DAMAGED`` also for a file of another program or version.
+    """
+
+    def __init__(self, database: Database, synchronous: str = "FULL", log_pages: int = LOG_PAGES) -> None:
+        self._database = database
+        self._log_pages = log_pages
+        self._logged = 0
+        try:
+            for statement in (
+                "PRAGMA locking_mode=EXCLUSIVE",
+                f"PRAGMA synchronous={synchronous}",
+                "PRAGMA wal_autocheckpoint=0",  # sqlite would keep its failures to itself
+                "PRAGMA journal_size_limit=4000000",
+                "PRAGMA cache_size=-1024",
+                "PRAGMA temp_store=MEMORY",
+            ):
+                database.rows(statement)
+        except DiskError:
+            self.close()  # what is left open keeps the lock, and the next attempt out
+            raise
+
+    def check(self) -> None:
+        """Look whether it is what edged writes, and whole."""
+        application, version = self._number("application_id"), self._number("user_version")
+        if application != APPLICATION:
+            raise DiskError(Trouble.DAMAGED, "it is no spool of edged")
+        if version != VERSION:
+            raise DiskError(Trouble.DAMAGED, f"it has version {version}, and this edged reads {VERSION}")
+        found = self._database.rows("PRAGMA quick_check(1)")
+        if found != [("ok",)]:
+            raise DiskError(Trouble.DAMAGED, str(found[0][0]) if found else "quick_check says nothing")
+
+    def ledger(self) -> Ledger:
+        """Return the ledger as it was written last."""
+        rows = self._database.rows(f"SELECT {COLUMNS} FROM rows WHERE place = 0")  # noqa: S608  # a constant
+        entry = unpack(rows[0]) if rows else None
+        if entry is None:
+            raise DiskError(Trouble.DAMAGED, "its ledger is damaged")
+        try:
+            return Ledger.from_json(entry.payload)
+        except ValueError as error:
+            raise DiskError(Trouble.DAMAGED, "its ledger is damaged") from error
+
+    def scan(self) -> Ranges:
+        """Read every row and return their places."""
+        found, at = Ranges(), 0
+        while entries := self.fetch(at, (), _SCAN)[0]:
+            at = entries[-1].place
+            for entry in entries:
+                found.add(entry.place)
+        return found
+
+    def fetch(self, after: int, without: Collection[str], limit: int) -> tuple[list[Entry], int | None]:
+        """Read rows in order.
+
+        Returns:
+            The rows, and the last place looked at; None: there are no more.
+        """
+        entries = [unpack(row) for row in self._read(after, without, limit)]
+        good = [entry for entry in entries if entry is not None]
+        if len(good) < len(entries):
+            raise DiskError(Trouble.DAMAGED, f"the checksum of {len(entries) - len(good)} rows is wrong")
+        return good, good[-1].place if len(good) == limit else None
+
+    def oldest(self, limit: int) -> list[tuple[int, int, int]]:
+        """Return place, boot and time of the oldest rows."""
+        sql = "SELECT place, boot, at FROM rows WHERE place > 0 ORDER BY place LIMIT ?"
+        return self._database.rows(sql, (limit,))
+
+    def begin(self) -> None:
+        """Start writing."""
+        self._database.rows("BEGIN IMMEDIATE")
+
+    def delete(self, places: Ranges) -> None:
+        """Take rows out."""
+        intervals = places.intervals()
+        self._logged += len(intervals)
+        self._database.many("DELETE FROM rows WHERE place BETWEEN ? AND ?", intervals)
+
+    def insert(self, entries: Iterable[Entry]) -> None:
+        """Put rows in."""
+        rows = list(map(pack, entries))
+        self._logged += sum(1 + len(row[5]) // PAGE for row in rows)
+        self._database.many(_INSERT, rows)
+
+    def shift(self, rows: Ranges, by: int) -> None:
+        """Move these rows to greater places; ``by`` must be beyond every place there is."""
+        at = 0
+        while entries := self.fetch(at, (), _SCAN)[0]:
+            if entries[0].place > by:
+                break
+            at = entries[-1].place
+            self.insert(entry._replace(place=entry.place + by) for entry in entries if entry.place <= by)
+        self.delete(rows)
+
+    def write_ledger(self, ledger: Ledger) -> None:
+        """Replace the ledger."""
+        self._logged += 1
+        _write_ledger(self._database, ledger)
+
+    def commit(self) -> None:
+        """Have everything since ``begin`` on disk, flushed; it counts when this returns."""
+        self._database.rows("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo everything since ``begin``, as far as sqlite did not by itself; raises nothing."""
+        try:
+            self._database.rows("ROLLBACK")
+        except DiskError:
+            return
+
+    def relieve(self) -> None:
+        """Write the log into the file once it is long; after a commit, which does not wait for it."""
+        if self._logged >= self._log_pages:
+            self._logged = 0
+            self._database.rows("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def carry_over(self) -> None:
+        """Write the log into the file and begin it anew, with salts that tell new frames from old ones."""
+        self._database.rows("PRAGMA wal_checkpoint(RESTART)")
+
+    def shrink(self) -> None:
+        """Give the space of rows that are gone back to the disk."""
+        self._database.rows("VACUUM")
+
+    def pages(self) -> tuple[int, int]:
+        """Return how many pages the file has, and how many of them are free."""
+        return self._number("page_count"), self._number("freelist_count")
+
+    def close(self) -> None:
+        """Close the file; harmless when called twice, raises nothing: what counts is committed already."""
+        try:
+            self._database.close()
+        except DiskError:
+            return
+
+    def _read(self, after: int, without: Collection[str], limit: int) -> list[tuple[Any, ...]]:
+        marks = ", ".join("?" * len(without))
+        only = f"AND pipeline NOT IN ({marks})" if without else ""
+        sql = f"SELECT {COLUMNS} FROM rows WHERE place > ? {only} ORDER BY place LIMIT ?"  # noqa: S608  # marks only
+        return self._database.rows(sql, (after, *without, limit))
+
+    def _number(self, pragma: str) -> int:
+        return int(self._database.rows(f"PRAGMA {pragma}")[0][0])

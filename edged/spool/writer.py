@@ -1,0 +1,321 @@
+"""The thread that owns the disk: one commit for all that came while the last one was being flushed.
+
+```
+ main: accept ─▶ queue ─┐                       ┌─▶ call_soon: the sink drains
+                        └─▶ begin, delete, insert, commit (flush) ─┘
+          a failure ─▶ rows are offered from memory, the file is tried again with back-off
+```
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from typing import TYPE_CHECKING
+
+from edged.errors import StateBusy
+from edged.spool import gap_records, recovery
+from edged.spool.database import READABLE, DiskError, Trouble
+from edged.spool.store import disk_error
+from edged.system import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edged.spool.accounts import Desk
+    from edged.spool.change import Change
+    from edged.spool.commits import Commits
+    from edged.spool.database import Database
+    from edged.spool.recovery import Opened
+    from edged.spool.store import Store
+    from edged.system.lockfile import Lock
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 15.0  # rows that are done with leave with the next event, or after so long …
+SETTLE_BUSY_S = 1.0  # … or so long while others wait: fewer are sent twice after a crash
+SETTLE_ROWS = 256
+TICK_S = 30.0  # between two looks at ages and gaps when nothing happens
+RETRY_S = (1.0, 30.0)  # a failed disk is tried again after so long, doubled up to so long
+SHRINK_PAGES = 4096  # an empty file larger than this gives its pages back
+READ_ROWS = 128
+MEANWHILE = 1_000_000  # places left for events that come while the rows of a file are moved
+
+
+class Writer(threading.Thread):
+    """Writes what the desk has, reads ahead for it, and looks after the file.
+
+    Args:
+        path: the file.
+        connect: opens it.
+        lock: the daemon's claim on the folder.
+        desk: the bookkeeping; touched only with ``busy`` held.
+        busy: guards the desk, and wakes this thread.
+        opened: the file, where it could be opened already.
+        commits: writes a change and keeps the file in bounds.
+        low_wear_s: how long a commit may be put off.
+        tell: runs after commits, on this thread: the application has something to fetch.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        connect: Callable[[Path], Database],
+        lock: Lock,
+        *,
+        desk: Desk,
+        busy: threading.Condition,
+        opened: Opened | None,
+        commits: Commits,
+        low_wear_s: float,
+        tell: Callable[[], None],
+    ) -> None:
+        super().__init__(name="spool", daemon=True)
+        self._path = path
+        self._connect = connect
+        self._lock = lock
+        self._desk = desk
+        self._busy = busy
+        self._store: Store | None = opened.store if opened else None
+        self._known = opened is not None
+        self._low_wear_s = low_wear_s
+        self._commits = commits
+        self._tell = tell
+        self._suspect = False  # the disk failed: what the file seems to hold may not be on it
+        self._stale = False  # the file has to be opened again
+        self._retry_s = RETRY_S[0]
+        self._retry_at = clock.monotonic()
+        self._due = False
+        self._queued_at: float | None = None
+        self._settled_at: float | None = None
+        self._tick_at = clock.monotonic()
+        self.committing_since: float | None = None
+        self.urgent = False  # whatever can wait does not
+        self.closing = False
+
+    def run(self) -> None:
+        """Work until ``closing``."""
+        while True:
+            with self._busy:
+                while (delay := self._delay()) > 0:
+                    self._busy.wait(delay)
+                closing = self.closing
+            try:
+                self._work()
+            except Exception as error:
+                log.exception("the spool's thread has a defect")
+                self._away(DiskError(Trouble.FAILED, f"a defect: {error}"))
+            if closing:
+                self._close()
+                return
+
+    def _delay(self) -> float:
+        """Return how long nothing needs to be done, in s, and remember whether a commit is due then."""
+        now = clock.monotonic()
+        desk = self._desk
+        reads = self._store is not None and desk.windows.wanting is not None
+        if desk.volatile is not None:
+            self._due = self.closing or now >= self._retry_at
+            return 0 if self._due or reads else self._retry_at - now
+        self._queued_at = (self._queued_at or now) if desk.rows.queue else None
+        self._settled_at = (self._settled_at or now) if desk.rows.gone else None
+        due = [math.inf]
+        if self._queued_at is not None:
+            due.append(self._queued_at + self._low_wear_s)
+        if self._settled_at is not None:
+            due.append(self._settled_at + (SETTLE_BUSY_S if desk.rows.present else SETTLE_S))
+        at_once = (
+            desk.aged
+            or len(desk.rows.gone) >= SETTLE_ROWS
+            or (self.urgent and (desk.rows.queue or desk.rows.gone))
+        )
+        self._due = bool(self.closing or at_once or now >= min(due))
+        return 0 if self._due or reads else min(*due, self._tick_at) - now
+
+    def _work(self) -> None:
+        if self._due and self._desk.volatile is not None:
+            self._retry()
+        elif self._due:
+            self._turn()
+        elif clock.monotonic() >= self._tick_at:
+            self._look()
+        self._read_ahead()
+        self._tell()
+
+    def _look(self) -> None:
+        """See whether something is too old or is to be reported; only that is worth a commit of its own."""
+        self._tick_at = clock.monotonic() + TICK_S
+        if self._store is None:
+            return
+        try:
+            old = self._commits.too_old(self._store)
+        except DiskError as error:
+            self._trouble(error)
+            return
+        with self._busy:
+            self._desk.aged = self._desk.aged or bool(old)
+            self._desk.report()
+
+    # One commit.
+
+    def _turn(self) -> None:
+        with self._busy:
+            look_at_ages, self._desk.aged = self._desk.aged, False
+            self._desk.report()
+            change = self._desk.snapshot()
+            self.committing_since = clock.monotonic()
+        try:
+            assert self._store is not None  # noqa: S101  # while it is away nothing is written
+            self._commits.write(self._store, change, look_at_ages=look_at_ages)
+        except DiskError as error:
+            with self._busy:
+                self._desk.failed(change)
+            self._trouble(error)
+        else:
+            self._done(change)
+        finally:
+            with self._busy:
+                self.committing_since = None
+                self._queued_at = self._settled_at = None
+                self._busy.notify_all()
+
+    def _done(self, change: Change) -> None:
+        with self._busy:
+            was = self._desk.volatile
+            self._desk.committed(change)
+            self._retry_s = RETRY_S[0]
+            self._busy.notify_all()
+            empty = not self._desk.rows.present and not self._desk.rows.queue
+        if was is not None:
+            log.warning("spool: on disk again, after: %s", was)
+        self._tell()
+        if self._store is not None:
+            self._tidy(self._store, empty=empty and bool(change.deletes))
+
+    def _tidy(self, store: Store, *, empty: bool) -> None:
+        try:
+            store.relieve()
+            if empty and store.pages()[0] > SHRINK_PAGES:
+                store.shrink()
+        except DiskError as error:
+            self._trouble(error)
+
+    def _read_ahead(self) -> None:
+        while self._store is not None:
+            with self._busy:
+                window = self._desk.windows.wanting
+                if window is None:
+                    self._busy.notify_all()
+                    return
+                start = window.upto
+            try:
+                entries, upto = self._store.fetch(start, window.without, READ_ROWS)
+            except DiskError as error:
+                self._trouble(error)
+                return
+            with self._busy:
+                self._desk.read(window, start, entries, upto)
+
+    # What goes wrong.
+
+    def _trouble(self, error: DiskError) -> None:
+        if error.trouble is Trouble.DAMAGED and self._store is not None:
+            self._store.close()
+            self._store = None
+            try:
+                self._reopened(
+                    recovery.rebuild(self._path, self._connect, self._desk.ledger.node, str(error))
+                )
+            except DiskError as again:
+                self._away(again)
+        else:
+            self._away(error)
+
+    def _away(self, error: DiskError) -> None:
+        """Go on in memory."""
+        # What heals it may be another mount, or another folder: the file is opened again.
+        self._stale = error.trouble in READABLE - {Trouble.FULL}
+        if error.trouble not in READABLE and self._store is not None:
+            self._suspect = self._suspect or error.trouble is Trouble.FAILED
+            self._store.close()
+            self._store = None
+        why = f"{error.trouble.value}: {error}"
+        with self._busy:
+            was = self._desk.volatile
+            self._desk.go_volatile(why, readable=self._store is not None)
+            self._retry_at = clock.monotonic() + self._retry_s
+            self._retry_s = min(self._retry_s * 2, RETRY_S[1])
+            self._busy.notify_all()
+        if was is None:
+            log.error("spool: %s; events wait in memory until it can be written again", why)
+
+    def _retry(self) -> None:
+        if self._stale and self._store is not None:
+            self._store.close()
+            self._store = None
+        try:
+            self._lock.take()
+            if self._store is None:
+                node = self._desk.ledger.node
+                if self._suspect and self._path.exists():
+                    opened = recovery.rebuild(self._path, self._connect, node, "the disk failed")
+                else:
+                    opened = recovery.open_file(self._path, self._connect, node)
+                self._reopened(opened)
+        except DiskError as error:
+            self._away(error)
+        except StateBusy as error:
+            self._away(DiskError(Trouble.LOCKED, str(error)))
+        except OSError as error:
+            self._away(disk_error(error))
+        else:
+            self._turn()
+
+    def _reopened(self, opened: Opened) -> None:
+        """Go on with a file that was away, or was made anew."""
+        lost = opened.lost
+        if self._known:
+            with self._busy:
+                lost = self._desk.found(opened.present)
+                if self._desk.volatile is None:
+                    self._desk.go_volatile("the file is made anew", readable=True)
+        else:
+            self._adopt(opened)
+        self._store, self._known, self._suspect = opened.store, True, False
+        if opened.reset:
+            with self._busy:
+                self._desk.say(gap_records.reset(opened.reset, opened.salvaged, lost))
+            log.error("spool: %s; set aside, %d rows salvaged", opened.reset, opened.salvaged)
+
+    def _adopt(self, opened: Opened) -> None:
+        store = opened.store
+        with self._busy:
+            shift = max(self._desk.ledger.last, opened.ledger.last) + MEANWHILE
+        try:
+            store.begin()
+            store.shift(opened.present, shift)
+            opened.ledger.shift(shift)
+            store.write_ledger(opened.ledger)
+            store.commit()
+        except DiskError:
+            store.rollback()
+            store.close()
+            raise
+        with self._busy:
+            self._desk.adopt(opened.ledger, opened.present, shift)
+
+    def _close(self) -> None:
+        if self._desk.volatile is not None and self._desk.rows.queue:
+            log.error("spool: %d events were only in memory and are lost", len(self._desk.rows.queue))
+        if self._store is not None and self._desk.volatile is None:
+            with self._busy:
+                self._desk.rows.settle_all()
+                self._desk.ledger.clean = True
+                self._desk.dirty = True
+            self._turn()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self._lock.free()

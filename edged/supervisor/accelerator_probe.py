@@ -1,0 +1,106 @@
+"""Tries an accelerator in a process of its own, while its pipelines go on on the CPU."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from edged.ipc import worker_messages
+from edged.supervisor.stall_detector import Watch
+from edged.supervisor.worker_process import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edged.ipc.heartbeat import Stage
+    from edged.ipc.worker_messages import Report
+    from edged.ipc.worker_order import Order
+    from edged.supervisor.forkserver_client import ForkServer
+
+log = logging.getLogger(__name__)
+
+
+class Probe:
+    """One attempt: a worker that opens the models on the accelerator, runs each once, and ends.
+
+    Args:
+        order: with ``probe``.
+        deadlines: by stage, in s.
+        forkserver: forks it.
+        done: called once with why it failed; empty when it worked.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        deadlines: Mapping[Stage, float],
+        forkserver: ForkServer,
+        done: Callable[[str], object],
+    ) -> None:
+        self._order = order
+        self._deadlines = deadlines
+        self._forkserver = forkserver
+        self._done = done
+        self._why = ""
+        self._worker: Worker | None = None
+        self._watch: Watch | None = None
+        self._stopping = False
+        self._task = asyncio.get_running_loop().create_task(self._start())
+
+    async def _start(self) -> None:
+        try:
+            worker = Worker(self._order, self)
+        except OSError as error:
+            self._done(str(error))
+            return
+        try:
+            worker.born(await self._forkserver.fork(worker))
+        except OSError as error:
+            worker.discard()
+            self._done(str(error))
+        except BaseException:
+            worker.discard()
+            raise
+        else:
+            self._worker, self._watch = worker, Watch([worker.pulse.model()], self._deadlines)
+
+    def reported(self, _worker: Worker, report: Report) -> None:
+        """Keep what is wrong."""
+        if isinstance(report, worker_messages.Fault) and report.kind == "accelerator":
+            self._why = self._why or report.message
+
+    def misbehaved(self, worker: Worker, what: str) -> None:
+        """End a worker that sends what no worker sends."""
+        self._end(worker, what)
+
+    def exited(self, _worker: Worker, how: str) -> None:
+        """Say how it went."""
+        self._worker = self._watch = None
+        if not self._stopping:
+            self._done(self._why or ("" if how.endswith("exit status 0") else f"the probe {how}"))
+
+    def look(self, now: float) -> None:
+        """End it where it hangs."""
+        overdue = self._watch.look(now) if self._watch is not None else None
+        if overdue is not None and self._worker is not None:
+            self._end(self._worker, f"the probe {overdue.sentence}")
+
+    def forgive(self, now: float) -> None:
+        """This process was away itself."""
+        if self._watch is not None:
+            self._watch.forgive(now)
+
+    def _end(self, worker: Worker, why: str) -> None:
+        self._why = self._why or why
+        worker.kill()
+
+    async def stop(self) -> None:
+        """End it now; nothing is said any more."""
+        self._stopping = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+            await worker.ended(1.0)

@@ -1,0 +1,347 @@
+"""All workers together: which there are, which are switched on, and what is changed by a reload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged.ipc.heartbeat import MAX_SEATS
+from edged.supervisor import order_builder
+from edged.supervisor.accelerators import Accelerators, key_of
+from edged.supervisor.forkserver_client import ForkServer
+from edged.supervisor.model_cache import Shelf
+from edged.supervisor.pipeline_status import Board
+from edged.supervisor.status import PipelineStatus
+from edged.supervisor.worker_group import Group
+from edged.supervisor.worker_lifecycle import Keeper
+from edged.system import clock, processes
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping, Sequence
+
+    from edged.config.root import PipelineSection
+    from edged.ipc.heartbeat import Stage
+    from edged.ipc.worker_order import Order
+    from edged.supervisor.status import Listener
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.2  # between two looks at the pulses
+WEIGH_S = 1.0  # between two looks at memory, descriptors and model files
+CHECK_S = 2.0  # between two questions to the fork server
+AWAY_S = 2.0  # this process stood still for so long: it was suspended, and so were the workers
+MOST_THREADS = 4
+_DEFECT_S = 5.0  # between two looks after one that failed
+
+
+class Supervisor:
+    """Runs every enabled pipeline in a worker, for as long as it takes.
+
+    Args:
+        pipelines: their part of the configuration, by name.
+        isolation: required | optional.
+        listener: hears what happens.
+        results: have every inference of every pipeline reported; otherwise only where its configuration
+            says so.
+        root: where ``sys`` and ``dev`` are, in which accelerators are looked for.
+    """
+
+    def __init__(
+        self,
+        pipelines: Mapping[str, PipelineSection],
+        *,
+        isolation: str = "required",
+        listener: Listener,
+        results: bool = False,
+        root: Path = Path("/"),
+    ) -> None:
+        self._pipelines = dict(pipelines)
+        self._isolation = isolation
+        self._listener = listener
+        self._results = results
+        self._enabled = {name: section.enabled for name, section in pipelines.items()}
+        self._forkserver = ForkServer()
+        self._shelf = Shelf()
+        self.slate = self._shelf.slate  # a page through which sensors let pipelines run
+        self._groups: dict[str, Group] = {}
+        self._accelerators = Accelerators(
+            self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
+        )
+        self._off: set[str] = set()
+        self._armed: set[str] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._checks: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._looked_at = self._weighed_at = self._checked_at = 0.0
+
+    def prepare(self) -> None:
+        """Start the fork server; it imports while main goes on."""
+        self._forkserver.start()
+
+    async def start(self) -> None:
+        """Start every enabled pipeline."""
+        if self._forkserver.pid is None:
+            self.prepare()
+        self._looked_at = self._weighed_at = self._checked_at = clock.monotonic()
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+        self._arrange()
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait until every enabled pipeline runs, has ended, or has said what is wrong."""
+        deadline = clock.monotonic() + timeout_s
+        while clock.monotonic() < deadline:
+            if all(group.keeper.settled for group in self._groups.values()):
+                return
+            await asyncio.sleep(0.01)
+
+    def enable(self, pipeline: str, on: bool) -> None:
+        """Switch a pipeline. Raises ``KeyError`` for one that does not exist."""
+        if self._enabled[pipeline] != on:
+            self._enabled[pipeline] = on
+            self._arrange()
+
+    def command(self, pipeline: str, verb: str) -> bool:
+        """Fire a pipeline's trigger (``infer``), or ``arm`` or ``disarm`` its gate; False where it has none.
+
+        Raises ``KeyError`` for a pipeline that does not exist.
+        """
+        if not order_builder.may(self._pipelines[pipeline], verb):
+            return False
+        if verb != "infer":
+            (self._armed.add if verb == "arm" else self._armed.discard)(pipeline)
+        told = [g.keeper.tell(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
+        return any(told) or verb != "infer"
+
+    async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
+        """Go over to another configuration; returns the pipelines that it changed.
+
+        What was switched stays switched, unless the configuration changed its mind about that pipeline.
+        """
+        old = self._pipelines
+        changed = {name for name in old.keys() | pipelines.keys() if old.get(name) != pipelines.get(name)}
+        if isolation != self._isolation:
+            changed |= pipelines.keys()
+        self._enabled = {
+            name: self._enabled[name]
+            if name in old and old[name].enabled == section.enabled
+            else section.enabled
+            for name, section in pipelines.items()
+        }
+        self._pipelines, self._isolation = dict(pipelines), isolation
+        self._arrange(frozenset(changed))
+        for group in self._groups.values():
+            if changed.isdisjoint(group.sections) and group.renew():
+                changed |= group.sections.keys()
+        return frozenset(changed)
+
+    def status(self) -> Mapping[str, PipelineStatus]:
+        """Return what is known of every pipeline, in the order of the configuration."""
+        running = {s.name: s for group in self._groups.values() for s in group.board.all()}
+        return {name: running.get(name, PipelineStatus(name)) for name in self._pipelines}
+
+    def processes(self) -> Mapping[str, int]:
+        """Return the process ids of the fork server and of each pipeline's worker, by name."""
+        found = {} if self._forkserver.pid is None else {"forkserver": self._forkserver.pid}
+        for group in self._groups.values():
+            if group.keeper.pid is not None:
+                found |= dict.fromkeys(group.sections, group.keeper.pid)
+        return found
+
+    def stalled(self) -> Sequence[str]:
+        """Return the enabled pipelines that stand still although everything was tried."""
+        now = clock.monotonic()
+        if now - self._looked_at > 5 * AWAY_S:
+            return [name for name, on in self._enabled.items() if on]
+        groups = self._groups.values()
+        return [name for group in groups if group.keeper.stuck(now) for name in group.sections]
+
+    async def stop(self, timeout_s: float) -> None:
+        """End all workers and the fork server."""
+        if self._watching is not None:
+            self._watching.cancel()
+        self._forkserver.stop()
+        for key in list(self._groups):
+            self._close(key)
+        self._spawn(self._closing, self._accelerators.stop())
+        await asyncio.wait(self._closing, timeout=timeout_s)
+        processes.sweep()
+        self._shelf.close()
+
+    # Inside.
+
+    def _arrange(self, changed: frozenset[str] = frozenset()) -> None:
+        """Start and stop workers until there are those that the configuration and the switches ask for.
+
+        Args:
+            changed: the pipelines of which nothing that was wrong counts any more.
+        """
+        wanted = self._wanted()
+        known = {s.name: s for group in self._groups.values() for s in group.board.all()}
+        labels = {name: g.board.label(name) for g in self._groups.values() for name in g.sections}
+        for key in list(self._groups):
+            group = self._groups[key]
+            if key not in wanted or not group.same(wanted[key], self._isolation):
+                self._close(key)
+        off = {name for name in self._pipelines if not self._enabled[name]}
+        for name in sorted(off - self._off):
+            self._listener.changed(PipelineStatus(name))
+        self._off = off
+        for name in changed & known.keys():
+            known[name] = replace(known[name], state="starting", fault="", reason="", last_error="")
+        for key, sections in wanted.items():
+            if key not in self._groups:
+                self._groups[key] = self._open(key, sections, labels, known)
+        sections_now = [section for group in self._groups.values() for section in group.sections.values()]
+        self._shelf.keep(set().union(*map(order_builder.files_of, sections_now)))
+
+    def _wanted(self) -> dict[str, dict[str, PipelineSection]]:
+        """Group the enabled pipelines: one worker for each, or for all on one accelerator."""
+        wanted: dict[str, dict[str, PipelineSection]] = {}
+        for name, section in self._pipelines.items():
+            if self._enabled[name]:
+                key, policy = name, section.accelerator.policy
+                if policy != "cpu":
+                    shared = key_of(section.accelerator)
+                    usable = self._accelerators.usable(shared)
+                    key = shared if usable or policy == "require" else name
+                wanted.setdefault(key, {})[name] = section
+        return wanted
+
+    def _open(
+        self,
+        key: str,
+        sections: Mapping[str, PipelineSection],
+        labels: Mapping[str, str],
+        known: Mapping[str, PipelineStatus],
+    ) -> Group:
+        assert len(sections) <= MAX_SEATS  # noqa: S101 - the configuration allows no more
+        board = Board(sections, self._listener, known)
+        board.labels |= {name: labels[name] for name in sections if name in labels}
+        keeper = Keeper(
+            lambda: self._order(key),
+            deadlines=order_builder.deadlines(sections, on_tpu=key not in sections),
+            memory_mb=max(section.memory_mb for section in sections.values()),
+            forkserver=self._forkserver,
+            board=board,
+            lost=lambda why: self._lost(key, why),
+            after=list(self._closing),
+        )
+        for status in board.all():
+            self._listener.changed(status)
+        if not board.ended():
+            keeper.start()
+        return Group(sections, self._isolation, key not in sections, board, keeper)
+
+    def _close(self, key: str) -> None:
+        group = self._groups.pop(key)
+        group.keeper.retire()
+        self._spawn(self._closing, group.keeper.stop())
+
+    def _spawn(self, tasks: set[asyncio.Task[None]], work: Coroutine[object, object, None]) -> None:
+        """Run something on the side, and keep hold of it."""
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _order(self, key: str) -> tuple[Order, list[int]]:
+        """Return what the next worker of a group is told, with the descriptors of its models."""
+        group = self._groups[key]
+        group.files = order_builder.signature(group.sections)
+        ended = {status.name for status in group.board.all() if status.state == "ended"}
+        sections = {name: section for name, section in group.sections.items() if name not in ended}
+        models = await self._shelf.fetch_all(
+            {
+                f
+                for s in sections.values()
+                if (f := order_builder.model_of(s, on_tpu=group.on_tpu)) is not None
+            }
+        )
+        order = order_builder.order(
+            sections,
+            group.board.labels,
+            list(models),
+            on_tpu=group.on_tpu,
+            isolation=group.isolation,
+            threads=self._threads(),
+            results=self._results,
+            armed=self._armed,
+        )
+        slate = [os.dup(self.slate)] if order.slate >= 0 else []
+        return order, [*models.values(), *slate]
+
+    def _threads(self) -> int:
+        cores = len(os.sched_getaffinity(0))
+        return max(1, min(MOST_THREADS, cores // max(1, len(self._groups))))
+
+    # Accelerators.
+
+    def _lost(self, key: str, why: str) -> None:
+        """An accelerator failed: whoever may goes over to the CPU at once."""
+        self._accelerators.failed(key, why)
+        self._arrange()
+
+    def _probe_order(self, key: str) -> tuple[Order, Mapping[Stage, float]] | None:
+        """Return how to try an accelerator, unless pipelines that require it do so anyway."""
+        if key in self._groups:
+            return None
+        sections = {
+            name: section
+            for name, section in self._pipelines.items()
+            if self._enabled[name] and section.accelerator.policy == "prefer"
+            if key_of(section.accelerator) == key
+        }
+        if not sections:
+            return None
+        order = order_builder.order(
+            sections, {}, (), on_tpu=True, isolation=self._isolation, threads=self._threads(), probe=True
+        )
+        return order, order_builder.deadlines(sections, on_tpu=True)
+
+    def _plugged_in(self) -> None:
+        for group in self._groups.values():
+            if group.on_tpu:
+                group.keeper.hurry()
+
+    # Watching.
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                self._pass(clock.monotonic())
+            except Exception:
+                log.exception("a defect in watching the workers")
+                await asyncio.sleep(_DEFECT_S)
+
+    def _pass(self, now: float) -> None:
+        """Look at everything once."""
+        groups = list(self._groups.values())
+        if now - self._looked_at > AWAY_S:
+            self._accelerators.forgive(now)
+            for group in groups:
+                group.keeper.forgive(now)
+        self._looked_at = now
+        for group in groups:
+            group.keeper.look(now)
+        self._accelerators.look(now)
+        processes.sweep()
+        if now - self._weighed_at >= WEIGH_S:
+            self._weighed_at = now
+            self._weigh()
+        if now - self._checked_at >= CHECK_S:
+            self._checked_at = now
+            self._spawn(self._checks, self._forkserver.check())
+
+    def _weigh(self) -> None:
+        """Look at what changes slowly."""
+        for key, group in list(self._groups.items()):
+            if group.keeper.pid is not None:
+                group.keeper.weigh(*processes.weight(group.keeper.pid))
+            if group.wants_its_files():
+                group.renew()
+            if group.on_tpu and any(s.state == "running" and not s.degraded for s in group.board.all()):
+                self._accelerators.works(key)

@@ -1,0 +1,262 @@
+"""Keeps one worker running: starts it, hears it, kills it when it is overdue, starts it again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Stage
+from edged.supervisor.stall_detector import Watch
+from edged.supervisor.worker_process import Worker
+from edged.system import clock
+from edged.system.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+    from edged.ipc.worker_messages import Report
+    from edged.ipc.worker_order import Order
+    from edged.supervisor.forkserver_client import ForkServer
+    from edged.supervisor.pipeline_status import Board
+
+log = logging.getLogger(__name__)
+
+KILLED_S = 10.0  # a killed process that is still there after this is stuck in the kernel
+STOP_S = 1.3  # for a worker to close its sources
+GONE_S = 0.3  # for a killed process to be gone
+SILENT_S = 3.0  # a thread that waits stamps its lane every second
+MOST_FILES = 256  # that a worker may hold open; a camera takes a few dozen
+ON_TPU = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
+_FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # what a worker ends for
+_FROM_OUTSIDE = ("SIGKILL", "SIGTERM")
+
+
+class Keeper:
+    """One worker, over all its lives.
+
+    Args:
+        order: builds what the next worker is told, with descriptors of its models; called for each.
+        deadlines: by stage, in s.
+        memory_mb: a worker that takes more is replaced.
+        forkserver: forks it.
+        board: what is said of its pipelines.
+        lost: hears that the accelerator failed. It may retire this keeper.
+        after: what has to be over before the first start: workers that hold the same cameras.
+    """
+
+    def __init__(
+        self,
+        order: Callable[[], Awaitable[tuple[Order, Sequence[int]]]],
+        *,
+        deadlines: Mapping[Stage, float],
+        memory_mb: float,
+        forkserver: ForkServer,
+        board: Board,
+        lost: Callable[[str], object] = lambda _why: None,
+        after: Collection[asyncio.Task[None]] = (),
+    ) -> None:
+        self._order = order
+        self._deadlines = deadlines
+        self._memory_mb = memory_mb
+        self._forkserver = forkserver
+        self._board = board
+        self._lost = lost
+        self._after = after
+        self._backoff = Backoff()
+        self._worker: Worker | None = None
+        self._watch: Watch | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._pausing = False
+        self._cause = ""  # why this worker was killed
+        self._replaced = False  # it was asked to make room for another one, and nothing is wrong
+        self._killed_at: float | None = None
+        self._explained: set[str] = set()  # the pipelines of which it said itself what is wrong
+        self._on_tpu = False
+        self._tpu_failed = False
+        self._crashed_at: float | None = None
+        self._retired = False
+
+    @property
+    def pid(self) -> int | None:
+        """Of the worker."""
+        return self._worker.pid if self._worker is not None else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether each pipeline runs, has ended, or has said what is wrong."""
+        return all(status.state in {"running", "ended"} or bool(status.fault) for status in self._board.all())
+
+    def start(self, pause_s: float = 0.0) -> None:
+        """Start a worker, after a pause."""
+        self._task = asyncio.get_running_loop().create_task(self._start(pause_s))
+
+    def hurry(self) -> None:
+        """Try at once where a pause is being waited for: something changed for the better."""
+        if self._pausing and self._task is not None and not self._retired:
+            self._task.cancel()
+            self.start()
+
+    async def _start(self, pause_s: float) -> None:
+        self._pausing = True
+        await asyncio.sleep(pause_s)
+        self._pausing = False
+        if self._after:
+            await asyncio.wait(self._after)
+            self._after = ()
+        try:
+            await self._fork()
+        except OSError as error:
+            self._board.fault("defect", str(error), state="waiting")
+        except Exception as error:
+            log.exception("a worker cannot be started")
+            self._board.fault("defect", f"a worker cannot be started: {error}", state="waiting")
+        else:
+            return
+        self.start(max(0.2, self._backoff.pause_s(clock.monotonic())))
+
+    async def _fork(self) -> None:
+        order, models = await self._order()
+        worker = Worker(order, self, models)
+        try:
+            self._board.starting()
+            worker.born(pid := await self._forkserver.fork(worker))
+        except BaseException:
+            worker.discard()
+            raise
+        self._worker = worker
+        self._cause, self._killed_at, self._replaced, self._tpu_failed = "", None, False, False
+        self._explained = set()
+        self._on_tpu = any(seat.accelerator == "edgetpu" for seat in order.seats)
+        lanes = [worker.pulse.model(), *(worker.pulse.capture(i) for i in range(len(order.seats)))]
+        self._watch = Watch(lanes, self._deadlines)
+        self._board.born(pid, [seat.name for seat in order.seats])
+
+    def tell(self, pipeline: str, verb: str) -> bool:
+        """Give the worker an order; False where there is none that could hear it."""
+        return self._worker is not None and self._worker.tell(pipeline, verb)
+
+    def reported(self, worker: Worker, report: Report) -> None:
+        """Put a report on the board."""
+        if worker is not self._worker:
+            return
+        if isinstance(report, worker_messages.Fault):
+            self._tpu_failed |= report.kind == "accelerator"
+            if report.kind in _FATAL:
+                self._explained.add(report.pipeline)
+        elif isinstance(report, worker_messages.Running):
+            self._explained.discard(report.pipeline)
+        self._board.take(report)
+
+    def misbehaved(self, worker: Worker, what: str) -> None:
+        """Replace a worker that sends what no worker sends."""
+        self._end(worker, what)
+
+    def exited(self, worker: Worker, how: str) -> None:
+        """Start the next one, unless everything is over."""
+        self._worker, self._watch = None, None
+        if self._idle():
+            return
+        now = clock.monotonic()
+        if self._replaced:
+            self._board.replaced(self._cause)
+            self.start()
+            return
+        blamed = self._on_tpu and self._blame(worker.stage, how, now)
+        why = self._cause or how
+        explained = frozenset() if self._cause else frozenset(self._explained)
+        kind = "accelerator" if blamed else "defect"
+        self._board.exited(kind, f"the worker {why}", explained)
+        if blamed:
+            self._lost(next(status.last_error for status in self._board.all() if status.last_error))
+        if self._idle():  # somebody else took over
+            return
+        pause_s = self._backoff.pause_s(now)
+        if any(seat.name not in explained for seat in worker.order.seats):
+            log.warning("worker %s %s; starting it again%s", worker.order.name, why, _in(pause_s))
+        self.start(pause_s)
+
+    def _blame(self, stage: Stage, how: str, now: float) -> bool:
+        """Whether the accelerator is to blame for the worker's end."""
+        if self._tpu_failed:
+            return True
+        if self._cause or "was ended by" not in how or any(name in how for name in _FROM_OUTSIDE):
+            return False
+        again = self._crashed_at is not None and now - self._crashed_at < self._backoff.stable_s
+        self._crashed_at = now
+        return stage in ON_TPU or again  # its library has threads, which crash at any time
+
+    def look(self, now: float) -> None:
+        """Kill the worker where a stage is overdue."""
+        worker, watch = self._worker, self._watch
+        if worker is None or watch is None or self._killed_at is not None:
+            return
+        overdue = watch.look(now)
+        if overdue is not None:
+            self._tpu_failed |= overdue.stage in ON_TPU
+            if overdue.stage is Stage.IDLE:
+                # A library that hangs with Python's lock keeps every thread from stamping its lane.
+                model = worker.pulse.model().read()
+                self._tpu_failed |= model.stage in ON_TPU or now - model.since > SILENT_S
+            self._end(worker, overdue.sentence)
+
+    def weigh(self, rss_mb: float, files: int) -> None:
+        """Kill the worker where it has grown beyond its bounds."""
+        if self._worker is None or self._killed_at is not None:
+            return
+        if rss_mb > self._memory_mb:
+            self._end(self._worker, f"had grown to {rss_mb:.0f} MB, over {self._memory_mb:g}")
+        elif files > MOST_FILES:
+            self._end(self._worker, f"had {files} files open, over {MOST_FILES}: something leaks them")
+
+    def forgive(self, now: float) -> None:
+        """This process was away itself: nobody is overdue for that."""
+        if self._watch is not None:
+            self._watch.forgive(now)
+
+    def stuck(self, now: float) -> bool:
+        """Whether nothing that can be done here brings this worker forward."""
+        if self._killed_at is not None and self._worker is not None:
+            return now - self._killed_at > KILLED_S
+        return self._worker is None and self._task is not None and self._task.done() and not self._idle()
+
+    def _idle(self) -> bool:
+        return self._retired or self._board.ended()
+
+    def _end(self, worker: Worker, why: str) -> None:
+        if self._killed_at is None:
+            self._cause, self._killed_at = why, clock.monotonic()
+        worker.kill()
+
+    def replace(self, why: str) -> None:
+        """Have another worker with the orders of now; nothing is wrong with this one."""
+        if self._worker is None:
+            self.hurry()
+        elif self._killed_at is None:
+            self._replaced, self._cause, self._killed_at = True, why, clock.monotonic()
+            asyncio.get_running_loop().call_later(STOP_S, self._worker.kill)
+            self._worker.ask_to_stop()
+
+    def retire(self) -> None:
+        """Start no worker any more; :meth:`stop` ends the one that there is."""
+        self._retired = True
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        """End the worker: ask, wait, kill."""
+        self.retire()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        worker = self._worker
+        if worker is None:
+            return
+        worker.ask_to_stop()
+        if not await worker.ended(STOP_S):
+            worker.kill()
+            await worker.ended(GONE_S)
+
+
+def _in(pause_s: float) -> str:
+    return f" in {pause_s:g} s" if pause_s else ""

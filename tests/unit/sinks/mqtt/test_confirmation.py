@@ -1,0 +1,43 @@
+"""What a consumer confirms; anything else means nothing, whatever it is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.sinks.mqtt.confirmation import Confirmation, parse
+
+
+@pytest.mark.parametrize(
+    ("payload", "means"),
+    [
+        (b"1042", Confirmation(1042, None)),
+        (b" 0\n", Confirmation(0, None)),
+        (b'{"epoch":"3f9c","sequence":7}', Confirmation(7, "3f9c")),
+        (b'{"epoch":"3f9c","sequence":7,"more":[1]}', Confirmation(7, "3f9c")),
+        (b"", None),
+        (b"-1", None),
+        (b"1.0", None),
+        (b"true", None),
+        (b"null", None),
+        (b'"7"', None),
+        (b"[7]", None),
+        (b"7 8", None),
+        (b'{"sequence":7}', None),
+        (b'{"epoch":7,"sequence":7}', None),
+        (b'{"epoch":"3f9c","sequence":true}', None),
+        (b'{"epoch":"3f9c"}', None),
+        (b"9" * 5000, None),
+        (b"[" * 5000, None),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_meaning(payload: bytes, means: Confirmation | None) -> None:
+    assert parse(payload) == means
+
+
+@given(st.binary(max_size=300) | st.text('0123456789[]{}:,"epochsqun -+.', max_size=300).map(str.encode))
+def test_nothing_raises(payload: bytes) -> None:
+    said = parse(payload)
+    assert said is None or said.sequence >= 0

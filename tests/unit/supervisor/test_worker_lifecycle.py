@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edged.events import ModelTag
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Reading, Stage
+from edged.ipc.worker_order import Order, SeatOrder
+from edged.supervisor import PipelineStatus, worker_lifecycle
+from edged.supervisor.pipeline_status import Board
+from edged.supervisor.stall_detector import Overdue
+from edged.supervisor.worker_lifecycle import KILLED_S, Keeper
+from edged.system import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+SEATS = (SeatOrder("porch", {}, accelerator="edgetpu"), SeatOrder("attic", {}, accelerator="edgetpu"))
+TPU = Order("porch", 1, "required", SEATS)
+CPU = Order("porch", 1, "required", (SeatOrder("porch", {}), SeatOrder("attic", {})))
+
+
+class Held:
+    """A worker as a keeper holds it, without a process."""
+
+    born_workers: list[Held]
+
+    def __init__(self, order: Order, owner: Keeper, models: object) -> None:
+        del models
+        self.order = order
+        self.owner = owner
+        self.pid: int | None = None
+        self.stage = Stage.IDLE
+        self.killed = self.asked = self.discarded = False
+        self.pulse = self
+        self.reading = Reading(Stage.GONE, 0.0)
+
+    def model(self) -> Held:
+        return self
+
+    def capture(self, _seat: int) -> Held:
+        return self
+
+    def read(self) -> Reading:
+        return self.reading
+
+    def born(self, pid: int) -> None:
+        self.pid = pid
+        self.born_workers.append(self)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def ask_to_stop(self) -> None:
+        self.asked = True
+
+    def discard(self) -> None:
+        self.discarded = True
+
+    async def ended(self, timeout_s: float) -> bool:
+        await asyncio.sleep(min(timeout_s, 0.01))
+        return False
+
+
+class Server:
+    """Forks, or does not."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.asked = 0
+
+    async def fork(self, _worker: Held) -> int:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.pop(0)
+        return 4711 + self.asked
+
+
+class Silent:
+    def outcome(self, outcome: worker_messages.Outcome, status: PipelineStatus) -> None: ...
+
+    def changed(self, status: PipelineStatus) -> None: ...
+
+
+class Stand:
+    """A keeper on its test stand."""
+
+    def __init__(self, order: Order, *failures: Exception) -> None:
+        self.board = Board([seat.name for seat in order.seats], Silent())
+        self.server = Server(*failures)
+        self.lost: list[str] = []
+        self.order = order
+
+        async def build() -> tuple[Order, list[int]]:
+            await asyncio.sleep(0)
+            return self.order, []
+
+        server: Any = self.server
+        self.keeper = Keeper(
+            build, deadlines={}, memory_mb=100, forkserver=server, board=self.board, lost=self.lost.append
+        )
+
+    @property
+    def worker(self) -> Held:
+        return Held.born_workers[-1]
+
+    async def born(self, count: int = 1) -> Held:
+        for _ in range(2000):
+            if len(Held.born_workers) >= count and self.keeper.pid is not None:
+                return self.worker
+            await asyncio.sleep(0.001)
+        raise AssertionError("no worker was born")
+
+    def says(self, report: Any) -> None:
+        self.keeper.reported(self.worker, report)
+
+    def runs(self) -> None:
+        for seat in self.order.seats:
+            self.says(worker_messages.Ready(seat.name, ModelTag("m", "0" * 8), "litert", seat.accelerator))
+            self.says(worker_messages.Running(seat.name))
+
+    def dies(self, how: str = "was ended by SIGKILL", stage: Stage = Stage.IDLE) -> None:
+        self.worker.stage = stage
+        self.keeper.exited(self.worker, how)
+
+    def status(self, name: str = "porch") -> PipelineStatus:
+        return next(status for status in self.board.all() if status.name == name)
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    Held.born_workers = []
+    monkeypatch.setattr(worker_lifecycle, "Worker", Held)
+
+
+def run(scenario: Coroutine[object, object, None]) -> None:
+    asyncio.run(scenario)
+
+
+def test_a_worker_that_cannot_be_forked_is_tried_again() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU, OSError("no memory"), ValueError("a defect"))
+        stand.keeper.start()
+        await stand.born()
+        assert stand.server.asked == 3
+        assert stand.status().last_error == "a worker cannot be started: a defect"
+        stand.runs()
+        assert stand.status().state == "running"
+
+    run(scenario())
+
+
+def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.keeper.start()
+        await stand.born()
+        stand.says(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
+        stand.dies("ended with exit status 78")
+        assert stand.status("porch").last_error == "m.tflite: truncated"
+        assert stand.status("attic").last_error == "the worker ended with exit status 78"
+
+    run(scenario())
+
+
+def test_an_old_reason_does_not_explain_a_new_end() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.keeper.start()
+        await stand.born()
+        stand.says(worker_messages.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
+        stand.says(worker_messages.Fault("porch", "picture", "black", "the picture is black"))
+        stand.says(worker_messages.Running("porch"))
+        stand.dies("was ended by SIGSEGV")
+        assert stand.status().fault == "defect"
+        assert stand.status().last_error == "the worker was ended by SIGSEGV"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("order", "how", "stage", "blamed"),
+    [
+        (TPU, "was ended by SIGSEGV", Stage.INVOKE, True),
+        (TPU, "was ended by SIGABRT", Stage.DELEGATE, True),
+        (TPU, "was ended by SIGABRT", Stage.IDLE, False),
+        (TPU, "was ended by SIGKILL", Stage.INVOKE, False),
+        (TPU, "ended with exit status 70", Stage.IDLE, False),
+        (CPU, "was ended by SIGSEGV", Stage.INVOKE, False),
+    ],
+)
+def test_who_is_to_blame(order: Order, how: str, stage: Stage, blamed: bool) -> None:
+    async def scenario() -> None:
+        stand = Stand(order)
+        stand.keeper.start()
+        await stand.born()
+        stand.runs()
+        stand.dies(how, stage)
+        assert bool(stand.lost) is blamed
+        assert stand.status().fault == ("accelerator" if blamed else "defect")
+
+    run(scenario())
+
+
+def test_a_crash_out_of_nowhere_is_the_accelerators_the_second_time() -> None:
+    async def scenario() -> None:
+        stand = Stand(TPU)
+        stand.keeper.start()
+        for count in (1, 2):
+            await stand.born(count)
+            stand.runs()
+            stand.dies("was ended by SIGABRT")
+        assert stand.lost == ["the worker was ended by SIGABRT"]
+
+    run(scenario())
+
+
+def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
+    async def scenario() -> None:
+        stand = Stand(TPU)
+        stand.keeper.start()
+        worker = await stand.born()
+        stand.runs()
+        stand.keeper.weigh(99.0, 200)
+        assert not worker.killed
+        stand.keeper.weigh(101.0, 20)
+        assert worker.killed
+        stand.keeper.weigh(50.0, 2000)
+        stand.dies()
+        assert stand.status().last_error == "the worker had grown to 101 MB, over 100"
+        assert stand.lost == []
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("overdue", "model", "since", "blamed"),
+    [
+        (Stage.INVOKE, Stage.INVOKE, 5.2, True),
+        (Stage.IDLE, Stage.INVOKE, 4.9, True),
+        (Stage.IDLE, Stage.IDLE, 0.9, False),
+        (Stage.IDLE, Stage.IDLE, 4.9, True),
+        (Stage.CAPTURE, Stage.INVOKE, 0.1, False),
+    ],
+)
+def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, since: float, blamed: bool) -> None:
+    async def scenario() -> None:
+        stand = Stand(TPU)
+        stand.keeper.start()
+        worker = await stand.born()
+        stand.runs()
+        worker.reading = Reading(model, clock.monotonic() - since)
+
+        class Look:
+            def look(self, _now: float) -> Overdue:
+                return Overdue(overdue, "hung")
+
+        stand.keeper._watch = Look()
+        stand.keeper.look(clock.monotonic())
+        assert worker.killed
+        stand.dies()
+        assert bool(stand.lost) is blamed
+
+    run(scenario())
+
+
+def test_a_killed_process_that_stays_is_said_to_stand_still() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.keeper.start()
+        await stand.born()
+        now = clock.monotonic()
+        assert not stand.keeper.stuck(now + 1000)
+        stand.keeper.misbehaved(stand.worker, "sent nonsense")
+        assert not stand.keeper.stuck(now + KILLED_S - 1)
+        assert stand.keeper.stuck(now + KILLED_S + 1)
+        stand.dies()
+        assert not stand.keeper.stuck(now + KILLED_S + 1)
+
+    run(scenario())
+
+
+def test_good_news_cut_a_pause_short() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.keeper.start()
+        for count in (1, 2):
+            await stand.born(count)
+            stand.dies()
+        stand.keeper._backoff._failures = 9
+        stand.keeper.start(3600)
+        await asyncio.sleep(0)
+        stand.keeper.hurry()
+        await stand.born(3)
+
+    run(scenario())
+
+
+def test_a_worker_that_makes_room_is_no_restart() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.keeper.start()
+        worker = await stand.born()
+        stand.runs()
+        stand.keeper.replace("a model file was changed")
+        assert worker.asked
+        stand.dies("ended with exit status 0")
+        status = stand.status()
+        assert (status.state, status.restarts, status.last_error) == ("starting", 0, "")
+        await stand.born(2)
+
+    run(scenario())
+
+
+def test_a_retired_keeper_starts_nothing() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.keeper.start()
+        await stand.born()
+        stand.keeper.retire()
+        stand.dies()
+        await asyncio.sleep(0.01)
+        assert stand.server.asked == 1
+
+    run(scenario())
+
+
+def test_a_worker_that_does_not_end_is_killed() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.keeper.start()
+        worker = await stand.born()
+        await stand.keeper.stop()
+        assert worker.asked
+        assert worker.killed
+
+    run(scenario())
