@@ -31,10 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal asks to stop."""
-    from edged.reporter import Reporter
+    from edged.daemon.publisher import Reporter
+    from edged.daemon.systemd import Notifier
     from edged.supervisor import Supervisor
     from edged.system.signals import Signals
-    from edged.systemd import Notifier
 
     signals = Signals()
     signals.install()
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     reporter = Reporter()
     supervisor = Supervisor({}, listener=reporter)
     supervisor.prepare()  # it imports what is slow to import, while this process reads the configuration
-    from edged import app
+    from edged.daemon import app
     from edged.errors import ConfigError, Unavailable
     from edged.system import log as logs
 

@@ -42,9 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the file, or say why it tells nothing."""
-    from edged import statusfile
+    from edged.daemon import status_file
 
-    found = statusfile.read(_run_dir(arguments.config))
+    found = status_file.read(_run_dir(arguments.config))
     if found.data and arguments.json:
         print(json.dumps(found.data, ensure_ascii=False))
     elif not found.trouble:

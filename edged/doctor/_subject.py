@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged import statusfile
 from edged.config import loader
+from edged.daemon import status_file
 from edged.doctor import _unit
 from edged.errors import ConfigError
 
@@ -60,6 +60,6 @@ def subject(path: Path, root: Path, *, given: bool) -> Subject:
             config = loader.load(path)
         except ConfigError:
             why_not = f"the configuration {path} cannot be used"
-    found = statusfile.read(config.run_dir if config is not None else config_root.run_dir())
+    found = status_file.read(config.run_dir if config is not None else config_root.run_dir())
     daemon = {} if found.trouble else found.data
     return Subject(path, config, why_not, given, root, daemon, _unit.ask(root))

@@ -8,10 +8,10 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from edged.daemon.publisher import Reporter
+from edged.daemon.stamp import Stamp
 from edged.errors import Refused
-from edged.reporter import Reporter
 from edged.spool.memory import MemorySpool
-from edged.stamp import Stamp
 from edged.supervisor import Supervisor
 
 if TYPE_CHECKING:

@@ -28,11 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged import app, audit
-from edged.reporter import Reporter
+from edged import audit
+from edged.daemon import app
+from edged.daemon.publisher import Reporter
+from edged.daemon.systemd import Notifier
 from edged.system import log
 from edged.system.signals import Signals
-from edged.systemd import Notifier
 from edged.testing.supervisor import Supervised, outcome
 
 if TYPE_CHECKING:

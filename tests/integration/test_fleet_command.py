@@ -13,7 +13,7 @@ import pytest
 from broker import Broker
 from paho.mqtt import publish
 
-from edged import health
+from edged.daemon import health
 from edged.spool import Counts
 from edged.testing.supervisor import status
 

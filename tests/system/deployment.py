@@ -40,7 +40,7 @@ def step(title: str) -> Callable[[Callable[[Trial], str]], Callable[[Trial], str
 
 def _break(sources: Path) -> None:
     """Make a version that starts and then fails, as a bad release would."""
-    app = sources / "edged/app.py"
+    app = sources / "edged/daemon/app.py"
     app.write_text(
         app.read_text() + '\n\ndef run(*_: object) -> None:\n    raise RuntimeError("a broken release")\n'
     )

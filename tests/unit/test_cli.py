@@ -14,11 +14,12 @@ import pytest
 from commandline import EDGED, call
 
 import edged
-from edged import cli, health
+from edged import cli
 from edged.config import loader
+from edged.daemon import health
+from edged.daemon.status_file import NAME, StatusFile
 from edged.ipc.sensor_messages import Turned
 from edged.spool import Counts
-from edged.statusfile import NAME, StatusFile
 from edged.testing.supervisor import status
 
 GOOD = "node: n\npipelines:\n  porch:\n    source: {kind: synthetic}\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged import health
+from edged.daemon import health
 from edged.fleet import Fleet, Row, all_good
 from edged.spool import Counts
 from edged.testing.supervisor import status

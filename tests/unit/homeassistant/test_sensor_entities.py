@@ -9,7 +9,8 @@ import jinja2
 import pytest
 from jsonschema import Draft202012Validator
 
-from edged import readings, sensors
+from edged import sensors
+from edged.daemon import readings
 from edged.homeassistant import SETTLE_S, Announcer, payload, units
 from edged.sensors import Quality, Reading, SensorConfig
 from edged.sensors.drivers.command import Config as Command

@@ -6,11 +6,11 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from edged.daemon.stamp import Stamp
 from edged.sinks import TakesLines
 from edged.sinks.json_lines import AT_ONCE, LONGEST_S, SHORTEST_S, Lines
 from edged.sinks.jsonl import JsonlSink
 from edged.spool.memory import MemorySpool
-from edged.stamp import Stamp
 from edged.testing.supervisor import outcome, status
 
 if TYPE_CHECKING:

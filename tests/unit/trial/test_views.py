@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from edged.stamp import Stamp
+from edged.daemon.stamp import Stamp
 from edged.testing.supervisor import outcome, status
 from edged.trial import view
 from edged.trial._trial import _address

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from edged.reporter import Decided, Reporter
+from edged.daemon.publisher import Decided, Reporter
+from edged.daemon.stamp import Stamp
 from edged.sinks.json_lines import Lines
 from edged.sinks.jsonl import JsonlSink
 from edged.spool.memory import MemorySpool
-from edged.stamp import Stamp
 from edged.testing.supervisor import outcome, status
 
 if TYPE_CHECKING:

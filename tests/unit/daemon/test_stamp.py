@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edged
+from edged.daemon.stamp import SYNCED_FOR_S, Stamp
 from edged.events import Finding
 from edged.ipc.worker_messages import Outcome
-from edged.stamp import SYNCED_FOR_S, Stamp
 from edged.testing.supervisor import outcome, status
 
 FOLDER = Path(edged.__file__).parent / "schema"

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edged
-from edged import health
+from edged.daemon import health
+from edged.daemon.publisher import Decided
 from edged.events import ModelTag
 from edged.homeassistant import FINE
-from edged.reporter import Decided
 from edged.spool import Counts
 from edged.supervisor import PipelineStatus
 from edged.testing.supervisor import status

@@ -15,8 +15,8 @@ from edged.system import clock, process_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.daemon.publisher import Decided
     from edged.ipc.sensor_messages import Turned
-    from edged.reporter import Decided
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged import wiring
 from edged.config import loader
+from edged.daemon import outputs
 from edged.errors import ConfigError
 from edged.sinks.json_lines import Lines
 from edged.sinks.mqtt import MqttSink
@@ -27,9 +27,9 @@ def config(folder: Path, text: str = "") -> Config:
     return loader.loads(f"node: n\n{text}\n{PIPELINE}", "edged.yaml", folder)
 
 
-def wired(config: Config) -> wiring.Wiring:
-    async def build() -> wiring.Wiring:
-        return wiring.wire(
+def wired(config: Config) -> outputs.Wiring:
+    async def build() -> outputs.Wiring:
+        return outputs.wire(
             config,
             spool=MemorySpool("n", max_mb=1, max_age_h=1),
             loop=asyncio.get_running_loop(),
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_used_is_an_error_of_the_configuration(
     tmp_path: Path, more: str, sentence: str
 ) -> None:
     def build() -> None:
-        wiring.secret(config(tmp_path, more))
+        outputs.secret(config(tmp_path, more))
         wired(config(tmp_path, more))
 
     with pytest.raises(ConfigError, match="(?i)" + sentence):
@@ -107,7 +107,7 @@ def test_what_concerns_it_is_known(tmp_path: Path, text: str) -> None:
     def needs(text: str, word: str = "hunter2") -> Any:
         (tmp_path / "secret").write_text(word)
         now = config(tmp_path, text)
-        return wiring.needs(now, wiring.secret(now))
+        return outputs.needs(now, outputs.secret(now))
 
     assert needs(text) != needs(MQTT)
     assert needs(MQTT, "another") != needs(MQTT)

@@ -19,12 +19,12 @@ from edged.sinks import TakesLines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from edged.daemon.stamp import Stamp
     from edged.events import Event
     from edged.ipc.worker_messages import Outcome
     from edged.sinks import Outlet
     from edged.sinks.jsonl import JsonlSink
     from edged.spool import Spool
-    from edged.stamp import Stamp
     from edged.supervisor import PipelineStatus
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from edged import app
+from edged.daemon import app
+from edged.daemon.publisher import Reporter
+from edged.daemon.status_file import NAME
+from edged.daemon.systemd import Notifier
 from edged.errors import ConfigError
-from edged.reporter import Reporter
-from edged.statusfile import NAME
-from edged.systemd import Notifier
 from edged.testing.supervisor import Supervised, outcome
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from edged import health, orders, wiring
 from edged.config import loader
+from edged.daemon import commands, health, outputs
+from edged.daemon.report import Report
+from edged.daemon.sensor_publisher import SensorReport
+from edged.daemon.stamp import Stamp
 from edged.errors import ConfigError, EdgedError, Problem
-from edged.report import Report
-from edged.sensorreport import SensorReport
-from edged.stamp import Stamp
 from edged.supervisor import Sensors
 from edged.system import clock
 from edged.system.claim import Claim
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     from edged.config.root import Config
     from edged.config.secrets import Secret
-    from edged.reporter import Reporter
+    from edged.daemon.outputs import Wiring
+    from edged.daemon.publisher import Reporter
+    from edged.daemon.systemd import Notifier
     from edged.supervisor import Supervisor
     from edged.system.signals import Signals
-    from edged.systemd import Notifier
-    from edged.wiring import Wiring
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +80,9 @@ class Daemon:
         self._config = config = loader.load(path)
         self._claim = Claim(config.run_dir)
         self._claim.take()
-        self._spool = wiring.spool(config, asyncio.get_running_loop(), reporter.committed)
+        self._spool = outputs.spool(config, asyncio.get_running_loop(), reporter.committed)
         self._stamp = Stamp(config.node)
-        self._secret = wiring.secret(config)
+        self._secret = outputs.secret(config)
         self._wiring = self._wire(config)
         self._report = Report(config.run_dir)
         self._sensor_report = SensorReport(reporter, config.node)
@@ -153,13 +153,13 @@ class Daemon:
     def _wire(self, config: Config) -> Wiring:
         """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
-        return wiring.wire(
+        return outputs.wire(
             config, spool=self._spool, loop=loop, on_switch=self._switch, on_command=self._obey
         )
 
     def _obey(self, verb: str, payload: bytes) -> bytes:
         """Do what came on ``cmd/<verb>``, and return the answer."""
-        return orders.answer(verb, payload, self._config.pipelines, self._supervisor.command)
+        return commands.answer(verb, payload, self._config.pipelines, self._supervisor.command)
 
     def _switch(self, name: str, on: bool) -> None:
         """Do what came on ``enabled/set``."""
@@ -178,7 +178,7 @@ class Daemon:
         try:
             config = loader.load(self._path)
             _refuse_what_needs_a_restart(self._path, self._config, config)
-            secret = wiring.secret(config)
+            secret = outputs.secret(config)
             await self._check()
             wired = self._wire(config) if self._outward(config, secret) else None
         except ConfigError as error:
@@ -214,7 +214,7 @@ class Daemon:
 
     def _outward(self, config: Config, secret: Secret | None) -> bool:
         """Whether what goes out has to be rebuilt."""
-        return wiring.needs(config, secret) != wiring.needs(self._config, self._secret)
+        return outputs.needs(config, secret) != outputs.needs(self._config, self._secret)
 
     def _refuse(self, problems: list[Problem]) -> None:
         for problem in problems:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from edged import health
-from edged.statusfile import StatusFile
+from edged.daemon import health
+from edged.daemon.status_file import StatusFile
 from edged.system import clock
 
 if TYPE_CHECKING:

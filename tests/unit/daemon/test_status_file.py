@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged import statusfile
-from edged.statusfile import NAME, StatusFile, read
+from edged.daemon import status_file
+from edged.daemon.status_file import NAME, StatusFile, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_a_daemon_that_was_killed_is_not_running(tmp_path: Path) -> None:
 
 def test_a_daemon_that_hangs_does_not_answer(tmp_path: Path) -> None:
     StatusFile(tmp_path).write({})
-    found = read(tmp_path, now=time.monotonic() + statusfile.STALE_S + 27)
+    found = read(tmp_path, now=time.monotonic() + status_file.STALE_S + 27)
     assert found.trouble == f"the daemon (process {os.getpid()}) has not answered for 42 s"
 
 

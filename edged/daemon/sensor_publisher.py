@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged import readings
+from edged.daemon import readings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edged.daemon.publisher import Reporter
     from edged.ipc.sensor_messages import Turned
-    from edged.reporter import Reporter
     from edged.sensors import Reading, SensorConfig
 
 

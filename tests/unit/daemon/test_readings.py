@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged import readings
+from edged.daemon import readings
 from edged.sensors import Quality, Reading
 from edged.sensors.drivers.synthetic import Config
 from edged.sensors.drivers.system import Config as System

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged import orders
+from edged.daemon import commands
 
 PIPELINES = ("porch", "yard")
 
@@ -24,10 +24,10 @@ class House:
 
 def ask(verb: str, payload: bytes) -> tuple[dict[str, object], House]:
     house = House()
-    return json.loads(orders.answer(verb, payload, PIPELINES, house.do)), house
+    return json.loads(commands.answer(verb, payload, PIPELINES, house.do)), house
 
 
-@pytest.mark.parametrize("verb", orders.VERBS)
+@pytest.mark.parametrize("verb", commands.VERBS)
 def test_an_empty_payload_means_all_that_can(verb: str) -> None:
     answer, house = ask(verb, b"")
     assert answer == {"verb": verb, "done": ["porch"], "refused": {}}
@@ -50,7 +50,7 @@ def test_another_verb_is_an_error() -> None:
     assert house.done == []
 
 
-@given(st.sampled_from(orders.VERBS), st.binary(max_size=8192))
+@given(st.sampled_from(commands.VERBS), st.binary(max_size=8192))
 def test_whatever_comes_is_answered(verb: str, payload: bytes) -> None:
     answer, house = ask(verb, payload)
     assert answer["verb"] == verb

@@ -7,10 +7,10 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from edged import health
-from edged.report import FILE_S, NEWS_S, Report
+from edged.daemon import health
+from edged.daemon.report import FILE_S, NEWS_S, Report
+from edged.daemon.status_file import NAME
 from edged.spool import Counts
-from edged.statusfile import NAME
 from edged.testing.supervisor import status
 
 if TYPE_CHECKING:
