@@ -7,7 +7,7 @@ import pty
 import subprocess
 import sys
 
-EDGED = [sys.executable, "-m", "edged.cli"]
+EDGED = [sys.executable, "-m", "edged"]
 
 
 def call(*argv: str, timeout_s: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,1 @@
+"""The daemon: the process that has the network, and never a pixel."""

@@ -194,7 +194,7 @@ class Daemon:
         Raises:
             ConfigError: with what it finds. Where it cannot run, what was read so far has to do.
         """
-        command = [sys.executable, "-P", "-m", "edged.cli", "check", "-c", str(self._path)]
+        command = [sys.executable, "-P", "-m", "edged", "check", "-c", str(self._path)]
         try:
             async with asyncio.timeout(CHECK_S):
                 process = await asyncio.create_subprocess_exec(

@@ -1,0 +1,1 @@
+"""What crosses between processes: orders, messages, and shared pages. Neither side trusts what it reads."""

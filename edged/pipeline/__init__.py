@@ -1,0 +1,1 @@
+"""The rules of a pipeline, without a clock and without I/O: decision and gating."""

@@ -1,0 +1,1 @@
+"""What edged needs of the operating system, for every kind of process."""

@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged import audit
 from edged.daemon import app
 from edged.daemon.publisher import Reporter
 from edged.daemon.systemd import Notifier
 from edged.system import log
 from edged.system.signals import Signals
 from edged.testing.supervisor import Supervised, outcome
+from edged.tools import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -35,7 +35,7 @@ def edgetpu(folder: Path, testdata: Path, library: Path, policy: str = "prefer")
     )
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "edged.cli", "doctor", "--json", "-c", str(path)],
+        [sys.executable, "-m", "edged", "doctor", "--json", "-c", str(path)],
         capture_output=True,
         text=True,
         timeout=stretched(90),

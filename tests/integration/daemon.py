@@ -51,7 +51,7 @@ class Daemon:
     def start(self) -> None:
         with (self.folder / "stderr").open("ab") as errors, (self.folder / "stdout").open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edged.cli", "run", "-c", str(self.path)],
+                [sys.executable, "-m", "edged", "run", "-c", str(self.path)],
                 stdout=out,
                 stderr=errors,
                 env=os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")} | self._environment,

@@ -282,9 +282,9 @@ def test_a_terminal_gets_progress_and_then_the_table(model: str) -> None:
 
 def test_main_never_imports_what_holds_pixels(model: str, images: Path) -> None:
     program = (
-        "import sys, edged.cli\n"
+        "import sys, edged.cli.main\n"
         f"argv = ['bench', {model!r}, '--images', {str(images)!r}, '--seconds', '0.1', '--json', '-']\n"
-        "edged.cli.main(argv)\n"
+        "edged.cli.main.main(argv)\n"
         "heavy = ('numpy', 'cv2', 'ai_edge_litert', 'tflite_runtime', 'matplotlib', 'paho')\n"
         "print([name for name in heavy if name in sys.modules])"
     )

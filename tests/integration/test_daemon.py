@@ -222,7 +222,7 @@ def test_it_stops_at_any_moment_of_starting(tmp_path: Path, after_s: float) -> N
     daemon = Daemon(tmp_path, text(tmp_path, free_port()))
     daemon.start()
     try:
-        wait_for(lambda: b"edged.cli" in Path(f"/proc/{daemon.pid}/cmdline").read_bytes())
+        wait_for(lambda: b"-m\0edged\0run" in Path(f"/proc/{daemon.pid}/cmdline").read_bytes())
         catches = 1 << (signal.SIGTERM - 1)
         wait_for(
             lambda: (
@@ -288,7 +288,7 @@ def test_without_a_broker_events_are_lines_on_standard_output(tmp_path: Path) ->
 
 
 def test_status_reads_the_running_daemon(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "edged.cli", "status", "-c", str(tmp_path / "edged.yaml")]
+    command = [sys.executable, "-m", "edged", "status", "-c", str(tmp_path / "edged.yaml")]
     with Daemon(tmp_path, text(tmp_path, free_port())) as daemon:
         shown = subprocess.run(command, capture_output=True, text=True, check=False)
         assert shown.returncode == 0
@@ -307,7 +307,7 @@ def test_status_reads_the_running_daemon(tmp_path: Path) -> None:
 
 def test_a_second_daemon_for_one_run_directory_is_refused(tmp_path: Path) -> None:
     with Daemon(tmp_path, text(tmp_path, free_port())) as daemon:
-        command = [sys.executable, "-m", "edged.cli", "run", "-c", str(daemon.path)]
+        command = [sys.executable, "-m", "edged", "run", "-c", str(daemon.path)]
         second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
         assert second.returncode == 75
         assert second.stderr == (

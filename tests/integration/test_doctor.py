@@ -18,7 +18,7 @@ from daemon import Daemon, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-EDGED = [sys.executable, "-m", "edged.cli"]
+EDGED = [sys.executable, "-m", "edged"]
 PIPELINES = "pipelines:\n  porch:\n    source: {kind: synthetic, size: [64, 48], interval_s: 0.05}\n"
 
 

@@ -15,8 +15,8 @@ from daemon import Daemon, wait_for
 from node import Subscriber
 
 import edged
-from edged.check import check
 from edged.config.loader import load
+from edged.tools.check import check
 
 if TYPE_CHECKING:
     from edged.sensors import SensorConfig

@@ -23,7 +23,7 @@ from plant import Broker, Daemon, Ear, free_port, model, pipelines, until, wait_
 from reconcile import reconcile
 from verdict import verdict
 
-from edged.audit import audit
+from edged.tools.audit import audit
 
 DAY = 24 * 360  # events at one in ten seconds
 SLOW_S, SLOW_EVENTS = 0.1, 200

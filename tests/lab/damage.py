@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 from lab_events import event
 from verdict import verdict
 
-from edged.audit import audit
 from edged.spool.database import Sqlite
 from edged.spool.disk import NAME, DiskSpool
+from edged.tools.audit import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

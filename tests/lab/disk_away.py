@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 from lab_events import event
 from verdict import verdict
 
-from edged.audit import audit
 from edged.spool.disk import DiskSpool
+from edged.tools.audit import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

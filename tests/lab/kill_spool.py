@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING, NoReturn
 from lab_events import event
 from verdict import verdict
 
-from edged.audit import audit
 from edged.spool.database import Sqlite
 from edged.spool.disk import NAME, DiskSpool
 from edged.spool.snapshot import copy
 from edged.spool.store import Store
+from edged.tools.audit import audit
 
 if TYPE_CHECKING:
     from edged.spool import Row

@@ -29,7 +29,7 @@ from plant import Broker, Daemon, Ear, model, pipelines, until
 from reconcile import Heard, compare, reconcile
 from verdict import verdict
 
-from edged.audit import audit
+from edged.tools.audit import audit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -110,7 +110,7 @@ class Plant:
 
     def audit(self, node: Daemon) -> dict[str, Any]:
         """Return what ``edged audit --json`` says."""
-        command = [sys.executable, "-m", "edged.cli", "audit", "-c", str(node.path), "--json"]
+        command = [sys.executable, "-m", "edged", "audit", "-c", str(node.path), "--json"]
         said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
         found: dict[str, Any] = json.loads(said)
         return found

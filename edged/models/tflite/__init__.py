@@ -1,0 +1,1 @@
+"""The .tflite format: the flatbuffer, its graph and its metadata."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from edged.check import check
-from edged.cli import main
+from edged.cli.main import main
 from edged.config.loader import load
 from edged.config.sample import sample
 from edged.sources.discovery import Machine
+from edged.tools.check import check
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
 
-from edged.audit import as_json, audit, text
 from edged.config.root import SpoolSection
 from edged.errors import StateBusy
 from edged.spool import open_spool, recovery
 from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import LOCK, NAME, DiskSpool
+from edged.tools.audit import as_json, audit, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kept import FLUSH_S, Clock, disk, event
 
-from edged.audit import audit
 from edged.spool.database import DiskError, Sqlite, Trouble
+from edged.tools.audit import audit
 
 if TYPE_CHECKING:
     from pathlib import Path

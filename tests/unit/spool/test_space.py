@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 from kept import FLUSH_S, Clock, Settled, disk, event
 
-from edged.audit import audit
 from edged.spool.commits import SMALL
 from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import NAME, DiskSpool
 from edged.spool.store import PAGE
+from edged.tools.audit import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.doctor import _survey
-from edged.doctor._survey import Unanswered, ask
 from edged.inference import runtime
+from edged.tools.doctor import probe
+from edged.tools.doctor.probe import Unanswered, ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def test_a_package_that_crashes_or_hangs_takes_nobody_along(
     (tmp_path / "gpiod.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
     with pytest.raises(Unanswered, match=sentence) as why:
-        ask("driver", "sensor", "gpio", seconds=1 if "sleep" in code else _survey.QUESTION_S)
+        ask("driver", "sensor", "gpio", seconds=1 if "sleep" in code else probe.QUESTION_S)
     assert not why.value.told
 
 
@@ -82,7 +82,7 @@ def test_one_that_hangs_ends_with_whoever_asked(tmp_path: Path, monkeypatch: pyt
     )
     (tmp_path / "gpiod.py").write_text(hangs)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    asks = "from edged.doctor._survey import ask; ask('driver', 'sensor', 'gpio')"
+    asks = "from edged.tools.doctor.probe import ask; ask('driver', 'sensor', 'gpio')"
     with subprocess.Popen([sys.executable, "-c", asks]) as doctor:
         survey = os.pidfd_open(int(pid.read_text()))
         doctor.kill()

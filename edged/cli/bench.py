@@ -1,0 +1,215 @@
+"""``edged bench``: accuracy, latency and size of classifiers on this board, to choose between them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from edged.cli import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+NAME = "bench"
+HELP = "measure how right, how fast and how large .tflite classifiers are on this board"
+WIDTH = 200
+MOST_THREADS, MOST_SECONDS = 64, 3600.0
+NARROW, LEAST_NAME = 100, 16  # characters: of a terminal that is too narrow for all; of the first column
+_NUMBERS = ("threads", "p50", "p95", "prepare", "top-1", "top-5", "file", "memory")
+_FOR_WIDE = frozenset({"prepare", "top-5", "file"})  # where there is room
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("models", metavar="MODEL", type=Path, nargs="+", help="a .tflite file")
+    parser.add_argument(
+        "--labels", metavar="F", type=Path, help="one label a line, for all (default: those packed in each)"
+    )
+    parser.add_argument(
+        "--images",
+        metavar="DIR",
+        type=Path,
+        help="photographs as DIR/LABEL/*.jpg; without it the bundled ones, and no accuracy",
+    )
+    parser.add_argument(
+        "--threads", metavar="1,2", type=_threads, default=(), help="default: cores, at most 4"
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "litert", "tflite-runtime", "all"),
+        default="auto",
+        help="all: each that is installed (default auto: the best one)",
+    )
+    parser.add_argument(
+        "--seconds", metavar="S", type=_seconds, default=3.0, help="of each measurement (default 3)"
+    )
+    parser.add_argument("--json", metavar="F", help="write the results here; - is standard output")
+    parser.add_argument(
+        "--plot", metavar="F", type=Path, help="draw them, as .png or .svg; needs the extra edged[plot]"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, show, write; 1 where a model could not be measured."""
+    from edged.tools import bench
+
+    options = bench.Options(
+        models=tuple(dict.fromkeys(arguments.models)),
+        labels=arguments.labels,
+        images=arguments.images,
+        threads=arguments.threads,
+        runtime=arguments.runtime,
+        seconds=arguments.seconds,
+        json=arguments.json,
+        plot=arguments.plot,
+    )
+    work = bench.Bench(options)
+    with _watcher() as watcher:
+        report = work.measure(watcher)
+    if arguments.json != "-":
+        _show(report)
+    work.write(report)
+    return int(any(result["error"] for result in report["results"]))
+
+
+def _threads(text: str) -> tuple[int, ...]:
+    numbers = text.split(",")
+    if not all(n.isascii() and n.isdecimal() and 1 <= int(n) <= MOST_THREADS for n in numbers):
+        raise argparse.ArgumentTypeError(f"{text}: write numbers from 1 to {MOST_THREADS}, such as 1,2")
+    return tuple(dict.fromkeys(map(int, numbers)))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text}: write seconds above 0, at most {MOST_SECONDS:g}")
+    return seconds
+
+
+class Quiet:
+    """Says only what has to be said, for a log."""
+
+    def begin(self, steps: int) -> None:
+        """Say nothing."""
+
+    def step(self, words: str) -> None:
+        """Say nothing."""
+
+    def progress(self, part: float) -> None:
+        """Say nothing."""
+
+    def note(self, sentence: str) -> None:
+        """Write it to standard error."""
+        terminal.complain([sentence])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Bar(Quiet):
+    """Shows how far it is, on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.table import Column
+
+        self._progress = Progress(
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:3.0f} %", table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+            expand=True,
+            console=Console(stderr=True, highlight=False),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None)
+        self._begun = 0
+
+    def begin(self, steps: int) -> None:
+        """Know how many steps there are."""
+        self._progress.update(self._task, total=steps)
+
+    def step(self, words: str) -> None:
+        """Show the step."""
+        self._progress.update(self._task, description=words, completed=self._begun)
+        self._begun += 1
+
+    def progress(self, part: float) -> None:
+        """Show how far the step is."""
+        self._progress.update(self._task, completed=self._begun - 1 + part)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _watcher() -> Quiet:
+    return Bar() if sys.stderr.isatty() else Quiet()
+
+
+def _show(report: dict[str, Any]) -> None:
+    machine = report["machine"]
+    cores = f"{machine['cores']} core{'s' if machine['cores'] > 1 else ''}"
+    board = ", ".join(filter(None, (machine["board"], machine["cpu"], cores, machine["architecture"])))
+    console = terminal.console(WIDTH)
+    console.print(board, markup=False, soft_wrap=True)
+    console.print(_table(report["results"], narrow=console.width < NARROW))
+
+
+def _table(results: Sequence[dict[str, Any]], *, narrow: bool) -> Table:
+    """Return the results, the fastest first; what failed stands below."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    numbers = [name for name in _NUMBERS if not (narrow and name in _FOR_WIDE)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model", min_width=LEAST_NAME, overflow="fold")
+    table.add_column("runtime", no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    stems = {Path(result["model"]).stem for result in results}
+    short = len(stems) == len({result["model"] for result in results})
+    for result in sorted(results, key=lambda r: (r["error"] is not None, r["latency_ms"]["p50"] or 0)):
+        path = Path(result["model"])
+        name = "".join(c if c.isprintable() else "?" for c in (path.stem if short else str(path)))
+        runtime = result["runtime"] + (", Edge TPU" if result["accelerator"] == "edgetpu" else "")
+        cells = _cells(result)
+        table.add_row(escape(name), runtime, *(cells[number] for number in numbers))
+    return table
+
+
+def _cells(result: dict[str, Any]) -> dict[str, str]:
+    """Return what stands in each column."""
+    cells = dict.fromkeys(_NUMBERS, "") | {"threads": str(result["threads"])}
+    if result["error"] is not None:
+        return cells | {"p50": "[red]failed[/]"}
+    latency = result["latency_ms"]
+    cells |= {
+        "p50": f"{latency['p50']:.2f} ms",
+        "p95": f"{latency['p95']:.2f} ms",
+        "prepare": f"{result['prepare_ms']['p50']:.2f} ms",
+        "file": f"{result['size_bytes'] / 1e6:.1f} MB",
+        "memory": f"{result['rss_mb']:.0f} MB",
+    }
+    for column, key in (("top-1", "top1"), ("top-5", "top5")):
+        if result[key] is not None:
+            cells[column] = f"{100 * result[key]:.1f} %"
+    return cells

@@ -1,0 +1,1 @@
+"""What the verbs do that run beside the daemon."""

@@ -1,0 +1,178 @@
+"""What is measured: the models, their labels, the photographs. What can be refused beforehand is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from edged.config.pipeline import Accelerator
+from edged.errors import DriverError, ModelError, Refused
+from edged.inference import model as models
+from edged.inference import runtime as runtimes
+from edged.models import bundled, image_classifier
+from edged.models import labels as label_files
+from edged.models.tflite import file as tflite_file
+from edged.sources import discovery
+from edged.tools.bench import photographs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from edged.models.tflite.file import ModelFile
+    from edged.tools.bench.options import Options
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may be chosen.
+
+    Attributes:
+        path: as it was typed.
+        size: of the file, in bytes.
+        sha256: of the file; empty where it cannot be used.
+        labels: one for each class; empty where nobody asks for them.
+        picture: width, height and channels of what it looks at.
+        classes: how many it tells apart.
+        device: the Edge TPU that it is compiled for; empty: it runs on the CPU.
+        problem: why it cannot be used; empty where it can.
+    """
+
+    path: Path
+    size: int
+    sha256: str = ""
+    labels: tuple[str, ...] = ()
+    picture: tuple[int, int, int] | None = None
+    classes: int | None = None
+    device: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        candidates: in the order of the command line.
+        runtimes: each of them.
+        threads: each number of them.
+        pictures: the photographs.
+        answers: the right label of each; empty: nobody knows.
+        library: of the Edge TPU.
+        seconds: to run each model.
+    """
+
+    candidates: tuple[Candidate, ...]
+    runtimes: tuple[str, ...]
+    threads: tuple[int, ...]
+    pictures: tuple[str, ...]
+    answers: tuple[str, ...]
+    library: str
+    seconds: float
+
+
+def plan(options: Options) -> tuple[Plan, list[str]]:
+    """Look at everything that the command line names; return what to do, and what to say of it.
+
+    Raises:
+        Refused: a file is missing, or a folder of photographs has no label's name.
+        DriverError: there is no runtime.
+        ModelError: the labels cannot be read.
+    """
+    chosen, notes = _runtimes(options.runtime)
+    for path in (*options.models, *((options.labels,) if options.labels else ())):
+        if not os.path.lexists(path):
+            raise Refused(f"there is no {path}", os.EX_NOINPUT)
+    named = label_files.load(options.labels) if options.labels else None
+    folders = photographs.by_label(options.images) if options.images else {}
+    accelerator = Accelerator()
+    candidates = [_candidate(path, named, options, bool(folders), accelerator) for path in options.models]
+    pairs = [(str(path), name) for name, paths in folders.items() for path in paths]
+    return Plan(
+        candidates=tuple(_known(candidates, folders, options)),
+        runtimes=chosen,
+        threads=options.threads or (models.default_threads(),),
+        pictures=tuple(path for path, _ in pairs) or tuple(map(str, sorted(bundled.PHOTOS.glob("*.jpg")))),
+        answers=tuple(name for _, name in pairs),
+        library=accelerator.library,
+        seconds=options.seconds,
+    ), notes
+
+
+def _runtimes(asked: str) -> tuple[tuple[str, ...], list[str]]:
+    if asked != "all":
+        return (runtimes.choose(asked),), []
+    works, notes = [], []
+    for name in runtimes.available():
+        try:
+            works.append(runtimes.choose(name))
+        except DriverError as error:
+            notes.append(f"{name} is left out: {error}")
+    return tuple(works) or (runtimes.choose("auto"),), notes
+
+
+def _candidate(
+    path: Path, named: Sequence[str] | None, options: Options, judged: bool, accelerator: Accelerator
+) -> Candidate:
+    """Look into a model, as ``edged check`` does."""
+    found = Candidate(path, _size(path))
+    try:
+        file = tflite_file.read(path, edgetpu=None)
+        spec, labels = image_classifier.spec(file), _labels(file, named)
+        if labels is not None or judged:
+            labels = image_classifier.spec_and_labels(file, labels, str(options.labels or path))[1]
+    except ModelError as error:
+        return replace(found, problem=str(error))
+    return replace(
+        found,
+        sha256=file.sha256,
+        labels=labels if labels is not None and judged else (),
+        picture=(spec.width, spec.height, spec.channels),
+        classes=spec.classes,
+        device=(discovery.survey().coral or accelerator.device) if file.for_edgetpu else "",
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # why, is said by whoever reads it
+        return 0
+
+
+def _labels(file: ModelFile, named: Sequence[str] | None) -> Any:
+    """Return the labels that are given, else those of the bundled model, which has them beside it."""
+    if named is None and file.labels is None and file.sha256 == bundled.MODEL_SHA256:
+        return label_files.load(bundled.LABELS)
+    return named
+
+
+def _known(
+    candidates: Sequence[Candidate], folders: Mapping[str, object], options: Options
+) -> list[Candidate]:
+    """Set those aside that do not know what the photographs show.
+
+    Raises:
+        Refused: no model knows it.
+    """
+    usable = [c for c in candidates if not c.problem]
+    unknown = {c.path: photographs.strangers(folders, c.labels) for c in usable}
+    nobody = {n: hint for n, hint in next(iter(unknown.values()), {}).items() if _all_miss(n, unknown)}
+    if nobody:
+        where = f"the labels of {options.labels or ', '.join(str(c.path) for c in usable)}"
+        raise Refused(
+            f"{options.images}: a folder's name is the right label of what lies in it, and "
+            f"{photographs.shown(nobody)} {'is' if len(nobody) == 1 else 'are'} not among {where}",
+            os.EX_USAGE,
+        )
+    return [
+        replace(c, problem=f"{c.path}: its labels have no {photographs.shown(unknown[c.path])}")
+        if unknown.get(c.path)
+        else c
+        for c in candidates
+    ]
+
+
+def _all_miss(name: str, unknown: Mapping[Path, Mapping[str, str]]) -> bool:
+    return all(name in strangers for strangers in unknown.values())

@@ -1,0 +1,169 @@
+"""Measures everything in turn, several times over, and puts together what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edged.ipc.bench_order import Order
+from edged.system.child import Failed, ask
+from edged.worker.throughput import share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edged.tools.bench.plan import Candidate, Plan
+
+ROUNDS = 3
+PATIENCE_S = (
+    60.0  # for a process to say something: slow boards import for 10 s, and large models run for seconds
+)
+
+
+class Watcher(Protocol):
+    """Hears how it goes."""
+
+    def begin(self, steps: int) -> None:
+        """So many processes will be started."""
+
+    def step(self, words: str) -> None:
+        """One of them begins."""
+
+    def progress(self, part: float) -> None:
+        """So much of it is done, from 0 to 1."""
+
+    def note(self, sentence: str) -> None:
+        """Something is to be said."""
+
+
+@dataclass
+class Case:
+    """One measurement, and what its rounds have found so far.
+
+    Attributes:
+        problem: why it failed; empty while it has not.
+    """
+
+    candidate: Candidate
+    runtime: str
+    threads: int
+    problem: str = ""
+    invoke_ms: list[float] = field(default_factory=list)
+    prepare_ms: list[float] = field(default_factory=list)
+    found: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What it is, for a person."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.candidate.path.name} on {self.runtime}, {threads}"
+
+    def add(self, found: dict[str, Any]) -> None:
+        """Take what a round has found."""
+        self.invoke_ms += found.pop("invoke_ms")
+        self.prepare_ms += found.pop("prepare_ms")
+        for name in ("rss_mb", "model_mb"):
+            found[name] = max(found[name], self.found.get(name, 0.0))
+        self.found |= found
+
+    def result(self, *, judged: bool) -> dict[str, Any]:
+        """Return it as JSON data."""
+        model, found = self.candidate, {} if self.problem else self.found
+        images = found.get("images")
+        return {
+            "model": str(model.path),
+            "runtime": self.runtime,
+            "threads": self.threads,
+            "accelerator": "edgetpu" if model.device else "cpu",
+            "top1": round(found["first"] / images, 4) if images else None,
+            "top5": round(found["among"] / images, 4) if images else None,
+            "images": images,
+            "unreadable": len(found["unreadable"]) if judged and found else None,
+            "latency_ms": _spread(() if self.problem else self.invoke_ms),
+            "prepare_ms": _spread(() if self.problem else self.prepare_ms),
+            "count": 0 if self.problem else len(self.invoke_ms),
+            "size_bytes": model.size,
+            "rss_mb": found.get("rss_mb"),
+            "model_mb": found.get("model_mb"),
+            "sha256": model.sha256 or None,
+            "input": list(model.picture) if model.picture else None,
+            "classes": model.classes,
+            "isolation": found.get("isolation"),
+            "error": self.problem or None,
+        }
+
+
+def _spread(values: Iterable[float]) -> dict[str, float | None]:
+    ordered = sorted(values)
+    return {f"p{part}": round(share(ordered, part / 100), 3) if ordered else None for part in (50, 95)}
+
+
+def measure(plan: Plan, watcher: Watcher) -> list[dict[str, Any]]:
+    """Measure each model with each runtime and each number of threads; return a result for each."""
+    cases = [
+        Case(candidate, runtime, threads, candidate.problem)
+        for candidate, runtime, threads in itertools.product(plan.candidates, plan.runtimes, plan.threads)
+    ]
+    told: set[str] = set()
+    _say(watcher, told, (case.problem for case in cases))
+    watcher.begin(ROUNDS * sum(not case.problem for case in cases))
+    for number in range(ROUNDS):
+        for case in reversed(cases) if number % 2 else cases:
+            if not case.problem:
+                watcher.step(f"round {number + 1} of {ROUNDS}: {case.words}")
+                _round(case, plan, watcher, judges=not number)
+                _say(watcher, told, _worth_saying(case))
+    return [case.result(judged=bool(plan.answers)) for case in cases]
+
+
+def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
+    model = case.candidate
+    order = Order(
+        model=str(model.path),
+        sha256=model.sha256,
+        labels=model.labels,
+        pictures=plan.pictures,
+        answers=plan.answers if judges else (),
+        runtime=case.runtime,
+        threads=case.threads,
+        device=model.device,
+        library=plan.library,
+        seconds=plan.seconds / ROUNDS,
+    )
+    try:
+        case.add(_answer(order, watcher))
+    except Failed as failed:
+        of_tpu = "it is compiled for the Edge TPU: " if model.device else ""
+        case.problem = f"{model.path}: {of_tpu}{str(failed).removeprefix(f'{model.path}: ')}"
+
+
+def _answer(order: Order, watcher: Watcher) -> dict[str, Any]:
+    with contextlib.closing(ask("edged.worker.bench", order.to_json(), PATIENCE_S)) as answers:
+        for answer in answers:
+            if "error" in answer:
+                raise Failed(answer["error"])
+            if "found" in answer:
+                found: dict[str, Any] = answer["found"]
+                return found
+            watcher.progress(answer["done"] / len(order.pictures))
+    raise Failed("its process ended without an answer")
+
+
+def _worth_saying(case: Case) -> list[str]:
+    said = [f"{path} is left out: it is no whole picture" for path in case.found.get("unreadable", ())]
+    if not case.found.get("isolation", True):
+        said.append(
+            "WARNING: the processes that have the pictures are NOT cut off from the network: "
+            "neither seccomp nor a network namespace can be had here"
+        )
+    return [*said, case.problem] if case.problem else said
+
+
+def _say(watcher: Watcher, told: set[str], sentences: Iterable[str]) -> None:
+    """Say each sentence once."""
+    for sentence in sentences:
+        if sentence and sentence not in told:
+            told.add(sentence)
+            watcher.note(sentence)

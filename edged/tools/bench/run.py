@@ -1,0 +1,84 @@
+"""From the command line to the results: refuse, measure, write, draw."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.errors import DriverError, Refused
+from edged.system.child import Failed, ask
+from edged.tools.bench import machine, plan, rounds
+from edged.tools.bench.target import Target
+
+if TYPE_CHECKING:
+    from edged.tools.bench.options import Options
+    from edged.tools.bench.rounds import Watcher
+
+_DRAW = "edged.tools.bench.draw"
+_DRAW_S = 120.0  # matplotlib looks for fonts the first time
+_FORMATS = (".png", ".svg")
+
+
+class Bench:
+    """One comparison. Whatever can be refused is refused here, before anything is measured.
+
+    Args:
+        options: what the command line says.
+
+    Raises:
+        Refused: a file is missing, cannot be written, or makes no sense.
+        DriverError: there is no runtime, or no matplotlib.
+        ModelError: the labels cannot be read.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._json, self._plot = options.json, options.plot
+        if self._plot is not None and self._plot.suffix.lower() not in _FORMATS:
+            raise Refused(f"--plot {self._plot}: write a name that ends in .png or .svg", os.EX_USAGE)
+        self._plan, self._notes = plan.plan(options)
+        self._json_file = Target(Path(self._json)) if self._json not in {None, "-"} else None
+        self._plot_file = Target(self._plot) if self._plot is not None else None
+        if self._plot is not None:
+            _draw({})
+
+    def measure(self, watcher: Watcher) -> dict[str, Any]:
+        """Measure everything; returns what goes to the JSON file."""
+        for note in self._notes:
+            watcher.note(note)
+        return {"machine": machine.describe(), "results": rounds.measure(self._plan, watcher)}
+
+    def write(self, report: dict[str, Any]) -> None:
+        """Write what the command line asks for.
+
+        Raises:
+            Refused: that was not possible.
+        """
+        text = json.dumps(report, indent=1) + "\n"
+        if self._json_file is not None:
+            self._json_file.write(text.encode())
+        elif self._json == "-":
+            sys.stdout.write(text)
+        if self._plot is not None and self._plot_file is not None:
+            if all(result["error"] for result in report["results"]):
+                raise Refused(f"{self._plot} was not drawn: nothing was measured")
+            self._plot_file.write(_draw({"format": self._plot.suffix.lower()[1:], **report}))
+
+
+def _draw(question: dict[str, Any]) -> bytes:
+    """Return a picture of a report, or nothing of none, to see whether that would work.
+
+    Raises:
+        DriverError: there is no matplotlib.
+        Refused: it could not draw.
+    """
+    try:
+        answers = list(ask(_DRAW, json.dumps(question).encode(), _DRAW_S))
+    except Failed as failed:
+        raise Refused(f"nothing can be drawn: {failed}") from None
+    if "missing" in answers[0]:
+        raise DriverError(f"--plot needs matplotlib ({answers[0]['missing']}): pip install 'edged[plot]'")
+    return base64.b64decode(answers[0]["picture"])

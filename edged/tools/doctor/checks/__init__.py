@@ -1,0 +1,1 @@
+"""The checks of ``edged doctor``, one subject a module."""

@@ -1,0 +1,25 @@
+"""The configuration: what ``edged check`` finds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from edged.tools.check import check
+from edged.tools.doctor.verdict import Verdict, error, ok, skipped
+
+if TYPE_CHECKING:
+    from edged.tools.doctor.subject import Subject
+
+
+def configuration(subject: Subject) -> Verdict:
+    """Have everything in it looked at."""
+    if subject.config is None and not subject.given and not os.path.lexists(subject.path):
+        return skipped(subject.why_not, f"edged init -o {subject.path}")
+    problems = check(subject.path)
+    if not problems:
+        return ok(f"{subject.path} is good")
+    if all("may not be read" in problem.what for problem in problems):
+        return skipped(str(problems[0]), "run edged doctor as root, or as the user of the service")
+    count = "1 error" if len(problems) == 1 else f"{len(problems)} errors, the first"
+    return error(f"{count}: {problems[0]}", f"edged check -c {subject.path} names them all")

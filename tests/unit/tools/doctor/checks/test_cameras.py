@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from doubles import Survey, Ward, faulty, good, subject
+
+from edged.tools.doctor.checks import cameras as _cameras
+from edged.tools.doctor.worker_runs import Run
+
+if TYPE_CHECKING:
+    from edged.tools.doctor.verdict import Verdict
+
+LOGI = ["/dev/v4l/by-id/usb-logi", "/dev/video0", "Logi"]
+CAMERA = "node: n\npipelines:\n  porch:\n    source: {kind: v4l2, device: DEVICE, size: [1280, 720]}\n"
+
+
+def cameras(answers: dict[str, Any], ward: Ward | None = None, text: str = "", **keys: Any) -> Verdict:
+    about = subject(text, **keys)
+    return asyncio.run(_cameras.cameras(about, ward or Ward(), Survey(answers)))
+
+
+def there(*found: list[str], pi: bool = False) -> dict[str, Any]:
+    return {"machine": {"cameras": list(found), "pi_camera": pi}}
+
+
+def test_a_machine_without_cameras() -> None:
+    assert cameras(there()).status == "absent"
+
+
+def test_a_camera_is_tried_in_a_worker() -> None:
+    ward = Ward()
+    found = cameras(there(LOGI), ward)
+    assert found.status == "ok"
+    assert found.detail.startswith("Logi (/dev/v4l/by-id/usb-logi): gives pictures")
+    (section,) = ward.sections.values()
+    assert (section.source.kind, section.source.interval_s) == ("v4l2", 0)
+
+
+@pytest.mark.parametrize("device", [LOGI[0], LOGI[1], "auto"])
+def test_one_that_is_configured_is_tried_as_configured_and_once(device: str) -> None:
+    ward = Ward()
+    assert cameras(there(LOGI), ward, CAMERA.replace("DEVICE", device)).status == "ok"
+    assert ward.sections.keys() == {"porch"}
+    assert ward.sections["porch"].source.size == (1280, 720)
+
+
+def test_one_that_the_daemon_has_is_left_to_it() -> None:
+    ward = Ward()
+    daemon = {"pipelines": {"porch": {"state": "running"}}}
+    found = cameras(there(LOGI), ward, CAMERA.replace("DEVICE", "/dev/video0"), daemon=daemon)
+    assert found == ("ok", "porch: the running daemon has it", "")
+    assert ward.sections == {}
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "words"),
+    [
+        ("denied", "error", "sudo usermod -aG video "),
+        ("busy", "warning", "only one program"),
+        ("lost", "error", "cable"),
+        ("", "error", "cable"),
+    ],
+)
+def test_what_is_wrong_with_a_camera_comes_with_what_mends_it(reason: str, status: str, words: str) -> None:
+    run = faulty("source", "/dev/video0 does not do it", reason)
+    found = cameras(there(LOGI), Ward({f"Logi ({LOGI[0]})": run}))
+    assert found.status == status
+    assert words in found.fix
+
+
+def test_a_driver_without_its_package_is_for_the_check_of_drivers() -> None:
+    run = faulty("driver", "kind: picamera2 needs picamera2", "missing", model=None)
+    found = cameras(there(LOGI), Ward({f"Logi ({LOGI[0]})": run}))
+    assert (found.status, found.fix) == ("error", "look at the check drivers")
+
+
+def test_a_camera_that_says_nothing_is_an_error() -> None:
+    assert cameras(there(LOGI), Ward({f"Logi ({LOGI[0]})": Run()})).status == "error"
+
+
+def test_a_search_that_crashes_is_an_error() -> None:
+    assert cameras({}).status == "error"
+
+
+def test_the_camera_of_a_raspberry_pi() -> None:
+    ward = Ward()
+    found = cameras(there(pi=True) | {"picamera2": {"models": ["imx708"]}}, ward)
+    assert found.status == "ok"
+    assert ward.sections["imx708 (CSI 0)"].source.kind == "picamera2"
+
+
+def test_a_connector_without_a_camera_is_a_warning() -> None:
+    assert cameras(there(pi=True) | {"picamera2": {"models": []}}).status == "warning"
+
+
+def test_a_raspberry_pi_without_picamera2_names_the_package() -> None:
+    found = cameras(there(pi=True) | {"picamera2": "kind: picamera2 needs picamera2"})
+    assert found.status == "error"
+    assert "apt install python3-picamera2" in found.fix
+
+
+def test_one_bad_camera_does_not_hide_a_good_one() -> None:
+    other = ["/dev/video2", "/dev/video2", "Cam"]
+    runs = {"Cam (/dev/video2)": faulty("source", "hung", ""), f"Logi ({LOGI[0]})": good(2)}
+    found = cameras(there(LOGI, other), Ward(runs))
+    assert found.status == "error"
+    assert "gives pictures" in found.detail

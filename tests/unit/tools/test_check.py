@@ -1,0 +1,438 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tflite_builder import lstm
+
+from edged.models import bundled
+from edged.tools.check import check
+
+ROOT = Path(__file__).resolve().parents[2]
+PIPELINE = "pipelines:\n  a:\n    source: {kind: synthetic}\n"
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the file, with a model and labels beside it."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    shutil.copy(bundled.MODEL, tmp_path / "m.tflite")
+    shutil.copy(bundled.LABELS, tmp_path / "m.txt")
+    return tmp_path
+
+
+def said(base: Path, text: str) -> list[str]:
+    (base / "edged.yaml").write_text(text, "utf-8")
+    return [str(problem).replace(str(base), "") for problem in check(base / "edged.yaml")]
+
+
+def one(lines: list[str]) -> str:
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def model(base: Path, keys: str, rest: str = "") -> list[str]:
+    return said(base, f"{PIPELINE}    model: {{{keys}}}\n{rest}")
+
+
+def test_a_good_file_has_no_problems(base: Path) -> None:
+    assert said(base, PIPELINE) == []
+    assert model(base, "file: m.tflite, labels: m.txt") == []
+
+
+def test_what_the_loader_finds_is_reported(base: Path) -> None:
+    assert said(base, "mqtt: {}\nx: 1\n")[0].startswith("/edged.yaml:1:1: pipelines is missing")
+    assert check(base / "none")[0].what == "there is no such file"
+    assert check(base)[0].what == "this is a folder, not a file"
+
+
+def test_a_model_that_is_nowhere_is_told_with_both_places(base: Path) -> None:
+    line = one(model(base, "file: x.tflite, labels: m.txt"))
+    assert line.startswith("/edged.yaml:4:19: pipelines.a.model.file: /x.tflite: there is no such file")
+    assert line.endswith("(also looked for /state/models/x.tflite)")
+    assert "also looked" not in one(model(base, "file: /x.tflite, labels: m.txt"))
+
+
+def test_a_model_in_the_state_folder_is_found(base: Path) -> None:
+    (base / "state" / "models").mkdir(parents=True)
+    (base / "m.tflite").rename(base / "state" / "models" / "n.tflite")
+    assert model(base, "file: n.tflite, labels: m.txt") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty"),
+        (b"\x1c\0\0\0TFL3", "truncated or damaged"),
+        (b"PK\x03\x04 a zip", "no .tflite file"),
+    ],
+)
+def test_a_file_that_is_no_model_is_told(base: Path, content: bytes, expected: str) -> None:
+    (base / "m.tflite").write_bytes(content)
+    line = one(model(base, "file: m.tflite, labels: m.txt"))
+    assert line.startswith("/edged.yaml:4:19: pipelines.a.model.file: /m.tflite: ")
+    assert expected in line
+
+
+def test_a_checksum_is_compared(base: Path) -> None:
+    assert model(base, f"file: m.tflite, labels: m.txt, sha256: {bundled.MODEL_SHA256}") == []
+    assert "sha256" in one(model(base, f"file: m.tflite, labels: m.txt, sha256: {'0' * 64}"))
+
+
+def test_labels_must_be_there_and_fit(base: Path) -> None:
+    line = one(model(base, "file: m.tflite, labels: x.txt"))
+    assert line.startswith("/edged.yaml:4:37: pipelines.a.model.labels: /x.txt: there is no such file")
+    assert "also looked for /state/models/x.txt" in line
+    (base / "two.txt").write_text("a\nb\n", "utf-8")
+    line = one(model(base, "file: m.tflite, labels: two.txt"))
+    assert line.startswith("/edged.yaml:4:37: pipelines.a.model.labels: /two.txt: 2 labels do not fit")
+
+
+def test_bad_labels_do_not_hide_a_bad_model(base: Path) -> None:
+    assert len(model(base, "file: x.tflite, labels: x.txt")) == 2
+
+
+def test_one_of_the_synonyms_in_a_label_is_told_the_whole_label(base: Path) -> None:
+    (base / "m.txt").write_text("tabby, tabby cat\nespresso\ntiger cat\n")
+    decision = "    decision: {ignore: [tabby cat]}\n"
+    *_, last = model(base, "file: m.tflite, labels: m.txt", decision)
+    assert last.endswith("the model has no label 'tabby cat' (write 'tabby, tabby cat')")
+
+
+def test_labels_that_the_decision_names_must_exist(base: Path) -> None:
+    decision = "    decision:\n      labels: {tabbi: {threshold: 0.4}}\n      ignore: [tabby, expresso]\n"
+    expected = [
+        (
+            "/edged.yaml:5:16: pipelines.a.decision.labels.tabbi: the model has no label 'tabbi' "
+            "(did you mean 'tabby'?)"
+        ),
+        (
+            "/edged.yaml:6:23: pipelines.a.decision.ignore[1]: the model has no label 'expresso' "
+            "(did you mean 'espresso'?)"
+        ),
+    ]
+    assert said(base, PIPELINE + decision) == expected
+    assert len(model(base, "file: m.tflite, labels: m.txt", decision)) == 2
+
+
+def test_a_model_for_the_cpu_is_no_twin(base: Path) -> None:
+    line = one(
+        model(
+            base,
+            "file: m.tflite, edgetpu_file: m.tflite, labels: m.txt",
+            "    accelerator: {policy: prefer}\n",
+        )
+    )
+    assert line.startswith("/edged.yaml:4:43: pipelines.a.model.edgetpu_file: /m.tflite: ")
+    assert "not compiled for the Edge TPU" in line
+
+
+def test_a_policy_without_a_twin_is_told_at_its_key(base: Path) -> None:
+    line = one(said(base, f"{PIPELINE}    accelerator: {{policy: require}}\n"))
+    assert line.startswith(
+        "/edged.yaml:4:27: pipelines.a.accelerator.policy: require needs model.edgetpu_file"
+    )
+
+
+def test_the_missing_twin_comes_with_the_command_that_makes_it(base: Path) -> None:
+    line = one(model(base, "file: m.tflite, labels: m.txt", "    accelerator: {policy: prefer}\n"))
+    assert line.endswith("its compiler makes it: edgetpu_compiler m.tflite")
+
+    line = one(
+        model(
+            base,
+            "file: m.tflite, labels: m.txt, edgetpu_file: twin.tflite",
+            "    accelerator: {policy: prefer}\n",
+        )
+    )
+    assert line.startswith("/edged.yaml:4:58: pipelines.a.model.edgetpu_file: /twin.tflite: there is no such")
+    assert line.endswith("(the compiler for the Edge TPU makes it: edgetpu_compiler /m.tflite)")
+
+
+def claims(base: Path, *accelerators: str) -> list[str]:
+    shutil.copy(bundled.MODEL, base / "e.tflite")
+    lines = ["pipelines:"]
+    for name, keys in zip("abc", accelerators, strict=False):
+        lines.append(f"  {name}:\n    source: {{kind: synthetic}}")
+        lines.append("    model: {file: m.tflite, labels: m.txt, edgetpu_file: e.tflite}")
+        lines.append(f"    accelerator: {{policy: prefer, {keys}}}")
+    return [line for line in said(base, "\n".join(lines)) if "not compiled" not in line]
+
+
+@pytest.mark.parametrize(
+    "accelerators",
+    [
+        ("device: usb", "device: usb:0"),
+        ("device: usb:0", "device: usb:1", "device: usb"),
+        ("device: pci:1", "device: pci"),
+        ("device: ':0'", "device: usb"),
+        ("device: ':0'", "device: pci:1"),
+        ("device: usb", "device: usb, library: libedgetpu.so.2"),
+    ],
+    ids=str,
+)
+def test_a_device_claimed_in_different_words_is_told_with_both_names(
+    base: Path, accelerators: tuple[str, ...]
+) -> None:
+    line = one(claims(base, *accelerators))
+    last = "abc"[len(accelerators) - 1]
+    assert f"pipelines.{last}.accelerator: pipelines a and {last} both claim the Edge TPU, as " in line
+    assert line.endswith("write the same in both to share it")
+
+
+@pytest.mark.parametrize(
+    "accelerators",
+    [
+        ("device: usb", "device: usb"),
+        ("device: usb", "device: pci"),
+        ("device: usb:0", "device: usb:1, library: libedgetpu.so.2"),
+        ("device: ':0'", "device: ':1'"),
+    ],
+    ids=str,
+)
+def test_devices_that_are_shared_or_others_are_no_problem(base: Path, accelerators: tuple[str, ...]) -> None:
+    assert claims(base, *accelerators) == []
+
+
+def test_a_password_file_must_hold_a_password(base: Path) -> None:
+    text = f"mqtt: {{host: b, username: u, password_file: p}}\n{PIPELINE}"
+    assert one(said(base, text)) == "/edged.yaml:1:45: mqtt.password_file: /p: there is no such file"
+    (base / "p").touch()
+    assert "the file is empty" in one(said(base, text))
+    (base / "p").write_text("hunter2\n", "utf-8")
+    (base / "p").chmod(0o600)
+    assert said(base, text) == []
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two certificates with their keys, one key also with a passphrase."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("a", "b"):
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-subj",
+                f"/CN={name}",
+                "-keyout",
+                f"{name}.key",
+                "-out",
+                f"{name}.pem",
+            ],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
+    subprocess.run(
+        ["openssl", "ec", "-aes256", "-passout", "pass:hunter2", "-in", "a.key", "-out", "locked.key"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def tls(base: Path, keys: str) -> list[str]:
+    return said(base, f"mqtt: {{host: b, tls: {{{keys}}}}}\n{PIPELINE}")
+
+
+def test_tls_files_must_be_there_and_fit(base: Path, certificates: Path) -> None:
+    for file in certificates.iterdir():
+        shutil.copy(file, base)
+    assert tls(base, "") == []
+    assert tls(base, "ca_file: a.pem, cert_file: b.pem, key_file: b.key") == []
+    assert (
+        one(tls(base, "ca_file: x.pem"))
+        == "/edged.yaml:1:32: mqtt.tls.ca_file: /x.pem: there is no such file"
+    )
+    assert "holds no certificate (it must be PEM)" in one(tls(base, "ca_file: a.key"))
+    assert "the key belongs to another certificate" in one(tls(base, "cert_file: a.pem, key_file: b.key"))
+    assert "the key has a passphrase" in one(tls(base, "cert_file: a.pem, key_file: locked.key"))
+    assert "both must be PEM" in one(tls(base, "cert_file: a.key, key_file: a.key"))
+
+
+def test_a_pipe_in_place_of_a_certificate_does_not_hang(base: Path) -> None:
+    os.mkfifo(base / "fifo")
+    assert "not a file" in one(tls(base, "ca_file: fifo"))
+
+
+def test_json_lines_need_a_folder(base: Path) -> None:
+    assert said(base, f"jsonl: {{path: e.jsonl}}\n{PIPELINE}") == []
+    line = one(said(base, f"jsonl: {{path: no/e.jsonl}}\n{PIPELINE}"))
+    assert line == "/edged.yaml:1:15: jsonl.path: there is no folder /no (create it)"
+    (base / "d").mkdir()
+    assert "is a folder" in one(said(base, f"jsonl: {{path: d}}\n{PIPELINE}"))
+    assert "there is no folder" in one(said(base, f"jsonl: {{path: {'x' * 300}/y}}\n{PIPELINE}"))
+
+
+def test_the_state_directory_is_a_folder_or_can_be_made(base: Path) -> None:
+    (base / "file").touch()
+    (base / "d").mkdir()
+    assert said(base, f"state_dir: d\n{PIPELINE}") == []
+    assert said(base, f"state_dir: d/e/f\n{PIPELINE}") == []
+    line = one(said(base, f"state_dir: file\n{PIPELINE}"))
+    assert line == "/edged.yaml:1:12: state_dir: /file is no folder (name a folder)"
+    line = one(said(base, f"state_dir: file/a/b\n{PIPELINE}"))
+    assert (
+        line == "/edged.yaml:1:12: state_dir: /file is no folder, so /file/a/b cannot be made (name a folder)"
+    )
+
+
+CAMERAS = "pipelines:\n  a: {{source: {0}}}\n  b: {{source: {1}, enabled: {2}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("one_source", "other", "enabled", "clash"),
+    [
+        ("{kind: v4l2}", "{kind: v4l2}", "yes", True),
+        ("{kind: v4l2}", "{kind: v4l2}", "no", False),
+        ("{kind: v4l2, device: /dev/video0}", "{kind: v4l2, device: /dev/../dev/video0}", "yes", True),
+        ("{kind: v4l2, device: /dev/video0}", "{kind: v4l2, device: /dev/video2}", "yes", False),
+        ("{kind: picamera2}", "{kind: picamera2}", "yes", True),
+        ("{kind: picamera2}", "{kind: picamera2, camera: 1}", "yes", False),
+        ("{kind: synthetic}", "{kind: synthetic}", "yes", False),
+    ],
+)
+def test_two_pipelines_cannot_share_a_camera(
+    base: Path, one_source: str, other: str, enabled: str, clash: bool
+) -> None:
+    lines = said(base, CAMERAS.format(one_source, other, enabled))
+    assert len(lines) == clash
+    assert all(line.startswith("/edged.yaml:3:") and "pipelines a and b both take" in line for line in lines)
+
+
+def test_every_problem_comes_at_once_in_the_order_of_the_file(base: Path) -> None:
+    lines = said(
+        base,
+        "mqtt: {host: b, username: u, password_file: p, tls: {ca_file: ca}}\njsonl: {path: no/e}\n"
+        f"{PIPELINE}    model: {{file: x, labels: y}}\n",
+    )
+    assert [line.split(":")[1] for line in lines] == ["1", "1", "2", "6", "6"]
+
+
+def test_a_driver_that_fails_to_build_is_named(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edged.sources.drivers import synthetic
+
+    def broken(_config: object, _hint: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(synthetic, "create", broken)
+    line = one(said(base, PIPELINE))
+    assert line == "/edged.yaml:3:20: pipelines.a.source.kind: synthetic cannot be built: KeyError"
+
+
+@pytest.mark.parametrize("name", ["folder", "usb-camera", "bird-feeder", "garage-door", "greenhouse"])
+def test_the_examples_that_need_no_files_are_good(name: str) -> None:
+    assert check(ROOT / "config" / "examples" / f"{name}.yaml") == []
+
+
+def test_the_example_with_files_lacks_nothing_but_its_files() -> None:
+    problems = check(ROOT / "config" / "examples" / "pi-camera-tls.yaml")
+    assert problems
+    assert all("there is no such file" in problem.what for problem in problems)
+
+
+def test_the_check_needs_no_heavy_module() -> None:
+    program = (
+        "import sys, edged.tools.check, edged.config.schema, edged.config.sample\n"
+        "edged.tools.check.check('config/examples/folder.yaml')\n"
+        "edged.config.schema.text(), edged.config.sample.sample()\n"
+        "print([m for m in ('paho', 'numpy', 'cv2', 'ai_edge_litert', 'tflite_runtime') if m in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert answer.stdout == "[]\n"
+
+
+def test_two_sensors_do_not_take_the_same_port_or_line(base: Path) -> None:
+    lines = said(
+        base,
+        "sensors:\n"
+        "  air: {kind: serial, device: /dev/serial0, protocol: pms5003}\n"
+        "  gas: {kind: serial, device: /dev/../dev/serial0, protocol: mhz19}\n"
+        "  door: {kind: gpio, line: GPIO17}\n"
+        "  bell: {kind: gpio, line: GPIO17}\n"
+        "  tank: {kind: command, command: [/nowhere/tank]}\n",
+    )
+    both = "(one of them gets it, and the other one fails)"
+    assert lines == [
+        f"/edged.yaml:3:8: sensors.gas: sensors air and gas both take /dev/../dev/serial0 {both}",
+        f"/edged.yaml:5:9: sensors.bell: sensors door and bell both take gpio line GPIO17 {both}",
+    ]
+
+
+def test_a_sensor_that_cannot_be_built_is_one_problem(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edged.sensors.drivers import thermal
+
+    def fails(config: object) -> None:
+        raise RuntimeError(f"no {type(config).__name__}")
+
+    monkeypatch.setattr(thermal, "create", fails)
+    assert said(base, "sensors: {board: {kind: thermal}}\n") == [
+        "/edged.yaml:1:25: sensors.board.kind: thermal cannot be built: no Config"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("device_class: temprature", "sensors.a.device_class: Home Assistant knows no class 'temprature' of"),
+        ("device_class: temprature", "(did you mean 'temperature'?)"),
+        ("device_class: temperature, unit: lx", "takes no temperature in 'lx' (it takes K, °C, °F)"),
+        ("device_class: dor, binary: true", "no class 'dor' of a state (did you mean 'door'?)"),
+    ],
+)
+def test_a_class_that_home_assistant_would_refuse_is_told(base: Path, keys: str, says: str) -> None:
+    mqtt = "mqtt:\n  host: broker.lan\nhomeassistant:\n  discovery: true\n"
+    sensor = f"sensors: {{a: {{kind: synthetic, {keys}}}}}\n"
+    lines = said(base, mqtt + sensor)
+    assert len(lines) == 1, lines
+    assert says in lines[0]
+    assert said(base, mqtt.replace("true", "false") + sensor) == []
+    assert said(base, sensor) == []
+
+
+SERIES = (
+    "sensors:\n  v: {kind: synthetic, axes: [x, y], interval_s: 0.02}\npipelines:\n  p:\n"
+    "    source: {kind: sensors, channels: [v/x, v/y], step_s: 0.02, window: 8}\n"
+)
+
+
+def test_a_model_over_time_must_fit_the_windows(base: Path) -> None:
+    (base / "ok.tflite").write_bytes(lstm(8, 2, 3))
+    (base / "long.tflite").write_bytes(lstm(9, 2, 3))
+    (base / "abc.txt").write_text("a\nb\nc\n")
+    (base / "ab.txt").write_text("a\nb\n")
+    assert said(base, f"{SERIES}    model: {{file: ok.tflite, labels: abc.txt}}\n") == []
+    assert said(base, f"{SERIES}    task: {{kind: anomaly}}\n") == []
+    files, decides = "model: {file: %s.tflite, labels: %s.txt}", "\n    decision: {ignore: [%s]}"
+    anomaly = "task: {kind: anomaly%s}"
+    expected = {
+        files % ("long", "abc"): "/edged.yaml:6:19: pipelines.p.model.file: /long.tflite: its input "
+        "(1 x 9 x 2) is not what the source gives, [1, 8, 2] or [1, 16]: 8 steps of 2 channels",
+        files % ("ok", "ab"): "/edged.yaml:6:38: pipelines.p.model.labels: /ab.txt: "
+        "2 labels do not fit the 3 classes of the model",
+        files % ("m", "abc"): "/edged.yaml:6:19: pipelines.p.model.file: /m.tflite: "
+        "its input (1 x 224 x 224 x 3) is a picture or a spectrum",
+        "model: {file: ok.tflite}": "no labels are packed in it: write labels, a text file with 3 lines",
+        "model: {file: ok.tflite}\n    " + anomaly % ", limit: 1": "it is no autoencoder for this source",
+        anomaly % "" + decides % "anomalie": "/edged.yaml:7:25: pipelines.p.decision.ignore[0]: "
+        "this task has no label 'anomalie' (did you mean 'anomaly'?)",
+        files % ("ok", "abc") + decides % "d": "the model has no label 'd'",
+    }
+    for keys, sentence in expected.items():
+        assert sentence in one(said(base, f"{SERIES}    {keys}\n"))

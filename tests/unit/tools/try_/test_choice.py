@@ -1,0 +1,114 @@
+"""From the words of the command line to a pipeline."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edged.errors import Refused
+from edged.models import bundled
+from edged.sources.discovery import Machine
+from edged.tools.try_ import Options
+from edged.tools.try_.choice import PAUSE_S, pipeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTHING = Machine()
+USB = Machine(cameras=(("/dev/v4l/by-id/usb-cam-video-index0", "HD Webcam"),))
+CSI = Machine(cameras=USB.cameras, pi_camera=True)
+
+
+def chosen(found: Machine = NOTHING, **options: Any) -> dict[str, Any]:
+    section, words = pipeline(Options(**options), found)
+    return section.source.model_dump() | {"words": words}
+
+
+@pytest.mark.parametrize("source", [None, "camera"])
+def test_the_first_camera_is_taken(source: str | None) -> None:
+    usb = chosen(USB, source=source)
+    assert (usb["kind"], usb["device"], usb["words"]) == ("v4l2", USB.cameras[0][0], "HD Webcam")
+    assert chosen(CSI, source=source)["kind"] == "picamera2"
+
+
+def test_without_a_camera_the_bundled_photographs_are_looked_at() -> None:
+    source = chosen()
+    assert (source["kind"], source["path"], source["words"]) == (
+        "folder",
+        bundled.PHOTOS,
+        "the bundled photographs",
+    )
+    with pytest.raises(Refused, match="no camera was found") as refused:
+        chosen(source="camera")
+    assert refused.value.status == 69
+
+
+def test_files_go_through_once_and_with_a_count_until_it_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"x")
+    (tmp_path / "p.JPG").write_bytes(b"x")
+    for name, kind in (("v.mp4", "video"), ("p.JPG", "folder"), ("", "folder")):
+        path = str(tmp_path / name)
+        once = chosen(source=path)
+        assert (once["kind"], once["loop"], once["interval_s"]) == (kind, False, 0)
+        assert chosen(source=path, count=9)["loop"]
+
+
+def test_a_person_at_a_terminal_has_time_to_look(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"x")
+    assert chosen(live=True)["interval_s"] == PAUSE_S
+    assert chosen(live=True)["loop"]  # the demonstration goes on until Ctrl-C
+    assert chosen(source=str(tmp_path / "v.mp4"), live=True)["realtime"]
+    assert chosen(source="synthetic", live=True)["fps"] == 30
+    assert chosen(source="synthetic")["fps"] is None
+
+
+def test_an_address_is_a_network_camera_and_its_password_is_not_shown() -> None:
+    source = chosen(source="rtsp://me:secret@cam:554/1")
+    assert (source["kind"], source["url"]) == ("video", "rtsp://me:secret@cam:554/1")
+    assert source["words"] == "rtsp://***@cam:554/1"
+
+
+def test_a_device_is_a_camera() -> None:
+    assert chosen(source="/dev/null") | {"words": ""} == chosen(source="/dev/null") | {
+        "kind": "v4l2",
+        "device": "/dev/null",
+        "words": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "sentence"),
+    [
+        ({"source": "none.jpg"}, 66, "none.jpg: there is no such file"),
+        ({"source": "/dev/video99"}, 66, "there is no such file, folder or device"),
+        ({"source": "x" * 5000}, 66, "file name too long"),
+        ({"model": "none.tflite"}, 66, "there is no none.tflite"),
+        ({"source": "rtsp://" + "x" * 5000}, 64, "rtsp://x"),
+    ],
+)
+def test_what_is_not_there_is_refused(options: dict[str, Any], status: int, sentence: str) -> None:
+    from pathlib import Path
+
+    if "model" in options:
+        options = {"model": Path(options["model"])}
+    with pytest.raises(Refused, match=sentence) as refused:
+        chosen(**options)
+    assert refused.value.status == status
+
+
+def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.jpg")
+    with pytest.raises(Refused, match="this is no file or folder"):
+        chosen(source=str(tmp_path / "p.jpg"))
+
+
+def test_model_labels_and_runtime_go_into_the_pipeline(tmp_path: Path) -> None:
+    for name in ("m.tflite", "l.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    options = Options(model=tmp_path / "m.tflite", labels=tmp_path / "l.txt", runtime="litert")
+    model = pipeline(options, NOTHING)[0].model
+    assert (model.file, model.labels, model.runtime) == (tmp_path / "m.tflite", tmp_path / "l.txt", "litert")
+    with pytest.raises(Refused, match="write --model too"):
+        pipeline(Options(labels=tmp_path / "l.txt"), NOTHING)
