@@ -8,6 +8,9 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
 from edged.errors import DriverError
 
 
@@ -50,3 +53,14 @@ class Registry:
                 return entry.load()
         known = ", ".join(self.kinds())
         raise DriverError(f"there is no {self._noun} of kind '{kind}'; there are {known}")
+
+
+def wrong(message: str, *steps: str | int) -> PydanticCustomError:
+    """Return the error of a block that points at what these steps lead to."""
+    return PydanticCustomError("consistency", "{message}", {"steps": steps, "message": message})
+
+
+class Section(BaseModel):
+    """A block of the file. Unknown keys are errors; values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)

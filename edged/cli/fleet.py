@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from edged.config.root import Mqtt
+    from edged.config.outputs import Mqtt
     from edged.tools.fleet import Fleet, Row
 
 NAME = "fleet"

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from edged.config.values import CHANNEL_PATH, CLOCK, HOURS, Seconds, Section, wrong
+from edged.config.values import CHANNEL_PATH, CLOCK, HOURS, Seconds
+from edged.drivers import Section, wrong
 from edged.pipeline.gating import Hours, Rule
 
 _ON = frozenset({"true", "on", "yes"})

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from edged.config import declarations
-from edged.config.root import Config, Jsonl, ModelSection
+from edged.config.outputs import Jsonl
+from edged.config.root import Config, ModelSection
 from edged.sources import SourceConfig
 
 M = TypeVar("M", bound=BaseModel)

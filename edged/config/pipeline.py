@@ -13,7 +13,8 @@ from pydantic import Field, StringConstraints, model_validator
 from edged.config import series
 from edged.config.gating import ChannelPath, GateSection, TriggerSection
 from edged.config.source import AnySource
-from edged.config.values import DEVICE, Label, Probability, Seconds, Section, Sha256, wrong
+from edged.config.values import DEVICE, Label, Probability, Seconds, Sha256
+from edged.drivers import Section, wrong
 from edged.events import MOST_READINGS
 from edged.models import bundled
 

@@ -7,7 +7,6 @@ type declared here and by nothing else.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import os
 import re
@@ -15,9 +14,10 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from edged.config.outputs import HealthSection, HomeAssistant, Jsonl, Mqtt, SpoolSection, Tls
 from edged.config.pipeline import (
     Accelerator,
     Deadlines,
@@ -29,9 +29,9 @@ from edged.config.pipeline import (
     Publish,
     TaskSection,
 )
-from edged.config.secrets import SecretFile
 from edged.config.sensor import AnySensor
-from edged.config.values import NO_SPACES, Name, Section, TopicLevels, TopicName, wrong
+from edged.config.values import Name, TopicName
+from edged.drivers import Section, wrong
 from edged.ipc.readings_page import name_of
 from edged.ipc.readings_ring import RINGS
 
@@ -55,133 +55,6 @@ __all__ = [
     "Tls",
     "host_node",
 ]
-
-
-class Tls(Section):
-    """TLS to the broker. Verification of the broker's certificate and name is always on."""
-
-    ca_file: Path | None = Field(
-        examples=["ca.pem"], default=None, description="CA certificates (PEM); left out: the system's"
-    )
-    cert_file: Path | None = Field(
-        examples=["porch.pem"], default=None, description="this node's certificate (PEM), with key_file"
-    )
-    key_file: SecretFile | None = Field(
-        examples=["porch.key"],
-        default=None,
-        description="this node's private key (PEM), no passphrase; found as password_file is",
-    )
-
-    @model_validator(mode="after")
-    def _pair(self) -> Tls:
-        if (self.cert_file is None) != (self.key_file is None):
-            key = "cert_file" if self.key_file is None else "key_file"
-            raise wrong("cert_file and key_file belong together: write both or neither", key)
-        return self
-
-
-class Mqtt(Section):
-    """The broker."""
-
-    host: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=NO_SPACES)] = Field(
-        examples=["broker.lan"], description="name or address of the broker"
-    )
-    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        examples=[1883], default=None, description="default 1883, with tls 8883"
-    )
-    prefix: TopicLevels = Field(default="edged", description="first part of every topic")
-    protocol: Literal["5", "3.1.1"] = Field(default="5", description='5 or "3.1.1"')
-    username: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
-        examples=["porch-pi"],
-        default=None,
-        description="name to log in with; its password stands in password_file",
-    )
-    password_file: SecretFile | None = Field(
-        examples=["mqtt-password"],
-        default=None,
-        description="file with the password; looked for in $CREDENTIALS_DIRECTORY, then beside this file",
-    )
-    tls: Tls | None = Field(default=None, description="encrypt; {} takes the system's CA certificates")
-    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = Field(
-        default=20, description="in s; a connection that fell silent is noticed within 1.5 times this"
-    )
-
-    @field_validator("host")
-    @classmethod
-    def _only_host(cls, host: str) -> str:
-        if "://" in host:
-            raise ValueError("write only the host here; the port goes to port, encryption to tls")
-        if ":" in host.strip("[]"):
-            try:
-                ipaddress.IPv6Address(host.strip("[]"))
-            except ValueError:
-                raise ValueError("write only the host here; the port goes to port") from None
-        return host.strip("[]")
-
-    @model_validator(mode="after")
-    def _login(self) -> Mqtt:
-        if self.password_file is not None and self.username is None:
-            raise wrong("a password needs a username: write username too", "password_file")
-        return self
-
-    @property
-    def port_number(self) -> int:
-        """The port to connect to."""
-        return self.port or (8883 if self.tls is not None else 1883)
-
-
-class HomeAssistant(Section):
-    """Home Assistant's MQTT device discovery."""
-
-    discovery: bool = Field(default=True, description="announce this node to Home Assistant")
-    prefix: TopicLevels = Field(default="homeassistant", description="its discovery prefix")
-
-
-class Jsonl(Section):
-    """JSON lines beside MQTT."""
-
-    path: Annotated[str, StringConstraints(min_length=1)] = Field(
-        default="-", description='"-" is standard output, else a file in an existing folder'
-    )
-    max_mb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
-        default=16, description="rotate a file at this size, in MB"
-    )
-    keep: Annotated[int, Field(ge=0, le=99)] = Field(default=3, description="rotated files to keep")
-
-
-class SpoolSection(Section):
-    """The queue of events that the broker has not acknowledged."""
-
-    max_mb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
-        default=64, description="room for events, in MB; where it is full the oldest are dropped"
-    )
-    max_age_h: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
-        default=168, description="drop events older than this, in h"
-    )
-    ordering: Literal["relaxed", "strict"] = Field(
-        default="relaxed",
-        description="strict: one event at a time, and none before an older one; slow after an outage",
-    )
-    ack: Literal["broker", "application"] = Field(
-        default="broker",
-        description="application: keep events until a consumer confirms them on <prefix>/<node>/ack",
-    )
-    min_free_mb: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = Field(
-        default=50,
-        description="leave so much of the disk free, in MB: below it the queue on disk does not grow",
-    )
-    low_wear_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
-        default=0,
-        description="spare an SD card: write so seldom, in s; until then an event is neither safe nor sent",
-    )
-
-
-class HealthSection(Section):
-    """The health topic."""
-
-    interval_s: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = Field(
-        default=30, description="time between two health messages, in s"
-    )
 
 
 def host_node() -> str:

@@ -17,8 +17,6 @@ MAX_BYTES = 4096
 _SECRET_KEY = re.compile(
     r"(^|[_-])pass(wd|phrase)?$|password|secret|token|api[_-]?key|credential|^(pin|pwd)$", re.IGNORECASE
 )
-# Greedy up to the last @: a password may hold characters that a well-formed address would escape.
-_IN_URL = re.compile(r"(?<=://)[^\s\"']*@")
 
 
 class Marker:
@@ -56,11 +54,6 @@ class Secret:
 def is_secret_key(key: str) -> bool:
     """Whether a value under this key is never shown in a message."""
     return bool(_SECRET_KEY.search(key))
-
-
-def redact(text: str) -> str:
-    """Return the text with ``user:password@`` of every address in it replaced by ``***@``."""
-    return _IN_URL.sub("***@", text)
 
 
 def read_secret(path: Path, *, warn: bool = True) -> Secret:

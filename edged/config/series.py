@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from edged.config.gating import ChannelPath
-from edged.config.values import wrong
+from edged.drivers import wrong
 from edged.sources import Intake
 
 MOST_VALUES = 1_000_000  # in a window

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, StringConstraints
 
 from edged.sensors import CHANNEL
 
@@ -32,11 +31,6 @@ FORMS: dict[str, str] = {
 """The patterns of this file in words, for messages."""
 
 
-def wrong(message: str, *steps: str | int) -> PydanticCustomError:
-    """Return the error of a block that points at what these steps lead to."""
-    return PydanticCustomError("consistency", "{message}", {"steps": steps, "message": message})
-
-
 def _free(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"'{name}' is a topic of edged itself; take another name")
@@ -50,9 +44,3 @@ Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=86400 * 366, allow_inf_nan=False)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256, to_lower=True)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-
-
-class Section(BaseModel):
-    """A block of the file. Unknown keys are errors; values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from edged.config.secrets import read_secret
-from edged.homeassistant import Announcer
+from edged.homeassistant.announcer import Announcer
 from edged.sinks.jsonl import JsonlSink
 from edged.spool import open_spool
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from edged.config.root import Config, Mqtt
+    from edged.config.outputs import Mqtt
+    from edged.config.root import Config
     from edged.config.secrets import Secret
     from edged.sinks import Outlet
     from edged.spool import Spool

@@ -8,18 +8,10 @@ whoever watches this process.
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edged.errors import Reason, Unavailable
 from edged.inference import runtime as runtimes
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def compile_hint(file: Path | None) -> str:
-    """Return what makes the missing twin of a model."""
-    return f"the compiler for the Edge TPU makes it: edgetpu_compiler {file or 'MODEL.tflite'}"
 
 
 def look_for(library: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from edged.errors import ModelError
 from edged.events import ModelTag
-from edged.inference import runtime as runtimes
-from edged.models import image_classifier
+from edged.inference import runtime as interpreters
+from edged.models import image_classifier, runtimes
+from edged.models.runtimes import default_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from edged.models.image_classifier import ClassifierSpec
     from edged.models.tflite.file import ModelFile
 
-_MOST_THREADS = 4
 
 S_co = TypeVar("S_co", covariant=True)  # what goes in and comes out
 
@@ -113,11 +112,6 @@ def tag(file: Path, sha256: str) -> ModelTag:
     return ModelTag(name, sha256[:8])
 
 
-def default_threads() -> int:
-    """Return as many threads as this process has cores, at most 4: more gains small models nothing."""
-    return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-
-
 def open_model(
     file: Path,
     labels: Path | None = None,
@@ -158,7 +152,7 @@ def open_loaded(
     """Open a model that was checked. Arguments and errors are those of :func:`open_model`."""
     name = runtimes.choose(runtime)
     try:
-        interpreter = runtimes.open_interpreter(
+        interpreter = interpreters.open_interpreter(
             loaded.file.content if content is None else content,
             runtime=name,
             threads=threads or default_threads(),

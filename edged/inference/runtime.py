@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.errors import DriverError, ModelError
+from edged.models.runtimes import RUNTIMES, choose
 
 if TYPE_CHECKING:
     import mmap
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-# By name: the module, and the package that brings it. The order is that of ``auto``.
-_RUNTIMES = {
-    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
-    "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
-}
 
 
 class Interpreter(Protocol):
@@ -55,40 +50,6 @@ class Interpreter(Protocol):
         """Set the state that a model keeps from one run to the next back to its beginning."""
 
 
-def available() -> dict[str, str]:
-    """Return the runtimes that are installed here, with their versions, best first; imports none of them."""
-    found = {}
-    for name, (module, package) in _RUNTIMES.items():
-        if importlib.util.find_spec(module.partition(".")[0]) is not None:
-            try:
-                found[name] = importlib.metadata.version(package)
-            except importlib.metadata.PackageNotFoundError:  # put there by hand
-                found[name] = "unknown"
-    return found
-
-
-def choose(runtime: str) -> str:
-    """Return the name of the runtime that ``auto``, or a name, means here.
-
-    Raises:
-        DriverError: it is not installed, or cannot work with the numpy that is here.
-    """
-    found = available()
-    name = next(iter(found), "litert") if runtime == "auto" else runtime
-    if name not in _RUNTIMES:
-        raise DriverError(f"there is no runtime {name}; there are {', '.join(_RUNTIMES)}")
-    if name not in found:
-        raise DriverError(f"the runtime {name} is not installed: pip install {_RUNTIMES[name][1]}")
-    numpy = importlib.metadata.version("numpy")
-    if name == "tflite-runtime" and int(numpy.partition(".")[0]) >= 2:
-        # It imports, and fails on the first interpreter.
-        raise DriverError(
-            f"tflite-runtime {found[name]} does not work with numpy {numpy}: write runtime: litert, "
-            "or pip install 'numpy<2'"
-        )
-    return name
-
-
 def preload(runtime: str = "auto") -> str:
     """Import a runtime, so that forked workers have it; opens nothing and starts no thread.
 
@@ -104,7 +65,7 @@ def preload(runtime: str = "auto") -> str:
 
 
 def _load(name: str) -> Any:
-    module, package = _RUNTIMES[name]
+    module, package = RUNTIMES[name]
     try:
         return importlib.import_module(module)
     except ImportError as error:

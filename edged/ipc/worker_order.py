@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PING = b"?"  # asks the fork server for a sign of life
-# One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -169,3 +174,8 @@ def _classes(tensor: Tensor, model: ModelFile) -> int:
     if not 2 <= sides[0] <= label_files.MAX_CLASSES:
         raise _refuse(model, f"its output ({shown}) is no row of scores")
     return sides[0]
+
+
+def compile_hint(file: Path | None) -> str:
+    """Return what makes the missing twin of a model."""
+    return f"the compiler for the Edge TPU makes it: edgetpu_compiler {file or 'MODEL.tflite'}"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from edged.config.root import SpoolSection
+    from edged.config.outputs import SpoolSection
     from edged.events import Event
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edged.sources.discovery import CORAL_USB
+from edged.system.board import CORAL_USB
 
 
 class Presence:

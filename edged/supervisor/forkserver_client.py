@@ -15,10 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged.ipc.heartbeat import Stage
-from edged.ipc.worker_order import ENVIRONMENT, PING
+from edged.ipc.worker_order import PING
 from edged.supervisor.worker_output import Outlet
 from edged.system import clock, process_memory
 from edged.system.backoff import Backoff
+from edged.system.child import ENVIRONMENT
 from edged.system.processes import Process, kill_group
 
 if TYPE_CHECKING:

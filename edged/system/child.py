@@ -11,12 +11,13 @@ import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
-from edged.ipc.worker_order import ENVIRONMENT
 from edged.system import signals
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+# One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 _CHUNK = 1 << 16
 _LONGEST = 300  # characters of what a process said before it died
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from edged.config.secrets import redact
 from edged.system import clock
+from edged.system.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,6 @@ from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
 from edged.events import ANOMALY
 from edged.homeassistant.units import wrong
-from edged.inference import edgetpu
 from edged.models import bundled, image_classifier, window_model
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-    from edged.config.root import Config, PipelineSection, Tls
+    from edged.config.outputs import Tls
+    from edged.config.root import Config, PipelineSection
     from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
 
@@ -230,7 +230,7 @@ class _Check:
         """Return where else a file was looked for that is nowhere, or what makes it."""
         name, key = named
         if key == "edgetpu_file" and not os.path.lexists(file):
-            return edgetpu.compile_hint(self._config.pipelines[name].model.file)
+            return image_classifier.compile_hint(self._config.pipelines[name].model.file)
         written = self._loaded.written(("pipelines", name, "model", key))
         if os.path.lexists(file) or written is None or written.startswith("/"):
             return ""

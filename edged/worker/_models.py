@@ -117,7 +117,7 @@ def _on_tpu(section: PipelineSection, lane: Lane, threads: int, content: int | N
         )
     except ModelError as error:
         if not file.exists():
-            raise ModelError(f"{error}; {edgetpu.compile_hint(named.file)}") from None
+            raise ModelError(f"{error}; {image_classifier.compile_hint(named.file)}") from None
         # Where nothing is wrong with the file it is the accelerator that refuses it.
         image_classifier.load(file, named.labels, named.edgetpu_sha256, edgetpu=True)
         raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error

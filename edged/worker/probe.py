@@ -31,9 +31,10 @@ Answer = dict[str, Any]
 
 def runtime(name: str) -> Answer:
     """Import a TFLite runtime and open the bundled model with it."""
-    from edged.inference import runtime as runtimes
+    from edged.inference.runtime import open_interpreter, preload
+    from edged.models import runtimes
 
-    runtimes.open_interpreter(bundled.MODEL.read_bytes(), runtime=runtimes.preload(name))
+    open_interpreter(bundled.MODEL.read_bytes(), runtime=preload(name))
     return {"version": runtimes.available()[name]}
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from edged.system.quantiles import share
 
 _FRAMES = 256  # that percentiles and rates look back
 _RATE_S = 10.0  # and at most so long for the rate
@@ -58,8 +57,3 @@ class Figures:
         mean_s = (times[-1] - times[0]) / count
         quiet_s = now - times[-1]
         return 1 / max(mean_s, 1e-6) if quiet_s <= 2 * mean_s else count / max(now - times[0], count * 1e-6)
-
-
-def share(ordered: Sequence[float], part: float) -> float:
-    """Return the value below which this part of some sorted values lies: 0.5 is the median."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edged.config.root import Mqtt
+from edged.config.outputs import Mqtt
 from edged.events import Event, ModelTag
 from edged.sinks.mqtt import Command, MqttSink
 from edged.spool.disk import DiskSpool

@@ -10,7 +10,7 @@ import pytest
 from broker import Broker
 from node import Node, Subscriber, until
 
-from edged.homeassistant import Announcer
+from edged.homeassistant.announcer import Announcer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from edged.system import clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from edged.config.root import Mqtt
+    from edged.config.outputs import Mqtt
     from edged.sinks.mqtt.session import Message, Session
     from edged.sinks.mqtt.settings import Settings
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edged.config.root import Mqtt
+    from edged.config.outputs import Mqtt
 
 
 @dataclass(frozen=True)

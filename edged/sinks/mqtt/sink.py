@@ -21,7 +21,7 @@ from edged.system import clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edged.config.root import Mqtt
+    from edged.config.outputs import Mqtt
     from edged.sinks.mqtt.discovery import Discovery
     from edged.sinks.mqtt.session import Message, Session
     from edged.spool import Row, Spool

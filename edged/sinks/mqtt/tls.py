@@ -10,7 +10,7 @@ from edged.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.root import Tls
+    from edged.config.outputs import Tls
 
 
 def context(tls: Tls) -> ssl.SSLContext:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import edged
-from edged.inference import runtime
+from edged.models import runtimes
 from edged.sensors.drivers import system
-from edged.sources import discovery
+from edged.system import board
 
 _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 
@@ -18,7 +18,7 @@ _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 def describe(root: Path = Path("/")) -> dict[str, Any]:
     """Return what there is to know, None for what cannot be known; ``root`` is for tests."""
     return {
-        "board": discovery.board(root) or None,
+        "board": board.board(root) or None,
         "cpu": _entry(root / "proc/cpuinfo", "model name"),
         "architecture": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
@@ -27,7 +27,7 @@ def describe(root: Path = Path("/")) -> dict[str, Any]:
         "system": _system(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "runtimes": runtime.available(),
+        "runtimes": runtimes.available(),
         "edged": edged.__version__,
     }
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.config.pipeline import Accelerator
 from edged.errors import DriverError, ModelError, Refused
-from edged.inference import model as models
-from edged.inference import runtime as runtimes
-from edged.models import bundled, image_classifier
+from edged.models import bundled, image_classifier, runtimes
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
 from edged.sources import discovery
@@ -92,7 +90,7 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
     return Plan(
         candidates=tuple(_known(candidates, folders, options)),
         runtimes=chosen,
-        threads=options.threads or (models.default_threads(),),
+        threads=options.threads or (runtimes.default_threads(),),
         pictures=tuple(path for path, _ in pairs) or tuple(map(str, sorted(bundled.PHOTOS.glob("*.jpg")))),
         answers=tuple(name for _, name in pairs),
         library=accelerator.library,

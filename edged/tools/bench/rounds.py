@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.ipc.bench_order import Order
 from edged.system.child import Failed, ask
-from edged.worker.throughput import share
+from edged.system.quantiles import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

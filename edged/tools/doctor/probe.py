@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edged.ipc.worker_order import ENVIRONMENT
 from edged.system import signals
+from edged.system.child import ENVIRONMENT
 from edged.system.patience import within
 
 if TYPE_CHECKING:

@@ -167,7 +167,7 @@ class _Trial:
             raise Refused(f"the broker {broker} cannot be used: {sink.state}: {sink.detail}")
 
     def _mqtt(self, broker: str) -> MqttSink:
-        from edged.config.root import Mqtt
+        from edged.config.outputs import Mqtt
         from edged.sinks.mqtt import MqttSink
 
         host, port = _address(broker)

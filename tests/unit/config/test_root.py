@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edged.config.root import Config, Mqtt, Tls, host_node
+from edged.config.outputs import Mqtt, Tls
+from edged.config.root import Config, host_node
 
 PIPELINES = {"a": {"source": {"kind": "synthetic"}}}
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.config.loader import loads
-from edged.config.secrets import Secret, is_secret_key, read_secret, redact
+from edged.config.secrets import Secret, is_secret_key, read_secret
 from edged.errors import ConfigError
+from edged.system.redaction import redact
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edged.homeassistant import BIRTH_S, GAP_S, SETTLE_S, Announcer, payload, title
+from edged.homeassistant import payload, title
+from edged.homeassistant.announcer import BIRTH_S, GAP_S, SETTLE_S, Announcer
 
 TEXT = {"type": "string", "minLength": 1}
 DEVICE = ("name", "mf", "mdl", "sw")

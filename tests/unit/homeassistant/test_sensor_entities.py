@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from edged import sensors
 from edged.daemon import readings
-from edged.homeassistant import SETTLE_S, Announcer, payload, units
+from edged.homeassistant import payload, units
+from edged.homeassistant.announcer import SETTLE_S, Announcer
 from edged.sensors import Quality, Reading, SensorConfig
 from edged.sensors.drivers.command import Config as Command
 from edged.sensors.drivers.gpio import Config as Gpio

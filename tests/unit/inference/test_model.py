@@ -11,11 +11,11 @@ import pytest
 from tflite_builder import Kind, Packed, build
 
 from edged.errors import DriverError, ModelError
-from edged.inference import runtime
-from edged.inference.model import Model, default_threads, open_model, tag
+from edged.inference.model import Model, open_model, tag
 from edged.inference.preprocess import Preparer
-from edged.models import bundled
+from edged.models import bundled, runtimes
 from edged.models.labels import load
+from edged.models.runtimes import default_threads
 from edged.sources import Frame
 from edged.tasks import classify
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edged.events import Finding
 
-RUNTIMES = list(runtime.available())
+RUNTIMES = list(runtimes.available())
 COLUMNS = "\n".join(f"column {n}" for n in range(8))
 UINT8, INT8 = Kind("uint8", 1 / 128, 127), Kind("int8", 1 / 128, 0)
 UINT8_SCORES, INT8_SCORES = Kind("uint8", 1 / 256, 0), Kind("int8", 1 / 256, -128)

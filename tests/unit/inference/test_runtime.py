@@ -11,24 +11,25 @@ from tflite_builder import build
 
 from edged.errors import DriverError, ModelError
 from edged.inference import runtime
+from edged.models import runtimes
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_auto_takes_litert() -> None:
-    assert "litert" in runtime.available()
-    assert runtime.choose("auto") == "litert"
+    assert "litert" in runtimes.available()
+    assert runtimes.choose("auto") == "litert"
     assert runtime.preload() == "litert"
 
 
 def test_what_is_missing_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DriverError, match="there is no runtime onnx"):
-        runtime.choose("onnx")
+        runtimes.choose("onnx")
     monkeypatch.setattr(runtime, "available", dict)
     with pytest.raises(DriverError, match="pip install ai-edge-litert"):
-        runtime.choose("auto")
+        runtimes.choose("auto")
     with pytest.raises(DriverError, match="pip install tflite-runtime"):
-        runtime.choose("tflite-runtime")
+        runtimes.choose("tflite-runtime")
 
 
 def test_tflite_runtime_is_not_tried_with_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,10 +38,10 @@ def test_tflite_runtime_is_not_tried_with_numpy_2(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(DriverError, match=r"tflite-runtime 2\.14\.0 does not work with numpy 2\.1\.3"):
         runtime.preload("auto")
     monkeypatch.setattr("importlib.metadata.version", lambda _: "1.26.4")
-    assert runtime.choose("auto") == "tflite-runtime"
+    assert runtimes.choose("auto") == "tflite-runtime"
 
 
-@pytest.mark.parametrize("name", runtime.available())
+@pytest.mark.parametrize("name", runtimes.available())
 def test_runs(name: str) -> None:
     interpreter = runtime.open_interpreter(build(), runtime=name)
     index = interpreter.get_input_details()[0]["index"]
@@ -51,7 +52,7 @@ def test_runs(name: str) -> None:
     assert interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).argmax() == 5
 
 
-@pytest.mark.parametrize("name", runtime.available())
+@pytest.mark.parametrize("name", runtimes.available())
 def test_a_refusal_is_one_sentence(name: str, testdata: Path, capfd: pytest.CaptureFixture[str]) -> None:
     content = (testdata / "models" / "unresolved_custom_op.tflite").read_bytes()
     with pytest.raises(ModelError) as caught:
@@ -62,7 +63,7 @@ def test_a_refusal_is_one_sentence(name: str, testdata: Path, capfd: pytest.Capt
     assert "INFO" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("name", runtime.available())
+@pytest.mark.parametrize("name", runtimes.available())
 def test_information_is_kept_off_standard_error_and_nothing_else(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,7 +75,7 @@ def test_information_is_kept_off_standard_error_and_nothing_else(
     assert capfd.readouterr().err == "ERROR: trouble\nlater\n"
 
 
-@pytest.mark.parametrize("name", runtime.available())
+@pytest.mark.parametrize("name", runtimes.available())
 def test_preload_starts_no_thread(name: str) -> None:
     """A fork server must have one thread; a forked child would lack the others."""
     program = (

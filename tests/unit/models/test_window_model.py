@@ -8,8 +8,7 @@ from tflite_builder import Kind, Layer, build, lstm, stack
 
 from edged.errors import ModelError
 from edged.inference import model as models
-from edged.inference import runtime
-from edged.models import window_model
+from edged.models import runtimes, window_model
 from edged.worker.windowing import tensor
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def load(
 
 @pytest.mark.parametrize("shape", [(1, STEPS, CHANNELS), (1, STEPS * CHANNELS), (1, STEPS, CHANNELS, 1)])
 @pytest.mark.parametrize("kind", [Kind(), INT8], ids=["float32", "int8"])
-@pytest.mark.parametrize("name", list(runtime.available()))
+@pytest.mark.parametrize("name", list(runtimes.available()))
 def test_a_window_goes_in_and_scores_come_out(
     folder: Path, shape: tuple[int, ...], kind: Kind, name: str
 ) -> None:
@@ -67,7 +66,7 @@ def test_an_autoencoder_gives_a_window_and_has_no_labels(folder: Path) -> None:
     assert (loaded.labels, loaded.spec.classes) == ((), 0)
 
 
-@pytest.mark.parametrize("name", list(runtime.available()))
+@pytest.mark.parametrize("name", list(runtimes.available()))
 def test_a_model_remembers_until_it_is_told_to_forget(folder: Path, name: str) -> None:
     model = models.open_loaded(load(folder, lstm(STEPS, CHANNELS, 3)), runtime=name)
     window = np.ones((1, STEPS, CHANNELS), np.float32)

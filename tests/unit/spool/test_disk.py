@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
 
-from edged.config.root import SpoolSection
+from edged.config.outputs import SpoolSection
 from edged.errors import StateBusy
 from edged.spool import open_spool, recovery
 from edged.spool.database import DiskError, Sqlite, Trouble

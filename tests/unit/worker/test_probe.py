@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.inference import runtime
+from edged.models import runtimes
 from edged.tools.doctor import probe
 from edged.tools.doctor.probe import Unanswered, ask
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("name", sorted(runtime.available()))
+@pytest.mark.parametrize("name", sorted(runtimes.available()))
 def test_a_runtime_that_is_installed_works(name: str) -> None:
-    assert ask("runtime", name)["version"] == runtime.available()[name]
+    assert ask("runtime", name)["version"] == runtimes.available()[name]
 
 
 def test_a_runtime_that_is_not_there_is_a_problem() -> None:

@@ -7,7 +7,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from edged.sensors.drivers import system
-from edged.sources import discovery
+from edged.system import board as boards
 from edged.system import clock
 from edged.tools.doctor.verdict import Verdict, error, ok, together, warning
 
@@ -24,7 +24,7 @@ SMALL_MB = 200  # of memory in all, below which nothing of this works well
 def board(root: Path) -> Verdict:
     """Judge supply and heat, as far as the board says."""
     cores = len(os.sched_getaffinity(0))
-    verdicts = [ok(f"{discovery.board(root) or 'unknown board'}, {platform.machine()}, {cores} cores")]
+    verdicts = [ok(f"{boards.board(root) or 'unknown board'}, {platform.machine()}, {cores} cores")]
     says = _measured(root)
     heat = says.get("temperature")
     if heat is not None:

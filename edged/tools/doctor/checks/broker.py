@@ -10,7 +10,7 @@ from edged.system import clock
 from edged.tools.doctor.verdict import Verdict, error, ok, skipped
 
 if TYPE_CHECKING:
-    from edged.config.root import Mqtt
+    from edged.config.outputs import Mqtt
     from edged.tools.doctor.subject import Subject
 
 ANSWER_S = 5.0

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import edged
-from edged.inference import runtime as runtimes
+from edged.models import runtimes
 from edged.tools.doctor.probe import Unanswered, ask
 from edged.tools.doctor.verdict import Verdict, error, ok, skipped, together, warning
 

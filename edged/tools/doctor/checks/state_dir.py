@@ -15,7 +15,7 @@ from edged.tools.doctor.verdict import Verdict, error, ok, skipped, together, wa
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.root import SpoolSection
+    from edged.config.outputs import SpoolSection
     from edged.tools.doctor.subject import Subject
 
 _TEST_S = 5.0

@@ -12,7 +12,7 @@ from happened import event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.config.root import Mqtt
+from edged.config.outputs import Mqtt
 from edged.sinks.mqtt import Command, MqttSink, State
 from edged.sinks.mqtt.session import Message
 from edged.sinks.mqtt.state import Why

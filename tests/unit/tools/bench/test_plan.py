@@ -7,8 +7,7 @@ import pytest
 from tflite_builder import Packed, build
 
 from edged.errors import ModelError, Refused
-from edged.inference import model, runtime
-from edged.models import bundled
+from edged.models import bundled, runtimes
 from edged.tools.bench import Options
 from edged.tools.bench import plan as _plan
 
@@ -45,7 +44,7 @@ def test_without_photographs_of_its_own_it_takes_the_bundled_ones(colours: Path)
         "03-tripod.jpg",
     ]
     assert plan.answers == ()
-    assert (plan.threads, plan.runtimes) == ((model.default_threads(),), (runtime.choose("auto"),))
+    assert (plan.threads, plan.runtimes) == ((runtimes.default_threads(),), (runtimes.choose("auto"),))
     [candidate] = plan.candidates
     assert (candidate.size, candidate.picture, candidate.classes) == (colours.stat().st_size, (8, 8, 3), 3)
     assert (candidate.labels, candidate.device, candidate.problem) == ((), "", "")
@@ -120,5 +119,5 @@ def test_what_is_missing_is_refused(colours: Path, tmp_path: Path) -> None:
 
 def test_all_runtimes_are_those_that_work_here(colours: Path) -> None:
     plan, notes = _plan.plan(Options((colours,), runtime="all"))
-    assert len(plan.runtimes) + len(notes) == len(runtime.available())
-    assert plan.runtimes[0] == runtime.choose("auto")
+    assert len(plan.runtimes) + len(notes) == len(runtimes.available())
+    assert plan.runtimes[0] == runtimes.choose("auto")

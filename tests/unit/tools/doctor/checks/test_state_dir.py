@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from doubles import GOOD, subject
 
-from edged.config.root import SpoolSection
+from edged.config.outputs import SpoolSection
 from edged.spool.disk import NAME
 from edged.tools.doctor.checks import state_dir
 

@@ -1,0 +1,30 @@
+"""Which board this is, and whether a Coral accelerator is plugged in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# Vendor and product of an Edge TPU on USB: as it comes up, and after its firmware was loaded.
+CORAL_USB = frozenset({("1a6e", "089a"), ("18d1", "9302")})
+_BOARDS = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name")
+
+
+def board(root: Path = Path("/")) -> str:
+    """Return what the board is called; empty where nothing says so. ``root`` is for tests."""
+    return next(filter(None, (text(root / path) for path in _BOARDS)), "")
+
+
+def coral(root: Path) -> str:
+    """Return how a Coral accelerator is attached: ``usb``, ``pci``, or empty where there is none."""
+    for device in root.glob("sys/bus/usb/devices/*"):
+        if (text(device / "idVendor"), text(device / "idProduct")) in CORAL_USB:
+            return "usb"
+    return "pci" if (root / "dev/apex_0").exists() else ""
+
+
+def text(path: Path) -> str:
+    """Return what a file of sysfs or the device tree says; empty where it cannot be read."""
+    try:
+        return path.read_text("utf-8", "replace").strip("\0 \n")
+    except OSError:
+        return ""
