@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -64,3 +66,9 @@ class Section(BaseModel):
     """A block of the file. Unknown keys are errors; values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
+
+
+def install_command(extra: str) -> str:
+    """Return the command: with the pip of edged's own environment, for a Debian lets no other one install."""
+    pip = Path(sys.prefix, "bin", "pip") if sys.prefix != sys.base_prefix else "pip"
+    return f"{pip} install 'edged[{extra}]'"

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal asks to stop."""
-    from edged.daemon.publisher import Reporter
+    from edged.daemon.publisher import EventPublisher
     from edged.daemon.systemd import Notifier
     from edged.supervisor import Supervisor
     from edged.system.signals import Signals
@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     signals = Signals()
     signals.install()
     notifier = Notifier.of()
-    reporter = Reporter()
-    supervisor = Supervisor({}, listener=reporter)
+    publisher = EventPublisher()
+    supervisor = Supervisor({}, listener=publisher)
     supervisor.prepare()  # it imports what is slow to import, while this process reads the configuration
     from edged.daemon import app
     from edged.errors import ConfigError, Unavailable
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     logs.setup(arguments.log)
     try:
-        app.run(Path(arguments.config), supervisor, reporter, signals, notifier)
+        app.run(Path(arguments.config), supervisor, publisher, signals, notifier)
     except ConfigError as error:
         _say(error.problems, plain=arguments.log == "text" and not logs.is_journal(sys.stderr))
         notifier.status(f"configuration refused: {error.problems[0]}")

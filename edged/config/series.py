@@ -1,7 +1,7 @@
 """Readings of sensors over time, cut into windows for a model or for a measure of what is usual.
 
-They never pass through the process with the network: the sensor worker keeps them on the slate, and the
-pipeline's worker reads them there.
+They never pass through the process with the network: the sensor worker keeps them on the readings page, and
+the pipeline's worker reads them there.
 """
 
 from __future__ import annotations

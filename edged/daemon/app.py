@@ -3,8 +3,8 @@
 ```
  Config ─▶ spool ─▶ outlet (MQTT or JSON lines) ◀─ Home Assistant's announcer
                       ▲
- Supervisor ─▶ Reporter ─▶ topics, events          every half second: health ─▶ topic, file, systemd
- Sensors ─▶ SensorReport ─▶ topics
+ Supervisor ─▶ EventPublisher ─▶ topics, events          every half second: health ─▶ topic, file, systemd
+ Sensors ─▶ SensorPublisher ─▶ topics
 ```
 
 It reads in the order in which things happen: build, start, ready, run, reload, stop. Nothing waits for the
@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 from edged.config import loader
 from edged.daemon import commands, health, outputs
-from edged.daemon.report import Report
-from edged.daemon.sensor_publisher import SensorReport
-from edged.daemon.stamp import Stamp
+from edged.daemon.event_maker import EventMaker
+from edged.daemon.report import HealthSchedule
+from edged.daemon.sensor_publisher import SensorPublisher
 from edged.errors import ConfigError, EdgedError, Problem
 from edged.supervisor import Sensors
 from edged.system import clock
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from edged.config.root import Config
     from edged.config.secrets import Secret
-    from edged.daemon.outputs import Wiring
-    from edged.daemon.publisher import Reporter
+    from edged.daemon.outputs import Outputs
+    from edged.daemon.publisher import EventPublisher
     from edged.daemon.systemd import Notifier
     from edged.supervisor import Supervisor
     from edged.system.signals import Signals
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5  # between two looks at what changed
 CHECK_S = 60.0  # for `edged check`, which reads every model
 SETTLE_S = 20.0  # the longest wait for pipelines before READY
-WORKERS_STOP_S, SENSORS_STOP_S, OUTLET_STOP_S = 2.3, 0.4, 1.2  # of the 5 s that stopping may take
+WORKERS_STOP_S, SENSORS_STOP_S, SINK_STOP_S = 2.3, 0.4, 1.2  # of the 5 s that stopping may take
 
 
 class Daemon:
@@ -55,7 +55,7 @@ class Daemon:
     Args:
         path: of the configuration, which is read again at a reload.
         supervisor: without pipelines yet, its fork server started.
-        reporter: its listener.
+        publisher: its listener.
         signals: installed already.
         notifier: to systemd.
 
@@ -65,11 +65,16 @@ class Daemon:
     """
 
     def __init__(
-        self, path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals, notifier: Notifier
+        self,
+        path: Path,
+        supervisor: Supervisor,
+        publisher: EventPublisher,
+        signals: Signals,
+        notifier: Notifier,
     ) -> None:
         self._path = path
         self._supervisor = supervisor
-        self._reporter = reporter
+        self._publisher = publisher
         self._signals = signals
         self._notifier = notifier
         self._started_at = clock.monotonic()
@@ -80,14 +85,14 @@ class Daemon:
         self._config = config = loader.load(path)
         self._claim = Claim(config.run_dir)
         self._claim.take()
-        self._spool = outputs.spool(config, asyncio.get_running_loop(), reporter.committed)
-        self._stamp = Stamp(config.node)
+        self._spool = outputs.spool(config, asyncio.get_running_loop(), publisher.committed)
+        self._event_maker = EventMaker(config.node)
         self._secret = outputs.secret(config)
-        self._wiring = self._wire(config)
-        self._report = Report(config.run_dir)
-        self._sensor_report = SensorReport(reporter, config.node)
-        self._sensors = Sensors(self._sensor_report, supervisor.slate)
-        reporter.begin(self._stamp, self._spool, _kinds(config), at_once=False)
+        self._outputs = self._wire(config)
+        self._report = HealthSchedule(config.run_dir)
+        self._sensor_report = SensorPublisher(publisher, config.node)
+        self._sensors = Sensors(self._sensor_report, supervisor.readings_page)
+        publisher.begin(self._event_maker, self._spool, _kinds(config), at_once=False)
 
     async def run(self) -> None:
         """Work until a signal asks to stop; ends in order also when a defect shows."""
@@ -108,8 +113,8 @@ class Daemon:
     async def _work(self) -> None:
         if self._stop.is_set():
             return  # asked for while all this was built
-        self._wiring.outlet.open()
-        self._reporter.attach(self._wiring.outlet, self._wiring.copy)
+        self._outputs.sink.open()
+        self._publisher.attach(self._outputs.sink, self._outputs.copy)
         await self._supervisor.start()
         await self._supervisor.apply(self._config.pipelines, self._config.isolation)
         self._read_sensors(self._config)
@@ -138,8 +143,8 @@ class Daemon:
             await asyncio.wait_for(self._supervisor.stop(WORKERS_STOP_S), WORKERS_STOP_S + 0.3)
         except TimeoutError:
             log.error("workers did not stop in time")  # noqa: TRY400 - where it waited says nothing
-        self._reporter.offline()
-        self._wiring.close(OUTLET_STOP_S)
+        self._publisher.offline()
+        self._outputs.close(SINK_STOP_S)
         queued = self._spool.counts().queued
         if queued:
             log.warning("not delivered yet: %d", queued)
@@ -150,7 +155,7 @@ class Daemon:
 
     # Out.
 
-    def _wire(self, config: Config) -> Wiring:
+    def _wire(self, config: Config) -> Outputs:
         """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
         return outputs.wire(
@@ -222,24 +227,24 @@ class Daemon:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         self._complaints = [f"the changed configuration was refused, the old one runs: {problems[0]}{more}"]
 
-    async def _adopt(self, config: Config, secret: Secret | None, wired: Wiring | None) -> None:
+    async def _adopt(self, config: Config, secret: Secret | None, wired: Outputs | None) -> None:
         old, self._config, self._secret = self._config, config, secret
         self._complaints = []
         # Both for the moment: the last words of what goes must be heard as the first of what comes.
-        self._reporter.pipelines({**_kinds(old), **_kinds(config)})
+        self._publisher.pipelines({**_kinds(old), **_kinds(config)})
         moved = await self._supervisor.apply(config.pipelines, config.isolation)
-        self._reporter.pipelines(_kinds(config))
+        self._publisher.pipelines(_kinds(config))
         self._read_sensors(config)
         if wired is not None:
             if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
-                self._reporter.withdraw()
-            self._wiring.close(OUTLET_STOP_S)
-            self._wiring = wired
-            wired.outlet.open()
-            self._reporter.attach(wired.outlet, wired.copy)
-        elif self._wiring.announcer is not None:
-            self._wiring.announcer.update(list(config.pipelines), clock.monotonic(), config.sensors)
-            self._wiring.outlet.drain()
+                self._publisher.withdraw()
+            self._outputs.close(SINK_STOP_S)
+            self._outputs = wired
+            wired.sink.open()
+            self._publisher.attach(wired.sink, wired.copy)
+        elif self._outputs.announcer is not None:
+            self._outputs.announcer.update(list(config.pipelines), clock.monotonic(), config.sensors)
+            self._outputs.sink.drain()
         what = ", ".join(sorted(moved)) or "none"
         log.info("configuration reloaded; pipelines concerned: %s", what)
 
@@ -252,12 +257,12 @@ class Daemon:
 
     def _tick(self) -> None:
         try:
-            self._wiring.outlet.check()
-            self._reporter.tick()
+            self._outputs.sink.check()
+            self._publisher.tick()
             message = self._message()
             self._notifier.status(health.headline(message))
             if self._report.is_due(message, self._config.health.interval_s):
-                self._reporter.retain(
+                self._publisher.retain(
                     "health", json.dumps(message, ensure_ascii=False, separators=(",", ":"))
                 )
         except Exception:
@@ -267,19 +272,19 @@ class Daemon:
         pids = {"main": os.getpid(), **self._supervisor.processes()}
         if self._sensors.pid is not None:
             pids["sensors"] = self._sensors.pid
-        outlet, counts = self._wiring.outlet, self._spool.counts()
+        sink, counts = self._outputs.sink, self._spool.counts()
         return health.message(
             health.Snapshot(
                 node=self._config.node,
                 uptime_s=clock.monotonic() - self._started_at,
                 at=clock.wall(),
-                synced=self._stamp.synced,
+                synced=self._event_maker.synced,
                 pipelines=self._supervisor.status(),
                 sensors=self._sensors.status(),
-                decided=self._reporter.decided(),
+                decided=self._publisher.decided(),
                 counts=counts,
                 spool=self._spool.state,
-                broker=health.Broker(str(outlet.state), outlet.detail, outlet.degraded),
+                broker=health.Broker(str(sink.state), sink.detail, sink.degraded),
                 processes=health.measure(pids),
                 isolation=self._config.isolation,
                 complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
@@ -298,12 +303,14 @@ class Daemon:
             await asyncio.sleep(every_s / 3)
 
 
-def run(path: Path, supervisor: Supervisor, reporter: Reporter, signals: Signals, notifier: Notifier) -> None:
+def run(
+    path: Path, supervisor: Supervisor, publisher: EventPublisher, signals: Signals, notifier: Notifier
+) -> None:
     """Run the daemon until a signal asks it to stop; see :class:`Daemon`."""
 
     async def life() -> None:
         try:
-            daemon = Daemon(path, supervisor, reporter, signals, notifier)
+            daemon = Daemon(path, supervisor, publisher, signals, notifier)
         except EdgedError:
             await supervisor.stop(WORKERS_STOP_S)  # its fork server is there already
             raise

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edged.daemon.publisher import Decided
-    from edged.ipc.sensor_messages import Turned
+    from edged.ipc.sensor_messages import SensorState
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
 
@@ -77,7 +77,7 @@ class Snapshot:
     processes: Mapping[str, Process] = field(default_factory=dict)
     isolation: str = "required"
     complaints: Sequence[str] = ()
-    sensors: Mapping[str, Turned] = field(default_factory=dict)
+    sensors: Mapping[str, SensorState] = field(default_factory=dict)
     decided: Mapping[str, Decided] = field(default_factory=dict)
 
 

@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from edged.config.outputs import Mqtt
     from edged.config.root import Config
     from edged.config.secrets import Secret
-    from edged.sinks import Outlet
+    from edged.sinks import EventSink
     from edged.spool import Spool
 
 
-class Wiring(NamedTuple):
+class Outputs(NamedTuple):
     """Everything that goes out.
 
     Attributes:
-        outlet: takes events out of the spool.
+        sink: takes events out of the spool.
         copy: JSON lines beside MQTT.
         announcer: to Home Assistant, where there is a broker.
     """
 
-    outlet: Outlet
+    sink: EventSink
     copy: JsonlSink | None = None
     announcer: Announcer | None = None
 
     def close(self, timeout_s: float) -> None:
         """Send what can still be sent, in that time."""
-        self.outlet.close(timeout_s)
+        self.sink.close(timeout_s)
         if self.copy is not None:
             self.copy.close()
 
@@ -82,7 +82,7 @@ def wire(
     loop: asyncio.AbstractEventLoop,
     on_switch: Callable[[str, bool], None],
     on_command: Callable[[str, bytes], bytes],
-) -> Wiring:
+) -> Outputs:
     """Build what goes out; nothing is opened yet.
 
     Raises:
@@ -93,7 +93,7 @@ def wire(
     if config.mqtt is None:
         from edged.sinks.json_lines import Lines
 
-        return Wiring(Lines(lines or JsonlSink(), spool, loop.call_later))
+        return Outputs(Lines(lines or JsonlSink(), spool, loop.call_later))
     wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch, on_command=on_command)
     return wired._replace(copy=lines)
 
@@ -106,7 +106,7 @@ def _mqtt(
     loop: asyncio.AbstractEventLoop,
     on_switch: Callable[[str, bool], None],
     on_command: Callable[[str, bytes], bytes],
-) -> Wiring:
+) -> Outputs:
     from edged.sinks.mqtt import MqttSink  # paho only where there is a broker
 
     announcer = Announcer(
@@ -131,4 +131,4 @@ def _mqtt(
         strict=config.spool.ordering == "strict",
         confirm=config.spool.ack == "application",
     )
-    return Wiring(sink, announcer=announcer)
+    return Outputs(sink, announcer=announcer)

@@ -1,7 +1,7 @@
 """Hears the supervisor and tells the world: events through the spool, and the retained topics of pipelines.
 
 ```
- supervisor ──outcome──▶ Reporter ──▶ spool.accept ──▶ outlet.drain        event
+ supervisor ──outcome──▶ EventPublisher ──▶ spool.accept ──▶ outlet.drain        event
             ──changed──▶          ──▶ outlet.retain                        state, availability, enabled/state
 ```
 """
@@ -19,10 +19,10 @@ from edged.sinks import TakesLines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from edged.daemon.stamp import Stamp
+    from edged.daemon.event_maker import EventMaker
     from edged.events import Event
     from edged.ipc.worker_messages import Outcome
-    from edged.sinks import Outlet
+    from edged.sinks import EventSink
     from edged.sinks.jsonl import JsonlSink
     from edged.spool import Spool
     from edged.supervisor import PipelineStatus
@@ -40,51 +40,53 @@ class Decided:
     since: str
 
 
-class Reporter:
+class EventPublisher:
     """The supervisor's listener.
 
     It can be made before anything is known, so that the supervisor can start its fork server first; until
     :meth:`begin` nothing happens that could be reported.
     """
 
-    _stamp: Stamp
+    _event_maker: EventMaker
     _spool: Spool
     _at_once: bool
 
     def __init__(self) -> None:
         self._kinds: dict[str, str] = {}
-        self._outlet: Outlet | None = None
+        self._sink: EventSink | None = None
         self._copy: JsonlSink | None = None
         self._copying = True
         self._retained: dict[str, str] = {}
         self._decided: dict[str, Decided] = {}
         self._undecided: dict[str, PipelineStatus] = {}  # online, and no news yet
 
-    def begin(self, stamp: Stamp, spool: Spool, kinds: Mapping[str, str], *, at_once: bool = True) -> None:
+    def begin(
+        self, event_maker: EventMaker, spool: Spool, kinds: Mapping[str, str], *, at_once: bool = True
+    ) -> None:
         """Report from now on.
 
         Args:
-            stamp: makes the events.
+            event_maker: makes the events.
             spool: takes them over.
             kinds: the pipelines, with the kinds of their sources.
             at_once: the spool has an event for good when ``accept`` returns; otherwise it calls
                 :meth:`committed` later, and nobody may see the event before.
         """
         self._at_once = at_once
-        self._stamp, self._spool, self._kinds = stamp, spool, dict(kinds)
+        self._event_maker, self._spool, self._kinds = event_maker, spool, dict(kinds)
 
-    def attach(self, outlet: Outlet, copy: JsonlSink | None = None) -> None:
+    def attach(self, sink: EventSink, copy: JsonlSink | None = None) -> None:
         """Tell it there from now on, beginning with what is known already.
 
         Args:
-            outlet: gets everything.
+            sink: gets everything.
             copy: gets each event too; what it does not take is not kept for it.
         """
-        self._outlet, self._copy = outlet, copy
+        self._sink, self._copy = sink, copy
         self._copying = True
         for suffix, payload in self._retained.items():
-            outlet.retain(suffix, payload)
-        outlet.drain()
+            sink.retain(suffix, payload)
+        sink.drain()
 
     def pipelines(self, kinds: Mapping[str, str]) -> None:
         """The configuration has these pipelines from now on; the topics of others are cleared."""
@@ -102,14 +104,14 @@ class Reporter:
     def forget(self, suffixes: Iterable[str]) -> None:
         """Take these topics back."""
         for suffix in suffixes:
-            if self._retained.pop(suffix, None) is not None and self._outlet is not None:
-                self._outlet.retain(suffix, "")
+            if self._retained.pop(suffix, None) is not None and self._sink is not None:
+                self._sink.retain(suffix, "")
 
     def withdraw(self) -> None:
         """Clear every topic at the outlet that is about to go; the next one gets them all."""
-        if self._outlet is not None:
+        if self._sink is not None:
             for suffix in self._retained:
-                self._outlet.retain(suffix, "")
+                self._sink.retain(suffix, "")
 
     def offline(self) -> None:
         """The daemon stops: nothing is seen any more."""
@@ -119,14 +121,14 @@ class Reporter:
     def retain(self, suffix: str, payload: str) -> None:
         """Keep a topic at this value, also through a change of outlets."""
         self._retained[suffix] = payload
-        if self._outlet is not None:
-            self._outlet.retain(suffix, payload)
+        if self._sink is not None:
+            self._sink.retain(suffix, payload)
 
     def line(self, reading: bytes) -> None:
         """Send a reading where there are lines and no topics."""
-        outlet: object = self._outlet
-        if isinstance(outlet, TakesLines):
-            outlet.reading(reading)
+        sink: object = self._sink
+        if isinstance(sink, TakesLines):
+            sink.reading(reading)
 
     def decided(self) -> Mapping[str, Decided]:
         """Return what pipelines decided last, by name."""
@@ -137,11 +139,11 @@ class Reporter:
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
         """Send the news of a pipeline, or one inference."""
         kind = self._kinds.get(outcome.pipeline)
-        if kind is None or self._outlet is None:
+        if kind is None or self._sink is None:
             return  # the last words of a pipeline that was removed
-        event = self._stamp.event(outcome, status, kind=kind)
+        event = self._event_maker.event(outcome, status, kind=kind)
         if event.type == "result":
-            self._outlet.result(event.pipeline, event.to_json())
+            self._sink.result(event.pipeline, event.to_json())
         else:
             event = self._spool.accept(event)
             self._state(event)
@@ -152,8 +154,8 @@ class Reporter:
 
     def committed(self, payloads: Sequence[bytes]) -> None:
         """Send what the spool has for good; with none, older events came within its reach."""
-        if self._outlet is not None:
-            self._outlet.drain()
+        if self._sink is not None:
+            self._sink.drain()
         for payload in payloads:
             self._write_copy(payload)
 
@@ -174,7 +176,7 @@ class Reporter:
     def tick(self) -> None:
         """Say ``unknown`` of pipelines that see something and have had no news; call it now and then."""
         for status in list(self._undecided.values()):
-            self._state(self._stamp.nothing(status))
+            self._state(self._event_maker.nothing(status))
 
     # Inside.
 

@@ -19,7 +19,7 @@ NEWS_S = 1.0  # between two messages at least
 FILE_S = 2.0  # between two status files
 
 
-class Report:
+class HealthSchedule:
     """Gets every health message and decides what becomes of it.
 
     Args:

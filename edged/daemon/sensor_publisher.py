@@ -1,7 +1,7 @@
 """Hears the sensor worker and tells the world: retained topics, so that who comes later knows them.
 
 ```
- Sensors ──reading──▶ SensorReport ──▶ retain     <sensor>/state or <sensor>/<channel>/state
+ Sensors ──reading──▶ SensorPublisher ──▶ retain     <sensor>/state or <sensor>/<channel>/state
                                    ──▶ line       where there is no broker
          ──sensor───▶              ──▶ retain     <sensor>/availability
 ```
@@ -16,21 +16,21 @@ from edged.daemon import readings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged.daemon.publisher import Reporter
-    from edged.ipc.sensor_messages import Turned
+    from edged.daemon.publisher import EventPublisher
+    from edged.ipc.sensor_messages import SensorState
     from edged.sensors import Reading, SensorConfig
 
 
-class SensorReport:
+class SensorPublisher:
     """The listener of the sensor worker.
 
     Args:
-        reporter: keeps topics at their values, also through a change of outlets.
+        publisher: keeps topics at their values, also through a change of outlets.
         node: this one's name.
     """
 
-    def __init__(self, reporter: Reporter, node: str) -> None:
-        self._reporter = reporter
+    def __init__(self, publisher: EventPublisher, node: str) -> None:
+        self._publisher = publisher
         self._node = node
         self._configs: dict[str, SensorConfig] = {}
 
@@ -38,9 +38,9 @@ class SensorReport:
         """The configuration has these sensors from now on; the topics of others are cleared."""
         gone = _topics(self._configs) - _topics(configs)
         self._configs = dict(configs)
-        self._reporter.forget(sorted(gone))
+        self._publisher.forget(sorted(gone))
         for name in configs:
-            self._reporter.retain(f"{name}/availability", "offline")
+            self._publisher.retain(f"{name}/availability", "offline")
 
     def reading(self, sensor: str, reading: Reading) -> None:
         """Send a reading as the configuration says."""
@@ -49,21 +49,21 @@ class SensorReport:
             return  # the last words of a sensor that was removed
         message = readings.message(config, reading)
         if message is not None:
-            self._reporter.retain(readings.topic(sensor, reading.channel), message.decode())
+            self._publisher.retain(readings.topic(sensor, reading.channel), message.decode())
         line = readings.line(self._node, sensor, config, reading)
         if line is not None:
-            self._reporter.line(line)
+            self._publisher.line(line)
 
-    def sensor(self, status: Turned) -> None:
+    def sensor(self, status: SensorState) -> None:
         """Bring the sensor's availability up to date."""
         if status.name in self._configs:
             online = "online" if status.state == "running" else "offline"
-            self._reporter.retain(f"{status.name}/availability", online)
+            self._publisher.retain(f"{status.name}/availability", online)
 
     def offline(self) -> None:
         """The daemon stops: nothing is read any more."""
         for name in self._configs:
-            self._reporter.retain(f"{name}/availability", "offline")
+            self._publisher.retain(f"{name}/availability", "offline")
 
 
 def _topics(configs: Mapping[str, SensorConfig]) -> set[str]:

@@ -18,7 +18,7 @@ from edged.homeassistant import sensor_entities
 from edged.homeassistant.sensor_entities import READ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from edged.sensors import SensorConfig
 

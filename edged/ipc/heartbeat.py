@@ -1,4 +1,4 @@
-"""The pulse: a small page in which a worker says what it is doing right now, and main looks.
+"""The heartbeat: a small page in which a worker says what it is doing right now, and main looks.
 
 ```
  worker                                   main
@@ -23,13 +23,13 @@ from edged.system import clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_SEATS = 64  # pipelines in one worker
-_LANE = 2  # numbers: stage, and since when
-_BYTES = (1 + MAX_SEATS) * _LANE * 8
+MAX_PIPELINES = 64  # pipelines in one worker
+_BEAT = 2  # numbers: stage, and since when
+_BYTES = (1 + MAX_PIPELINES) * _BEAT * 8
 
 
 class Stage(enum.IntEnum):
-    """What a lane is in."""
+    """What a beat is in."""
 
     IDLE = 0  # waits for its turn, and stamps the page at least once a second
     OPEN = 1  # opens the source
@@ -37,18 +37,18 @@ class Stage(enum.IntEnum):
     LOAD = 3  # opens the model
     DELEGATE = 4  # opens the accelerator
     INVOKE = 5  # runs the model
-    GONE = 6  # the lane has not begun, or ended in good order
-    BIRTH = 7  # the process was forked and gets ready
+    GONE = 6  # the beat has not begun, or ended in good order
+    STARTUP = 7  # the process was forked and gets ready
 
 
 class Reading(NamedTuple):
-    """A lane as main sees it: its stage, and since when (monotonic, in s)."""
+    """A beat as main sees it: its stage, and since when (monotonic, in s)."""
 
     stage: Stage
     since: float
 
 
-class Lane:
+class Beat:
     """One thread's line on the page."""
 
     __slots__ = ("_at", "_monotonic", "_page")
@@ -77,7 +77,7 @@ class Lane:
 _CODES = frozenset(float(stage) for stage in Stage)
 
 
-class Pulse:
+class Heartbeat:
     """The page of one worker.
 
     Attributes:
@@ -90,23 +90,23 @@ class Pulse:
         self._page = memoryview(self._memory).cast("d")
 
     @classmethod
-    def create(cls) -> Pulse:
+    def create(cls) -> Heartbeat:
         """Return a new page: a process is about to be born, and none of its capture threads has begun."""
-        fd = os.memfd_create("edged-pulse", os.MFD_CLOEXEC)
+        fd = os.memfd_create("edged-heartbeat", os.MFD_CLOEXEC)
         os.ftruncate(fd, _BYTES)
-        pulse = cls(fd)
-        for seat in range(MAX_SEATS):
-            pulse.capture(seat).enter(Stage.GONE)
-        pulse.model().enter(Stage.BIRTH)
-        return pulse
+        heartbeat = cls(fd)
+        for seat in range(MAX_PIPELINES):
+            heartbeat.capture(seat).enter(Stage.GONE)
+        heartbeat.model().enter(Stage.STARTUP)
+        return heartbeat
 
-    def model(self) -> Lane:
-        """Return the lane of the thread that runs the models."""
-        return Lane(self._page, 0)
+    def model(self) -> Beat:
+        """Return the beat of the thread that runs the models."""
+        return Beat(self._page, 0)
 
-    def capture(self, seat: int) -> Lane:
-        """Return the lane of a seat's capture thread."""
-        return Lane(self._page, (1 + seat) * _LANE)
+    def capture(self, seat: int) -> Beat:
+        """Return the beat of a seat's capture thread."""
+        return Beat(self._page, (1 + seat) * _BEAT)
 
     def close(self) -> None:
         """Give the page back; harmless when called twice."""

@@ -1,4 +1,4 @@
-"""The slate: the newest readings that pipelines look at, on a page that the sensor worker writes.
+"""The readings page: the newest readings that pipelines look at, on a page that the sensor worker writes.
 
 ::
 
@@ -8,7 +8,7 @@
 
 So a reading that is not published can let a pipeline run, or hold it back, without getting into the process
 that has the network. A record carries a checksum: a reader that comes while it is written sees that, and
-looks again. The page outlives both sides; a writer that begins anew wipes it. Rings
+looks again. The page outlives both sides; a writer that begins anew wipes it. ReadingsRing
 (:mod:`edged.ipc.readings_ring`) are for models over time, which want every reading and not only the newest.
 """
 
@@ -76,8 +76,8 @@ def name_of(sensor: str, channel: str) -> str:
 
 
 def create() -> int:
-    """Return a descriptor of an empty slate."""
-    descriptor = os.memfd_create("edged-slate", os.MFD_CLOEXEC)
+    """Return a descriptor of an empty readings page."""
+    descriptor = os.memfd_create("edged-readings", os.MFD_CLOEXEC)
     os.ftruncate(descriptor, _SIZE)
     return descriptor
 
@@ -86,7 +86,7 @@ class Writer:
     """The sensor worker's side; for one thread at a time.
 
     Args:
-        descriptor: of the slate; may be closed afterwards.
+        descriptor: of the readings page; may be closed afterwards.
         names: of the channels that somebody looks at; others are not written.
         followed: those of which every good reading is wanted.
     """
@@ -94,7 +94,7 @@ class Writer:
     def __init__(self, descriptor: int, names: Sequence[str], followed: Sequence[str] = ()) -> None:
         self._page = mmap.mmap(descriptor, _SIZE)
         self._page[: SLOTS * _SLOT] = bytes(SLOTS * _SLOT)
-        self._rings = readings_ring.Rings(self._page, SLOTS * _SLOT, followed)
+        self._rings = readings_ring.ReadingsRing(self._page, SLOTS * _SLOT, followed)
         self._slots = {name: number for number, name in enumerate(names[:SLOTS])}
         self._counts = dict.fromkeys(self._slots, 0)
         self._rises = dict.fromkeys(self._slots, 0)
@@ -161,7 +161,7 @@ class Reader:
     """A pipeline worker's side.
 
     Args:
-        descriptor: of the slate; may be closed afterwards.
+        descriptor: of the readings page; may be closed afterwards.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -176,9 +176,9 @@ class Reader:
             found = self._find(name)
         return found if found is not None and found.count else None
 
-    def follow(self, name: str) -> readings_ring.Follower:
+    def follow(self, name: str) -> readings_ring.RingReader:
         """Return what gives every good reading of a channel once, from those that are still there on."""
-        return readings_ring.Follower(self._page, SLOTS * _SLOT, name)
+        return readings_ring.RingReader(self._page, SLOTS * _SLOT, name)
 
     def _find(self, name: str) -> Record | None:
         for number in range(SLOTS):

@@ -1,14 +1,15 @@
-"""Rings on the slate: the last readings of a channel, so that none is missed between two looks.
+"""Rings on the readings page: the last readings of a channel, so that a reader misses none.
 
 ::
 
-    sensor worker ──Rings.put──▶ [ head: name, generation | sample … sample ] ◀──Follower── pipeline worker
+    sensor worker ──ReadingsRing.put──▶ [ head: name, generation | sample … sample ] ◀──RingReader── pipeline
+    worker
 
-A record of the slate holds the newest reading only; a model over time wants them all. Here the last ``DEPTH``
-of them stay, so a reader may look as late as that: at 100 readings a second after five seconds. Samples are
-numbered from 1, each at the place of its number, with a checksum: a reader sees by itself whether the next
-one is there, is being written, or was overwritten, and asks nobody. What a writer before left behind does
-not count: it has another generation.
+A record of the readings page holds the newest reading only; a model over time wants them all. Here the last
+``DEPTH`` of them stay, so a reader may look as late as that: at 100 readings a second after five seconds.
+Samples are numbered from 1, each at the place of its number, with a checksum: a reader sees by itself whether
+the next one is there, is being written, or was overwritten, and asks nobody. What a writer before left behind
+does not count: it has another generation.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Sample(NamedTuple):
     value: float
 
 
-class Rings:
+class ReadingsRing:
     """The writer's side; for one thread at a time. It begins with empty rings.
 
     Args:
@@ -82,7 +83,7 @@ class Rings:
         self._page[place : place + _SAMPLE] = _CHECK.pack(zlib.crc32(body)) + body
 
 
-class Follower:
+class RingReader:
     """Reads one channel, every reading once; for one thread.
 
     Args:

@@ -58,7 +58,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class SensorState:
     """A sensor is in another state; the fields are those of a worker's ``SensorStatus``."""
 
     name: str
@@ -68,9 +68,9 @@ class Turned:
     faults: int
 
 
-Message = Up | Refused | Alive | Measured | Turned
+Message = Up | Refused | Alive | Measured | SensorState
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__.lower(): kind for kind in (Up, Refused, Alive, Measured, Turned)
+    kind.__name__.lower(): kind for kind in (Up, Refused, Alive, Measured, SensorState)
 }
 
 

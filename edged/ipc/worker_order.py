@@ -13,7 +13,7 @@ PING = b"?"  # asks the fork server for a sign of life
 
 
 @dataclass(frozen=True)
-class SeatOrder:
+class PipelineOrder:
     """One pipeline of a worker.
 
     Attributes:
@@ -49,16 +49,16 @@ class Order:
         adopts: whether main is the subreaper of what the fork server forks; emulators have none.
         isolation: required | optional: whether it may run where it cannot be cut from the network.
         seats: its pipelines.
-        slate: which of the descriptors that come with the order is the slate; -1: no pipeline looks at one.
-        probe: only open the models and run each once, and end with status 0 where that worked.
+        readings_page: which of the descriptors that come with the order is the readings page; -1: no pipeline
+        looks at one. probe: only open the models and run each once, and end with status 0 where that worked.
     """
 
     name: str
     main: int
     isolation: str
-    seats: tuple[SeatOrder, ...]
+    seats: tuple[PipelineOrder, ...]
     probe: bool = False
-    slate: int = -1
+    readings_page: int = -1
     adopts: bool = True
 
     def to_json(self) -> bytes:
@@ -69,5 +69,5 @@ class Order:
     def from_json(cls, data: bytes) -> Order:
         """Read it back."""
         fields = json.loads(data)
-        seats = tuple(SeatOrder(**seat) for seat in fields.pop("seats"))
+        seats = tuple(PipelineOrder(**seat) for seat in fields.pop("seats"))
         return cls(**fields, seats=seats)

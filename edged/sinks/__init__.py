@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, Protocol, runtime_checkable
 
 
-class Outlet(Protocol):
+class EventSink(Protocol):
     """Takes events out of the spool, and keeps values of topics where it has topics.
 
     Attributes:

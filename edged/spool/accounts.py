@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SAY_S = 5.0  # drops are gathered for so long before a record reports them
 
 
-class Desk:
+class RowAccounts:
     """Accounts for every row.
 
     Args:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from edged.spool.accounts import Desk
+    from edged.spool.accounts import RowAccounts
     from edged.spool.ages import Ages
     from edged.spool.change import Change
     from edged.spool.store import Store
@@ -26,14 +26,14 @@ class Commits:
     """Writes changes.
 
     Attributes:
-        desk, busy: the bookkeeping, and what guards it.
+        accounts, busy: the bookkeeping, and what guards it.
         ages: which rows are too old.
         max_pages: of the file that may be in use.
         min_free: bytes; with less free on the disk the file does not grow beyond ``SMALL``.
         free: tells the bytes that are free.
     """
 
-    desk: Desk
+    accounts: RowAccounts
     busy: threading.Condition
     ages: Ages
     max_pages: int
@@ -68,8 +68,8 @@ class Commits:
     def _expire(self, store: Store, change: Change) -> None:
         old = self.too_old(store)
         with self.busy:
-            gone = self.desk.expire(change, old)
-            self.desk.aged = bool(gone) and len(old) == OLDEST
+            gone = self.accounts.expire(change, old)
+            self.accounts.aged = bool(gone) and len(old) == OLDEST
 
     def _fit(self, store: Store, change: Change) -> None:
         """Drop the oldest until no more pages are in use than allowed."""
@@ -114,9 +114,11 @@ class Commits:
     ) -> bool:
         """Take the oldest rows out, about as many as fill so many pages; tells whether there were any."""
         with self.busy:
-            rows = len(self.desk.rows.present) + len(change.inserts) - len(change.dropped)
+            rows = len(self.accounts.rows.present) + len(change.inserts) - len(change.dropped)
             count = max(1, rows * pages // max(1, used))
             # What the broker has goes before what it has not.
-            victims = self.desk.spare(change) or self.desk.victims(change, count, reason, queued=queued)
+            victims = self.accounts.spare(change) or self.accounts.victims(
+                change, count, reason, queued=queued
+            )
         store.delete(victims)
         return bool(victims)

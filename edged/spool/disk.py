@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from edged.errors import StateBusy
 from edged.spool import Counts, Row, gap_records, recovery
-from edged.spool.accounts import Desk
+from edged.spool.accounts import RowAccounts
 from edged.spool.ages import Ages, Time
 from edged.spool.commits import Commits
 from edged.spool.database import Sqlite
@@ -104,7 +104,7 @@ class DiskSpool:
         self._lock = Lock(state_dir / LOCK)
         ages = Ages(max_age_h * 3600, time or Time())
         opened, why = self._open(state_dir / NAME, node, ages, connect)
-        self._desk = Desk(
+        self._accounts = RowAccounts(
             opened.ledger if opened else Ledger(node),
             opened.present if opened else Ranges(),
             ages,
@@ -112,18 +112,18 @@ class DiskSpool:
         )
         if opened is None:
             log.error("spool: %s; events wait in memory until it can be written", why)
-            self._desk.go_volatile(why, readable=False)
+            self._accounts.go_volatile(why, readable=False)
         elif opened.reset:
-            self._desk.say(gap_records.reset(opened.reset, opened.salvaged, opened.lost))
+            self._accounts.say(gap_records.reset(opened.reset, opened.salvaged, opened.lost))
         self._writer = Writer(
             state_dir / NAME,
             connect,
             self._lock,
-            desk=self._desk,
+            accounts=self._accounts,
             busy=self._busy,
             opened=opened,
             commits=Commits(
-                self._desk,
+                self._accounts,
                 self._busy,
                 ages,
                 max_pages=int(max_mb * 1_000_000) // PAGE,
@@ -139,8 +139,8 @@ class DiskSpool:
     def state(self) -> str:
         """``disk``; ``memory: <why>``; or ``disk: no answer for <n> s``."""
         with self._busy:
-            if self._desk.volatile is not None:
-                return f"memory: {self._desk.volatile}"
+            if self._accounts.volatile is not None:
+                return f"memory: {self._accounts.volatile}"
             since = self._writer.committing_since
         waited = 0.0 if since is None else clock.monotonic() - since
         return "disk" if waited < SLOW_S else f"disk: no answer for {waited:.0f} s"
@@ -149,27 +149,27 @@ class DiskSpool:
     def epoch(self) -> str:
         """The middle part of the ids given now."""
         with self._busy:
-            return self._desk.ledger.epoch
+            return self._accounts.ledger.epoch
 
     @property
     def last(self) -> int:
         """The sequence of the row accepted last; 0 before the first."""
         with self._busy:
-            return self._desk.accepted_upto
+            return self._accounts.accepted_upto
 
     @property
     def unaccepted(self) -> int:
         """Events that wait for the disk."""
         with self._busy:
-            return sum(entry.place > self._desk.accepted_upto for entry in self._desk.rows.queue)
+            return sum(entry.place > self._accounts.accepted_upto for entry in self._accounts.rows.queue)
 
     def accept(self, event: Event) -> Event:
         """Queue the event and return it with its id, which holds once ``on_committed`` has named it."""
         with self._busy:
-            ledger = self._desk.ledger
+            ledger = self._accounts.ledger
             event = event.with_id(ledger.id_of(ledger.last + 1))
-            self._desk.accept(event.pipeline, event.to_json())
-            told = self._desk.volatile is not None
+            self._accounts.accept(event.pipeline, event.to_json())
+            told = self._accounts.volatile is not None
             self._busy.notify_all()
         if told:
             self._tell()
@@ -180,73 +180,73 @@ class DiskSpool:
         if limit <= 0:
             return []
         with self._busy:
-            rows = self._desk.take(limit, after, without)
-            if self._desk.windows.wanting or self._desk.aged:
+            rows = self._accounts.take(limit, after, without)
+            if self._accounts.windows.wanting or self._accounts.aged:
                 self._busy.notify_all()
             return rows
 
     def acknowledged(self, sequence: int, *, keep: bool = False) -> None:
         """Forget a row that arrived, or let it rest."""
         with self._busy:
-            self._desk.acknowledged(sequence, keep=keep)
+            self._accounts.acknowledged(sequence, keep=keep)
             self._nudge()
 
     def settled(self, sequences: Iterable[int]) -> None:
         """Forget rows that rest."""
         with self._busy:
-            self._desk.rows.settle(sequences)
+            self._accounts.rows.settle(sequences)
             self._busy.notify_all()
 
     def recalled(self, sequences: Iterable[int]) -> None:
         """Let rows that rest wait again."""
         with self._busy:
-            self._desk.recalled(sequences)
+            self._accounts.recalled(sequences)
             self._busy.notify_all()
 
     def delivered(self, sequence: int) -> None:
         """Keep a row that arrived at the broker until the application confirms it."""
         with self._busy:
-            self._desk.delivered(sequence)
+            self._accounts.delivered(sequence)
             self._nudge()
 
     def confirmed(self, up_to: int) -> int:
         """Forget all rows of this epoch up to this sequence."""
         with self._busy:
-            count = self._desk.confirmed(up_to)
+            count = self._accounts.confirmed(up_to)
             self._busy.notify_all()
             return count
 
     def again(self) -> int:
         """Let the delivered rows wait again."""
         with self._busy:
-            count = self._desk.again()
+            count = self._accounts.again()
             self._busy.notify_all()
             return count
 
     def released(self, sequences: Iterable[int]) -> None:
         """Let rows in flight wait again, in order."""
         with self._busy:
-            self._desk.released(sequences)
+            self._accounts.released(sequences)
 
     def refused(self, sequence: int) -> None:
         """Drop a row in flight that the broker will never take."""
         with self._busy:
-            self._desk.refused(sequence)
+            self._accounts.refused(sequence)
             self._nudge()
 
     def counts(self) -> Counts:
         """Return the balance of what is accepted."""
         with self._busy:
-            return self._desk.counts()
+            return self._accounts.counts()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is on disk, of age and read ahead; tells whether it is."""
         with self._busy:
-            self._writer.urgent = self._desk.aged = True
+            self._writer.urgent = self._accounts.aged = True
             self._busy.notify_all()
             done = self._busy.wait_for(self._settled, timeout_s)
             self._writer.urgent = False
-            return done and self._desk.volatile is None
+            return done and self._accounts.volatile is None
 
     def close(self) -> None:
         """Write what waits, close the file in order and free the folder; harmless when called twice."""
@@ -262,16 +262,16 @@ class DiskSpool:
 
     def _nudge(self) -> None:
         """Let the writer think again about when to delete, not for each row but when it matters."""
-        if len(self._desk.rows.gone) in {1, SETTLE_ROWS}:
+        if len(self._accounts.rows.gone) in {1, SETTLE_ROWS}:
             self._busy.notify_all()
 
     def _settled(self) -> bool:
-        desk = self._desk
-        if desk.volatile is not None:
+        accounts = self._accounts
+        if accounts.volatile is not None:
             return True
         if self._writer.committing_since is not None:
             return False
-        return not (desk.rows.queue or desk.rows.gone or desk.windows.wanting or desk.aged)
+        return not (accounts.rows.queue or accounts.rows.gone or accounts.windows.wanting or accounts.aged)
 
     def _open(
         self, path: Path, node: str, ages: Ages, connect: Callable[[Path], Database]
@@ -294,7 +294,7 @@ class DiskSpool:
         """Have main fetch what was accepted; from any thread."""
         with self._busy:
             if self._call_soon is None or self._on_committed is None:
-                self._desk.announced.clear()
+                self._accounts.announced.clear()
                 return
             if self._told:
                 return
@@ -307,6 +307,6 @@ class DiskSpool:
     def _fetch(self) -> None:
         with self._busy:
             self._told = False
-            payloads, self._desk.announced = self._desk.announced, []
+            payloads, self._accounts.announced = self._accounts.announced, []
         if self._on_committed is not None:
             self._on_committed(tuple(payloads))

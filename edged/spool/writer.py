@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edged.spool.accounts import Desk
+    from edged.spool.accounts import RowAccounts
     from edged.spool.change import Change
     from edged.spool.commits import Commits
     from edged.spool.database import Database
@@ -45,14 +45,14 @@ MEANWHILE = 1_000_000  # places left for events that come while the rows of a fi
 
 
 class Writer(threading.Thread):
-    """Writes what the desk has, reads ahead for it, and looks after the file.
+    """Writes what the accounts has, reads ahead for it, and looks after the file.
 
     Args:
         path: the file.
         connect: opens it.
         lock: the daemon's claim on the folder.
-        desk: the bookkeeping; touched only with ``busy`` held.
-        busy: guards the desk, and wakes this thread.
+        accounts: the bookkeeping; touched only with ``busy`` held.
+        busy: guards the accounts, and wakes this thread.
         opened: the file, where it could be opened already.
         commits: writes a change and keeps the file in bounds.
         low_wear_s: how long a commit may be put off.
@@ -65,7 +65,7 @@ class Writer(threading.Thread):
         connect: Callable[[Path], Database],
         lock: Lock,
         *,
-        desk: Desk,
+        accounts: RowAccounts,
         busy: threading.Condition,
         opened: Opened | None,
         commits: Commits,
@@ -76,7 +76,7 @@ class Writer(threading.Thread):
         self._path = path
         self._connect = connect
         self._lock = lock
-        self._desk = desk
+        self._accounts = accounts
         self._busy = busy
         self._store: Store | None = opened.store if opened else None
         self._known = opened is not None
@@ -114,28 +114,28 @@ class Writer(threading.Thread):
     def _delay(self) -> float:
         """Return how long nothing needs to be done, in s, and remember whether a commit is due then."""
         now = clock.monotonic()
-        desk = self._desk
-        reads = self._store is not None and desk.windows.wanting is not None
-        if desk.volatile is not None:
+        accounts = self._accounts
+        reads = self._store is not None and accounts.windows.wanting is not None
+        if accounts.volatile is not None:
             self._due = self.closing or now >= self._retry_at
             return 0 if self._due or reads else self._retry_at - now
-        self._queued_at = (self._queued_at or now) if desk.rows.queue else None
-        self._settled_at = (self._settled_at or now) if desk.rows.gone else None
+        self._queued_at = (self._queued_at or now) if accounts.rows.queue else None
+        self._settled_at = (self._settled_at or now) if accounts.rows.gone else None
         due = [math.inf]
         if self._queued_at is not None:
             due.append(self._queued_at + self._low_wear_s)
         if self._settled_at is not None:
-            due.append(self._settled_at + (SETTLE_BUSY_S if desk.rows.present else SETTLE_S))
+            due.append(self._settled_at + (SETTLE_BUSY_S if accounts.rows.present else SETTLE_S))
         at_once = (
-            desk.aged
-            or len(desk.rows.gone) >= SETTLE_ROWS
-            or (self.urgent and (desk.rows.queue or desk.rows.gone))
+            accounts.aged
+            or len(accounts.rows.gone) >= SETTLE_ROWS
+            or (self.urgent and (accounts.rows.queue or accounts.rows.gone))
         )
         self._due = bool(self.closing or at_once or now >= min(due))
         return 0 if self._due or reads else min(*due, self._tick_at) - now
 
     def _work(self) -> None:
-        if self._due and self._desk.volatile is not None:
+        if self._due and self._accounts.volatile is not None:
             self._retry()
         elif self._due:
             self._turn()
@@ -155,23 +155,23 @@ class Writer(threading.Thread):
             self._trouble(error)
             return
         with self._busy:
-            self._desk.aged = self._desk.aged or bool(old)
-            self._desk.report()
+            self._accounts.aged = self._accounts.aged or bool(old)
+            self._accounts.report()
 
     # One commit.
 
     def _turn(self) -> None:
         with self._busy:
-            look_at_ages, self._desk.aged = self._desk.aged, False
-            self._desk.report()
-            change = self._desk.snapshot()
+            look_at_ages, self._accounts.aged = self._accounts.aged, False
+            self._accounts.report()
+            change = self._accounts.snapshot()
             self.committing_since = clock.monotonic()
         try:
             assert self._store is not None  # noqa: S101  # while it is away nothing is written
             self._commits.write(self._store, change, look_at_ages=look_at_ages)
         except DiskError as error:
             with self._busy:
-                self._desk.failed(change)
+                self._accounts.failed(change)
             self._trouble(error)
         else:
             self._done(change)
@@ -183,11 +183,11 @@ class Writer(threading.Thread):
 
     def _done(self, change: Change) -> None:
         with self._busy:
-            was = self._desk.volatile
-            self._desk.committed(change)
+            was = self._accounts.volatile
+            self._accounts.committed(change)
             self._retry_s = RETRY_S[0]
             self._busy.notify_all()
-            empty = not self._desk.rows.present and not self._desk.rows.queue
+            empty = not self._accounts.rows.present and not self._accounts.rows.queue
         if was is not None:
             log.warning("spool: on disk again, after: %s", was)
         self._tell()
@@ -205,7 +205,7 @@ class Writer(threading.Thread):
     def _read_ahead(self) -> None:
         while self._store is not None:
             with self._busy:
-                window = self._desk.windows.wanting
+                window = self._accounts.windows.wanting
                 if window is None:
                     self._busy.notify_all()
                     return
@@ -216,7 +216,7 @@ class Writer(threading.Thread):
                 self._trouble(error)
                 return
             with self._busy:
-                self._desk.read(window, start, entries, upto)
+                self._accounts.read(window, start, entries, upto)
 
     # What goes wrong.
 
@@ -226,7 +226,7 @@ class Writer(threading.Thread):
             self._store = None
             try:
                 self._reopened(
-                    recovery.rebuild(self._path, self._connect, self._desk.ledger.node, str(error))
+                    recovery.rebuild(self._path, self._connect, self._accounts.ledger.node, str(error))
                 )
             except DiskError as again:
                 self._away(again)
@@ -243,8 +243,8 @@ class Writer(threading.Thread):
             self._store = None
         why = f"{error.trouble.value}: {error}"
         with self._busy:
-            was = self._desk.volatile
-            self._desk.go_volatile(why, readable=self._store is not None)
+            was = self._accounts.volatile
+            self._accounts.go_volatile(why, readable=self._store is not None)
             self._retry_at = clock.monotonic() + self._retry_s
             self._retry_s = min(self._retry_s * 2, RETRY_S[1])
             self._busy.notify_all()
@@ -258,7 +258,7 @@ class Writer(threading.Thread):
         try:
             self._lock.take()
             if self._store is None:
-                node = self._desk.ledger.node
+                node = self._accounts.ledger.node
                 if self._suspect and self._path.exists():
                     opened = recovery.rebuild(self._path, self._connect, node, "the disk failed")
                 else:
@@ -278,21 +278,21 @@ class Writer(threading.Thread):
         lost = opened.lost
         if self._known:
             with self._busy:
-                lost = self._desk.found(opened.present)
-                if self._desk.volatile is None:
-                    self._desk.go_volatile("the file is made anew", readable=True)
+                lost = self._accounts.found(opened.present)
+                if self._accounts.volatile is None:
+                    self._accounts.go_volatile("the file is made anew", readable=True)
         else:
             self._adopt(opened)
         self._store, self._known, self._suspect = opened.store, True, False
         if opened.reset:
             with self._busy:
-                self._desk.say(gap_records.reset(opened.reset, opened.salvaged, lost))
+                self._accounts.say(gap_records.reset(opened.reset, opened.salvaged, lost))
             log.error("spool: %s; set aside, %d rows salvaged", opened.reset, opened.salvaged)
 
     def _adopt(self, opened: Opened) -> None:
         store = opened.store
         with self._busy:
-            shift = max(self._desk.ledger.last, opened.ledger.last) + MEANWHILE
+            shift = max(self._accounts.ledger.last, opened.ledger.last) + MEANWHILE
         try:
             store.begin()
             store.shift(opened.present, shift)
@@ -304,16 +304,16 @@ class Writer(threading.Thread):
             store.close()
             raise
         with self._busy:
-            self._desk.adopt(opened.ledger, opened.present, shift)
+            self._accounts.adopt(opened.ledger, opened.present, shift)
 
     def _close(self) -> None:
-        if self._desk.volatile is not None and self._desk.rows.queue:
-            log.error("spool: %d events were only in memory and are lost", len(self._desk.rows.queue))
-        if self._store is not None and self._desk.volatile is None:
+        if self._accounts.volatile is not None and self._accounts.rows.queue:
+            log.error("spool: %d events were only in memory and are lost", len(self._accounts.rows.queue))
+        if self._store is not None and self._accounts.volatile is None:
             with self._busy:
-                self._desk.rows.settle_all()
-                self._desk.ledger.clean = True
-                self._desk.dirty = True
+                self._accounts.rows.settle_all()
+                self._accounts.ledger.clean = True
+                self._accounts.dirty = True
             self._turn()
         if self._store is not None:
             self._store.close()

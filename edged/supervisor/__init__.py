@@ -2,7 +2,7 @@
 
 ::
 
-    Supervisor ── one Keeper for each worker ──▶ Worker: pipe, pulse, process
+    Supervisor ── one WorkerLifecycle for each worker ──▶ WorkerProcess: pipe, heartbeat, process
         │            │ starting ─▶ running ⇄ waiting (source away, back-off)
         │            │     ▲          │ fault, silence, death
         │            └─────┴──────────┘ killed and started again, sooner at first than later
@@ -11,7 +11,8 @@
     Sensors ──▶ the sensor worker: one process for all sensors
 
 A worker is a child of this process: :func:`Supervisor.prepare` makes main the subreaper of what the fork
-server forks. A stage that lasts longer than its deadline is found in the worker's pulse, five times a second.
+server forks. A stage that lasts longer than its deadline is found in the worker's heartbeat, five times a
+second.
 """
 
 from edged.supervisor.accelerator_presence import Presence

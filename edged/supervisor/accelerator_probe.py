@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from edged.ipc import worker_messages
-from edged.supervisor.stall_detector import Watch
-from edged.supervisor.worker_process import Worker
+from edged.supervisor.stall_detector import StallDetector
+from edged.supervisor.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,14 +43,14 @@ class Probe:
         self._forkserver = forkserver
         self._done = done
         self._why = ""
-        self._worker: Worker | None = None
-        self._watch: Watch | None = None
+        self._worker: WorkerProcess | None = None
+        self._watch: StallDetector | None = None
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._start())
 
     async def _start(self) -> None:
         try:
-            worker = Worker(self._order, self)
+            worker = WorkerProcess(self._order, self)
         except OSError as error:
             self._done(str(error))
             return
@@ -63,18 +63,18 @@ class Probe:
             worker.discard()
             raise
         else:
-            self._worker, self._watch = worker, Watch([worker.pulse.model()], self._deadlines)
+            self._worker, self._watch = worker, StallDetector([worker.heartbeat.model()], self._deadlines)
 
-    def reported(self, _worker: Worker, report: Report) -> None:
+    def reported(self, _worker: WorkerProcess, report: Report) -> None:
         """Keep what is wrong."""
         if isinstance(report, worker_messages.Fault) and report.kind == "accelerator":
             self._why = self._why or report.message
 
-    def misbehaved(self, worker: Worker, what: str) -> None:
+    def misbehaved(self, worker: WorkerProcess, what: str) -> None:
         """End a worker that sends what no worker sends."""
         self._end(worker, what)
 
-    def exited(self, _worker: Worker, how: str) -> None:
+    def exited(self, _worker: WorkerProcess, how: str) -> None:
         """Say how it went."""
         self._worker = self._watch = None
         if not self._stopping:
@@ -91,7 +91,7 @@ class Probe:
         if self._watch is not None:
             self._watch.forgive(now)
 
-    def _end(self, worker: Worker, why: str) -> None:
+    def _end(self, worker: WorkerProcess, why: str) -> None:
         self._why = self._why or why
         worker.kill()
 

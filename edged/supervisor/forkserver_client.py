@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import PING
-from edged.supervisor.worker_output import Outlet
+from edged.supervisor.worker_output import OutputPump
 from edged.system import clock, process_memory
 from edged.system.backoff import Backoff
 from edged.system.child import ENVIRONMENT
@@ -25,7 +25,7 @@ from edged.system.processes import Process, kill_group
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edged.supervisor.worker_process import Worker
+    from edged.supervisor.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class ForkServer:
         self._backoff = Backoff()
         self._stopping = False
         self._adopts = True
-        self._outlet = Outlet()
+        self._outlet = OutputPump()
 
     @property
     def pid(self) -> int | None:
@@ -89,20 +89,20 @@ class ForkServer:
         ours.setblocking(False)
         self._control, self._hello = ours, None
 
-    async def fork(self, worker: Worker) -> int:
+    async def fork(self, worker: WorkerProcess) -> int:
         """Have a worker forked and return its process id.
 
         Raises:
             OSError: that was not possible; the sentence says why. It is worth another try.
         """
-        lane = worker.pulse.model()
-        fds = [worker.theirs.fileno(), worker.pulse.fd, *worker.models]
+        beat = worker.heartbeat.model()
+        fds = [worker.theirs.fileno(), worker.heartbeat.fd, *worker.models]
         question = asyncio.get_running_loop().create_task(
             self._ask(
                 replace(worker.order, adopts=self._adopts).to_json(),
                 fds,
                 FORK_S,
-                lambda: lane.enter(Stage.BIRTH),
+                lambda: beat.enter(Stage.STARTUP),
             )
         )
         try:

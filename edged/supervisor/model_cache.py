@@ -30,20 +30,20 @@ _Stamp = tuple[int, int, int, int]  # device, inode, size, time of change in ns
 _Found = tuple[_Stamp, int] | None  # with a descriptor
 
 
-class Shelf:
-    """Keeps the models that are in use, by path, and the slate."""
+class ModelCache:
+    """Keeps the models that are in use, by path, and the readings page."""
 
     def __init__(self) -> None:
-        self._slate = -1
+        self._readings_page = -1
         self._models: dict[Path, tuple[_Stamp, int]] = {}
         self._closed = False
 
     @property
-    def slate(self) -> int:
+    def readings_page(self) -> int:
         """A descriptor of the page through which sensors let pipelines run; it is not mapped here."""
-        if self._slate < 0:
-            self._slate = readings_page.create()
-        return self._slate
+        if self._readings_page < 0:
+            self._readings_page = readings_page.create()
+        return self._readings_page
 
     async def fetch_all(self, paths: Iterable[Path]) -> dict[Path, int]:
         """Return descriptors of the models as they are on disk now, the caller's to close.
@@ -100,9 +100,9 @@ class Shelf:
         """Close everything; harmless when called twice."""
         self._closed = True
         self.keep(())
-        if self._slate >= 0:
-            os.close(self._slate)
-            self._slate = -1
+        if self._readings_page >= 0:
+            os.close(self._readings_page)
+            self._readings_page = -1
 
     def _drop(self, path: Path) -> None:
         kept = self._models.pop(path, None)

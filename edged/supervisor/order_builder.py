@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edged.events import UNKNOWN
 from edged.ipc.heartbeat import Stage
-from edged.ipc.worker_order import Order, SeatOrder
+from edged.ipc.worker_order import Order, PipelineOrder
 from edged.models import bundled
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def order(
         armed: the pipelines that are armed.
     """
     seats = tuple(
-        SeatOrder(
+        PipelineOrder(
             name=name,
             section=section.model_dump(mode="json"),
             results=results or section.publish.result,
@@ -60,8 +60,8 @@ def order(
         for name, section in sections.items()
     )
     looks = any(section.looks_at for section in sections.values()) and not probe
-    slate = len(models) if looks else -1  # its descriptor goes along behind the models'
-    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe, slate=slate)
+    readings_page = len(models) if looks else -1  # its descriptor goes along behind the models'
+    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe, readings_page=readings_page)
 
 
 def may(section: PipelineSection, verb: str) -> bool:
@@ -92,7 +92,7 @@ def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) 
     open_s = max(limit.open_s for limit in limits)
     load_s = _TPU_SHARE * open_s if on_tpu else open_s
     return {
-        Stage.BIRTH: open_s,
+        Stage.STARTUP: open_s,
         Stage.OPEN: open_s,
         Stage.LOAD: load_s,
         Stage.DELEGATE: load_s,

@@ -35,7 +35,7 @@ _NEWS = (
 )
 
 
-class Board:
+class StatusBoard:
     """Statuses by pipeline.
 
     Args:

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Protocol
 from edged.ipc import sensor_messages
 from edged.ipc.codec import WireError
 from edged.sensors import Quality, Reading
-from edged.supervisor.worker_output import Outlet
+from edged.supervisor.worker_output import OutputPump
 from edged.system import clock
 from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edged.ipc.sensor_messages import Message, Turned
+    from edged.ipc.sensor_messages import Message, SensorState
     from edged.sensors import SensorConfig
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class SensorListener(Protocol):
     def reading(self, sensor: str, reading: Reading) -> None:
         """A reading that may leave."""
 
-    def sensor(self, status: Turned) -> None:
+    def sensor(self, status: SensorState) -> None:
         """A sensor is in another state."""
 
 
@@ -56,17 +56,17 @@ class Sensors:
 
     Args:
         listener: who hears of the sensors.
-        slate: a descriptor of the page for what pipelines look at.
+        readings_page: a descriptor of the page for what pipelines look at.
     """
 
-    def __init__(self, listener: SensorListener, slate: int) -> None:
-        self._slate = slate
+    def __init__(self, listener: SensorListener, readings_page: int) -> None:
+        self._readings_page = readings_page
         self._looked_at: tuple[str, ...] = ()
         self._followed: tuple[str, ...] = ()
         self._listener = listener
         self._configs: dict[str, SensorConfig] = {}
         self._isolation = "required"
-        self._status: dict[str, Turned] = {}
+        self._status: dict[str, SensorState] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: socket.socket | None = None
         self._pidfd = -1
@@ -74,7 +74,7 @@ class Sensors:
         self._up = False
         self._refused = ""
         self._backoff = Backoff()
-        self._outlet: Outlet | None = None
+        self._outlet: OutputPump | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._replaced = False  # the configuration changed, and the process ends for it
@@ -85,7 +85,7 @@ class Sensors:
         """Of the process, while there is one."""
         return self._process.pid if self._process is not None else None
 
-    def status(self) -> Mapping[str, Turned]:
+    def status(self) -> Mapping[str, SensorState]:
         """Return how each sensor does, by name."""
         return dict(self._status)
 
@@ -101,7 +101,7 @@ class Sensors:
         Args:
             configs: the sensors, by name.
             isolation: required | optional.
-            looked_at: the channels that are to be written on the slate.
+            looked_at: the channels that are to be written on the readings page.
             followed: those of which every reading is to be kept there for a while.
         """
         now = (self._configs, self._isolation, self._looked_at, self._followed)
@@ -147,12 +147,12 @@ class Sensors:
         self._timer = None
         loop = asyncio.get_running_loop()
         if self._outlet is None:
-            self._outlet = Outlet()
+            self._outlet = OutputPump()
             loop.add_reader(self._outlet.read_fd, self._outlet.pump)
         self._pipe, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._pipe.setblocking(False)
         order = self._order()
-        fds = [theirs.fileno(), order, self._slate]
+        fds = [theirs.fileno(), order, self._readings_page]
         program = ["-P", "-m", "edged.worker.sensor_process", *map(str, fds), str(os.getpid())]
         process = None
         try:
@@ -226,7 +226,7 @@ class Sensors:
         error = self._refused or f"the sensor worker ended (status {code}); another one is started"
         log.error("%s", error)
         for name in self._configs:
-            self._turn(sensor_messages.Turned(name, "waiting", error, 0, self._status[name].faults + 1))
+            self._turn(sensor_messages.SensorState(name, "waiting", error, 0, self._status[name].faults + 1))
         self._again()
 
     def _again(self) -> None:
@@ -286,7 +286,7 @@ class Sensors:
                 self._refused = message.message
             case sensor_messages.Measured():
                 self._measured(message)
-            case sensor_messages.Turned():
+            case sensor_messages.SensorState():
                 if message.name not in self._configs:
                     raise WireError("a sensor that is not its own")
                 self._turn(message)
@@ -307,7 +307,7 @@ class Sensors:
             ),
         )
 
-    def _turn(self, status: Turned) -> None:
+    def _turn(self, status: SensorState) -> None:
         before = self._status.get(status.name)
         self._status[status.name] = status
         if before is None or (before.state, before.last_error) != (status.state, status.last_error):
@@ -320,5 +320,5 @@ class Sensors:
             )
 
 
-def _starting(name: str) -> Turned:
-    return sensor_messages.Turned(name, "starting", "", 0, 0)
+def _starting(name: str) -> SensorState:
+    return sensor_messages.SensorState(name, "starting", "", 0, 0)

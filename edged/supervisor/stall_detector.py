@@ -1,4 +1,4 @@
-"""Whether a worker is in order, by its pulse."""
+"""Whether a worker is in order, by its heartbeat."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from edged.ipc.heartbeat import Reading, Stage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edged.ipc.heartbeat import Lane
+    from edged.ipc.heartbeat import Beat
 
-IDLE_S = 5.0  # a thread that waits stamps its lane every second
-GRACE_S = 1.0  # for workers to stamp their lanes after this process was away
+IDLE_S = 5.0  # a thread that waits stamps its beat every second
+GRACE_S = 1.0  # for workers to stamp their beats after this process was away
 _AHEAD_S = 1.0  # a stamp that is further in the future is nonsense
 
 _DOING = {
     Stage.IDLE: "gave no sign of life",
-    Stage.BIRTH: "hung before it opened anything",
+    Stage.STARTUP: "hung before it opened anything",
     Stage.OPEN: "hung opening the source",
     Stage.CAPTURE: "hung reading a frame",
     Stage.LOAD: "hung opening the model",
@@ -40,19 +40,19 @@ class Overdue:
     sentence: str
 
 
-class Watch:
-    """Looks at a worker's lanes; a lane counts as overdue when two looks in a row see the same.
+class StallDetector:
+    """Looks at a worker's beats; a beat counts as overdue when two looks in a row see the same.
 
     Two looks, because a look may fall between the two stores with which a worker changes its stage.
 
     Args:
-        lanes: of the worker.
+        beats: of the worker.
         deadlines: by stage, in s; stages that are not named have that of IDLE.
     """
 
-    def __init__(self, lanes: Sequence[Lane], deadlines: Mapping[Stage, float]) -> None:
+    def __init__(self, beats: Sequence[Beat], deadlines: Mapping[Stage, float]) -> None:
         self._patient_until = 0.0
-        self._lanes = lanes
+        self._beats = beats
         self._deadlines = deadlines
         self._suspects: dict[int, Reading] = {}
 
@@ -60,8 +60,8 @@ class Watch:
         """Return what is overdue at a monotonic time."""
         if now < self._patient_until:
             return None
-        for number, lane in enumerate(self._lanes):
-            reading = lane.read()
+        for number, beat in enumerate(self._beats):
+            reading = beat.read()
             if reading.since > now + _AHEAD_S and reading.stage is not Stage.GONE:
                 reading = Reading(Stage.IDLE, 0.0)
             limit_s = self._deadlines.get(reading.stage, IDLE_S)
@@ -81,5 +81,5 @@ class Watch:
 
 def _overdue(reading: Reading, now: float) -> Overdue:
     if reading.since <= 0:
-        return Overdue(reading.stage, "wrote nonsense into its pulse")
+        return Overdue(reading.stage, "wrote nonsense into its heartbeat")
     return Overdue(reading.stage, f"{_DOING[reading.stage]} for {now - reading.since:.1f} s")

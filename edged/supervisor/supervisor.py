@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.ipc.heartbeat import MAX_SEATS
+from edged.ipc.heartbeat import MAX_PIPELINES
 from edged.supervisor import order_builder
 from edged.supervisor.accelerators import Accelerators, key_of
 from edged.supervisor.forkserver_client import ForkServer
-from edged.supervisor.model_cache import Shelf
-from edged.supervisor.pipeline_status import Board
+from edged.supervisor.model_cache import ModelCache
+from edged.supervisor.pipeline_status import StatusBoard
 from edged.supervisor.status import PipelineStatus
 from edged.supervisor.worker_group import Group
-from edged.supervisor.worker_lifecycle import Keeper
+from edged.supervisor.worker_lifecycle import WorkerLifecycle
 from edged.system import clock, processes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.2  # between two looks at the pulses
+LOOK_S = 0.2  # between two looks at the heartbeats
 WEIGH_S = 1.0  # between two looks at memory, descriptors and model files
 CHECK_S = 2.0  # between two questions to the fork server
 AWAY_S = 2.0  # this process stood still for so long: it was suspended, and so were the workers
@@ -65,8 +65,8 @@ class Supervisor:
         self._results = results
         self._enabled = {name: section.enabled for name, section in pipelines.items()}
         self._forkserver = ForkServer()
-        self._shelf = Shelf()
-        self.slate = self._shelf.slate  # a page through which sensors let pipelines run
+        self._model_cache = ModelCache()
+        self.readings_page = self._model_cache.readings_page  # a page through which sensors let pipelines run
         self._groups: dict[str, Group] = {}
         self._accelerators = Accelerators(
             self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
@@ -94,7 +94,7 @@ class Supervisor:
         """Wait until every enabled pipeline runs, has ended, or has said what is wrong."""
         deadline = clock.monotonic() + timeout_s
         while clock.monotonic() < deadline:
-            if all(group.keeper.settled for group in self._groups.values()):
+            if all(group.lifecycle.settled for group in self._groups.values()):
                 return
             await asyncio.sleep(0.01)
 
@@ -113,7 +113,7 @@ class Supervisor:
             return False
         if verb != "infer":
             (self._armed.add if verb == "arm" else self._armed.discard)(pipeline)
-        told = [g.keeper.tell(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
+        told = [g.lifecycle.tell(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
         return any(told) or verb != "infer"
 
     async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
@@ -140,15 +140,15 @@ class Supervisor:
 
     def status(self) -> Mapping[str, PipelineStatus]:
         """Return what is known of every pipeline, in the order of the configuration."""
-        running = {s.name: s for group in self._groups.values() for s in group.board.all()}
+        running = {s.name: s for group in self._groups.values() for s in group.status_board.all()}
         return {name: running.get(name, PipelineStatus(name)) for name in self._pipelines}
 
     def processes(self) -> Mapping[str, int]:
         """Return the process ids of the fork server and of each pipeline's worker, by name."""
         found = {} if self._forkserver.pid is None else {"forkserver": self._forkserver.pid}
         for group in self._groups.values():
-            if group.keeper.pid is not None:
-                found |= dict.fromkeys(group.sections, group.keeper.pid)
+            if group.lifecycle.pid is not None:
+                found |= dict.fromkeys(group.sections, group.lifecycle.pid)
         return found
 
     def stalled(self) -> Sequence[str]:
@@ -157,7 +157,7 @@ class Supervisor:
         if now - self._looked_at > 5 * AWAY_S:
             return [name for name, on in self._enabled.items() if on]
         groups = self._groups.values()
-        return [name for group in groups if group.keeper.stuck(now) for name in group.sections]
+        return [name for group in groups if group.lifecycle.stuck(now) for name in group.sections]
 
     async def stop(self, timeout_s: float) -> None:
         """End all workers and the fork server."""
@@ -169,7 +169,7 @@ class Supervisor:
         self._spawn(self._closing, self._accelerators.stop())
         await asyncio.wait(self._closing, timeout=timeout_s)
         processes.sweep()
-        self._shelf.close()
+        self._model_cache.close()
 
     # Inside.
 
@@ -180,8 +180,8 @@ class Supervisor:
             changed: the pipelines of which nothing that was wrong counts any more.
         """
         wanted = self._wanted()
-        known = {s.name: s for group in self._groups.values() for s in group.board.all()}
-        labels = {name: g.board.label(name) for g in self._groups.values() for name in g.sections}
+        known = {s.name: s for group in self._groups.values() for s in group.status_board.all()}
+        labels = {name: g.status_board.label(name) for g in self._groups.values() for name in g.sections}
         for key in list(self._groups):
             group = self._groups[key]
             if key not in wanted or not group.same(wanted[key], self._isolation):
@@ -196,7 +196,7 @@ class Supervisor:
             if key not in self._groups:
                 self._groups[key] = self._open(key, sections, labels, known)
         sections_now = [section for group in self._groups.values() for section in group.sections.values()]
-        self._shelf.keep(set().union(*map(order_builder.files_of, sections_now)))
+        self._model_cache.keep(set().union(*map(order_builder.files_of, sections_now)))
 
     def _wanted(self) -> dict[str, dict[str, PipelineSection]]:
         """Group the enabled pipelines: one worker for each, or for all on one accelerator."""
@@ -218,28 +218,28 @@ class Supervisor:
         labels: Mapping[str, str],
         known: Mapping[str, PipelineStatus],
     ) -> Group:
-        assert len(sections) <= MAX_SEATS  # noqa: S101 - the configuration allows no more
-        board = Board(sections, self._listener, known)
-        board.labels |= {name: labels[name] for name in sections if name in labels}
-        keeper = Keeper(
+        assert len(sections) <= MAX_PIPELINES  # noqa: S101 - the configuration allows no more
+        status_board = StatusBoard(sections, self._listener, known)
+        status_board.labels |= {name: labels[name] for name in sections if name in labels}
+        lifecycle = WorkerLifecycle(
             lambda: self._order(key),
             deadlines=order_builder.deadlines(sections, on_tpu=key not in sections),
             memory_mb=max(section.memory_mb for section in sections.values()),
             forkserver=self._forkserver,
-            board=board,
+            status_board=status_board,
             lost=lambda why: self._lost(key, why),
             after=list(self._closing),
         )
-        for status in board.all():
+        for status in status_board.all():
             self._listener.changed(status)
-        if not board.ended():
-            keeper.start()
-        return Group(sections, self._isolation, key not in sections, board, keeper)
+        if not status_board.ended():
+            lifecycle.start()
+        return Group(sections, self._isolation, key not in sections, status_board, lifecycle)
 
     def _close(self, key: str) -> None:
         group = self._groups.pop(key)
-        group.keeper.retire()
-        self._spawn(self._closing, group.keeper.stop())
+        group.lifecycle.retire()
+        self._spawn(self._closing, group.lifecycle.stop())
 
     def _spawn(self, tasks: set[asyncio.Task[None]], work: Coroutine[object, object, None]) -> None:
         """Run something on the side, and keep hold of it."""
@@ -251,9 +251,9 @@ class Supervisor:
         """Return what the next worker of a group is told, with the descriptors of its models."""
         group = self._groups[key]
         group.files = order_builder.signature(group.sections)
-        ended = {status.name for status in group.board.all() if status.state == "ended"}
+        ended = {status.name for status in group.status_board.all() if status.state == "ended"}
         sections = {name: section for name, section in group.sections.items() if name not in ended}
-        models = await self._shelf.fetch_all(
+        models = await self._model_cache.fetch_all(
             {
                 f
                 for s in sections.values()
@@ -262,7 +262,7 @@ class Supervisor:
         )
         order = order_builder.order(
             sections,
-            group.board.labels,
+            group.status_board.labels,
             list(models),
             on_tpu=group.on_tpu,
             isolation=group.isolation,
@@ -270,8 +270,8 @@ class Supervisor:
             results=self._results,
             armed=self._armed,
         )
-        slate = [os.dup(self.slate)] if order.slate >= 0 else []
-        return order, [*models.values(), *slate]
+        readings_page = [os.dup(self.readings_page)] if order.readings_page >= 0 else []
+        return order, [*models.values(), *readings_page]
 
     def _threads(self) -> int:
         cores = len(os.sched_getaffinity(0))
@@ -304,7 +304,7 @@ class Supervisor:
     def _plugged_in(self) -> None:
         for group in self._groups.values():
             if group.on_tpu:
-                group.keeper.hurry()
+                group.lifecycle.hurry()
 
     # Watching.
 
@@ -323,10 +323,10 @@ class Supervisor:
         if now - self._looked_at > AWAY_S:
             self._accelerators.forgive(now)
             for group in groups:
-                group.keeper.forgive(now)
+                group.lifecycle.forgive(now)
         self._looked_at = now
         for group in groups:
-            group.keeper.look(now)
+            group.lifecycle.look(now)
         self._accelerators.look(now)
         processes.sweep()
         if now - self._weighed_at >= WEIGH_S:
@@ -339,9 +339,11 @@ class Supervisor:
     def _weigh(self) -> None:
         """Look at what changes slowly."""
         for key, group in list(self._groups.items()):
-            if group.keeper.pid is not None:
-                group.keeper.weigh(*processes.weight(group.keeper.pid))
+            if group.lifecycle.pid is not None:
+                group.lifecycle.weigh(*processes.weight(group.lifecycle.pid))
             if group.wants_its_files():
                 group.renew()
-            if group.on_tpu and any(s.state == "running" and not s.degraded for s in group.board.all()):
+            if group.on_tpu and any(
+                s.state == "running" and not s.degraded for s in group.status_board.all()
+            ):
                 self._accelerators.works(key)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edged.config.root import PipelineSection
-    from edged.supervisor.pipeline_status import Board
-    from edged.supervisor.worker_lifecycle import Keeper
+    from edged.supervisor.pipeline_status import StatusBoard
+    from edged.supervisor.worker_lifecycle import WorkerLifecycle
 
 
 @dataclass
@@ -22,8 +22,8 @@ class Group:
     sections: Mapping[str, PipelineSection]
     isolation: str
     on_tpu: bool
-    board: Board
-    keeper: Keeper
+    status_board: StatusBoard
+    lifecycle: WorkerLifecycle
     files: tuple[object, ...] = field(default=())  # of the models, when the worker was started
 
     def same(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
@@ -36,10 +36,10 @@ class Group:
         if self.files in ((), files):
             return False
         self.files = files
-        self.keeper.replace("a model file was changed")
+        self.lifecycle.replace("a model file was changed")
         return True
 
     def wants_its_files(self) -> bool:
         """Whether a model cannot be used, or stands in for one that cannot."""
-        stands_in = self.on_tpu and any(status.degraded for status in self.board.all())
-        return stands_in or any(status.fault == "model" for status in self.board.all())
+        stands_in = self.on_tpu and any(status.degraded for status in self.status_board.all())
+        return stands_in or any(status.fault == "model" for status in self.status_board.all())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
-from edged.supervisor.stall_detector import Watch
-from edged.supervisor.worker_process import Worker
+from edged.supervisor.stall_detector import StallDetector
+from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock
 from edged.system.backoff import Backoff
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
-    from edged.supervisor.pipeline_status import Board
+    from edged.supervisor.pipeline_status import StatusBoard
 
 log = logging.getLogger(__name__)
 
 KILLED_S = 10.0  # a killed process that is still there after this is stuck in the kernel
 STOP_S = 1.3  # for a worker to close its sources
 GONE_S = 0.3  # for a killed process to be gone
-SILENT_S = 3.0  # a thread that waits stamps its lane every second
+SILENT_S = 3.0  # a thread that waits stamps its beat every second
 MOST_FILES = 256  # that a worker may hold open; a camera takes a few dozen
 ON_TPU = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
 _FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # what a worker ends for
 _FROM_OUTSIDE = ("SIGKILL", "SIGTERM")
 
 
-class Keeper:
+class WorkerLifecycle:
     """One worker, over all its lives.
 
     Args:
@@ -41,7 +41,7 @@ class Keeper:
         deadlines: by stage, in s.
         memory_mb: a worker that takes more is replaced.
         forkserver: forks it.
-        board: what is said of its pipelines.
+        status_board: what is said of its pipelines.
         lost: hears that the accelerator failed. It may retire this keeper.
         after: what has to be over before the first start: workers that hold the same cameras.
     """
@@ -53,7 +53,7 @@ class Keeper:
         deadlines: Mapping[Stage, float],
         memory_mb: float,
         forkserver: ForkServer,
-        board: Board,
+        status_board: StatusBoard,
         lost: Callable[[str], object] = lambda _why: None,
         after: Collection[asyncio.Task[None]] = (),
     ) -> None:
@@ -61,12 +61,12 @@ class Keeper:
         self._deadlines = deadlines
         self._memory_mb = memory_mb
         self._forkserver = forkserver
-        self._board = board
+        self._status_board = status_board
         self._lost = lost
         self._after = after
         self._backoff = Backoff()
-        self._worker: Worker | None = None
-        self._watch: Watch | None = None
+        self._worker: WorkerProcess | None = None
+        self._watch: StallDetector | None = None
         self._task: asyncio.Task[None] | None = None
         self._pausing = False
         self._cause = ""  # why this worker was killed
@@ -86,7 +86,9 @@ class Keeper:
     @property
     def settled(self) -> bool:
         """Whether each pipeline runs, has ended, or has said what is wrong."""
-        return all(status.state in {"running", "ended"} or bool(status.fault) for status in self._board.all())
+        return all(
+            status.state in {"running", "ended"} or bool(status.fault) for status in self._status_board.all()
+        )
 
     def start(self, pause_s: float = 0.0) -> None:
         """Start a worker, after a pause."""
@@ -108,19 +110,19 @@ class Keeper:
         try:
             await self._fork()
         except OSError as error:
-            self._board.fault("defect", str(error), state="waiting")
+            self._status_board.fault("defect", str(error), state="waiting")
         except Exception as error:
             log.exception("a worker cannot be started")
-            self._board.fault("defect", f"a worker cannot be started: {error}", state="waiting")
+            self._status_board.fault("defect", f"a worker cannot be started: {error}", state="waiting")
         else:
             return
         self.start(max(0.2, self._backoff.pause_s(clock.monotonic())))
 
     async def _fork(self) -> None:
         order, models = await self._order()
-        worker = Worker(order, self, models)
+        worker = WorkerProcess(order, self, models)
         try:
-            self._board.starting()
+            self._status_board.starting()
             worker.born(pid := await self._forkserver.fork(worker))
         except BaseException:
             worker.discard()
@@ -129,15 +131,15 @@ class Keeper:
         self._cause, self._killed_at, self._replaced, self._tpu_failed = "", None, False, False
         self._explained = set()
         self._on_tpu = any(seat.accelerator == "edgetpu" for seat in order.seats)
-        lanes = [worker.pulse.model(), *(worker.pulse.capture(i) for i in range(len(order.seats)))]
-        self._watch = Watch(lanes, self._deadlines)
-        self._board.born(pid, [seat.name for seat in order.seats])
+        beats = [worker.heartbeat.model(), *(worker.heartbeat.capture(i) for i in range(len(order.seats)))]
+        self._watch = StallDetector(beats, self._deadlines)
+        self._status_board.born(pid, [seat.name for seat in order.seats])
 
     def tell(self, pipeline: str, verb: str) -> bool:
         """Give the worker an order; False where there is none that could hear it."""
         return self._worker is not None and self._worker.tell(pipeline, verb)
 
-    def reported(self, worker: Worker, report: Report) -> None:
+    def reported(self, worker: WorkerProcess, report: Report) -> None:
         """Put a report on the board."""
         if worker is not self._worker:
             return
@@ -147,29 +149,29 @@ class Keeper:
                 self._explained.add(report.pipeline)
         elif isinstance(report, worker_messages.Running):
             self._explained.discard(report.pipeline)
-        self._board.take(report)
+        self._status_board.take(report)
 
-    def misbehaved(self, worker: Worker, what: str) -> None:
+    def misbehaved(self, worker: WorkerProcess, what: str) -> None:
         """Replace a worker that sends what no worker sends."""
         self._end(worker, what)
 
-    def exited(self, worker: Worker, how: str) -> None:
+    def exited(self, worker: WorkerProcess, how: str) -> None:
         """Start the next one, unless everything is over."""
         self._worker, self._watch = None, None
         if self._idle():
             return
         now = clock.monotonic()
         if self._replaced:
-            self._board.replaced(self._cause)
+            self._status_board.replaced(self._cause)
             self.start()
             return
         blamed = self._on_tpu and self._blame(worker.stage, how, now)
         why = self._cause or how
         explained = frozenset() if self._cause else frozenset(self._explained)
         kind = "accelerator" if blamed else "defect"
-        self._board.exited(kind, f"the worker {why}", explained)
+        self._status_board.exited(kind, f"the worker {why}", explained)
         if blamed:
-            self._lost(next(status.last_error for status in self._board.all() if status.last_error))
+            self._lost(next(status.last_error for status in self._status_board.all() if status.last_error))
         if self._idle():  # somebody else took over
             return
         pause_s = self._backoff.pause_s(now)
@@ -189,15 +191,15 @@ class Keeper:
 
     def look(self, now: float) -> None:
         """Kill the worker where a stage is overdue."""
-        worker, watch = self._worker, self._watch
-        if worker is None or watch is None or self._killed_at is not None:
+        worker, stall_detector = self._worker, self._watch
+        if worker is None or stall_detector is None or self._killed_at is not None:
             return
-        overdue = watch.look(now)
+        overdue = stall_detector.look(now)
         if overdue is not None:
             self._tpu_failed |= overdue.stage in ON_TPU
             if overdue.stage is Stage.IDLE:
-                # A library that hangs with Python's lock keeps every thread from stamping its lane.
-                model = worker.pulse.model().read()
+                # A library that hangs with Python's lock keeps every thread from stamping its beat.
+                model = worker.heartbeat.model().read()
                 self._tpu_failed |= model.stage in ON_TPU or now - model.since > SILENT_S
             self._end(worker, overdue.sentence)
 
@@ -222,9 +224,9 @@ class Keeper:
         return self._worker is None and self._task is not None and self._task.done() and not self._idle()
 
     def _idle(self) -> bool:
-        return self._retired or self._board.ended()
+        return self._retired or self._status_board.ended()
 
-    def _end(self, worker: Worker, why: str) -> None:
+    def _end(self, worker: WorkerProcess, why: str) -> None:
         if self._killed_at is None:
             self._cause, self._killed_at = why, clock.monotonic()
         worker.kill()

@@ -73,7 +73,7 @@ class Lines:
         self._write(level, "".join(c if c.isprintable() else "?" for c in plain[:LONGEST]))
 
 
-class Outlet:
+class OutputPump:
     """The pipe: workers inherit ``write_fd`` as their standard error.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""One worker process, as main holds it: its pipe, its pulse, its end."""
+"""One worker process, as main holds it: its pipe, its heartbeat, its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from edged.events import MAX_BYTES
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
-from edged.ipc.heartbeat import Pulse, Stage
+from edged.ipc.heartbeat import Heartbeat, Stage
 from edged.system.processes import Process
 
 if TYPE_CHECKING:
@@ -30,30 +30,30 @@ _MUTE_S = 1.0  # a worker that closed its pipe has so long to end
 class Owner(Protocol):
     """Hears of a worker."""
 
-    def reported(self, worker: Worker, report: Report) -> None:
+    def reported(self, worker: WorkerProcess, report: Report) -> None:
         """It sent a report that is in order."""
 
-    def misbehaved(self, worker: Worker, what: str) -> None:
+    def misbehaved(self, worker: WorkerProcess, what: str) -> None:
         """It sent something else."""
 
-    def exited(self, worker: Worker, how: str) -> None:
+    def exited(self, worker: WorkerProcess, how: str) -> None:
         """It is gone; ``how`` is a sentence. The last call for this worker."""
 
 
-class Worker:
+class WorkerProcess:
     """Created before the process: the ends that it gets are handed to the fork server with the order.
 
     Attributes:
         order: what it was asked to do.
         models: descriptors of the models that the order speaks of; closed when it was forked.
-        pulse: what it is doing.
+        heartbeat: what it is doing.
         stage: what its main thread was doing when it ended.
     """
 
     def __init__(self, order: Order, owner: Owner, models: Sequence[int] = ()) -> None:
         self.order = order
         self.models = models
-        self.stage = Stage.BIRTH
+        self.stage = Stage.STARTUP
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         try:
@@ -62,7 +62,7 @@ class Worker:
             close_all(models)
             raise
         try:
-            self.pulse = Pulse.create()
+            self.heartbeat = Heartbeat.create()
         except OSError:
             self._pipe.close()
             self._close_theirs()
@@ -123,7 +123,7 @@ class Worker:
         self._deaf = True
         self._close_pipe()
         self._close_theirs()
-        self.pulse.close()
+        self.heartbeat.close()
 
     def _close_theirs(self) -> None:
         self.theirs.close()
@@ -190,7 +190,7 @@ class Worker:
         pid = self.pid
         self._process = None
         log.debug("worker %s (pid %s) %s", self.order.name, pid, how)
-        self.stage = self.pulse.model().read().stage
+        self.stage = self.heartbeat.model().read().stage
         self.discard()
         self._owner.exited(self, how)
 

@@ -23,7 +23,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edged.testing._scene import BYTES, ColorSpace, picture
+from edged.testing.scene import BYTES, ColorSpace, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -59,14 +59,14 @@ class Supervised:
         calls: what was asked of it, in order.
         stuck: pipelines that make no progress.
         hangs: stopping takes for ever.
-        slate: no page, but any descriptor: nothing is read here.
+        readings_page: no page, but any descriptor: nothing is read here.
     """
 
     def __init__(self, listener: Listener) -> None:
         self.calls: list[str] = []
         self.stuck: list[str] = []
         self.hangs = False
-        self.slate = -1
+        self.readings_page = -1
         self._listener = listener
         self._sections: dict[str, PipelineSection] = {}
         self._statuses: dict[str, PipelineStatus] = {}

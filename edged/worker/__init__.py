@@ -12,7 +12,7 @@
           │ capture thread            main thread                        │
           │ source → quality →        model → task → decision → reports ─┼─pipe─▶ main
           │ tensor ──slot for one──▶                                     │
-          │      both stamp the pulse, a page that main reads            │
+          │      both stamp the heartbeat, a page that main reads            │
           └──────────────────────────────────────────────────────────────┘
 
 The capture thread prepares the next tensor while the model runs on the last one, so decoding and resizing

@@ -6,7 +6,7 @@ would stay locked in the child for ever. Both are checked before each fork.
 ::
 
     main                          fork server
-     │  order + [pipe, pulse, …] ─▶ │ fork ─▶ between ─ fork ─▶ worker
+     │  order + [pipe, heartbeat] ─▶ │ fork ─▶ between ─ fork ─▶ worker
      │ ◀── {"pid": …}              │ ◀─pid── exits: the worker becomes main's child
 """
 
@@ -24,7 +24,7 @@ import threading
 from typing import NoReturn
 
 from edged.errors import DriverError
-from edged.ipc.heartbeat import MAX_SEATS
+from edged.ipc.heartbeat import MAX_PIPELINES
 from edged.ipc.worker_order import PING
 from edged.system import log as logs
 
@@ -41,7 +41,7 @@ def serve(control: socket.socket, main: int) -> NoReturn:
         main: its process id.
     """
     from edged.system import kernel
-    from edged.worker import _memory
+    from edged.worker import warmup
 
     for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
         signal.signal(sent, signal.SIG_IGN)
@@ -51,12 +51,12 @@ def serve(control: socket.socket, main: int) -> NoReturn:
     alone = _threads()  # 1; under an emulator, which has threads of its own, more
     runtime = _preload()
     gc.collect()
-    _memory.drop_untouched()
+    warmup.drop_untouched()
     gc.freeze()  # what is here now is never looked at again, so its pages stay shared
     _send(control, {"runtime": runtime})
     while True:
         try:
-            data, fds, _flags, _address = socket.recv_fds(control, MAX_ORDER, 2 + MAX_SEATS)
+            data, fds, _flags, _address = socket.recv_fds(control, MAX_ORDER, 2 + MAX_PIPELINES)
         except OSError:
             os._exit(0)
         if not data:
@@ -104,7 +104,7 @@ def _forked(control: socket.socket, data: bytes, fds: list[int], alone: int) -> 
         names = ", ".join(thread.name for thread in threading.enumerate())
         return {"error": f"the fork server has more than one thread ({names}): nothing can be forked from it"}
     if len(fds) < 2:
-        return {"error": "an order without a pipe and a pulse"}
+        return {"error": "an order without a pipe and a heartbeat"}
     read, write = os.pipe()
     between = os.fork()
     if between == 0:

@@ -18,8 +18,8 @@ from edged.errors import DriverError, ModelError, Reason, Unavailable
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.system import clock
+from edged.worker.gate_news import GateNews, Pause
 from edged.worker.gating import POLL_S
-from edged.worker.hold import Hold, Pause
 from edged.worker.picture_quality import Quality
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from edged.events import Attached
     from edged.inference.preprocess import Preparer
-    from edged.ipc.heartbeat import Lane
+    from edged.ipc.heartbeat import Beat
     from edged.sources import Source
-    from edged.worker.gating import Watch
-    from edged.worker.throughput import Figures
+    from edged.worker.gating import PipelineGate
+    from edged.worker.throughput import Throughput
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ STABLE_S = 20.0  # a source that worked so long starts the pauses anew
 BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened anew
 FROZEN_AFTER = 5  # equal pictures in a row
 BAD_S = 2.0  # without a good picture, after which bad ones are more than a hiccup
-_TURN_S = 1.0  # this thread stamps its lane at least so often
+_TURN_S = 1.0  # this thread stamps its beat at least so often
 _PATIENCE = 0.6  # of the capture deadline, for the driver to give up by itself
 
 _SENTENCES = {
@@ -77,12 +77,12 @@ class Capture:
         interval_s: between two frames; 0: as fast as they are taken.
         patience_s: the deadline that main keeps for one capture.
         numbered: whether a frame's number is of use to whoever reads the event.
-        lane: this thread's line of the pulse.
+        beat: this thread's line of the heartbeat.
         deliver: takes an item, a pause when the gate closes, or None after the last item of a finite source.
         report: takes faults.
         watch: says when a frame may be classified; None: always.
         held: hears that the source is open and no frame is wanted, with what closes the gate, if it is that.
-        figures: counts what is dropped.
+        throughput: counts what is dropped.
     """
 
     def __init__(
@@ -94,25 +94,25 @@ class Capture:
         interval_s: float,
         patience_s: float,
         numbered: bool,
-        lane: Lane,
+        beat: Beat,
         deliver: Callable[[Item | Pause | None], object],
         report: Callable[[worker_messages.Report], object],
-        figures: Figures,
-        watch: Watch | None = None,
+        throughput: Throughput,
+        watch: PipelineGate | None = None,
         held: Callable[[str], object] = lambda _by: None,
     ) -> None:
         self._watch = watch
-        self._hold = Hold(held, deliver)
+        self._gate_news = GateNews(held, deliver)
         self._name = name
         self._create = create
         self._preparer = preparer
         self._interval_s = interval_s
         self._timeout_s = patience_s * _PATIENCE
         self._numbered = numbered
-        self._lane = lane
+        self._beat = beat
         self._deliver = deliver
         self._report = report
-        self._figures = figures
+        self._throughput = throughput
         self._stopping = threading.Event()
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._free.put(None)
@@ -153,7 +153,7 @@ class Capture:
             while not self._stopping.is_set():
                 self._session()
         except Ended:
-            self._lane.enter(Stage.GONE)
+            self._beat.enter(Stage.GONE)
             self._deliver(None)
         except Exception as error:
             # A defect of a driver, or of ours: a new process is the one cure that works for all of them.
@@ -168,7 +168,7 @@ class Capture:
         source: Source | None = None
         began = clock.monotonic()
         try:
-            self._lane.enter(Stage.OPEN)
+            self._beat.enter(Stage.OPEN)
             source = self._create()
             source.open()
             self._read(source)
@@ -182,7 +182,7 @@ class Capture:
             self._fault("model", "input", str(error))
         finally:
             if source is not None:
-                self._lane.enter(Stage.OPEN)  # closing hangs in the same places as opening
+                self._beat.enter(Stage.OPEN)  # closing hangs in the same places as opening
                 source.close()
         if clock.monotonic() - began > STABLE_S:
             self._pause_s = SHORTEST_S
@@ -190,28 +190,28 @@ class Capture:
         self._pause_s = min(2 * self._pause_s, LONGEST_S)
 
     def _fault(self, kind: str, reason: str, message: str) -> None:
-        self._figures.dropped[reason] += 1
+        self._throughput.dropped[reason] += 1
         self._away = True
-        self._hold.forget()
+        self._gate_news.forget()
         self._report(worker_messages.Fault(self._name, kind, reason, message))
 
     def _read(self, source: Source) -> None:
         quality = Quality(FROZEN_AFTER if source.live else 0)
-        lane, timeout_s, perf = self._lane, self._timeout_s, time.perf_counter
+        beat, timeout_s, perf = self._beat, self._timeout_s, time.perf_counter
         self._due = self._good_at = clock.monotonic()
         while self._turn():
             began = perf()
-            lane.enter(Stage.CAPTURE)
+            beat.enter(Stage.CAPTURE)
             frame = source.read(timeout_s)
             if frame.skipped:
-                self._figures.dropped["skipped"] += frame.skipped
+                self._throughput.dropped["skipped"] += frame.skipped
             bad = quality.check(frame)
             if bad is not None:
                 self._look_away(bad)
                 continue
             self._blind, self._good_at, self._away = None, clock.monotonic(), False
             tensor = self._preparer.prepare(frame)
-            lane.enter(Stage.IDLE)
+            beat.enter(Stage.IDLE)
             number = frame.number if self._numbered else None
             self._my_turn = False
             readings = self._watch.attached(clock.monotonic()) if self._watch is not None else ()
@@ -219,7 +219,7 @@ class Capture:
 
     def _look_away(self, bad: str) -> None:
         """Count a picture that is none, say so once, and give up on a source that gives no other."""
-        self._figures.dropped[bad] += 1
+        self._throughput.dropped[bad] += 1
         now = clock.monotonic()
         if now - self._good_at < BAD_S:
             pass
@@ -255,12 +255,12 @@ class Capture:
         verdict = self._watch.look(clock.monotonic())
         while not verdict.go and not self._stopping.is_set():
             self._away = False
-            self._hold.tell(verdict.held_by)
+            self._gate_news.tell(verdict.held_by)
             self._rest(POLL_S)
             verdict = self._watch.look(clock.monotonic())
             self._due = clock.monotonic() + self._interval_s  # from the first frame on, not from before
-        if self._hold.told:
-            self._hold.tell("")
+        if self._gate_news.told:
+            self._gate_news.tell("")
         return True
 
     def _wait_free(self) -> bool:
@@ -269,17 +269,17 @@ class Capture:
             try:
                 self._free.get(wait_s > 0, wait_s)
             except queue.Empty:
-                self._lane.enter(Stage.IDLE)
+                self._beat.enter(Stage.IDLE)
                 wait_s = _TURN_S
             else:
                 return True
         return False
 
     def _rest(self, seconds: float) -> None:
-        """Wait, and stamp the lane meanwhile."""
+        """Wait, and stamp the beat meanwhile."""
         end = clock.monotonic() + seconds
         while not self._stopping.is_set():
-            self._lane.enter(Stage.IDLE)
+            self._beat.enter(Stage.IDLE)
             left = end - clock.monotonic()
             if left <= 0 or self._stopping.wait(min(left, _TURN_S)):
                 return

@@ -1,4 +1,4 @@
-"""Whether a pipeline may classify now: its gate and its trigger, fed from the slate."""
+"""Whether a pipeline may classify now: its gate and its trigger, fed from the readings page."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Verdict(NamedTuple):
     held_by: str
 
 
-class Watch:
-    """Looks at the slate for one pipeline; for one thread.
+class PipelineGate:
+    """Looks at the readings page for one pipeline; for one thread.
 
     Args:
         gate, trigger: of its configuration.
-        reader: of the slate; None where no sensor is asked for.
+        reader: of the readings page; None where no sensor is asked for.
         attach: the channels whose readings go with an event.
         armed: whether the gate, where it asks for that, is armed.
         wall: seconds since 1970.
@@ -141,7 +141,7 @@ class Watch:
         return local.tm_hour * 60 + local.tm_min
 
     def _read(self) -> bool:
-        """Feed what is new on the slate; return whether that fires the trigger."""
+        """Feed what is new on the readings page; return whether that fires the trigger."""
         if self._reader is None:
             return False
         fired = False

@@ -16,15 +16,15 @@ from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.ipc.readings_page import Reader
 from edged.system import clock
-from edged.worker.pipeline_runner import Seat
+from edged.worker.pipeline_runner import PipelineRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edged.ipc.heartbeat import Pulse
-    from edged.ipc.worker_order import Order, SeatOrder
+    from edged.ipc.heartbeat import Heartbeat
+    from edged.ipc.worker_order import Order, PipelineOrder
     from edged.worker.frame_capture import Item
-    from edged.worker.hold import Pause
+    from edged.worker.gate_news import Pause
     from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
@@ -34,21 +34,27 @@ _SETTLED = 3  # beats after which everything is open
 _CLOSE_S = 1.0  # for the sources to close when main says so
 
 
-class Host:
+class WorkerMain:
     """One worker's pipelines, which share its accelerator and its main thread."""
 
     def __init__(
-        self, order: Order, reports: Reports, pulse: Pulse, *, isolation: tuple[str, ...], network: bool
+        self,
+        order: Order,
+        reports: Reports,
+        heartbeat: Heartbeat,
+        *,
+        isolation: tuple[str, ...],
+        network: bool,
     ) -> None:
         self._order = order
         self._reports = reports
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._isolation = isolation
         self._network = network
-        self._lane = pulse.model()
-        self._filled: queue.SimpleQueue[tuple[Seat, Item | Pause | None]] = queue.SimpleQueue()
-        self._seats: list[Seat] = []
-        self._slate: Reader | None = None
+        self._beat = heartbeat.model()
+        self._filled: queue.SimpleQueue[tuple[PipelineRunner, Item | Pause | None]] = queue.SimpleQueue()
+        self._seats: list[PipelineRunner] = []
+        self._readings_page: Reader | None = None
         self._beat_at = 0.0
         self._beats = 0
 
@@ -58,8 +64,8 @@ class Host:
         Args:
             models: descriptors of the models that came with the order.
         """
-        if self._order.slate >= 0:
-            self._slate = Reader(models[self._order.slate])
+        if self._order.readings_page >= 0:
+            self._readings_page = Reader(models[self._order.readings_page])
         try:
             for number, order in enumerate(self._order.seats):
                 self._load(number, order, models[order.model] if order.model >= 0 else None)
@@ -87,7 +93,7 @@ class Host:
             seat.capture.start()
         while not all(seat.ended for seat in self._seats):
             self._step()
-        self._lane.enter(Stage.GONE)
+        self._beat.enter(Stage.GONE)
         return os.EX_OK
 
     def _rehearse(self) -> int:
@@ -100,17 +106,20 @@ class Host:
         for order in self._order.seats:
             self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
 
-    def _load(self, number: int, order: SeatOrder, file: int | None) -> None:
+    def _load(self, number: int, order: PipelineOrder, file: int | None) -> None:
         """Open one pipeline's model; where that fails it is reported, and the others go on.
 
         Raises:
             Unavailable: the accelerator is away.
         """
-        seat = Seat(order, self._reports, self._lane)
+        seat = PipelineRunner(order, self._reports, self._beat)
         kind, reason = "model", "file"
         try:
             engine = seat.load(
-                self._pulse.capture(number), functools.partial(self._deliver, seat), file, self._slate
+                self._heartbeat.capture(number),
+                functools.partial(self._deliver, seat),
+                file,
+                self._readings_page,
             )
         except DriverError as error:
             kind, reason, said = "driver", "missing", str(error)
@@ -134,14 +143,14 @@ class Host:
         if seat.has_cpu_twin:
             self._load(number, replace(order, accelerator="cpu", degraded=True), None)
 
-    def _deliver(self, seat: Seat, item: Item | Pause | None) -> None:
+    def _deliver(self, seat: PipelineRunner, item: Item | Pause | None) -> None:
         self._filled.put((seat, item))
 
     def _step(self) -> None:
         try:
             seat, item = self._filled.get(timeout=_BEAT_S)
         except queue.Empty:
-            self._lane.enter(Stage.IDLE)
+            self._beat.enter(Stage.IDLE)
         else:
             seat.take(item)
         now = clock.monotonic()

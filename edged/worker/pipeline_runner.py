@@ -15,11 +15,11 @@ from edged.ipc.heartbeat import Stage
 from edged.pipeline.decision import Change, Decision, Rules
 from edged.sources import SourceConfig
 from edged.system import clock
-from edged.worker import _models
+from edged.worker import engine_opening
 from edged.worker.frame_capture import Capture, Item
-from edged.worker.gating import Watch
-from edged.worker.hold import Pause
-from edged.worker.throughput import Figures
+from edged.worker.gate_news import Pause
+from edged.worker.gating import PipelineGate
+from edged.worker.throughput import Throughput
 from edged.worker.window_capture import Series
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from edged.config import series
     from edged.events import Finding
-    from edged.ipc.heartbeat import Lane
+    from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
-    from edged.ipc.worker_order import SeatOrder
+    from edged.ipc.worker_order import PipelineOrder
     from edged.worker.engines import Engine
     from edged.worker.report_pipe import Reports
 
@@ -53,7 +53,7 @@ def rules(section: PipelineSection) -> Rules:
     )
 
 
-class Seat:
+class PipelineRunner:
     """Judges one pipeline's frames, or its windows of readings.
 
     Attributes:
@@ -67,7 +67,7 @@ class Seat:
 
     capture: Capture | Series
 
-    def __init__(self, order: SeatOrder, reports: Reports, lane: Lane) -> None:
+    def __init__(self, order: PipelineOrder, reports: Reports, beat: Beat) -> None:
         self.name = order.name
         self.accelerator = order.accelerator
         self.ended = False
@@ -75,55 +75,55 @@ class Seat:
         self._section = PipelineSection.model_validate(order.section)
         self.has_cpu_twin = order.accelerator != "cpu" and self._section.accelerator.policy == "prefer"
         self._reports = reports
-        self._lane = lane  # of the thread that runs the models
-        self._figures = Figures()
+        self._beat = beat  # of the thread that runs the models
+        self._throughput = Throughput()
         self._decision = Decision(rules(self._section), resume=order.resume)
-        self.watch: Watch | None = None
+        self.watch: PipelineGate | None = None
         self._told: str | None = "start"  # what main believes: None is running, else a reason why not
         self._engine: Engine
 
     def load(
         self,
-        capture_lane: Lane,
+        capture_beat: Beat,
         deliver: Callable[[Item | Pause | None], object],
         file: int | None,
-        slate: Reader | None = None,
+        readings_page: Reader | None = None,
     ) -> Engine:
         """Open the model and build the rest; nothing of the source is touched.
 
         Args:
-            capture_lane: for the capture thread.
+            capture_beat: for the capture thread.
             deliver: what that thread calls with each item.
             file: a descriptor of the model's bytes; None: open its file.
-            slate: where the readings are that feed it, or that the gate and the trigger ask for.
+            readings_page: where the readings are that feed it, or that the gate and the trigger ask for.
 
         Raises:
             ModelError: the model cannot be used.
             DriverError: the runtime is missing.
             Unavailable: the accelerator is away.
         """
-        self._lane.enter(Stage.LOAD)
+        self._beat.enter(Stage.LOAD)
         source = self._section.series
         if source is None:
-            self._load_pictures(capture_lane, deliver, file, slate)
-        elif slate is not None:
-            self._load_series(source, capture_lane, deliver, file, slate)
+            self._load_pictures(capture_beat, deliver, file, readings_page)
+        elif readings_page is not None:
+            self._load_series(source, capture_beat, deliver, file, readings_page)
         else:
             raise ModelError("there is no slate, where the readings would be")
-        self._lane.enter(Stage.IDLE)
+        self._beat.enter(Stage.IDLE)
         return self._engine
 
     def _load_pictures(
         self,
-        lane: Lane,
+        beat: Beat,
         deliver: Callable[[Item | Pause | None], object],
         file: int | None,
-        slate: Reader | None,
+        readings_page: Reader | None,
     ) -> None:
         section = self._section
         source = section.source
         assert isinstance(source, SourceConfig)  # noqa: S101 - whatever is no series gives pictures
-        self._engine, spec = _models.of_pictures(section, self._order, self._lane, file)
+        self._engine, spec = engine_opening.of_pictures(section, self._order, self._beat, file)
         normalize = section.model.normalize
         preparer = Preparer(
             spec,
@@ -132,7 +132,7 @@ class Seat:
             source.crop,
             (normalize.mean, normalize.std) if normalize is not None else None,
         )
-        self.watch = self._watch(slate)
+        self.watch = self._watch(readings_page)
         driver = sources.load(source.kind)
         hint = sources.Hint(spec.width, spec.height)
         self.capture = Capture(
@@ -142,10 +142,10 @@ class Seat:
             interval_s=source.interval_s,
             patience_s=section.deadlines.capture_s,
             numbered=source.kind in {"folder", "video"},
-            lane=lane,
+            beat=beat,
             deliver=deliver,
             report=self._faulted,
-            figures=self._figures,
+            throughput=self._throughput,
             watch=self.watch,
             held=self._is_held,
         )
@@ -153,33 +153,33 @@ class Seat:
     def _load_series(
         self,
         source: series.Config,
-        lane: Lane,
+        beat: Beat,
         deliver: Callable[[Item | Pause | None], object],
         file: int | None,
-        slate: Reader,
+        readings_page: Reader,
     ) -> None:
-        self._engine, prepare = _models.of_series(self._section, source, file)
-        self.watch = self._watch(slate)
+        self._engine, prepare = engine_opening.of_series(self._section, source, file)
+        self.watch = self._watch(readings_page)
         self.capture = Series(
             self.name,
             source,
-            slate,
+            readings_page,
             prepare,
             patience_s=self._section.deadlines.capture_s,
-            lane=lane,
+            beat=beat,
             deliver=deliver,
             report=self._faulted,
-            figures=self._figures,
+            throughput=self._throughput,
             watch=self.watch,
             held=self._is_held,
         )
 
-    def _watch(self, slate: Reader | None) -> Watch | None:
+    def _watch(self, readings_page: Reader | None) -> PipelineGate | None:
         section = self._section
         if not (section.gate or section.trigger or section.attach):
             return None
         gate, trigger = section.gate, section.trigger
-        return Watch(gate, trigger, slate, attach=section.attach, armed=self._order.armed)
+        return PipelineGate(gate, trigger, readings_page, attach=section.attach, armed=self._order.armed)
 
     def rehearse(self) -> None:
         """Run the model once, on nothing.
@@ -187,9 +187,9 @@ class Seat:
         Raises:
             ModelError: the runtime failed.
         """
-        self._lane.enter(Stage.INVOKE)
+        self._beat.enter(Stage.INVOKE)
         self._engine.rehearse()
-        self._lane.enter(Stage.IDLE)
+        self._beat.enter(Stage.IDLE)
 
     def take(self, item: Item | Pause | None) -> None:
         """Judge an item and report what is new; None: the source gave everything."""
@@ -203,23 +203,23 @@ class Seat:
             return
         perf = time.perf_counter
         self.capture.taken()
-        self._lane.enter(Stage.INVOKE)
+        self._beat.enter(Stage.INVOKE)
         began = perf()
         output = self._engine.run(item)
         invoke_ms = (perf() - began) * 1000
-        self._lane.enter(Stage.IDLE)
+        self._beat.enter(Stage.IDLE)
         findings = self._engine.decode(item, output)
         now = clock.monotonic()
         if findings is None:
-            self._figures.add(now, item.capture_ms, invoke_ms)
+            self._throughput.add(now, item.capture_ms, invoke_ms)
             return
         if not findings:
             self._faulted(
                 worker_messages.Fault(self.name, "model", "invalid", "the model's scores are no numbers")
             )
-            self._figures.dropped["invalid"] += 1
+            self._throughput.dropped["invalid"] += 1
             return
-        self._figures.add(now, item.capture_ms, invoke_ms)
+        self._throughput.add(now, item.capture_ms, invoke_ms)
         if self._told is not None and not self.capture.blind:
             self._told = None
             self._reports.send(worker_messages.Running(self.name))
@@ -274,7 +274,7 @@ class Seat:
 
     def beat(self, now: float) -> None:
         """Tell main the figures."""
-        rates = self._figures.rates(now)
+        rates = self._throughput.rates(now)
         self._reports.offer(
             worker_messages.Beat(
                 self.name,
@@ -282,7 +282,7 @@ class Seat:
                 round(rates.capture_ms, 3),
                 round(rates.invoke_p50_ms, 3),
                 round(rates.invoke_p95_ms, 3),
-                self._figures.frames,
-                dict(self._figures.dropped),
+                self._throughput.frames,
+                dict(self._throughput.dropped),
             )
         )

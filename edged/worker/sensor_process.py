@@ -43,12 +43,12 @@ class Reports:
     Args:
         pipe: to main.
         configs: the sensors, by name; a channel with ``publish: none`` never gets into the pipe.
-        slate: takes what pipelines look at.
+        readings_page: takes what pipelines look at.
     """
 
-    def __init__(self, pipe: socket.socket, configs: dict[str, SensorConfig], slate: Writer) -> None:
+    def __init__(self, pipe: socket.socket, configs: dict[str, SensorConfig], readings_page: Writer) -> None:
         self._pipe = pipe
-        self._slate = slate
+        self._readings_page = readings_page
         self._configs = configs
 
     def send(self, message: sensor_messages.Message) -> None:
@@ -59,8 +59,8 @@ class Reports:
             os._exit(0)
 
     def seen(self, sensor: str, reading: Reading) -> None:
-        """Write a reading on the slate."""
-        self._slate.put(
+        """Write a reading on the readings page."""
+        self._readings_page.put(
             name_of(sensor, reading.channel),
             reading.unit,
             reading.value,
@@ -89,13 +89,15 @@ class Reports:
     def changed(self, status: SensorStatus) -> None:
         """Send how a sensor does."""
         self.send(
-            sensor_messages.Turned(status.name, status.state, status.last_error, status.reads, status.faults)
+            sensor_messages.SensorState(
+                status.name, status.state, status.last_error, status.reads, status.faults
+            )
         )
 
 
 def main(arguments: list[str]) -> int:
     """Read sensors until main closes the pipe."""
-    pipe_fd, order_fd, slate_fd, parent = map(int, arguments)
+    pipe_fd, order_fd, readings_page_fd, parent = map(int, arguments)
     for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
         signal.signal(sent, lambda *_: None)  # not SIG_IGN, which the programs of kind command would inherit
     die_with_parent(parent)
@@ -108,8 +110,8 @@ def main(arguments: list[str]) -> int:
         for name, keys in order["sensors"].items()
     }
     pipe = socket.socket(fileno=pipe_fd)
-    reports = Reports(pipe, configs, Writer(slate_fd, order["looked_at"], order["followed"]))
-    os.close(slate_fd)
+    reports = Reports(pipe, configs, Writer(readings_page_fd, order["looked_at"], order["followed"]))
+    os.close(readings_page_fd)
     isolation = sandbox.close_network()
     if not isolation and order["isolation"] == "required":
         reports.send(sensor_messages.Refused(_NO_ISOLATION))

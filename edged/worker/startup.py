@@ -15,11 +15,11 @@ from typing import NoReturn
 from edged import sources
 from edged.config.source import SENSORS, driver_config
 from edged.ipc import worker_messages
-from edged.ipc.heartbeat import Pulse
+from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import Order
 from edged.system.kernel import close_memory, die_with_parent, name_process
 from edged.worker import sandbox
-from edged.worker.main_loop import Host
+from edged.worker.main_loop import WorkerMain
 from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def live(data: bytes, fds: list[int]) -> NoReturn:
 
     Args:
         data: the order.
-        fds: what came with it: the pipe to main, the pulse, and models.
+        fds: what came with it: the pipe to main, the heartbeat, and models.
     """
     status = 70
     try:
@@ -42,10 +42,10 @@ def live(data: bytes, fds: list[int]) -> NoReturn:
             _await_adoption(order.main)
         name_process(f"edged:{order.name}")
         close_memory(to_others=False)  # main counts what it has open
-        pipe, pulse, *models = _only(fds)
+        pipe, heartbeat, *models = _only(fds)
         _limit()
         reports = Reports(socket.socket(fileno=pipe))
-        status = _work(order, reports, Pulse(pulse), models)
+        status = _work(order, reports, Heartbeat(heartbeat), models)
     except BaseException:
         log.exception("a defect in a worker")
     os._exit(status)  # no clean-up of the fork server's things
@@ -84,7 +84,7 @@ def _limit() -> None:
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 
 
-def _work(order: Order, reports: Reports, pulse: Pulse, models: list[int]) -> int:
+def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int]) -> int:
     networked = any(_needs_network(seat.section["source"]) for seat in order.seats)
     if networked:
         sandbox.keep_network()
@@ -96,7 +96,7 @@ def _work(order: Order, reports: Reports, pulse: Pulse, models: list[int]) -> in
             reports.send(worker_messages.Fault(seat.name, "isolation", "none", _NO_ISOLATION))
         return os.EX_NOPERM
     sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
-    host = Host(order, reports, pulse, isolation=isolation, network=networked)
+    host = WorkerMain(order, reports, heartbeat, isolation=isolation, network=networked)
     return host.run(models)
 
 

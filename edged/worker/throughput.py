@@ -20,8 +20,8 @@ class Rates(NamedTuple):
     invoke_p95_ms: float
 
 
-class Figures:
-    """Figures of one pipeline.
+class Throughput:
+    """Throughput of one pipeline.
 
     Attributes:
         frames: classified since the start.

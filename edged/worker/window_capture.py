@@ -1,8 +1,8 @@
-"""The thread that cuts readings into windows: it looks at the slate 50 times a second and never waits for it.
+"""The thread that cuts readings into windows; it polls the readings page 50 times a second.
 
 ::
 
-    slate ─Follower─▶ Windows ─▶ those that wait ─▶ one at a time, while the gate and the trigger let it
+    page ──RingReader─▶ Windows ─▶ those that wait ─▶ one at a time, while the gate and the trigger let it
             each channel, every reading             the oldest goes where the model does not keep up
 
 The counterpart of ``capture``, for readings. Nothing can hang here, so there is nothing to open anew; what
@@ -22,8 +22,8 @@ from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.system import clock
 from edged.worker.frame_capture import Item
+from edged.worker.gate_news import GateNews, Pause
 from edged.worker.gating import POLL_S
-from edged.worker.hold import Hold, Pause
 from edged.worker.windowing import Grid, Windows
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.config.series import Config
-    from edged.ipc.heartbeat import Lane
+    from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
-    from edged.worker.gating import Watch
-    from edged.worker.throughput import Figures
-    from edged.worker.windowing import Windowed
+    from edged.worker.gating import PipelineGate
+    from edged.worker.throughput import Throughput
+    from edged.worker.windowing import Window
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +65,15 @@ class Series:
     Args:
         name: of the pipeline.
         config: of its source.
-        reader: of the slate.
+        reader: of the readings page.
         prepare: makes a model's input of a window, ``[T, C]``.
         patience_s: a sensor that says nothing for so long is reported.
-        lane: this thread's line of the pulse.
+        beat: this thread's line of the heartbeat.
         deliver: takes an item, or a pause when the gate closes.
         report: takes faults.
         watch: says when a window may be judged; None: always.
         held: hears that readings come and no window is judged yet, with what closes the gate, if it is that.
-        figures: counts what is dropped.
+        throughput: counts what is dropped.
     """
 
     def __init__(
@@ -84,29 +84,29 @@ class Series:
         prepare: Callable[[NDArray[np.float32]], NDArray[np.generic]],
         *,
         patience_s: float,
-        lane: Lane,
+        beat: Beat,
         deliver: Callable[[Item | Pause | None], object],
         report: Callable[[worker_messages.Report], object],
-        figures: Figures,
-        watch: Watch | None = None,
+        throughput: Throughput,
+        watch: PipelineGate | None = None,
         held: Callable[[str], object] = lambda _by: None,
     ) -> None:
         self._name = name
         self._windows = Windows(grid(config))
         self._length_s = config.steps * config.step_s
         self._old_s = max(_OLD_S, config.hop_steps * config.step_s)
-        self._followers = {channel: reader.follow(channel) for channel in config.channels}
+        self._ring_readers = {channel: reader.follow(channel) for channel in config.channels}
         self._prepare = prepare
         self._patience_s = max(patience_s, _GAPS * config.gap_s)
-        self._lane = lane
+        self._beat = beat
         self._deliver = deliver
         self._report = report
-        self._figures = figures
+        self._throughput = throughput
         self._watch = watch
-        self._hold = Hold(held, deliver)
+        self._gate_news = GateNews(held, deliver)
         self._heard_at: dict[str, float] = {}  # the latest good reading of each channel
         self._silent: str | None = None  # the channel that says nothing
-        self._waiting: deque[Windowed] = deque()
+        self._waiting: deque[Window] = deque()
         self._granted = 0  # windows that may be judged
         self._last_ends = 0.0  # of the window before
         self._free = True
@@ -137,9 +137,9 @@ class Series:
 
     def _run(self) -> None:
         try:
-            self._heard_at = dict.fromkeys(self._followers, clock.monotonic())
+            self._heard_at = dict.fromkeys(self._ring_readers, clock.monotonic())
             while not self._stopping.is_set():
-                self._lane.enter(Stage.IDLE)
+                self._beat.enter(Stage.IDLE)
                 self.look(clock.monotonic())
                 self._stopping.wait(POLL_S)
         except Exception as error:
@@ -155,11 +155,11 @@ class Series:
         Args:
             now: monotonic time, in s.
         """
-        before = sum(follower.lost for follower in self._followers.values())
+        before = sum(ring_reader.lost for ring_reader in self._ring_readers.values())
         gaps = self._windows.gaps
         heard = self._take(now)
         self._count("gap", self._windows.gaps - gaps)
-        self._count("overrun", sum(follower.lost for follower in self._followers.values()) - before)
+        self._count("overrun", sum(ring_reader.lost for ring_reader in self._ring_readers.values()) - before)
         self._listen(now, heard)
         self._ask(now)
         while len(self._waiting) > 1 and not self._granted:
@@ -176,8 +176,8 @@ class Series:
         # In the order of time over all channels, or the windows would think that one of them is silent.
         came = [
             (sample.at, channel, sample.value)
-            for channel, follower in self._followers.items()
-            for sample in follower.new()
+            for channel, ring_reader in self._ring_readers.items()
+            for sample in ring_reader.new()
         ]
         for at, channel, value in sorted(came):
             self._waiting.extend(self._windows.add(channel, value, at))
@@ -189,7 +189,7 @@ class Series:
 
     def _count(self, what: str, number: int) -> None:
         if number > 0:
-            self._figures.dropped[what] += number
+            self._throughput.dropped[what] += number
 
     def _listen(self, now: float, heard: bool) -> None:
         """Say that a sensor is silent, and that all of them speak (again)."""
@@ -199,11 +199,11 @@ class Series:
                 message = f"there is no good reading of {silent}: how is that sensor?"
                 self._report(worker_messages.Fault(self._name, "source", "timeout", message))
             self._silent = silent
-            self._hold.forget()
+            self._gate_news.forget()
         elif heard:
             self._silent = None
-            if self._hold.told is None:
-                self._hold.tell("")
+            if self._gate_news.told is None:
+                self._gate_news.tell("")
 
     def _ask(self, now: float) -> None:
         """Look at the gate and the trigger."""
@@ -216,10 +216,10 @@ class Series:
             self._waiting.clear()  # what is over when the gate opens was not to be seen
         elif verdict.go:
             self._granted = min(self._granted + 1, self._watch.frames or 1)
-        if self._hold.told is not None:
-            self._hold.tell(verdict.held_by)
+        if self._gate_news.told is not None:
+            self._gate_news.tell(verdict.held_by)
 
-    def _hand_on(self, window: Windowed, now: float) -> None:
+    def _hand_on(self, window: Window, now: float) -> None:
         began = time.perf_counter()
         tensor = self._prepare(window.values)
         # A model's memory of the window before is of use where this one begins behind its end.

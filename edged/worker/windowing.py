@@ -53,7 +53,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Windowed:
+class Window:
     """One window.
 
     Attributes:
@@ -87,7 +87,7 @@ class Windows:
         """Whether each channel has given a reading."""
         return self._begins is not None
 
-    def add(self, channel: str, value: float, at: float) -> list[Windowed]:
+    def add(self, channel: str, value: float, at: float) -> list[Window]:
         """Take a good reading; return the windows that it completes, oldest first.
 
         Args:
@@ -106,7 +106,7 @@ class Windows:
         self._forget()
         return made
 
-    def _complete(self) -> list[Windowed]:
+    def _complete(self) -> list[Window]:
         every = self._series.values()
         if any(not series.times for series in every):
             return []
@@ -133,12 +133,12 @@ class Windows:
         self.gaps += hops
         self._begins = begins + hops * hop_s
 
-    def _window(self, ends: float) -> Windowed:
+    def _window(self, ends: float) -> Window:
         grid = self._grid
         times = ends - grid.step_s * np.arange(grid.steps - 1, -1, -1, dtype=np.float64)
         columns = [series.at(times) for series in self._series.values()]
         values = (np.stack(columns, axis=1) - self._mean) * self._scale
-        return Windowed(values.astype(np.float32), ends)
+        return Window(values.astype(np.float32), ends)
 
     def _forget(self) -> None:
         """Drop readings that no further window needs: all but the last before its beginning.

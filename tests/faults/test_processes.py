@@ -28,7 +28,7 @@ def test_a_killed_worker_decides_again_within_a_second() -> None:
             attic, took = crew.pid("attic"), []
             begin = time.monotonic()
             for _ in range(3):
-                crew.supervisor._groups["porch"].keeper._backoff._failures = 0  # each is the first one
+                crew.supervisor._groups["porch"].lifecycle._backoff._failures = 0  # each is the first one
                 pid, since = crew.pid("porch"), time.monotonic()
                 os.kill(pid, signal.SIGKILL)
                 await crew.until(lambda pid=pid: crew.supervisor.processes().get("porch", pid) != pid)

@@ -274,9 +274,9 @@ def test_sensors_that_publish_nothing_gate_and_trigger_pipelines(tmp_path: Path)
         assert sorted(waits)[len(waits) // 2] <= 0.1
         assert other.last("edged/n/light/state") is None
         main = Path(f"/proc/{health['processes']['main']['pid']}/maps").read_text()
-        assert "edged-slate" not in main, "the process with the network cannot read it"
+        assert "edged-readings" not in main, "the process with the network cannot read it"
         worker = Path(f"/proc/{health['processes']['gated']['pid']}/maps").read_text()
-        assert "edged-slate" in worker
+        assert "edged-readings" in worker
 
 
 def test_a_gate_that_closes_ends_what_was_decided(tmp_path: Path) -> None:
@@ -352,7 +352,7 @@ def test_a_model_over_time_is_fed_without_main(tmp_path: Path) -> None:
         assert health["status"] == "ok", health["problems"]
         assert not {"overrun", "gap"} & set(health["pipelines"]["odd"].get("dropped", {}))
         main = Path(f"/proc/{health['processes']['main']['pid']}/maps").read_text()
-        assert "edged-slate" not in main, "the process with the network cannot read it"
+        assert "edged-readings" not in main, "the process with the network cannot read it"
         pid = health["processes"]["sensors"]["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: daemon.health()["processes"].get("sensors", {"pid": pid})["pid"] != pid, "another")

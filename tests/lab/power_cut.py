@@ -29,7 +29,7 @@ from verdict import verdict
 
 from edged.spool import ledger as _ledger
 from edged.spool import recovery
-from edged.spool.accounts import Desk
+from edged.spool.accounts import RowAccounts
 from edged.spool.ages import Ages, Time
 from edged.spool.commits import Commits
 from edged.spool.database import DiskError, Sqlite
@@ -119,48 +119,50 @@ class Lab:
     def _work(self, store: Store, ledger: Ledger, present: Ranges) -> None:
         ages = Ages(3600, Time(lambda: self.life.now, lambda: 1.7e9, lambda: False, lambda: "boot"))
         ages.adopt(ledger.boots)
-        desk = Desk(ledger, present, ages, 10_000_000)
-        commits = Commits(desk, threading.Condition(), ages, max_pages=MAX_PAGES, min_free=0, free=lambda: 1)
+        accounts = RowAccounts(ledger, present, ages, 10_000_000)
+        commits = Commits(
+            accounts, threading.Condition(), ages, max_pages=MAX_PAGES, min_free=0, free=lambda: 1
+        )
         for _ in range(self.chance.randint(1, 20)):
-            self._events(desk)
-            self._settle(desk, store)
+            self._events(accounts)
+            self._settle(accounts, store)
             self.life.now += self.chance.choice((0, 0, 1, 600))
-            change = desk.snapshot()
+            change = accounts.snapshot()
             self.life.dropping = change.dropped
             commits.write(store, change, look_at_ages=self.chance.random() < 0.3)
             self.life.dropping = Ranges()
-            desk.committed(change)
+            accounts.committed(change)
             self.commits += 1
-            self._remember(desk, change.inserts)
+            self._remember(accounts, change.inserts)
             store.relieve()
 
-    def _events(self, desk: Desk) -> None:
+    def _events(self, accounts: RowAccounts) -> None:
         for _ in range(self.chance.choice((0, 1, 1, 1, 2, 8))):
             size = self.chance.choice((10, 100, 300, 300, 4000))
-            id_ = desk.ledger.id_of(desk.ledger.last + 1)
+            id_ = accounts.ledger.id_of(accounts.ledger.last + 1)
             noise = self.chance.randbytes(size).hex()
-            desk.accept("porch", json.dumps({"id": id_, "label": noise}).encode())
+            accounts.accept("porch", json.dumps({"id": id_, "label": noise}).encode())
 
-    def _settle(self, desk: Desk, store: Store) -> None:
-        window = desk.windows.wanting
+    def _settle(self, accounts: RowAccounts, store: Store) -> None:
+        window = accounts.windows.wanting
         if window is not None:
             start = window.upto
-            desk.read(window, start, *store.fetch(start, (), 64))
-        for row in desk.take(self.chance.randint(0, 6), 0, ()):
-            fate = self.chance.choice((desk.acknowledged, desk.acknowledged, desk.refused, None))
+            accounts.read(window, start, *store.fetch(start, (), 64))
+        for row in accounts.take(self.chance.randint(0, 6), 0, ()):
+            fate = self.chance.choice((accounts.acknowledged, accounts.acknowledged, accounts.refused, None))
             if fate is None:
-                desk.released([row.sequence])
+                accounts.released([row.sequence])
             else:
                 fate(row.sequence)
                 self.life.expected.pop(row.sequence, None)
 
-    def _remember(self, desk: Desk, inserts: list[Any]) -> None:
+    def _remember(self, accounts: RowAccounts, inserts: list[Any]) -> None:
         """Rows that were committed are accepted; those dropped by a policy are not waited for."""
         self.accepted += len(inserts)
         for entry in inserts:
             self.life.expected[entry.place] = entry.payload
             self.life.ids.add(json.loads(entry.payload)["id"])
-        for place in [place for place in self.life.expected if place not in desk.rows.present]:
+        for place in [place for place in self.life.expected if place not in accounts.rows.present]:
             del self.life.expected[place]
 
     def _judge(self, found: dict[str, bytes]) -> None:

@@ -70,7 +70,7 @@ def read(lines: Iterable[str], node: str = "") -> list[Heard]:
 
 
 def compare(accepted: Collection[int], heard: Sequence[Heard]) -> dict[str, Any]:
-    """Hold the numbers of one epoch that were accepted against what was heard of that epoch.
+    """GateNews the numbers of one epoch that were accepted against what was heard of that epoch.
 
     Returns:
         ``heard`` (different ones); ``unheard``, with ``gaps``, the first and last number of each run;
@@ -114,7 +114,7 @@ def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def reconcile(heard: Sequence[Heard], audit: dict[str, Any]) -> dict[str, Any]:
-    """Hold everything that was heard of a node against its audit.
+    """GateNews everything that was heard of a node against its audit.
 
     What was not heard may still wait, or was dropped and counted; the rest is ``missing``. Only with nothing
     queued is that exact: what waits may have been heard already, its acknowledgement being under way. Of

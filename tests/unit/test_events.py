@@ -92,7 +92,7 @@ def test_the_longest_event_the_schema_allows_fits() -> None:
     data |= {"node": "n" * 32, "pipeline": "p" * 32}
     reading = {
         "value": -sys.float_info.max,
-        "unit": "\U0001f408" * 6,  # the slate has room for 24 bytes
+        "unit": "\U0001f408" * 6,  # the readings page has room for 24 bytes
         "quality": "suspect",
         "age_s": 1e9 - 0.001,
     }

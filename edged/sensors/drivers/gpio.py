@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from edged import drivers
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, _extra, wrong
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, wrong
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ def library() -> Any:
     try:
         import gpiod
     except ImportError as error:
-        raise DriverError(f"gpiod is missing: {_extra.install('gpio')}") from error
+        raise DriverError(f"gpiod is missing: {drivers.install_command('gpio')}") from error
     if not hasattr(gpiod, "request_lines"):
-        raise DriverError(f"gpiod is older than version 2: {_extra.install('gpio')}")
+        raise DriverError(f"gpiod is older than version 2: {drivers.install_command('gpio')}")
     return gpiod
 
 

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
+from edged import drivers
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Block, ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig, _extra
+from edged.sensors import Block, ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def library() -> Any:
     try:
         import smbus2
     except ImportError as error:
-        raise DriverError(f"smbus2 is missing: {_extra.install('i2c')}") from error
+        raise DriverError(f"smbus2 is missing: {drivers.install_command('i2c')}") from error
     return smbus2
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from edged import drivers
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import (
     Block,
@@ -35,7 +36,6 @@ from edged.sensors import (
     Reading,
     Sensor,
     SensorConfig,
-    _extra,
     serial_frames,
     wrong,
 )
@@ -141,7 +141,7 @@ def library() -> Any:
     try:
         import serial
     except ImportError as error:
-        raise DriverError(f"pyserial is missing: {_extra.install('serial')}") from error
+        raise DriverError(f"pyserial is missing: {drivers.install_command('serial')}") from error
     return serial
 
 

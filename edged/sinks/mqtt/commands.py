@@ -29,7 +29,7 @@ class Command:
     correlation: bytes | None = None
 
 
-class Orders:
+class CommandTopics:
     """Checks an order and gives it to whom it concerns.
 
     Args:

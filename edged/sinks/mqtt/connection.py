@@ -70,7 +70,7 @@ class Listener(Protocol):
         """The time of ``Link.wake`` has come."""
 
 
-class Link:
+class Connection:
     """Keeps a connection for as long as it is not stopped.
 
     Attributes:

@@ -8,7 +8,7 @@ import queue
 from typing import TYPE_CHECKING
 
 from edged.errors import Reason, Unavailable
-from edged.sinks.mqtt.connection import Link
+from edged.sinks.mqtt.connection import Connection
 from edged.sinks.mqtt.settings import settings
 from edged.sinks.mqtt.state import State, Why
 from edged.system import clock
@@ -82,7 +82,7 @@ def watch(
     plain = settings(config, client_id=f"edged-watch-{os.getpid()}", will_topic="", password=password)
     ear = _Ear(topics, take)
     end = None if seconds is None else clock.monotonic() + seconds
-    with _linked(plain, ear) as calls:
+    with _connected(plain, ear) as calls:
         while end is None or clock.monotonic() < end:
             _hear(calls, 0.5 if end is None else min(0.5, max(0.0, end - clock.monotonic())))
             beat()
@@ -108,24 +108,24 @@ def knock(config: Mqtt, password: str | None, *, seconds: float) -> Why:
     plain = settings(config, client_id=f"edged-doctor-{os.getpid()}", will_topic="", password=password)
     ear = _Ear((), lambda _topic, _payload: None)
     end = clock.monotonic() + seconds
-    with _linked(plain, ear) as calls:
+    with _connected(plain, ear) as calls:
         while ear.why is None and (left := end - clock.monotonic()) > 0:
             _hear(calls, min(_GLANCE_S, left))
         return ear.why or Why(State.TIMEOUT, f"nothing was heard of it within {seconds:g} s")
 
 
 @contextlib.contextmanager
-def _linked(plain: Settings, ear: _Ear) -> Iterator[queue.SimpleQueue[Callable[[], None]]]:
+def _connected(plain: Settings, ear: _Ear) -> Iterator[queue.SimpleQueue[Callable[[], None]]]:
     """Keep a connection meanwhile; gives the calls that are to be made for it."""
     calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    link = Link(plain, ear, calls.put)
-    link.start()
+    connection = Connection(plain, ear, calls.put)
+    connection.start()
     try:
         yield calls
     finally:
         if ear.session is not None:
             ear.session.disconnect()
-        link.stop(1.0)
+        connection.stop(1.0)
 
 
 def _hear(calls: queue.SimpleQueue[Callable[[], None]], timeout_s: float) -> None:

@@ -64,7 +64,7 @@ class Refusals:
         return min((held.due_at for held in self._held.values()), default=None)
 
     def refused(self, row: Row, code: int, now: float) -> bool:
-        """Hold the row for another try, or tell that it is to be given up."""
+        """GateNews the row for another try, or tell that it is to be given up."""
         record = self._records.setdefault(row.sequence, _Record(now))
         record.tries += 1
         if code in HOPELESS or (record.tries >= TRIES and self._is_poison(row, record, code)):

@@ -6,8 +6,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from edged.sinks.mqtt.commands import Command, Orders
-from edged.sinks.mqtt.connection import Link
+from edged.sinks.mqtt.commands import Command, CommandTopics
+from edged.sinks.mqtt.connection import Connection
 from edged.sinks.mqtt.defects import Defects
 from edged.sinks.mqtt.delivery import Delivery
 from edged.sinks.mqtt.inbox import Inbox
@@ -74,12 +74,12 @@ class MqttSink:
         self._delivery = Delivery(spool, strict=strict, confirm=confirm, silence_s=1.5 * config.keepalive_s)
         self._inbox = Inbox(call_soon)
         closed = homeassistant.subscriptions if homeassistant is not None else ()
-        self._orders = Orders(self._base, on_switch, on_command, closed)
+        self._orders = CommandTopics(self._base, on_switch, on_command, closed)
         self._discovery = homeassistant
         self._settings = settings(
             config, client_id=client_id or f"edged-{node}", will_topic=self._status, password=password
         )
-        self._link = Link(self._settings, self, self._inbox.post)
+        self._connection = Connection(self._settings, self, self._inbox.post)
         self._where = f"broker {config.host}:{config.port_number}"
         self._session: Session | None = None
         self._why = Why(State.STOPPED, "not started")
@@ -115,12 +115,12 @@ class MqttSink:
         connects, rebuilt (threads replaced), acknowledged (by the broker), confirmed (messages of the
         application), refused, results, results_dropped, ignored, overflowed (messages that came too fast).
         """
-        return {**self._counts, "overflowed": self._overflowed + self._link.overflowed}
+        return {**self._counts, "overflowed": self._overflowed + self._connection.overflowed}
 
     def open(self) -> None:
         """Start connecting in the background. Never raises because the broker is away."""
         self._why = Why(State.CONNECTING, "the first attempt")
-        self._link.start()
+        self._connection.start()
 
     def check(self) -> None:
         """Look after the connection; the application calls this each second.
@@ -130,17 +130,17 @@ class MqttSink:
         """
         if self._closing or self._why.state is State.STOPPED:
             return
-        fault = self._link.fault()
+        fault = self._connection.fault()
         if not fault:
             self.tick()
             return
         log.error("%s: %s; starting another", self._where, fault)
         self._counts["rebuilt"] += 1
-        self._overflowed += self._link.overflowed
-        self._link.abandon()
+        self._overflowed += self._connection.overflowed
+        self._connection.abandon()
         self.down(Why(State.LOST, fault))
-        self._link = Link(self._settings, self, self._inbox.post)
-        self._link.start()
+        self._connection = Connection(self._settings, self, self._inbox.post)
+        self._connection.start()
 
     def drain(self) -> None:
         """Send what may be sent now: retained values, discovery, and events as far as the window goes."""
@@ -180,7 +180,7 @@ class MqttSink:
                 self._settle(deadline - timeout_s * 0.4)
                 self._farewell(deadline - timeout_s * 0.2)
         finally:  # whatever becomes of the goodbye, no thread is left behind and no row in flight
-            self._link.stop(max(0.1, deadline - clock.monotonic()))
+            self._connection.stop(max(0.1, deadline - clock.monotonic()))
             in_peace = self._saying_goodbye and not self._window.holds(self._status)
             self._window.clear()
             self._delivery.disconnected(clock.monotonic(), told=in_peace and self._session is not None)
@@ -249,7 +249,7 @@ class MqttSink:
         """Do what was planned for now."""
         due = self._window.answer_due
         if due is not None and clock.monotonic() >= due:
-            self._link.abort("acknowledgements stopped")
+            self._connection.abort("acknowledgements stopped")
         else:
             self.drain()
 
@@ -336,7 +336,7 @@ class MqttSink:
         """Tell the link when to wake this side next."""
         discovery = None if self._discovery is None else self._discovery.wake_at
         times = (self._window.answer_due, self._delivery.wake_at, discovery)
-        self._link.wake = min((at for at in times if at is not None), default=None)
+        self._connection.wake = min((at for at in times if at is not None), default=None)
 
     def _become(self, why: Why) -> None:
         """Log a change of state, once; an attempt that fails as the one before says nothing."""

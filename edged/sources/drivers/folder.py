@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Source, SourceConfig, _names, photographs
+from edged.sources import Frame, Hint, Source, SourceConfig, photograph_names, photographs
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Folder:
             changed = self._path.stat().st_mtime_ns
             if changed == self._listed_at:
                 return
-            self._names = sorted(filter(_names.is_photograph, os.listdir(self._path)))  # noqa: PTH208 - only names
+            self._names = sorted(filter(photograph_names.is_photograph, os.listdir(self._path)))  # noqa: PTH208 - only names
         except OSError as error:
             raise self._gone(error) from error
         self._forget(set(self._names))

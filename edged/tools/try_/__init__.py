@@ -2,7 +2,7 @@
 
 ```
  --source ─▶ _choice ─▶ one PipelineSection ─▶ Supervisor ─▶ _Trial ─▶ view: table, lines, JSON
-                                                                └────▶ --broker: Reporter ─▶ MQTT
+                                                                └────▶ --broker: EventPublisher ─▶ MQTT
 ```
 """
 

@@ -13,7 +13,7 @@ from edged.config.root import PipelineSection
 from edged.errors import Refused
 from edged.models import bundled
 from edged.sources import discovery
-from edged.sources._names import SUFFIXES
+from edged.sources.photograph_names import SUFFIXES
 
 if TYPE_CHECKING:
     from edged.tools.try_.options import Options

@@ -8,8 +8,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from edged.daemon.publisher import Reporter
-from edged.daemon.stamp import Stamp
+from edged.daemon.event_maker import EventMaker
+from edged.daemon.publisher import EventPublisher
 from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
@@ -54,7 +54,7 @@ class _Trial:
     """The supervisor's listener for one pipeline."""
 
     _node: str
-    _stamp: Stamp
+    _event_maker: EventMaker
 
     def __init__(self, options: Options, view: View) -> None:
         self._options = options
@@ -63,7 +63,7 @@ class _Trial:
         self._shown = 0
         self._warned = False
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._reporter = Reporter()
+        self._publisher = EventPublisher()
         self._sink: MqttSink | None = None
         self._supervisor = Supervisor({}, isolation="optional", listener=self, results=True)
         self._supervisor.prepare()  # it imports what is slow to import, while this process does the same
@@ -82,7 +82,7 @@ class _Trial:
         finally:
             await self._supervisor.stop(STOP_S)
             if self._sink is not None:
-                self._reporter.clear([NAME])
+                self._publisher.clear([NAME])
                 self._sink.close(BROKER_S)
 
     def _choose(self) -> PipelineSection:
@@ -92,7 +92,7 @@ class _Trial:
         section, self._words = choice.pipeline(self._options)
         self._kind = section.source.kind
         self._node = root.host_node() if self._options.broker is None else _free_node()
-        self._stamp = Stamp(self._node)
+        self._event_maker = EventMaker(self._node)
         self._view.begin(self._words)
         return section
 
@@ -103,10 +103,10 @@ class _Trial:
         if self._done.done():
             return
         if self._sink is not None:
-            self._reporter.outcome(outcome, status)
+            self._publisher.outcome(outcome, status)
         if outcome.type != "result":
             return
-        event = self._stamp.event(outcome, status, kind=self._kind)
+        event = self._event_maker.event(outcome, status, kind=self._kind)
         try:
             self._view.result(event, outcome, status)
         except OSError as error:  # nobody reads any more
@@ -119,7 +119,7 @@ class _Trial:
     def changed(self, status: PipelineStatus) -> None:
         """See whether it is over, or whether something is to be said."""
         if self._sink is not None:
-            self._reporter.changed(status)
+            self._publisher.changed(status)
         if self._done.done():
             return
         if status.state == "ended":
@@ -158,7 +158,7 @@ class _Trial:
     async def _connect(self, broker: str) -> None:
         sink = self._sink = self._mqtt(broker)
         sink.open()
-        self._reporter.attach(sink)
+        self._publisher.attach(sink)
         for _ in range(round(BROKER_S / LOOK_S)):
             if sink.state != "connecting":
                 break
@@ -176,7 +176,7 @@ class _Trial:
         except ValueError:
             raise Refused(f"--broker {broker}: write HOST or HOST:PORT", os.EX_USAGE) from None
         spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
-        self._reporter.begin(self._stamp, spool, {NAME: self._kind})
+        self._publisher.begin(self._event_maker, spool, {NAME: self._kind})
         return MqttSink(
             section,
             node=self._node,

@@ -18,7 +18,7 @@ from edged.cli import main
 from edged.config import loader
 from edged.daemon import health
 from edged.daemon.status_file import NAME, StatusFile
-from edged.ipc.sensor_messages import Turned
+from edged.ipc.sensor_messages import SensorState
 from edged.spool import Counts
 from edged.testing.supervisor import status
 
@@ -172,7 +172,7 @@ def running(folder: Path) -> None:
                     "yard", state="waiting", fault="source", last_error="[red]no[/] camera", model=None
                 ),
             },
-            sensors={"attic": Turned("attic", "hung", "no answer [within] 4 s", 7, 2)},
+            sensors={"attic": SensorState("attic", "hung", "no answer [within] 4 s", 7, 2)},
             counts=Counts(5, 3, 1, {"age": 1}),
             broker=health.Broker("connected", "MQTT to broker b:1883"),
             processes={"main": health.Process(os.getpid(), 40.0), "porch": health.Process(1, 80.0)},

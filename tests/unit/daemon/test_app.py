@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from edged.daemon import app
-from edged.daemon.publisher import Reporter
+from edged.daemon.publisher import EventPublisher
 from edged.daemon.status_file import NAME
 from edged.daemon.systemd import Notifier
 from edged.errors import ConfigError
@@ -67,12 +67,12 @@ class Life:
         self.path.write_text(text(folder, more))
         self.hand = Hand()
         self.systemd = Told(watchdog_s)
-        self.reporter = Reporter()
-        self.supervisor = Supervised(self.reporter)
+        self.publisher = EventPublisher()
+        self.supervisor = Supervised(self.publisher)
 
     async def __aenter__(self) -> Self:
         self.task = asyncio.create_task(
-            app.Daemon(self.path, self.supervisor, self.reporter, self.hand, self.systemd).run()
+            app.Daemon(self.path, self.supervisor, self.publisher, self.hand, self.systemd).run()
         )
         await self.until(lambda: "READY=1" in self.systemd.told)
         return self
@@ -246,7 +246,7 @@ def test_it_stops_also_while_it_starts(tmp_path: Path) -> None:
 
     async def life() -> None:
         daemon = Life(tmp_path)
-        daemon.supervisor = Slow(daemon.reporter)
+        daemon.supervisor = Slow(daemon.publisher)
         entering = asyncio.create_task(daemon.__aenter__())
         while "apply" not in daemon.supervisor.calls:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.01)
@@ -268,7 +268,7 @@ def test_it_stops_where_that_was_asked_for_before_it_began(tmp_path: Path) -> No
     async def life() -> None:
         daemon = Life(tmp_path)
         early = Early()
-        task = app.Daemon(daemon.path, daemon.supervisor, daemon.reporter, early, daemon.systemd).run()
+        task = app.Daemon(daemon.path, daemon.supervisor, daemon.publisher, early, daemon.systemd).run()
         await asyncio.wait_for(task, 5)
         assert daemon.supervisor.calls == ["stop"]
         assert daemon.systemd.told == ["STOPPING=1"]
@@ -283,10 +283,10 @@ def test_a_defect_ends_it_in_order_and_is_told(tmp_path: Path) -> None:
 
     async def life() -> None:
         daemon = Life(tmp_path)
-        daemon.supervisor = Broken(daemon.reporter)
+        daemon.supervisor = Broken(daemon.publisher)
         with pytest.raises(ExceptionGroup) as told:
             await app.Daemon(
-                daemon.path, daemon.supervisor, daemon.reporter, daemon.hand, daemon.systemd
+                daemon.path, daemon.supervisor, daemon.publisher, daemon.hand, daemon.systemd
             ).run()
         assert told.group_contains(ZeroDivisionError)
         assert daemon.supervisor.calls[-1] == "stop"
@@ -298,6 +298,6 @@ def test_a_wrong_password_file_is_told_before_anything_runs(tmp_path: Path) -> N
     async def life() -> None:
         daemon = Life(tmp_path, "mqtt: {host: h, username: u, password_file: none}")
         with pytest.raises(ConfigError, match="none"):
-            app.Daemon(daemon.path, daemon.supervisor, daemon.reporter, daemon.hand, daemon.systemd)
+            app.Daemon(daemon.path, daemon.supervisor, daemon.publisher, daemon.hand, daemon.systemd)
 
     live(life())

@@ -27,8 +27,8 @@ def config(folder: Path, text: str = "") -> Config:
     return loader.loads(f"node: n\n{text}\n{PIPELINE}", "edged.yaml", folder)
 
 
-def wired(config: Config) -> outputs.Wiring:
-    async def build() -> outputs.Wiring:
+def wired(config: Config) -> outputs.Outputs:
+    async def build() -> outputs.Outputs:
         return outputs.wire(
             config,
             spool=MemorySpool("n", max_mb=1, max_age_h=1),
@@ -42,7 +42,7 @@ def wired(config: Config) -> outputs.Wiring:
 
 def test_without_a_broker_events_are_lines(tmp_path: Path) -> None:
     found = wired(config(tmp_path))
-    assert isinstance(found.outlet, Lines)
+    assert isinstance(found.sink, Lines)
     assert (found.copy, found.announcer) == (None, None)
 
 
@@ -50,7 +50,7 @@ def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hunter2\n")
     (tmp_path / "secret").chmod(0o600)
     found = wired(config(tmp_path, f"{MQTT}\njsonl: {{path: events.jsonl}}"))
-    assert isinstance(found.outlet, MqttSink)
+    assert isinstance(found.sink, MqttSink)
     assert found.copy is not None
     assert found.announcer is not None
     assert "hunter2" not in repr(found)
@@ -59,24 +59,24 @@ def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:
 def test_a_password_is_read_for_each_attempt(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
-    outlet = wired(config(tmp_path, MQTT)).outlet
-    assert isinstance(outlet, MqttSink)
-    assert outlet._settings.password() == "hunter2"
+    sink = wired(config(tmp_path, MQTT)).sink
+    assert isinstance(sink, MqttSink)
+    assert sink._settings.password() == "hunter2"
     secret.write_text("hunter3\n")
-    assert outlet._settings.password() == "hunter3"
+    assert sink._settings.password() == "hunter3"
     secret.unlink()
     with pytest.raises(ConfigError, match="no such file"):
-        outlet._settings.password()
+        sink._settings.password()
 
 
 @pytest.mark.parametrize("ack", ["broker", "application"])
 @pytest.mark.parametrize("ordering", ["relaxed", "strict"])
 def test_how_events_are_delivered_is_the_spools_section(tmp_path: Path, ordering: str, ack: str) -> None:
     section = f"mqtt: {{host: h}}\nspool: {{ordering: {ordering}, ack: {ack}}}"
-    outlet = wired(config(tmp_path, section)).outlet
-    assert isinstance(outlet, MqttSink)
-    assert outlet._delivery._strict is (ordering == "strict")
-    assert outlet._confirmations == ("edged/n/ack" if ack == "application" else "")
+    sink = wired(config(tmp_path, section)).sink
+    assert isinstance(sink, MqttSink)
+    assert sink._delivery._strict is (ordering == "strict")
+    assert sink._confirmations == ("edged/n/ack" if ack == "application" else "")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from edged.daemon.publisher import Decided, Reporter
-from edged.daemon.stamp import Stamp
+from edged.daemon.event_maker import EventMaker
+from edged.daemon.publisher import Decided, EventPublisher
 from edged.sinks.json_lines import Lines
 from edged.sinks.jsonl import JsonlSink
 from edged.spool.memory import MemorySpool
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Outlet:
+class EventSink:
     """Keeps what it is told."""
 
     state, detail, degraded = "connected", "", ""
@@ -56,111 +56,111 @@ class Timer:
 
 class House:
     def __init__(self, copy: JsonlSink | None = None) -> None:
-        self.outlet = Outlet()
+        self.sink = EventSink()
         self.spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
-        self.reporter = Reporter()
-        self.reporter.begin(Stamp("n", synced=lambda: True), self.spool, {"porch": "v4l2"})
-        self.reporter.attach(self.outlet, copy)
+        self.publisher = EventPublisher()
+        self.publisher.begin(EventMaker("n", synced=lambda: True), self.spool, {"porch": "v4l2"})
+        self.publisher.attach(self.sink, copy)
 
     def state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(self.outlet.topics["porch/state"])
+        state: dict[str, Any] = json.loads(self.sink.topics["porch/state"])
         return state
 
 
 def test_news_goes_through_the_spool_and_into_the_state() -> None:
     house = House()
-    house.reporter.outcome(outcome(), status())
+    house.publisher.outcome(outcome(), status())
     row = house.spool.pending(1)[0]
     event = json.loads(row.payload)
     assert (event["id"], event["type"], event["label"]) == ("n/e/1", "start", "cat")
     assert house.state()["label"] == "cat"
     assert house.state()["since"] == event["ts"]
-    assert house.outlet.drained == 2  # at attach, and for the event
-    assert house.reporter.decided()["porch"] == Decided("cat", event["ts"])
+    assert house.sink.drained == 2  # at attach, and for the event
+    assert house.publisher.decided()["porch"] == Decided("cat", event["ts"])
 
 
 def test_a_result_is_no_news() -> None:
     house = House()
-    house.reporter.outcome(outcome(kind="result"), status())
-    assert house.outlet.results[0]["type"] == "result"
-    assert "id" not in house.outlet.results[0]
+    house.publisher.outcome(outcome(kind="result"), status())
+    assert house.sink.results[0]["type"] == "result"
+    assert "id" not in house.sink.results[0]
     assert house.spool.counts().accepted == 0
-    assert "porch/state" not in house.outlet.topics
+    assert "porch/state" not in house.sink.topics
 
 
 def test_a_heartbeat_keeps_the_time_of_the_decision() -> None:
     house = House()
-    house.reporter.outcome(outcome(), status())
+    house.publisher.outcome(outcome(), status())
     since = house.state()["since"]
-    house.reporter.outcome(outcome(kind="heartbeat", decided_at=1769860900.0), status())
+    house.publisher.outcome(outcome(kind="heartbeat", decided_at=1769860900.0), status())
     assert house.state()["since"] == since
     assert house.state()["ts"] == "2026-01-31T12:01:40.000Z"
-    house.reporter.outcome(outcome(kind="end", label="unknown", decided_at=1769861000.0), status())
+    house.publisher.outcome(outcome(kind="end", label="unknown", decided_at=1769861000.0), status())
     assert house.state()["since"] == house.state()["ts"] == "2026-01-31T12:03:20.000Z"
 
 
 def test_a_pipeline_that_comes_online_without_news_sees_nothing_known() -> None:
     house = House()
-    house.reporter.changed(status(online=False, state="starting"))
-    house.reporter.tick()
-    assert "porch/state" not in house.outlet.topics
-    house.reporter.changed(status())
-    house.reporter.tick()
+    house.publisher.changed(status(online=False, state="starting"))
+    house.publisher.tick()
+    assert "porch/state" not in house.sink.topics
+    house.publisher.changed(status())
+    house.publisher.tick()
     assert (house.state()["label"], house.state()["previous"]) == ("unknown", "unknown")
-    assert house.outlet.topics["porch/availability"] == "online"
-    assert house.outlet.topics["porch/enabled/state"] == "ON"
+    assert house.sink.topics["porch/availability"] == "online"
+    assert house.sink.topics["porch/enabled/state"] == "ON"
 
 
 def test_news_that_comes_at_once_is_the_first_state() -> None:
     house = House()
-    house.reporter.changed(status())
-    house.reporter.outcome(outcome(), status())
-    house.reporter.tick()
-    assert [json.loads(p)["label"] for t, p in house.outlet.told if t == "porch/state"] == ["cat"]
+    house.publisher.changed(status())
+    house.publisher.outcome(outcome(), status())
+    house.publisher.tick()
+    assert [json.loads(p)["label"] for t, p in house.sink.told if t == "porch/state"] == ["cat"]
 
 
 def test_a_camera_that_comes_back_keeps_its_state_and_a_switch_begins_anew() -> None:
     house = House()
-    house.reporter.outcome(outcome(), status())
-    house.reporter.changed(status(online=False, state="waiting"))
-    assert house.outlet.topics["porch/availability"] == "offline"
-    house.reporter.changed(status())
-    house.reporter.tick()
+    house.publisher.outcome(outcome(), status())
+    house.publisher.changed(status(online=False, state="waiting"))
+    assert house.sink.topics["porch/availability"] == "offline"
+    house.publisher.changed(status())
+    house.publisher.tick()
     assert house.state()["label"] == "cat"
-    house.reporter.changed(status(online=False, enabled=False, state="disabled"))
-    assert house.outlet.topics["porch/enabled/state"] == "OFF"
-    house.reporter.changed(status())
-    house.reporter.tick()
+    house.publisher.changed(status(online=False, enabled=False, state="disabled"))
+    assert house.sink.topics["porch/enabled/state"] == "OFF"
+    house.publisher.changed(status())
+    house.publisher.tick()
     assert house.state()["label"] == "unknown"
 
 
 def test_a_pipeline_that_is_gone_leaves_no_topic_and_has_no_last_word() -> None:
     house = House()
-    house.reporter.changed(status())
-    house.reporter.outcome(outcome(), status())
-    house.reporter.pipelines({"yard": "v4l2"})
-    assert {t: p for t, p in house.outlet.topics.items() if t.startswith("porch")} == {
+    house.publisher.changed(status())
+    house.publisher.outcome(outcome(), status())
+    house.publisher.pipelines({"yard": "v4l2"})
+    assert {t: p for t, p in house.sink.topics.items() if t.startswith("porch")} == {
         "porch/state": "",
         "porch/availability": "",
         "porch/enabled/state": "",
     }
-    told = len(house.outlet.told)
-    house.reporter.changed(status())
-    house.reporter.outcome(outcome(), status())
-    house.reporter.tick()
-    assert len(house.outlet.told) == told
+    told = len(house.sink.told)
+    house.publisher.changed(status())
+    house.publisher.outcome(outcome(), status())
+    house.publisher.tick()
+    assert len(house.sink.told) == told
     assert house.spool.counts().accepted == 1
 
 
 def test_another_outlet_is_told_everything() -> None:
     house = House()
-    house.reporter.changed(status())
-    house.reporter.outcome(outcome(), status())
-    house.reporter.retain("health", "{}")
-    other = Outlet()
-    house.reporter.withdraw()
-    assert set(house.outlet.topics.values()) == {""}
-    house.reporter.attach(other)
+    house.publisher.changed(status())
+    house.publisher.outcome(outcome(), status())
+    house.publisher.retain("health", "{}")
+    other = EventSink()
+    house.publisher.withdraw()
+    assert set(house.sink.topics.values()) == {""}
+    house.publisher.attach(other)
     assert other.topics.keys() == {"porch/state", "porch/availability", "porch/enabled/state", "health"}
     assert other.topics["porch/availability"] == "online"
     assert other.drained == 1
@@ -168,50 +168,50 @@ def test_another_outlet_is_told_everything() -> None:
 
 def test_at_the_end_nothing_is_seen() -> None:
     house = House()
-    house.reporter.changed(status())
-    house.reporter.offline()
-    assert house.outlet.topics["porch/availability"] == "offline"
+    house.publisher.changed(status())
+    house.publisher.offline()
+    assert house.sink.topics["porch/availability"] == "offline"
 
 
 def test_before_it_begins_nothing_is_said() -> None:
-    reporter = Reporter()
-    reporter.changed(status())
-    reporter.outcome(outcome(), status())
-    reporter.tick()
+    publisher = EventPublisher()
+    publisher.changed(status())
+    publisher.outcome(outcome(), status())
+    publisher.tick()
 
 
 def test_nobody_sees_an_event_before_its_spool_has_it_for_good(tmp_path: Path) -> None:
     house = House(JsonlSink(str(tmp_path / "events.jsonl")))
-    house.reporter.begin(Stamp("n"), house.spool, {"porch": "v4l2"}, at_once=False)
-    before = house.outlet.drained
-    house.reporter.outcome(outcome(), status())
-    assert house.outlet.drained == before
+    house.publisher.begin(EventMaker("n"), house.spool, {"porch": "v4l2"}, at_once=False)
+    before = house.sink.drained
+    house.publisher.outcome(outcome(), status())
+    assert house.sink.drained == before
     assert not (tmp_path / "events.jsonl").exists()
-    house.reporter.committed([b'{"id":"n/e/1"}'])
-    assert house.outlet.drained == before + 1
+    house.publisher.committed([b'{"id":"n/e/1"}'])
+    assert house.sink.drained == before + 1
     assert (tmp_path / "events.jsonl").read_text() == '{"id":"n/e/1"}\n'
-    house.reporter.committed([])
-    assert house.outlet.drained == before + 2
+    house.publisher.committed([])
+    assert house.sink.drained == before + 2
 
 
 def test_events_are_copied_and_one_that_cannot_be_harms_nothing(tmp_path: Path, caplog: Any) -> None:
     house = House(JsonlSink(str(tmp_path / "gone" / "events.jsonl")))
     for _ in range(3):
-        house.reporter.outcome(outcome(), status())
+        house.publisher.outcome(outcome(), status())
     assert house.spool.counts().accepted == 3
     assert len([r for r in caplog.records if "not copied" in r.getMessage()]) == 1
     (tmp_path / "gone").mkdir()
-    house.reporter.outcome(outcome(label="dog"), status())
+    house.publisher.outcome(outcome(label="dog"), status())
     line = (tmp_path / "gone" / "events.jsonl").read_text()
     assert (json.loads(line)["label"], json.loads(line)["id"]) == ("dog", "n/e/4")
 
 
 def test_a_reading_is_a_line_only_where_there_are_no_topics(tmp_path: Path) -> None:
     house = House()
-    house.reporter.line(b"{}")
-    assert house.outlet.told == []
+    house.publisher.line(b"{}")
+    assert house.sink.told == []
     file = tmp_path / "out.jsonl"
     spool = MemorySpool("n", max_mb=1, max_age_h=1)
-    house.reporter.attach(Lines(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
-    house.reporter.line(b'{"type":"reading"}')
+    house.publisher.attach(Lines(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
+    house.publisher.line(b'{"type":"reading"}')
     assert file.read_text() == '{"type":"reading"}\n'

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from edged.daemon import health
-from edged.daemon.report import FILE_S, NEWS_S, Report
+from edged.daemon.report import FILE_S, NEWS_S, HealthSchedule
 from edged.daemon.status_file import NAME
 from edged.spool import Counts
 from edged.testing.supervisor import status
@@ -42,7 +42,7 @@ class Clock:
 
 def test_the_first_is_told_then_each_interval(tmp_path: Path) -> None:
     clock, told = Clock(), []
-    report = Report(tmp_path, clock)
+    report = HealthSchedule(tmp_path, clock)
     for half_second in range(200):
         clock.now = 1000.0 + half_second / 2
         if report.is_due(message(half_second), 30):
@@ -52,7 +52,7 @@ def test_the_first_is_told_then_each_interval(tmp_path: Path) -> None:
 
 def test_news_is_told_soon_and_not_more_often_than_once_a_second(tmp_path: Path) -> None:
     clock, told = Clock(), []
-    report = Report(tmp_path, clock)
+    report = HealthSchedule(tmp_path, clock)
     for tenth in range(50):
         clock.now = 1000.0 + tenth / 10
         if report.is_due(message(restarts=tenth // 3), 30):
@@ -64,7 +64,7 @@ def test_news_is_told_soon_and_not_more_often_than_once_a_second(tmp_path: Path)
 
 def test_the_file_follows_the_figures(tmp_path: Path) -> None:
     clock = Clock()
-    report = Report(tmp_path, clock)
+    report = HealthSchedule(tmp_path, clock)
     seen = []
     for half_second in range(20):
         clock.now = 1000.0 + half_second / 2
@@ -80,5 +80,5 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_from_being_told(
 ) -> None:
     (tmp_path / "run").write_text("a file")
     with caplog.at_level(logging.WARNING):
-        assert Report(tmp_path / "run", Clock()).is_due(message(), 30)
+        assert HealthSchedule(tmp_path / "run", Clock()).is_due(message(), 30)
     assert "edged status" in caplog.text

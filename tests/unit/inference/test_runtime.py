@@ -25,7 +25,7 @@ def test_auto_takes_litert() -> None:
 def test_what_is_missing_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DriverError, match="there is no runtime onnx"):
         runtimes.choose("onnx")
-    monkeypatch.setattr(runtime, "available", dict)
+    monkeypatch.setattr(runtimes, "available", dict)
     with pytest.raises(DriverError, match="pip install ai-edge-litert"):
         runtimes.choose("auto")
     with pytest.raises(DriverError, match="pip install tflite-runtime"):
@@ -33,7 +33,7 @@ def test_what_is_missing_is_named_with_its_command(monkeypatch: pytest.MonkeyPat
 
 
 def test_tflite_runtime_is_not_tried_with_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "available", lambda: {"tflite-runtime": "2.14.0"})
+    monkeypatch.setattr(runtimes, "available", lambda: {"tflite-runtime": "2.14.0"})
     monkeypatch.setattr("importlib.metadata.version", lambda _: "2.1.3")
     with pytest.raises(DriverError, match=r"tflite-runtime 2\.14\.0 does not work with numpy 2\.1\.3"):
         runtime.preload("auto")

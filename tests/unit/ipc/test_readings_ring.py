@@ -13,7 +13,7 @@ from edged.ipc.readings_page import Reader, Writer
 from edged.ipc.readings_ring import DEPTH, RINGS, Sample
 
 if TYPE_CHECKING:
-    from edged.ipc.readings_ring import Follower
+    from edged.ipc.readings_ring import RingReader
 
 
 class Page:
@@ -104,8 +104,8 @@ def test_who_comes_late_gets_what_is_there_and_has_lost_nothing() -> None:
 def test_a_page_with_anything_on_it_gives_nothing_else_than_what_was_written(noise: bytes, at: int) -> None:
     page = Page("a")
     written = page.put("a", 8)
-    begin = len(page.reader._page) - readings_page.ring.SIZE
-    place = begin + RINGS * readings_page.ring._HEAD + at * readings_page.ring._SAMPLE
+    begin = len(page.reader._page) - readings_page.readings_ring.SIZE
+    place = begin + RINGS * readings_page.readings_ring._HEAD + at * readings_page.readings_ring._SAMPLE
     for where in (begin, place):
         damaged = bytearray(page.writer._page[where : where + len(noise)])
         page.writer._page[where : where + len(noise)] = bytes(
@@ -125,7 +125,7 @@ def test_there_are_no_more_rings_than_that() -> None:
 
 def test_a_reader_beside_a_writer_at_full_speed_sees_whole_samples_in_order() -> None:
     page = Page("a")
-    follower: Follower = page.reader.follow("a")
+    follower: RingReader = page.reader.follow("a")
     code = (
         "import sys\nfrom edged.ipc.readings_page import Writer\n"
         "writer = Writer(int(sys.argv[1]), [], ['a'])\n"

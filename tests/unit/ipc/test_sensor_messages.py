@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edged.ipc import sensor_messages
 from edged.ipc.codec import WireError
-from edged.ipc.sensor_messages import Alive, Measured, Message, Refused, Turned, Up, decode, encode
+from edged.ipc.sensor_messages import Alive, Measured, Message, Refused, SensorState, Up, decode, encode
 
 TEXT = st.text(st.characters(exclude_categories=("C", "Z")), max_size=16)
 MESSAGES = st.one_of(
@@ -27,7 +27,7 @@ MESSAGES = st.one_of(
         TEXT,
     ),
     st.builds(
-        Turned,
+        SensorState,
         TEXT,
         st.sampled_from(sorted(sensor_messages.STATES)),
         TEXT,

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from edged.config.pipeline import PipelineSection
 from edged.ipc.heartbeat import Stage
-from edged.ipc.worker_order import Order, SeatOrder
+from edged.ipc.worker_order import Order, PipelineOrder
 from edged.supervisor import order_builder
 
 texts = st.text(max_size=40)
 seats = st.builds(
-    SeatOrder,
+    PipelineOrder,
     name=texts,
     section=st.dictionaries(texts, st.none() | st.booleans() | st.integers() | texts, max_size=4),
     results=st.booleans(),

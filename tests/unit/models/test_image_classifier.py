@@ -116,9 +116,9 @@ def test_an_embedding_extractor_is_recognised(testdata: Path) -> None:
 def test_a_check_of_a_model_needs_no_numpy_and_no_runtime() -> None:
     program = (
         "import sys\n"
-        "from edged import bundled\n"
-        "from edged.inference import classifier\n"
-        "classifier.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256)\n"
+        "from edged.models import bundled\n"
+        "from edged.models import image_classifier\n"
+        "image_classifier.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256)\n"
         "print([m for m in ('numpy', 'cv2', 'ai_edge_litert', 'tflite_runtime') if m in sys.modules])"
     )
     answer = subprocess.run(

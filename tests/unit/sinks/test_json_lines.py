@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from edged.daemon.stamp import Stamp
+from edged.daemon.event_maker import EventMaker
 from edged.sinks import TakesLines
 from edged.sinks.json_lines import AT_ONCE, LONGEST_S, SHORTEST_S, Lines
 from edged.sinks.jsonl import JsonlSink
@@ -50,7 +50,7 @@ class House:
         self.lines = Lines(JsonlSink(str(path)), self.spool, self.later)
 
     def happen(self) -> None:
-        self.spool.accept(Stamp("n", synced=lambda: True).event(outcome(), status(), kind="v4l2"))
+        self.spool.accept(EventMaker("n", synced=lambda: True).event(outcome(), status(), kind="v4l2"))
         self.lines.drain()
 
     def written(self) -> list[int]:
@@ -128,7 +128,7 @@ def test_a_reading_is_written_or_dropped(tmp_path: Path) -> None:
 def test_closing_writes_what_waits(tmp_path: Path) -> None:
     house = House(tmp_path / "e.jsonl")
     for _ in range(AT_ONCE + 1):
-        house.spool.accept(Stamp("n").event(outcome(), status(), kind="v4l2"))
+        house.spool.accept(EventMaker("n").event(outcome(), status(), kind="v4l2"))
     house.lines.close(1.0)
     assert len(house.written()) == AT_ONCE + 1
 

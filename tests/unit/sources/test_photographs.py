@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.sources import _names, photographs
+from edged.sources import photograph_names, photographs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,4 +56,4 @@ def test_any_bytes_get_an_answer(data: bytes) -> None:
     [("a.JPG", True), ("a.tiff", True), (".a.jpg", False), ("a.jpg.part", False), ("jpg", False)],
 )
 def test_knows_a_photograph_by_its_name(name: str, is_one: bool) -> None:
-    assert _names.is_photograph(name) is is_one
+    assert photograph_names.is_photograph(name) is is_one

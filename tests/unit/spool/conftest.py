@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kept import Clock, Settled, disk, memory
+
+from unit.spool.kept import Clock, Settled, disk, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
 
 from edged.config.outputs import SpoolSection
 from edged.errors import StateBusy
@@ -21,6 +20,7 @@ from edged.spool import open_spool, recovery
 from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import LOCK, NAME, DiskSpool
 from edged.tools.audit import as_json, audit, text
+from unit.spool.kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -507,7 +507,7 @@ CRASH = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from kept import Clock, disk, event
+from unit.spool.kept import Clock, disk, event
 kept = disk(Clock(), Path(sys.argv[1]))
 for _ in range(40):
     kept.accept(event())
@@ -519,7 +519,7 @@ os._exit(1)
 @pytest.fixture
 def crashed(tmp_path: Path) -> Path:
     """A folder with the spool of a process that ended without a word, 40 events in its log."""
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[2])
     subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), here], check=False, timeout=60)
     return tmp_path
 
@@ -680,7 +680,7 @@ def test_what_is_done_with_leaves_the_file_soon(
     assert kept.flush(FLUSH_S)
     kept.acknowledged(kept.pending(1)[0].sequence)
     with kept._busy:
-        assert kept._busy.wait_for(lambda: not kept._desk.rows.gone, FLUSH_S)
+        assert kept._busy.wait_for(lambda: not kept._accounts.rows.gone, FLUSH_S)
     assert audit(tmp_path)["acknowledged"] == 1
 
 

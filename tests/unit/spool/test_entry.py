@@ -6,10 +6,10 @@ import zlib
 
 from hypothesis import given
 from hypothesis import strategies as st
-from kept import event
 
 from edged.events import MAX_BYTES
 from edged.spool.entry import MAX_PAYLOAD, SAMPLE, Entry, pack, unpack
+from unit.spool.kept import event
 
 entries = st.builds(
     Entry,

@@ -7,10 +7,10 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kept import FLUSH_S, Clock, disk, event
 
 from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.tools.audit import audit
+from unit.spool.kept import FLUSH_S, Clock, disk, event
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from kept import HOUR, Clock, event, memory, sequences
-
 from edged.spool.memory import ROW_BYTES, MemorySpool
+from unit.spool.kept import HOUR, Clock, event, memory, sequences
 
 
 def room(rows: int) -> float:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from kept import FLUSH_S, Clock, Settled, disk, event
 
 from edged.spool.commits import SMALL
 from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import NAME, DiskSpool
 from edged.spool.store import PAGE
 from edged.tools.audit import audit
+from unit.spool.kept import FLUSH_S, Clock, Settled, disk, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,7 +210,7 @@ def test_what_was_to_make_room_stays_where_the_commit_fails(
         free[0] = 49_000_000
     if reason == "age":
         clock.step(3601)
-        kept._desk.aged = True
+        kept._accounts.aged = True
     for _ in range(20):
         kept.accept(event())
     settle(kept, 5)

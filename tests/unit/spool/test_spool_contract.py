@@ -12,7 +12,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from kept import FLUSH_S, HOUR, Clock, Settled, disk, event, memory, sequences
+
+from unit.spool.kept import FLUSH_S, HOUR, Clock, Settled, disk, event, memory, sequences
 
 Make = Callable[..., Any]
 

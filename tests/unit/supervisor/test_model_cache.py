@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.supervisor import model_cache
-from edged.supervisor.model_cache import Shelf
+from edged.supervisor.model_cache import ModelCache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
 
 
-def read_all(paths: list[Path], shelf: Shelf) -> dict[str, bytes]:
+def read_all(paths: list[Path], shelf: ModelCache) -> dict[str, bytes]:
     found = asyncio.run(shelf.fetch_all(paths))
     try:
         return {path.name: os.pread(fd, 1 << 20, 0) for path, fd in found.items()}
@@ -27,7 +27,7 @@ def read_all(paths: list[Path], shelf: Shelf) -> dict[str, bytes]:
 
 
 def test_a_model_is_what_the_disk_has_now(tmp_path: Path) -> None:
-    shelf, file = Shelf(), tmp_path / "m.tflite"
+    shelf, file = ModelCache(), tmp_path / "m.tflite"
     file.write_bytes(b"one")
     assert read_all([file], shelf) == {"m.tflite": b"one"}
     file.write_bytes(b"another")
@@ -38,7 +38,7 @@ def test_a_model_is_what_the_disk_has_now(tmp_path: Path) -> None:
 
 
 def test_nobody_can_change_it(tmp_path: Path) -> None:
-    shelf, file = Shelf(), tmp_path / "m.tflite"
+    shelf, file = ModelCache(), tmp_path / "m.tflite"
     file.write_bytes(b"one")
     (fd,) = asyncio.run(shelf.fetch_all([file])).values()
     with pytest.raises(PermissionError):
@@ -50,7 +50,7 @@ def test_nobody_can_change_it(tmp_path: Path) -> None:
 
 
 def test_what_can_be_no_model_is_left_out(tmp_path: Path) -> None:
-    shelf = Shelf()
+    shelf = ModelCache()
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").touch()
@@ -63,7 +63,7 @@ def test_what_can_be_no_model_is_left_out(tmp_path: Path) -> None:
 def test_a_disk_that_hangs_costs_seconds_and_no_descriptor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf, file = Shelf(), tmp_path / "m.tflite"
+    shelf, file = ModelCache(), tmp_path / "m.tflite"
     file.write_bytes(b"one")
     before = descriptors()
 
@@ -92,7 +92,7 @@ def test_a_disk_that_hangs_costs_seconds_and_no_descriptor(
 
 def test_what_nobody_uses_is_given_back(tmp_path: Path) -> None:
     before = descriptors()
-    shelf = Shelf()
+    shelf = ModelCache()
     for name in "abc":
         (tmp_path / name).write_bytes(name.encode())
         read_all([tmp_path / name], shelf)

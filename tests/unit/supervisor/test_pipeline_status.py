@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from edged.events import Finding, ModelTag
 from edged.ipc import worker_messages
-from edged.supervisor.pipeline_status import Board
+from edged.supervisor.pipeline_status import StatusBoard
 
 if TYPE_CHECKING:
     import pytest
@@ -29,78 +29,78 @@ class Diary:
         self.changes.append(status)
 
 
-def running(diary: Diary, *names: str) -> Board:
-    board = Board(names, diary)
-    board.starting()
-    board.born(4711, names)
+def running(diary: Diary, *names: str) -> StatusBoard:
+    status_board = StatusBoard(names, diary)
+    status_board.starting()
+    status_board.born(4711, names)
     for name in names:
-        board.take(worker_messages.Ready(name, TAG, "litert", "cpu", isolation=("seccomp",)))
-        board.take(worker_messages.Running(name))
-    return board
+        status_board.take(worker_messages.Ready(name, TAG, "litert", "cpu", isolation=("seccomp",)))
+        status_board.take(worker_messages.Running(name))
+    return status_board
 
 
-def only(board: Board) -> PipelineStatus:
-    (status,) = board.all()
+def only(status_board: StatusBoard) -> PipelineStatus:
+    (status,) = status_board.all()
     return status
 
 
 def test_a_pipeline_starts_and_runs() -> None:
     diary = Diary()
-    board = Board(["porch"], diary)
-    assert only(board).state == "starting"
-    board.starting()
-    board.born(4711, ["porch"])
-    board.take(worker_messages.Ready("porch", TAG, "litert", "cpu", isolation=("seccomp",)))
-    assert (only(board).state, only(board).online) == ("starting", False)
-    board.take(worker_messages.Running("porch"))
-    status = only(board)
+    status_board = StatusBoard(["porch"], diary)
+    assert only(status_board).state == "starting"
+    status_board.starting()
+    status_board.born(4711, ["porch"])
+    status_board.take(worker_messages.Ready("porch", TAG, "litert", "cpu", isolation=("seccomp",)))
+    assert (only(status_board).state, only(status_board).online) == ("starting", False)
+    status_board.take(worker_messages.Running("porch"))
+    status = only(status_board)
     assert (status.state, status.online, status.model, status.pid) == ("running", True, TAG, 4711)
     assert [s.state for s in diary.changes] == ["running"]
 
 
 def test_a_fault_takes_it_offline_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     diary = Diary()
-    board = running(diary, "porch")
+    status_board = running(diary, "porch")
     diary.changes.clear()
     caplog.set_level(logging.INFO)
     for _ in range(100):
-        board.take(worker_messages.Fault("porch", "source", "absent", "there is no camera"))
-    status = only(board)
+        status_board.take(worker_messages.Fault("porch", "source", "absent", "there is no camera"))
+    status = only(status_board)
     assert (status.state, status.online, status.fault) == ("waiting", False, "source")
     assert status.reason == "absent"
     assert status.last_error == "there is no camera"
     assert len(diary.changes) == 1
     assert caplog.messages == ["porch: there is no camera"]
-    board.take(worker_messages.Running("porch"))
-    assert (only(board).fault, only(board).last_error) == ("", "there is no camera")
-    assert only(board).reason == ""
+    status_board.take(worker_messages.Running("porch"))
+    assert (only(status_board).fault, only(status_board).last_error) == ("", "there is no camera")
+    assert only(status_board).reason == ""
     assert caplog.messages[1:] == ["porch: running again"]
 
 
 def test_figures_go_on_over_restarts() -> None:
     diary = Diary()
-    board = running(diary, "porch")
-    board.take(worker_messages.Beat("porch", 10.0, 1.0, 2.0, 3.0, 100, {"frozen": 2}))
-    board.exited("defect", "the worker was ended by SIGKILL", ())
-    board.born(4712, ["porch"])
-    board.take(worker_messages.Ready("porch", TAG, "litert", "cpu"))
-    board.take(worker_messages.Beat("porch", 9.0, 1.0, 2.0, 3.0, 7, {"frozen": 1, "black": 1}))
-    status = only(board)
+    status_board = running(diary, "porch")
+    status_board.take(worker_messages.Beat("porch", 10.0, 1.0, 2.0, 3.0, 100, {"frozen": 2}))
+    status_board.exited("defect", "the worker was ended by SIGKILL", ())
+    status_board.born(4712, ["porch"])
+    status_board.take(worker_messages.Ready("porch", TAG, "litert", "cpu"))
+    status_board.take(worker_messages.Beat("porch", 9.0, 1.0, 2.0, 3.0, 7, {"frozen": 1, "black": 1}))
+    status = only(status_board)
     assert (status.frames, dict(status.dropped), status.restarts) == (107, {"frozen": 3, "black": 1}, 1)
     assert diary.outcomes == []
 
 
 def test_no_figures_before_the_first_frame() -> None:
-    board = running(Diary(), "porch")
-    board.take(worker_messages.Beat("porch", 0.0, 0.0, 0.0, 0.0, 0))
-    assert only(board).invoke_p50_ms is None
+    status_board = running(Diary(), "porch")
+    status_board.take(worker_messages.Beat("porch", 0.0, 0.0, 0.0, 0.0, 0))
+    assert only(status_board).invoke_p50_ms is None
 
 
 def test_each_pipeline_of_a_worker_says_what_is_wrong_with_it() -> None:
-    board = running(Diary(), "porch", "attic")
-    board.take(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
-    board.exited("defect", "the worker was ended by SIGSEGV", {"porch"})
-    porch, attic = board.all()
+    status_board = running(Diary(), "porch", "attic")
+    status_board.take(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
+    status_board.exited("defect", "the worker was ended by SIGSEGV", {"porch"})
+    porch, attic = status_board.all()
     assert (porch.fault, porch.last_error) == ("model", "m.tflite: truncated")
     assert (attic.fault, attic.last_error) == ("defect", "the worker was ended by SIGSEGV")
     assert (porch.reason, attic.reason) == ("file", "")
@@ -108,35 +108,35 @@ def test_each_pipeline_of_a_worker_says_what_is_wrong_with_it() -> None:
 
 
 def test_a_source_that_gave_everything_stays_ended() -> None:
-    board = running(Diary(), "porch", "attic")
-    board.take(worker_messages.Ended("porch"))
-    assert not board.ended()
-    board.exited("defect", "the worker was ended by SIGSEGV", ())
-    board.starting()
-    board.fault("defect", "the fork server ended", "waiting")
-    porch, attic = board.all()
+    status_board = running(Diary(), "porch", "attic")
+    status_board.take(worker_messages.Ended("porch"))
+    assert not status_board.ended()
+    status_board.exited("defect", "the worker was ended by SIGSEGV", ())
+    status_board.starting()
+    status_board.fault("defect", "the fork server ended", "waiting")
+    porch, attic = status_board.all()
     assert (porch.state, porch.restarts, porch.fault) == ("ended", 0, "")
     assert (attic.state, attic.restarts) == ("waiting", 1)
-    board.take(worker_messages.Ended("attic"))
-    assert board.ended()
+    status_board.take(worker_messages.Ended("attic"))
+    assert status_board.ended()
 
 
 def test_what_was_decided_is_remembered_and_a_mere_result_is_not() -> None:
     diary = Diary()
-    board = running(diary, "porch")
-    board.take(CAT)
-    board.take(
+    status_board = running(diary, "porch")
+    status_board.take(CAT)
+    status_board.take(
         worker_messages.Outcome("porch", "result", "dog", 0.2, "cat", (Finding("dog", 0.2),), 1.7e9, 1.7e9)
     )
-    assert board.label("porch") == "cat"
-    assert board.label("attic") == "unknown"
+    assert status_board.label("porch") == "cat"
+    assert status_board.label("attic") == "unknown"
     assert [o.type for o in diary.outcomes] == ["start", "result"]
 
 
 def test_what_was_known_goes_on_in_another_worker() -> None:
-    board = running(Diary(), "porch")
-    board.take(worker_messages.Beat("porch", 10.0, 1.0, 2.0, 3.0, 100))
-    board.exited("accelerator", "the worker hung running the model for 5.2 s", ())
-    other = Board(["porch"], Diary(), {"porch": only(board)})
+    status_board = running(Diary(), "porch")
+    status_board.take(worker_messages.Beat("porch", 10.0, 1.0, 2.0, 3.0, 100))
+    status_board.exited("accelerator", "the worker hung running the model for 5.2 s", ())
+    other = StatusBoard(["porch"], Diary(), {"porch": only(status_board)})
     status = only(other)
     assert (status.frames, status.restarts, status.fault, status.state) == (100, 1, "accelerator", "waiting")

@@ -8,19 +8,19 @@ import pytest
 from edged.events import ModelTag
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Reading, Stage
-from edged.ipc.worker_order import Order, SeatOrder
+from edged.ipc.worker_order import Order, PipelineOrder
 from edged.supervisor import PipelineStatus, worker_lifecycle
-from edged.supervisor.pipeline_status import Board
+from edged.supervisor.pipeline_status import StatusBoard
 from edged.supervisor.stall_detector import Overdue
-from edged.supervisor.worker_lifecycle import KILLED_S, Keeper
+from edged.supervisor.worker_lifecycle import KILLED_S, WorkerLifecycle
 from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-SEATS = (SeatOrder("porch", {}, accelerator="edgetpu"), SeatOrder("attic", {}, accelerator="edgetpu"))
+SEATS = (PipelineOrder("porch", {}, accelerator="edgetpu"), PipelineOrder("attic", {}, accelerator="edgetpu"))
 TPU = Order("porch", 1, "required", SEATS)
-CPU = Order("porch", 1, "required", (SeatOrder("porch", {}), SeatOrder("attic", {})))
+CPU = Order("porch", 1, "required", (PipelineOrder("porch", {}), PipelineOrder("attic", {})))
 
 
 class Held:
@@ -28,14 +28,14 @@ class Held:
 
     born_workers: list[Held]
 
-    def __init__(self, order: Order, owner: Keeper, models: object) -> None:
+    def __init__(self, order: Order, owner: WorkerLifecycle, models: object) -> None:
         del models
         self.order = order
         self.owner = owner
         self.pid: int | None = None
         self.stage = Stage.IDLE
         self.killed = self.asked = self.discarded = False
-        self.pulse = self
+        self.heartbeat = self
         self.reading = Reading(Stage.GONE, 0.0)
 
     def model(self) -> Held:
@@ -90,7 +90,7 @@ class Stand:
     """A keeper on its test stand."""
 
     def __init__(self, order: Order, *failures: Exception) -> None:
-        self.board = Board([seat.name for seat in order.seats], Silent())
+        self.status_board = StatusBoard([seat.name for seat in order.seats], Silent())
         self.server = Server(*failures)
         self.lost: list[str] = []
         self.order = order
@@ -100,8 +100,13 @@ class Stand:
             return self.order, []
 
         server: Any = self.server
-        self.keeper = Keeper(
-            build, deadlines={}, memory_mb=100, forkserver=server, board=self.board, lost=self.lost.append
+        self.lifecycle = WorkerLifecycle(
+            build,
+            deadlines={},
+            memory_mb=100,
+            forkserver=server,
+            status_board=self.status_board,
+            lost=self.lost.append,
         )
 
     @property
@@ -110,13 +115,13 @@ class Stand:
 
     async def born(self, count: int = 1) -> Held:
         for _ in range(2000):
-            if len(Held.born_workers) >= count and self.keeper.pid is not None:
+            if len(Held.born_workers) >= count and self.lifecycle.pid is not None:
                 return self.worker
             await asyncio.sleep(0.001)
         raise AssertionError("no worker was born")
 
     def says(self, report: Any) -> None:
-        self.keeper.reported(self.worker, report)
+        self.lifecycle.reported(self.worker, report)
 
     def runs(self) -> None:
         for seat in self.order.seats:
@@ -125,16 +130,16 @@ class Stand:
 
     def dies(self, how: str = "was ended by SIGKILL", stage: Stage = Stage.IDLE) -> None:
         self.worker.stage = stage
-        self.keeper.exited(self.worker, how)
+        self.lifecycle.exited(self.worker, how)
 
     def status(self, name: str = "porch") -> PipelineStatus:
-        return next(status for status in self.board.all() if status.name == name)
+        return next(status for status in self.status_board.all() if status.name == name)
 
 
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     Held.born_workers = []
-    monkeypatch.setattr(worker_lifecycle, "Worker", Held)
+    monkeypatch.setattr(worker_lifecycle, "WorkerProcess", Held)
 
 
 def run(scenario: Coroutine[object, object, None]) -> None:
@@ -144,7 +149,7 @@ def run(scenario: Coroutine[object, object, None]) -> None:
 def test_a_worker_that_cannot_be_forked_is_tried_again() -> None:
     async def scenario() -> None:
         stand = Stand(CPU, OSError("no memory"), ValueError("a defect"))
-        stand.keeper.start()
+        stand.lifecycle.start()
         await stand.born()
         assert stand.server.asked == 3
         assert stand.status().last_error == "a worker cannot be started: a defect"
@@ -157,7 +162,7 @@ def test_a_worker_that_cannot_be_forked_is_tried_again() -> None:
 def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         await stand.born()
         stand.says(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
         stand.dies("ended with exit status 78")
@@ -170,7 +175,7 @@ def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> No
 def test_an_old_reason_does_not_explain_a_new_end() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         await stand.born()
         stand.says(worker_messages.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
         stand.says(worker_messages.Fault("porch", "picture", "black", "the picture is black"))
@@ -196,7 +201,7 @@ def test_an_old_reason_does_not_explain_a_new_end() -> None:
 def test_who_is_to_blame(order: Order, how: str, stage: Stage, blamed: bool) -> None:
     async def scenario() -> None:
         stand = Stand(order)
-        stand.keeper.start()
+        stand.lifecycle.start()
         await stand.born()
         stand.runs()
         stand.dies(how, stage)
@@ -209,7 +214,7 @@ def test_who_is_to_blame(order: Order, how: str, stage: Stage, blamed: bool) -> 
 def test_a_crash_out_of_nowhere_is_the_accelerators_the_second_time() -> None:
     async def scenario() -> None:
         stand = Stand(TPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         for count in (1, 2):
             await stand.born(count)
             stand.runs()
@@ -222,14 +227,14 @@ def test_a_crash_out_of_nowhere_is_the_accelerators_the_second_time() -> None:
 def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
     async def scenario() -> None:
         stand = Stand(TPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         worker = await stand.born()
         stand.runs()
-        stand.keeper.weigh(99.0, 200)
+        stand.lifecycle.weigh(99.0, 200)
         assert not worker.killed
-        stand.keeper.weigh(101.0, 20)
+        stand.lifecycle.weigh(101.0, 20)
         assert worker.killed
-        stand.keeper.weigh(50.0, 2000)
+        stand.lifecycle.weigh(50.0, 2000)
         stand.dies()
         assert stand.status().last_error == "the worker had grown to 101 MB, over 100"
         assert stand.lost == []
@@ -250,7 +255,7 @@ def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
 def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, since: float, blamed: bool) -> None:
     async def scenario() -> None:
         stand = Stand(TPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         worker = await stand.born()
         stand.runs()
         worker.reading = Reading(model, clock.monotonic() - since)
@@ -259,8 +264,8 @@ def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, since: float,
             def look(self, _now: float) -> Overdue:
                 return Overdue(overdue, "hung")
 
-        stand.keeper._watch = Look()
-        stand.keeper.look(clock.monotonic())
+        stand.lifecycle._watch = Look()
+        stand.lifecycle.look(clock.monotonic())
         assert worker.killed
         stand.dies()
         assert bool(stand.lost) is blamed
@@ -271,15 +276,15 @@ def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, since: float,
 def test_a_killed_process_that_stays_is_said_to_stand_still() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         await stand.born()
         now = clock.monotonic()
-        assert not stand.keeper.stuck(now + 1000)
-        stand.keeper.misbehaved(stand.worker, "sent nonsense")
-        assert not stand.keeper.stuck(now + KILLED_S - 1)
-        assert stand.keeper.stuck(now + KILLED_S + 1)
+        assert not stand.lifecycle.stuck(now + 1000)
+        stand.lifecycle.misbehaved(stand.worker, "sent nonsense")
+        assert not stand.lifecycle.stuck(now + KILLED_S - 1)
+        assert stand.lifecycle.stuck(now + KILLED_S + 1)
         stand.dies()
-        assert not stand.keeper.stuck(now + KILLED_S + 1)
+        assert not stand.lifecycle.stuck(now + KILLED_S + 1)
 
     run(scenario())
 
@@ -287,14 +292,14 @@ def test_a_killed_process_that_stays_is_said_to_stand_still() -> None:
 def test_good_news_cut_a_pause_short() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         for count in (1, 2):
             await stand.born(count)
             stand.dies()
-        stand.keeper._backoff._failures = 9
-        stand.keeper.start(3600)
+        stand.lifecycle._backoff._failures = 9
+        stand.lifecycle.start(3600)
         await asyncio.sleep(0)
-        stand.keeper.hurry()
+        stand.lifecycle.hurry()
         await stand.born(3)
 
     run(scenario())
@@ -303,10 +308,10 @@ def test_good_news_cut_a_pause_short() -> None:
 def test_a_worker_that_makes_room_is_no_restart() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         worker = await stand.born()
         stand.runs()
-        stand.keeper.replace("a model file was changed")
+        stand.lifecycle.replace("a model file was changed")
         assert worker.asked
         stand.dies("ended with exit status 0")
         status = stand.status()
@@ -319,9 +324,9 @@ def test_a_worker_that_makes_room_is_no_restart() -> None:
 def test_a_retired_keeper_starts_nothing() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         await stand.born()
-        stand.keeper.retire()
+        stand.lifecycle.retire()
         stand.dies()
         await asyncio.sleep(0.01)
         assert stand.server.asked == 1
@@ -332,9 +337,9 @@ def test_a_retired_keeper_starts_nothing() -> None:
 def test_a_worker_that_does_not_end_is_killed() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
-        stand.keeper.start()
+        stand.lifecycle.start()
         worker = await stand.born()
-        await stand.keeper.stop()
+        await stand.lifecycle.stop()
         assert worker.asked
         assert worker.killed
 

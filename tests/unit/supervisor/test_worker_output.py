@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.supervisor import worker_output
-from edged.supervisor.worker_output import BURST, LONGEST, REFILL_S, Lines, Outlet
+from edged.supervisor.worker_output import BURST, LONGEST, REFILL_S, Lines, OutputPump
 
 
 class Log:
@@ -75,7 +75,7 @@ def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
 
 
 def test_the_pipe_passes_on_what_was_written() -> None:
-    outlet = Outlet()
+    outlet = OutputPump()
     written: list[str] = []
     outlet._lines = Lines(lambda _level, text: written.append(text))
     os.write(outlet.write_fd, b"<6>hello\n")

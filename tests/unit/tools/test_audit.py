@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 NOBODY = 65534
 PROGRAM = (
     "import os, sys\n"
-    "from edged import audit, cli\n"  # imported first: what follows may not read every folder
+    "import edged.tools.audit\n"  # imported first: what follows may not read every folder
     "from edged.config import loader\n"
     "config = loader.load(sys.argv[1])\n"
     "loader.load = lambda path: config\n"
     "if os.geteuid() == 0: os.setuid(int(sys.argv[2]))\n"
-    "sys.exit(cli.main(['audit', '-c', sys.argv[1], *sys.argv[3:]]))"
+    "from edged.cli.main import main\n"
+    "sys.exit(main(['audit', '-c', sys.argv[1], *sys.argv[3:]]))"
 )
 
 

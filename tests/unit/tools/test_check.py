@@ -12,7 +12,7 @@ from tflite_builder import lstm
 from edged.models import bundled
 from edged.tools.check import check
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PIPELINE = "pipelines:\n  a:\n    source: {kind: synthetic}\n"
 
 

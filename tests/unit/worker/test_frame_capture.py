@@ -11,16 +11,16 @@ from edged.config.gating import GateSection
 from edged.errors import DriverError, Reason, Unavailable
 from edged.inference.preprocess import Preparer
 from edged.ipc import readings_page, worker_messages
-from edged.ipc.heartbeat import Pulse, Stage
+from edged.ipc.heartbeat import Heartbeat, Stage
 from edged.ipc.readings_page import Reader, Writer
 from edged.models import image_classifier
 from edged.sources import Frame
 from edged.system import clock
 from edged.worker import frame_capture
 from edged.worker.frame_capture import Capture, Item
-from edged.worker.gating import Watch
-from edged.worker.hold import Pause
-from edged.worker.throughput import Figures
+from edged.worker.gate_news import Pause
+from edged.worker.gating import PipelineGate
+from edged.worker.throughput import Throughput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,12 +68,12 @@ class Scripted:
 class Bench:
     """A capture thread and what it says."""
 
-    def __init__(self, preparer: Preparer, script: list[object], watch: Watch | None = None) -> None:
+    def __init__(self, preparer: Preparer, script: list[object], watch: PipelineGate | None = None) -> None:
         self.source = Scripted(script)
         self.items: queue.SimpleQueue[Item | Pause | None] = queue.SimpleQueue()
         self.faults: queue.SimpleQueue[worker_messages.Report] = queue.SimpleQueue()
-        self.figures = Figures()
-        self.pulse = Pulse.create()
+        self.throughput = Throughput()
+        self.heartbeat = Heartbeat.create()
         self.capture = Capture(
             "porch",
             lambda: self.source,
@@ -81,10 +81,10 @@ class Bench:
             interval_s=0,
             patience_s=5.0,
             numbered=True,
-            lane=self.pulse.capture(0),
+            beat=self.heartbeat.capture(0),
             deliver=self.items.put,
             report=self.faults.put,
-            figures=self.figures,
+            throughput=self.throughput,
             watch=watch,
         )
 
@@ -109,7 +109,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     made: list[Bench] = []
 
     def make(
-        *script: object, crop: tuple[int, int, int, int] | None = None, watch: Watch | None = None
+        *script: object, crop: tuple[int, int, int, int] | None = None, watch: PipelineGate | None = None
     ) -> Bench:
         made.append(Bench(Preparer(spec, crop=crop), list(script), watch))
         made[-1].capture.start()
@@ -119,7 +119,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     for each in made:
         each.capture.stop()
         each.capture.join(PATIENCE_S)
-        each.pulse.close()
+        each.heartbeat.close()
 
 
 def test_one_frame_is_prepared_ahead_and_no_more(bench: Callable[..., Bench]) -> None:
@@ -134,7 +134,7 @@ def test_one_frame_is_prepared_ahead_and_no_more(bench: Callable[..., Bench]) ->
     second = porch.item()
     assert second is not None
     assert second.number == 1
-    assert porch.figures.dropped["skipped"] == 4
+    assert porch.throughput.dropped["skipped"] == 4
 
 
 def test_a_finite_source_ends_when_it_gave_everything(bench: Callable[..., Bench]) -> None:
@@ -142,7 +142,7 @@ def test_a_finite_source_ends_when_it_gave_everything(bench: Callable[..., Bench
     assert porch.item() is not None
     porch.capture.taken()
     assert porch.item() is None
-    assert porch.pulse.capture(0).read().stage is Stage.GONE
+    assert porch.heartbeat.capture(0).read().stage is Stage.GONE
     assert porch.source.closed == 1
     assert porch.faults.empty()
 
@@ -155,7 +155,7 @@ def test_a_camera_that_goes_away_is_closed_reported_and_opened_again(bench: Call
     assert (fault.kind, fault.reason, fault.message) == ("source", "lost", "it was unplugged")
     assert porch.item() is not None
     assert not porch.capture.blind
-    assert (porch.source.opened, porch.figures.dropped["lost"]) == (2, 1)
+    assert (porch.source.opened, porch.throughput.dropped["lost"]) == (2, 1)
     assert porch.source.closed == 1
 
 
@@ -197,7 +197,7 @@ def test_a_picture_that_is_none_is_reported_once_and_not_classified(
     assert item is not None
     assert item.number == 5
     assert not porch.capture.blind
-    assert porch.figures.dropped[reason] == 5
+    assert porch.throughput.dropped[reason] == 5
     assert porch.faults.empty()
 
 
@@ -232,7 +232,7 @@ def test_a_hiccup_is_counted_and_not_reported(
         assert porch.item() is not None
         porch.capture.taken()
     assert porch.item() is None
-    assert porch.figures.dropped["black"] == 20
+    assert porch.throughput.dropped["black"] == 20
     assert porch.faults.empty()
 
 
@@ -245,12 +245,12 @@ def test_a_crop_outside_of_the_picture_is_said(bench: Callable[..., Bench]) -> N
 def test_a_thread_that_waits_stamps_its_lane(bench: Callable[..., Bench]) -> None:
     porch = bench(*(picture(n) for n in range(50, 60)))
     assert porch.item() is not None
-    while porch.pulse.capture(0).read().stage is not Stage.IDLE:
+    while porch.heartbeat.capture(0).read().stage is not Stage.IDLE:
         pass
-    since = porch.pulse.capture(0).read().since
+    since = porch.heartbeat.capture(0).read().since
     with pytest.raises(queue.Empty):
         porch.items.get(timeout=1.3)
-    assert porch.pulse.capture(0).read().since > since
+    assert porch.heartbeat.capture(0).read().since > since
 
 
 def test_stopping_closes_the_source(bench: Callable[..., Bench]) -> None:
@@ -270,7 +270,7 @@ def test_a_gate_that_closes_hands_on_a_pause_behind_the_last_frame(bench: Callab
         writer.put("lux", "lx", lux, quality="good", ts=0.0, at=clock.monotonic(), fresh_s=60.0)
 
     light(30)
-    porch = bench(*(picture(n) for n in range(50, 60)), watch=Watch(gate, None, Reader(descriptor)))
+    porch = bench(*(picture(n) for n in range(50, 60)), watch=PipelineGate(gate, None, Reader(descriptor)))
     assert porch.item() is not None
     light(10)
     porch.capture.taken()

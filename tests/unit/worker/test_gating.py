@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edged.config.gating import GateSection, TriggerSection
 from edged.ipc import readings_page
 from edged.ipc.readings_page import Reader, Writer
-from edged.worker.gating import Verdict, Watch
+from edged.worker.gating import PipelineGate, Verdict
 
 NOON = 1_800_000_000.0
 
@@ -22,7 +22,7 @@ class World:
         descriptor = readings_page.create()
         self.writer = Writer(descriptor, ["lux", "pir"])
         self.now, self.wall = 100.0, NOON
-        self.watch = Watch(
+        self.watch = PipelineGate(
             GateSection.model_validate(gate) if gate is not None else None,
             TriggerSection.model_validate(trigger) if trigger is not None else None,
             Reader(descriptor),
@@ -178,7 +178,7 @@ def test_what_is_asked_for_is_a_state_or_a_number(written: str, wanted: float | 
 
 def test_readings_go_with_a_frame_with_their_age() -> None:
     world = World(gate=LIGHT)
-    world.watch = Watch(None, None, world.watch._reader, attach=["lux", "pir"])
+    world.watch = PipelineGate(None, None, world.watch._reader, attach=["lux", "pir"])
     assert world.watch.look(world.now) == Verdict(True, "")
     assert world.watch.attached(world.now) == ()
     world.put("lux", 30.0)

@@ -290,8 +290,8 @@ def test_a_stop_is_quick(run: Any, machine: Machine) -> None:
 
 FIFTY = """
 import resource, statistics, sys, time
-from edged.sensors.synthetic import Config
-from edged.worker.sensors import SensorRunner
+from edged.sensors.drivers.synthetic import Config
+from edged.worker.sensor_runner import SensorRunner
 
 class Ear:
     times = {}

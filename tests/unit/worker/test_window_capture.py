@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from edged.config.gating import GateSection, TriggerSection
 from edged.config.series import Config
 from edged.ipc import readings_page, worker_messages
-from edged.ipc.heartbeat import Pulse
+from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.readings_page import Reader, Writer
 from edged.ipc.readings_ring import DEPTH
 from edged.worker.frame_capture import Item
-from edged.worker.gating import POLL_S, Watch
-from edged.worker.hold import Pause
-from edged.worker.throughput import Figures
+from edged.worker.gate_news import Pause
+from edged.worker.gating import POLL_S, PipelineGate
+from edged.worker.throughput import Throughput
 from edged.worker.window_capture import Series
 
 STEP_S = 0.01
@@ -37,27 +37,27 @@ class World:
         self.items: list[Item | Pause | None] = []
         self.faults: list[Any] = []
         self.held: list[str] = []
-        self.figures = Figures()
+        self.throughput = Throughput()
         reader = Reader(self.descriptor)
         watch = None
         if gate or trigger:
-            watch = Watch(
+            watch = PipelineGate(
                 GateSection.model_validate(gate) if gate else None,
                 TriggerSection.model_validate(trigger) if trigger else None,
                 reader,
                 attach=["lux"],
             )
-        self.pulse = Pulse.create()
+        self.heartbeat = Heartbeat.create()
         self.series = Series(
             "pump",
             self.config,
             reader,
             lambda window: window.reshape(1, 10, 2),
             patience_s=5.0,
-            lane=self.pulse.capture(0),
+            beat=self.heartbeat.capture(0),
             deliver=self.items.append,
             report=self.faults.append,
-            figures=self.figures,
+            throughput=self.throughput,
             watch=watch,
             held=self.held.append,
         )
@@ -103,7 +103,7 @@ def test_readings_become_windows_and_none_is_missed() -> None:
         )
         assert abs(time.time() - item.captured_at) < 10
         assert item.number is None
-    assert not world.figures.dropped
+    assert not world.throughput.dropped
     assert world.held == [""], "said once: it is in order"
 
 
@@ -113,7 +113,7 @@ def test_windows_that_follow_each_other_go_on_and_all_others_begin() -> None:
     assert [item.begins for item in world.live(0.5)] == [True, False, False, False, False]
     world.now += 1.0
     assert [item.begins for item in world.live(0.3)] == [True, False]
-    assert world.figures.dropped["gap"] > 0
+    assert world.throughput.dropped["gap"] > 0
 
 
 def test_a_late_look_misses_nothing_and_a_very_late_one_is_counted() -> None:
@@ -121,10 +121,10 @@ def test_a_late_look_misses_nothing_and_a_very_late_one_is_counted() -> None:
     world.live(0.2)
     world.read(50)
     world.look()
-    assert "overrun" not in world.figures.dropped
+    assert "overrun" not in world.throughput.dropped
     world.read(DEPTH + 7)
     world.look()
-    assert world.figures.dropped["overrun"] == 2 * 7
+    assert world.throughput.dropped["overrun"] == 2 * 7
 
 
 def test_a_model_that_does_not_keep_up_gets_the_newest() -> None:
@@ -133,7 +133,7 @@ def test_a_model_that_does_not_keep_up_gets_the_newest() -> None:
     assert len(world.items) == 1
     (item,) = world.live(POLL_S)[:1] or world.live(POLL_S)
     assert world.number - firsts([item])[0] < 120, "no older than a second, and its own length"
-    assert world.figures.dropped["skipped"] > 20
+    assert world.throughput.dropped["skipped"] > 20
 
 
 def test_a_sensor_that_says_nothing_is_told_once_and_its_return_too() -> None:
@@ -183,7 +183,7 @@ def test_a_trigger_gives_the_window_of_the_moment_and_so_many_as_asked_for() -> 
     items = world.live(1.0)
     assert len(items) == 3
     assert at - 20 <= firsts(items)[0] <= at
-    assert not world.figures.dropped["skipped"], "nobody wanted them"
+    assert not world.throughput.dropped["skipped"], "nobody wanted them"
 
 
 @settings(max_examples=20, deadline=None)
@@ -198,7 +198,7 @@ def test_however_it_is_looked_each_window_is_judged_once_or_counted(looks: list[
     there = [n for n in range(1, sum(looks) + 1, hop) if n + 9 <= sum(looks)]
     assert got == sorted(set(got) & set(there))
     assert got[-1:] == there[-1:]
-    assert len(got) + world.figures.dropped["skipped"] == len(there)
+    assert len(got) + world.throughput.dropped["skipped"] == len(there)
 
 
 def test_the_thread_lives_by_the_real_clock() -> None:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.worker.windowing import Grid, Windowed, Windows, tensor
+from edged.worker.windowing import Grid, Window, Windows, tensor
 
 
 def grid(**keys: Any) -> Grid:
     return Grid(**{"channels": ("x",), "steps": 5, "hop": 2, "step_s": 1.0, "max_gap_s": 3.0, **keys})
 
 
-def feed(windows: Windows, *readings: tuple[str, float, float]) -> list[Windowed]:
+def feed(windows: Windows, *readings: tuple[str, float, float]) -> list[Window]:
     return [made for channel, value, at in readings for made in windows.add(channel, value, at)]
 
 

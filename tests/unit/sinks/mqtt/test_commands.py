@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.sinks.mqtt.commands import MAX_COMMAND, Orders
+from edged.sinks.mqtt.commands import MAX_COMMAND, CommandTopics
 from edged.sinks.mqtt.session import Message
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class House:
     def __init__(self) -> None:
         self.switched: list[tuple[str, bool]] = []
         self.commands: list[Command] = []
-        self.orders = Orders(
+        self.orders = CommandTopics(
             "edged/n",
             lambda name, on: self.switched.append((name, on)),
             self.commands.append,

@@ -9,7 +9,7 @@ import pytest
 from paho.mqtt.client import MQTTMessage
 
 from edged.errors import ConfigError, Problem
-from edged.sinks.mqtt.connection import MOST_UNREAD, STUCK_S, Link
+from edged.sinks.mqtt.connection import MOST_UNREAD, STUCK_S, Connection
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
 
@@ -51,7 +51,7 @@ class Bench:
     def __init__(self, **changes: Any) -> None:
         self.listener = Listener()
         self.calls: list[Callable[[], None]] = []
-        self.link = Link(
+        self.connection = Connection(
             Settings(
                 **({"host": "broker.invalid", "port": 1, "client_id": "n", "mqtt5": True} | changes),
                 keepalive_s=20,
@@ -82,9 +82,9 @@ class Bench:
 def test_a_broker_that_is_away_is_asked_often_one_that_refuses_us_seldom(
     state: State, pauses: list[int]
 ) -> None:
-    link = Bench().link
-    assert [link._pause_s(Why(state, ""), failures) for failures in range(1, 8)] == pauses
-    assert link._pause_s(Why(state, ""), 10**6) == pauses[-1]
+    connection = Bench().connection
+    assert [connection._pause_s(Why(state, ""), failures) for failures in range(1, 8)] == pauses
+    assert connection._pause_s(Why(state, ""), 10**6) == pauses[-1]
 
 
 def test_a_renewed_file_ends_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,15 +92,15 @@ def test_a_renewed_file_ends_the_rest(tmp_path: Path, monkeypatch: pytest.Monkey
     file = tmp_path / "password"
     now = itertools.count()
     monkeypatch.setattr("edged.system.clock.monotonic", lambda: next(now) * 0.1)
-    link = Bench(files=(file,)).link
+    connection = Bench(files=(file,)).connection
     for change in (lambda: file.write_text("a"), lambda: file.write_text("bc"), file.unlink):
         change()
         began = next(now)
-        link._rest(9)
+        connection._rest(9)
         assert next(now) - began < 50
-        link._renewal.mark()
+        connection._renewal.mark()
     began = next(now)
-    link._rest(9)
+    connection._rest(9)
     assert next(now) - began >= 90
 
 
@@ -111,9 +111,9 @@ def test_the_password_is_read_for_each_attempt_and_may_be_away() -> None:
         read.append("")
         raise ConfigError([Problem("/etc/edged/password", "there is no such file")])
 
-    link = Bench(username="n", password=password).link
+    connection = Bench(username="n", password=password).connection
     for _ in range(2):
-        why, lived_s = link._connection()
+        why, lived_s = connection._connection()
         assert (why.state, lived_s) == (State.AUTH, 0)
         assert "/etc/edged/password: there is no such file" in why.detail
     assert len(read) == 2
@@ -122,11 +122,11 @@ def test_the_password_is_read_for_each_attempt_and_may_be_away() -> None:
 def test_a_flood_of_messages_is_bounded_and_counted() -> None:
     bench = Bench()
     for _ in range(MOST_UNREAD + 500):
-        bench.link._on_message(None, None, MQTTMessage(topic=b"edged/n/cmd/x"))  # type: ignore[arg-type]  # unused
+        bench.connection._on_message(None, None, MQTTMessage(topic=b"edged/n/cmd/x"))  # type: ignore[arg-type]  # unused
     assert len(bench.calls) == MOST_UNREAD + 1
-    assert bench.link.overflowed == 499
+    assert bench.connection.overflowed == 499
     bench.hear()
-    bench.link._on_message(None, None, MQTTMessage(topic=b"edged/n/cmd/x"))  # type: ignore[arg-type]  # unused
+    bench.connection._on_message(None, None, MQTTMessage(topic=b"edged/n/cmd/x"))  # type: ignore[arg-type]  # unused
     assert len(bench.calls) == 1
 
 
@@ -134,7 +134,7 @@ def test_a_defect_in_a_callback_is_told_once(caplog: pytest.LogCaptureFixture) -
     def broken() -> None:
         raise ZeroDivisionError
 
-    guarded = Bench().link._guarded(broken)
+    guarded = Bench().connection._guarded(broken)
     for _ in range(1000):
         guarded()
     assert len(caplog.records) == 1
@@ -143,9 +143,9 @@ def test_a_defect_in_a_callback_is_told_once(caplog: pytest.LogCaptureFixture) -
 
 def test_what_a_link_that_was_given_up_still_says_is_not_heard() -> None:
     bench = Bench()
-    bench.link._on_publish(None, None, 1, _Code(), None)  # type: ignore[arg-type]  # unused
-    bench.link.abandon()
-    bench.link._on_publish(None, None, 2, _Code(), None)  # type: ignore[arg-type]  # unused
+    bench.connection._on_publish(None, None, 1, _Code(), None)  # type: ignore[arg-type]  # unused
+    bench.connection.abandon()
+    bench.connection._on_publish(None, None, 2, _Code(), None)  # type: ignore[arg-type]  # unused
     assert bench.hear() == []
 
 
@@ -159,21 +159,21 @@ class _Code:
 # Ending the thread from inside is the point.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_died_or_is_stuck_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    link = Bench().link
-    assert link.fault() == "its thread has died"
+    connection = Bench().connection
+    assert connection.fault() == "its thread has died"
 
-    def die(_link: Link) -> None:
+    def die(_connection: Connection) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(Link, "_connection", die)
-    link.start()
-    link._thread.join()
-    assert link.fault() == "its thread has died"
+    monkeypatch.setattr(Connection, "_connection", die)
+    connection.start()
+    connection._thread.join()
+    assert connection.fault() == "its thread has died"
 
-    monkeypatch.setattr(Link, "_run", lambda link: link._stopping.wait())
-    link = Bench().link
-    link.start()
-    assert link.fault() == ""
-    link._alive_at -= STUCK_S + 1
-    assert link.fault() == "its thread is stuck"
-    assert link.stop(5)
+    monkeypatch.setattr(Connection, "_run", lambda connection: connection._stopping.wait())
+    connection = Bench().connection
+    connection.start()
+    assert connection.fault() == ""
+    connection._alive_at -= STUCK_S + 1
+    assert connection.fault() == "its thread is stuck"
+    assert connection.stop(5)

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from happened import event
 
 from edged.sinks.mqtt.delivery import LONGEST_S, UNCONFIRMED_S, Delivery
 from edged.spool.memory import MemorySpool
+from unit.sinks.happened import event
 
 if TYPE_CHECKING:
     from edged.spool import Row

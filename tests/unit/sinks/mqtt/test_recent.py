@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from happened import event
 
 from edged.sinks.mqtt.delivery import Delivery
 from edged.sinks.mqtt.recent import FLUSH_S, Recent
 from edged.spool.memory import MemorySpool
+from unit.sinks.happened import event
 
 LATER_S = 1.5 * FLUSH_S
 

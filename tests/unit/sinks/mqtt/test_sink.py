@@ -8,7 +8,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from happened import event
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from edged.sinks.mqtt import Command, MqttSink, State
 from edged.sinks.mqtt.session import Message
 from edged.sinks.mqtt.state import Why
 from edged.spool.memory import MemorySpool
+from unit.sinks.happened import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -209,10 +209,10 @@ def test_acknowledgements_that_stop_end_the_connection(monkeypatch: pytest.Monke
     node = Node()
     node.connect(Broker())
     node.happen()
-    assert node.sink._link.wake == 1015.0
+    assert node.sink._connection.wake == 1015.0
     now[0] += 15
     node.sink.tick()
-    assert node.sink._link._abort == Why(State.LOST, "acknowledgements stopped")
+    assert node.sink._connection._abort == Why(State.LOST, "acknowledgements stopped")
 
 
 def test_switches_and_commands() -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doubles import GOOD
-
 from edged.tools.doctor import Check, examine
 from edged.tools.doctor.checks import board, software
+from unit.tools.doctor.doubles import GOOD
 
 if TYPE_CHECKING:
     from pathlib import Path

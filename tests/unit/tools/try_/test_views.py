@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from edged.daemon.stamp import Stamp
+from edged.daemon.event_maker import EventMaker
 from edged.testing.supervisor import outcome, status
 from edged.tools.try_ import view
 from edged.tools.try_.run import _address
@@ -24,7 +24,7 @@ def show(shown: View, now: PipelineStatus, times: int = 1) -> None:
     result = outcome("try", "result")
     shown.begin("HD Webcam")
     for _ in range(times):
-        shown.result(Stamp("n", synced=lambda: True).event(result, now, kind="v4l2"), result, now)
+        shown.result(EventMaker("n", synced=lambda: True).event(result, now, kind="v4l2"), result, now)
 
 
 def test_json_is_the_event_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,10 +4,10 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from doubles import GOOD, subject
 
 from edged.sensors.drivers import system
 from edged.tools.doctor.checks import board
+from unit.tools.doctor.doubles import GOOD, subject
 
 if TYPE_CHECKING:
     from pathlib import Path

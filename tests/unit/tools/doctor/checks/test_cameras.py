@@ -4,10 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from doubles import Survey, Ward, faulty, good, subject
 
 from edged.tools.doctor.checks import cameras as _cameras
 from edged.tools.doctor.worker_runs import Run
+from unit.tools.doctor.doubles import Survey, Ward, faulty, good, subject
 
 if TYPE_CHECKING:
     from edged.tools.doctor.verdict import Verdict

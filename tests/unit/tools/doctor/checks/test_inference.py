@@ -4,10 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from doubles import GOOD, Survey, Ward, faulty, good, subject
 
 from edged.tools.doctor.checks import inference
 from edged.tools.doctor.worker_runs import Run
+from unit.tools.doctor.doubles import GOOD, Survey, Ward, faulty, good, subject
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from doubles import GOOD, Survey, subject
 
-from edged.inference import runtime as runtimes
+from edged.models import runtimes
 from edged.tools.doctor.checks import software
+from unit.tools.doctor.doubles import GOOD, Survey, subject
 
 PICTURES = {"numpy": "1.26.4", "opencv": "4.11.0"}
 SENSORS = GOOD + (

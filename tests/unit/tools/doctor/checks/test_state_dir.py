@@ -6,11 +6,11 @@ import pwd
 from typing import TYPE_CHECKING
 
 import pytest
-from doubles import GOOD, subject
 
 from edged.config.outputs import SpoolSection
 from edged.spool.disk import NAME
 from edged.tools.doctor.checks import state_dir
+from unit.tools.doctor.doubles import GOOD, subject
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from edged.config import series
     from edged.config.pipeline import PipelineSection
     from edged.inference.model import Model
-    from edged.ipc.heartbeat import Lane
-    from edged.ipc.worker_order import SeatOrder
+    from edged.ipc.heartbeat import Beat
+    from edged.ipc.worker_order import PipelineOrder
     from edged.models.image_classifier import ClassifierSpec
     from edged.models.window_model import SeriesSpec
     from edged.worker.engines import Engine
@@ -34,14 +34,14 @@ _Z_LIMIT, _HISTORY = anomaly.Config().limit, anomaly.Config().history  # where n
 
 
 def of_pictures(
-    section: PipelineSection, order: SeatOrder, lane: Lane, content: int | None
+    section: PipelineSection, order: PipelineOrder, beat: Beat, content: int | None
 ) -> tuple[Engine, ClassifierSpec]:
     """Open an image classifier, on the accelerator where the order says so.
 
     Args:
         section: of the pipeline.
         order: of its seat.
-        lane: of the thread that runs models.
+        beat: of the thread that runs models.
         content: a descriptor of the model's bytes; None: open its file.
 
     Raises:
@@ -51,7 +51,7 @@ def of_pictures(
     """
     threads = section.model.threads or order.threads
     if order.accelerator == "edgetpu":
-        model = _on_tpu(section, lane, threads, content)
+        model = _on_tpu(section, beat, threads, content)
     else:
         file, labels, sha256 = section.model.file, section.model.labels, section.model.sha256
         if file is None:
@@ -99,11 +99,11 @@ def _classifying(section: PipelineSection, model: Model[ClassifierSpec] | Model[
     return engines.classifying(model, classify.create(config, model.spec, model.labels))
 
 
-def _on_tpu(section: PipelineSection, lane: Lane, threads: int, content: int | None) -> Model[ClassifierSpec]:
+def _on_tpu(section: PipelineSection, beat: Beat, threads: int, content: int | None) -> Model[ClassifierSpec]:
     named, accelerator = section.model, section.accelerator
-    lane.enter(Stage.DELEGATE)
+    beat.enter(Stage.DELEGATE)
     delegate = edgetpu.open_delegate(named.runtime, accelerator.library, accelerator.device)
-    lane.enter(Stage.LOAD)
+    beat.enter(Stage.LOAD)
     file = named.edgetpu_file or bundled.MODEL
     try:
         return models.open_model(

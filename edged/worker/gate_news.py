@@ -12,7 +12,7 @@ class Pause(NamedTuple):
     """The gate closed; nothing is seen until it opens."""
 
 
-class Hold:
+class GateNews:
     """Remembers what was told last; for one thread.
 
     Args:

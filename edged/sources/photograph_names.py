@@ -1,4 +1,4 @@
-"""Tells a photograph by its name; for processes that may not look inside."""
+"""Tells a photograph by its name, for processes that must not look inside."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MOST_LATENCY_MS = 1e9  # by the schema; a clock that was set meanwhile makes any
 NUMBERED = frozenset({"folder", "video"})  # sources whose frame numbers mean something to a reader
 
 
-class Stamp:
+class EventMaker:
     """Makes the events of one node."""
 
     def __init__(

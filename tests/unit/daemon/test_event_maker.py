@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edged
-from edged.daemon.stamp import SYNCED_FOR_S, Stamp
+from edged.daemon.event_maker import SYNCED_FOR_S, EventMaker
 from edged.events import Finding
 from edged.ipc.worker_messages import Outcome
 from edged.testing.supervisor import outcome, status
@@ -36,15 +36,15 @@ outcomes = st.builds(
 )
 
 
-def stamp(*, synced: bool = True) -> Stamp:
-    return Stamp("porch-pi", synced=lambda: synced)
+def event_maker(*, synced: bool = True) -> EventMaker:
+    return EventMaker("porch-pi", synced=lambda: synced)
 
 
 @given(outcomes, st.booleans(), st.sampled_from(["folder", "video", "v4l2"]))
 def test_whatever_a_worker_says_becomes_an_event_by_the_schema(
     news: Outcome, network: bool, kind: str
 ) -> None:
-    event = stamp().event(news, status(network=network), kind=kind)
+    event = event_maker().event(news, status(network=network), kind=kind)
     if event.type != "result":
         event = event.with_id("porch-pi/3f9c/1")
     EVENT.validate(json.loads(event.to_json()))
@@ -52,7 +52,7 @@ def test_whatever_a_worker_says_becomes_an_event_by_the_schema(
 
 
 def test_the_event() -> None:
-    event = stamp().event(outcome(), status(degraded=True), kind="v4l2")
+    event = event_maker().event(outcome(), status(degraded=True), kind="v4l2")
     assert event.payload() == {
         "v": 1,
         "type": "start",
@@ -77,16 +77,16 @@ def test_the_event() -> None:
     ("kind", "frame"), [("folder", 7), ("video", 7), ("v4l2", None), ("picamera2", None)]
 )
 def test_only_photographs_and_videos_have_numbered_frames(kind: str, frame: int | None) -> None:
-    assert stamp().event(outcome(frame=7), status(), kind=kind).frame == frame
+    assert event_maker().event(outcome(frame=7), status(), kind=kind).frame == frame
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_latency() -> None:
-    assert stamp().event(outcome(decided_at=0.0), status(), kind="v4l2").latency_ms == 0
+    assert event_maker().event(outcome(decided_at=0.0), status(), kind="v4l2").latency_ms == 0
 
 
 def test_the_kernel_is_asked_about_its_clock_now_and_then() -> None:
     now, asked = [0.0], []
-    clocked = Stamp(
+    clocked = EventMaker(
         "n", synced=lambda: bool(asked.append(now[0])) or len(asked) > 1, monotonic=lambda: now[0]
     )
     clocks = []
@@ -98,7 +98,7 @@ def test_the_kernel_is_asked_about_its_clock_now_and_then() -> None:
 
 
 def test_nothing_decided_is_a_state_too() -> None:
-    event = Stamp("n", synced=lambda: False, wall=lambda: 1769860800.0).nothing(status())
+    event = EventMaker("n", synced=lambda: False, wall=lambda: 1769860800.0).nothing(status())
     state = event.state(event.ts)
     STATE.validate(state)
     assert (state["label"], state["score"], state["since"]) == ("unknown", 0.0, "2026-01-31T12:00:00.000Z")
