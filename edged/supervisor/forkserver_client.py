@@ -18,7 +18,7 @@ from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import PING
 from edged.supervisor.worker_output import OutputPump
 from edged.system import clock, process_memory
-from edged.system.backoff import Backoff
+from edged.system.backoff import between_restarts
 from edged.system.child import ENVIRONMENT
 from edged.system.processes import Process, kill_group
 
@@ -48,7 +48,7 @@ class ForkServer:
         self._answer: asyncio.Future[object] | None = None
         self._asking: asyncio.Task[dict[str, object]] | None = None  # its question was sent
         self._turn = asyncio.Lock()
-        self._backoff = Backoff()
+        self._backoff = between_restarts()
         self._stopping = False
         self._adopts = True
         self._outlet = OutputPump()

@@ -25,7 +25,7 @@ from edged.ipc.codec import WireError
 from edged.sensors import Quality, Reading
 from edged.supervisor.worker_output import OutputPump
 from edged.system import clock
-from edged.system.backoff import Backoff
+from edged.system.backoff import between_restarts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ class Sensors:
         self._heard_at = 0.0
         self._up = False
         self._refused = ""
-        self._backoff = Backoff()
+        self._backoff = between_restarts()
         self._outlet: OutputPump | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False

@@ -11,7 +11,7 @@ from edged.ipc.heartbeat import Stage
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock
-from edged.system.backoff import Backoff
+from edged.system.backoff import between_restarts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -64,7 +64,7 @@ class WorkerLifecycle:
         self._status_board = status_board
         self._lost = lost
         self._after = after
-        self._backoff = Backoff()
+        self._backoff = between_restarts()
         self._worker: WorkerProcess | None = None
         self._watch: StallDetector | None = None
         self._task: asyncio.Task[None] | None = None
@@ -185,7 +185,7 @@ class WorkerLifecycle:
             return True
         if self._cause or "was ended by" not in how or any(name in how for name in _FROM_OUTSIDE):
             return False
-        again = self._crashed_at is not None and now - self._crashed_at < self._backoff.stable_s
+        again = self._crashed_at is not None and now - self._crashed_at < self._backoff.reset_after_s
         self._crashed_at = now
         return stage in ON_TPU or again  # its library has threads, which crash at any time
 

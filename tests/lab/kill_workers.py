@@ -61,7 +61,9 @@ class Lottery:
     async def _hit_worker(self, name: str, sign: signal.Signals) -> None:
         crew = self.crew
         # Each hit is to be the first one: the pauses after the next ones are meant, and long.
-        crew.supervisor._groups[name].keeper._backoff = Backoff(stable_s=0)
+        crew.supervisor._groups[name].lifecycle._backoff = Backoff(
+            0.1, 60.0, immediate=True, reset_after_s=0.0
+        )
         pid, since = crew.pid(name), time.monotonic()
         os.kill(pid, sign)
         await crew.until(lambda: crew.supervisor.processes().get(name, pid) != pid)
@@ -72,7 +74,7 @@ class Lottery:
     async def _hit_server(self, sign: signal.Signals) -> None:
         crew = self.crew
         server = crew.supervisor._forkserver
-        server._backoff = Backoff(stable_s=0)
+        server._backoff = Backoff(0.1, 60.0, immediate=True, reset_after_s=0.0)
         workers = {name: crew.pid(name) for name in NAMES}
         pid, since = crew.pid("forkserver"), time.monotonic()
         os.kill(pid, sign)

@@ -41,7 +41,9 @@ async def storm(respawns: int) -> int:
         for number in range(respawns):
             if number == int(_WARM * respawns):
                 files, memory = descriptors(), rss_mb()
-            crew.supervisor._groups["porch"].keeper._backoff = Backoff(stable_s=0)
+            crew.supervisor._groups["porch"].lifecycle._backoff = Backoff(
+                0.1, 60.0, immediate=True, reset_after_s=0.0
+            )
             pid = crew.pid("porch")
             os.kill(pid, signal.SIGKILL)
             await crew.until(lambda pid=pid: crew.supervisor.processes().get("porch", pid) != pid)
