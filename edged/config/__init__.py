@@ -1,1 +1,1 @@
-"""The configuration: models, loader with file:line:column, JSON schema, sample."""
+"""The configuration: section models, a loader that reports file:line:column, JSON schema, sample."""

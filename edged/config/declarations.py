@@ -1,4 +1,4 @@
-"""Finds what the models declare for a place in the file: type, range, unit and sentence."""
+"""Finds the declaration of a place in the file: type, range and description."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Declared:
-    """What stands in the models for one place.
+    """The declaration of one key or item in the models.
 
     Attributes:
-        types: the types it may have; None is not among them.
-        optional: whether it may be left empty.
-        limits: the constraints on its value.
-        description: its sentence in the models; may be empty.
+        types: the allowed types, without None.
+        optional: whether the value may be empty.
+        limits: the constraints on the value.
+        description: its description in the models; may be empty.
     """
 
     types: tuple[Any, ...]
@@ -41,16 +41,16 @@ class Declared:
 
     @property
     def choices(self) -> list[str]:
-        """The texts among which to choose."""
+        """The allowed texts of a choice."""
         return [str(choice) for t in self.types if get_origin(t) is Literal for choice in get_args(t)]
 
     @property
     def secret(self) -> bool:
-        """Whether it is a file that holds a secret."""
+        """Whether the value is the path of a file that holds a secret."""
         return any(isinstance(limit, Marker) for limit in self.limits)
 
     def has(self, *types: type) -> bool:
-        """Whether the value may be of one of these types."""
+        """Return whether the value may have one of these types."""
         return any(t in types for t in self.types)
 
     def limit(self, name: str) -> Any:
@@ -88,17 +88,17 @@ def _parts(annotation: Any, metadata: tuple[Any, ...] = ()) -> Iterator[tuple[An
 
 
 def of_field(info: FieldInfo) -> Declared:
-    """Return what a model's field declares."""
+    """Return the declaration of a model's field."""
     return declared(info.annotation, tuple(info.metadata), info.description or "")
 
 
 def child(parent: Declared, kind: str | None, key: str | int) -> Declared | None:
-    """Return what is declared under a key of a block or for an item of a list, or None where nothing is.
+    """Return the declaration of a key of a block or an item of a list, or None if there is none.
 
     Args:
-        parent: what is declared for the block or the list.
-        kind: what the file has there under ``kind``, which decides what belongs beside it in a source.
-        key: the key, or the number of the item.
+        parent: the declaration of the block or the list.
+        kind: the block's ``kind`` in the file, which selects the driver and with it the allowed keys.
+        key: the key, or the index of the item.
     """
     model = block(parent, kind)
     if model is not None:
@@ -128,7 +128,7 @@ def block(parent: Declared, kind: str | None) -> type[BaseModel] | None:
 
 
 def key(parent: Declared) -> Declared | None:
-    """Return what is declared for the keys of a block that a person names, such as ``pipelines``."""
+    """Return the declaration of the keys themselves where users choose them, as under ``pipelines``."""
     for t in parent.types:
         if get_origin(t) is dict:
             return declared(get_args(t)[0])

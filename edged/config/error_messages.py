@@ -1,6 +1,6 @@
-"""Says in plain words what is wrong with a value and what to write instead.
+"""Error messages that name what is wrong with a value and what to write instead.
 
-The words come from what the models declare (type, range, description), so that they cannot drift from it.
+They are derived from the models (type, range, description), so they cannot drift from them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def problem(name: str, place: Place, error: Any) -> Problem:
     """Return the problem for one of pydantic's errors.
 
     Args:
-        name: of the file.
-        place: what ``find`` returned for the error's location.
+        name: the file's name.
+        place: the result of ``find`` for the error's location.
         error: one item of ``ValidationError.errors()``.
     """
     at, type_ = where(name, place.mark), error["type"]
@@ -42,31 +42,31 @@ def problem(name: str, place: Place, error: Any) -> Problem:
     if type_ in ("consistency", "driver", "value_error"):
         return Problem(at, f"{place.path}: {error['ctx'].get('error', error['msg'])}".removeprefix(": "))
     if type_ == "nothing":
-        return Problem(at, f"{place.path} is missing", f"{error['msg']}: nothing would be done")
+        return Problem(at, f"{place.path} is missing", error["msg"])
     if place.missing:
         hint = place.declared.description if place.declared else ""
-        return Problem(at, f"{place.path} is missing", _glued(place) or hint)
+        return Problem(at, f"{place.path} is missing", _missing_space(place) or hint)
     if type_ == "unknown_kind":
         return _unknown_kind(at, place, error["ctx"]["kinds"])
-    return _unfit(at, place)
+    return _wrong_value(at, place)
 
 
-def _glued(place: Place) -> str:
-    """Say so where ``{key:value}`` was meant to be the missing key: YAML reads that as one word."""
+def _missing_space(place: Place) -> str:
+    """Return a hint where ``{key:value}`` was meant to be the missing key: YAML reads that as one word."""
     keys = place.node.keys if isinstance(place.node, Mapping) else ()
     meant = any(key.startswith(f"{place.name}:") for key in keys)
-    return f"write a space behind the colon: {place.name}: …" if meant else ""
+    return f"write a space after the colon: {place.name}: …" if meant else ""
 
 
 def _unknown_key(at: str, place: Place) -> Problem:
     if is_secret_key(place.name):
-        hint = "write it into a file of its own and name that file in password_file"
-        return Problem(at, f"{place.path}: a secret does not stand in this file", hint)
+        hint = "put it in a file of its own and name that file in password_file"
+        return Problem(at, f"{place.path}: secrets must not be written in this file", hint)
     model = (
         declarations.block(place.above[0], kind(place.above[1])) if place.above and place.above[0] else None
     )
     known = list(model.model_fields) if model else []
-    hint = closest(place.name, known) or f"there are {', '.join(known)}"
+    hint = closest(place.name, known) or f"the keys are {', '.join(known)}"
     return Problem(at, f"{place.path}: there is no key '{shown(place.name)}'", hint)
 
 
@@ -76,10 +76,10 @@ def _unknown_kind(at: str, place: Place, kinds: list[str]) -> Problem:
     return Problem(at, f"{place.path} is {place.quoted}, but must be {_either(kinds)}", hint)
 
 
-def _unfit(at: str, place: Place) -> Problem:
+def _wrong_value(at: str, place: Place) -> Problem:
     declared = place.declared
     if declared is None:
-        return Problem(at, f"{place.path} is {place.quoted}, which cannot stand here")
+        return Problem(at, f"{place.path} is {place.quoted}, which is not allowed here")
     if place.of_key and place.above and (above := place.above[0]):
         key = declarations.key(above)
         return Problem(at, f"{place.path}: the name must be {words(key) if key else 'another'}")
@@ -90,7 +90,7 @@ def _unfit(at: str, place: Place) -> Problem:
 
 
 def words(declared: Declared) -> str:
-    """Return what may stand in a place: type, range, choices."""
+    """Return a phrase for the values that are allowed: type, range, choices."""
     if declared.choices:
         return _either(declared.choices)
     return " or ".join(dict.fromkeys(_type(declared, t) for t in declared.types)) or "something else"
@@ -111,7 +111,7 @@ def _type(declared: Declared, t: Any) -> str:
         fixed = origin is tuple and Ellipsis not in arguments
         return f"a list of {len(arguments)}" if fixed else f"a list{_length(declared, 'item')}"
     if pattern := declared.limit("pattern"):
-        return FORMS.get(pattern, "text of another form")
+        return FORMS.get(pattern, f"text that matches {pattern}")
     return f"text{_length(declared, 'character')}"
 
 

@@ -1,4 +1,4 @@
-"""``gate`` and ``trigger`` of a pipeline: when it may run, and what makes it run. Data, never code."""
+"""A pipeline's ``gate`` (when it may run) and ``trigger`` (when it runs). Data, never code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 def _value(text: str) -> str:
     if text.lower() not in _ON | _OFF and not _NUMBER.fullmatch(text):
-        raise ValueError("it must be true, false or a number")
+        raise ValueError("must be true, false or a number")
     return text
 
 
@@ -43,26 +43,26 @@ class ConditionSection(Section):
     """One condition on a sensor."""
 
     sensor: ChannelPath = Field(
-        examples=["board/temperature"], description="a sensor's name; name/channel where it has several"
+        examples=["board/temperature"], description="a sensor's name, or name/channel where it has several"
     )
     above: Bound | None = Field(examples=[20], default=None, description="the value is above this")
     below: Bound | None = Field(examples=[500], default=None, description="the value is below this")
     equals: Wanted | None = Field(examples=["true"], default=None, description="true, false or a number")
     hysteresis: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=0, description="the value must go back so far over a bound before it no longer holds"
+        default=0, description="the value must move back past a bound by this much to end the condition"
     )
-    for_s: Seconds = Field(default=0, description="it must have been so for so long, in s")
+    for_s: Seconds = Field(default=0, description="the condition must hold for at least this many seconds")
 
     @model_validator(mode="after")
-    def _asks_something(self) -> ConditionSection:
+    def _satisfiable(self) -> ConditionSection:
         if self.above is None and self.below is None and self.equals is None:
             raise wrong("write above, below or equals", "sensor")
         if self.above is not None and self.below is not None and self.above >= self.below:
-            raise wrong(f"nothing is above {self.above:g} and below {self.below:g}", "above")
+            raise wrong(f"no value is both above {self.above:g} and below {self.below:g}", "above")
         return self
 
     def rule(self) -> Rule:
-        """Return it as the state machine takes it."""
+        """Return the condition in the form that the state machine uses."""
         wanted: float | bool | None = None
         if self.equals is not None:
             word = self.equals.lower()
@@ -76,50 +76,50 @@ class GateSection(Section):
     conditions: Annotated[tuple[ConditionSection, ...], Field(max_length=8)] = Field(
         examples=[[{"sensor": "board/temperature", "below": 70}]],
         default=(),
-        description="all of these hold, which ask sensors of this file",
+        description="conditions on sensors of this file; all of them must hold",
     )
     hours: Annotated[tuple[Part, ...], Field(max_length=8)] = Field(
         examples=[["07:00-22:00"]],
         default=(),
-        description="and it is one of these parts of the day by the local clock; it may go over midnight",
+        description="and the local time is in one of these ranges, which may cross midnight",
     )
     armed: bool = Field(
-        default=False, description="and it was armed by cmd/arm over MQTT; it begins disarmed"
+        default=False, description="and it has been armed by cmd/arm over MQTT; it starts disarmed"
     )
     if_unknown: Literal["pause", "run"] = Field(
-        default="pause", description="what to do while a condition or the time is not known: pause or run"
+        default="pause", description="action while a sensor's value or the time is unknown: pause or run"
     )
 
     def parts(self) -> tuple[Hours, ...]:
-        """Return the hours in minutes of the day."""
+        """Return the hours as minutes since midnight."""
         pairs = (text.partition("-") for text in self.hours)
         return tuple(Hours(_minutes(begin), _minutes(end)) for begin, _, end in pairs)
 
 
 class TriggerSection(Section):
-    """What makes a pipeline classify; without one it does so all the time."""
+    """What makes a pipeline classify; without a trigger it classifies continuously."""
 
     conditions: Annotated[tuple[ConditionSection, ...], Field(max_length=8)] = Field(
         examples=[[{"sensor": "board/temperature", "above": 60, "for_s": 30}]],
         default=(),
-        description="one of these begins to hold, which ask sensors of this file",
+        description="conditions on sensors of this file; fires when any of them starts to hold",
     )
-    every_s: Seconds = Field(default=0, description="so often, in s; 0: not by itself")
+    every_s: Seconds = Field(default=0, description="also every N seconds (0: off)")
     at: Annotated[tuple[Time, ...], Field(max_length=24)] = Field(
-        examples=[["07:30"]], default=(), description="at these times of the day by the local clock"
+        examples=[["07:30"]], default=(), description="also at these times of the day, local time"
     )
     frames: Annotated[int, Field(ge=1, le=10000)] = Field(
-        default=1, description="pictures to classify each time, source.interval_s apart"
+        default=1, description="pictures to classify each time it fires, source.interval_s apart"
     )
-    cooldown_s: Seconds = Field(default=0, description="not again for so long, in s")
-    command: bool = Field(default=True, description="also on cmd/infer over MQTT, whatever the cooldown")
+    cooldown_s: Seconds = Field(default=0, description="minimum pause between two triggers, in s")
+    command: bool = Field(default=True, description="also on cmd/infer over MQTT, regardless of the cooldown")
 
     @model_validator(mode="after")
     def _can_fire(self) -> TriggerSection:
         if not (self.conditions or self.every_s or self.at or self.command):
-            raise wrong("nothing fires it: write conditions, every_s, at or command")
+            raise wrong("it can never fire: write conditions, every_s, at or command")
         return self
 
     def minutes(self) -> tuple[int, ...]:
-        """Return the times in minutes of the day."""
+        """Return the times as minutes since midnight."""
         return tuple(_minutes(text) for text in self.at)

@@ -1,4 +1,4 @@
-"""Reads the configuration: text → tree → models. All problems come at once, each with its line and column."""
+"""Reads the configuration: text → tree → models. Reports all problems at once, with line and column."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _CONFIG = Declared((Config,))
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration that holds together, and where each of its values stands.
+    """A valid configuration, with the position of each value in its file.
 
     Attributes:
-        config: with absolute paths.
-        name: of the file, as messages call it.
-        tree: of the file.
+        config: the configuration, with absolute paths.
+        name: the file's name in messages.
+        tree: the file's syntax tree.
     """
 
     config: Config
@@ -39,40 +39,40 @@ class Loaded:
     tree: yaml_tree.Mapping
 
     def where(self, steps: Sequence[str | int]) -> str:
-        """Return ``file:line:column`` of the value under these steps, or of the block that would hold it."""
+        """Return ``file:line:column`` of the value at this path, or of the block that would hold it."""
         return yaml_tree.where(self.name, locations.find(self.tree, _CONFIG, steps).mark)
 
     def written(self, steps: Sequence[str | int]) -> str | None:
-        """Return the text under these steps as it stands in the file."""
+        """Return the value at this path exactly as written in the file; None where it is not a scalar."""
         place = locations.find(self.tree, _CONFIG, steps)
         return place.node.text if isinstance(place.node, yaml_tree.Scalar) and not place.missing else None
 
 
 def load(path: Path | str) -> Config:
-    """Return the configuration in a file.
+    """Load the configuration from a file.
 
     Raises:
-        ConfigError: with everything that is wrong with it.
+        ConfigError: the configuration is wrong; it lists every problem.
     """
     return read(path).config
 
 
 def loads(text: str, name: str, base: Path) -> Config:
-    """Return the configuration in a text.
+    """Load the configuration from a text.
 
     Args:
         text: YAML.
-        name: what to call it in messages.
-        base: the folder in which relative paths are looked for.
+        name: the file name to use in messages.
+        base: the folder against which relative paths are resolved.
 
     Raises:
-        ConfigError: with everything that is wrong with it.
+        ConfigError: the configuration is wrong; it lists every problem.
     """
     return reads(text, name, base).config
 
 
 def read(path: Path | str) -> Loaded:
-    """Return the configuration in a file with the places of its values. Raises like :func:`load`."""
+    """Load a file and keep the positions of its values. Raises the same errors as :func:`load`."""
     data, _ = read_regular(path, MAX_BYTES)
     try:
         text = data.decode("utf-8-sig")
@@ -82,7 +82,7 @@ def read(path: Path | str) -> Loaded:
 
 
 def reads(text: str, name: str, base: Path) -> Loaded:
-    """Return the configuration in a text with the places of its values. Raises like :func:`loads`."""
+    """Load a text and keep the positions of its values. Raises the same errors as :func:`loads`."""
     if len(text) > MAX_BYTES:
         raise ConfigError([Problem(name, f"the text is longer than {MAX_BYTES} characters")])
     tree, problems = yaml_tree.parse(text, name)
@@ -103,14 +103,14 @@ def reads(text: str, name: str, base: Path) -> Loaded:
 
 def _not_utf8(name: str, data: bytes, at: int) -> Problem:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return Problem(f"{name}:1:1", "the file is not UTF-8 but UTF-16", "save it as UTF-8")
+        return Problem(f"{name}:1:1", "the file is UTF-16, not UTF-8", "save it as UTF-8")
     before = data[:at].decode("utf-8-sig", "replace")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     return Problem(f"{name}:{line}:{column}", "this character is not UTF-8", "save the file as UTF-8")
 
 
 def _explained(name: str, tree: yaml_tree.Mapping, error: ValidationError) -> list[Problem]:
-    """Return pydantic's errors in words, but for those about a place of which something was said already."""
+    """Return pydantic's errors as problems, except for values about which a problem was already reported."""
     found = []
     for item in error.errors(include_url=False, include_input=False):
         steps = (*item["loc"], *item.get("ctx", {}).get("steps", ()))
@@ -120,12 +120,12 @@ def _explained(name: str, tree: yaml_tree.Mapping, error: ValidationError) -> li
     found.sort(key=lambda f: (f[0].mark.line, f[0].mark.column))
     explained = [error_messages.problem(name, place, item) for place, item in found[:MAX_PROBLEMS]]
     if len(found) > MAX_PROBLEMS:
-        explained.append(Problem(name, f"there are {len(found) - MAX_PROBLEMS} more errors behind these"))
+        explained.append(Problem(name, f"{len(found) - MAX_PROBLEMS} more errors are not shown"))
     return explained
 
 
 def in_order(problems: list[Problem]) -> list[Problem]:
-    """Return the problems in the order of the file, each once, and no endless list."""
+    """Return the problems in file order, without duplicates, and at most twice ``MAX_PROBLEMS``."""
 
     def place(problem: Problem) -> tuple[int, ...]:
         line = problem.where.rsplit(":", 2)[1:]

@@ -1,4 +1,4 @@
-"""Finds the place in the file for a step-by-step location such as ``pipelines, porch, source, kind``."""
+"""Finds the position in the file of a path such as ``pipelines, porch, source, kind``."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SHOWN = 40  # characters of a value that a message quotes
 
 @dataclass
 class Place:
-    """Where an error points: the last node on the way down and what is declared there.
+    """The place that an error points at: the last node on the way down, and its declaration.
 
     Attributes:
         node: the value; the enclosing block where ``missing``.
-        declared: what the models say about it; None for a key that nobody declares.
-        key: the key in front of the value, where there is one.
+        declared: the declaration in the models; None for an unknown key.
+        key: the value's key, if it has one.
         name: the last step.
-        path: all steps, as a person writes them.
+        path: all steps, in the notation that people write.
         above: the declaration and the node one step up.
-        bad: something was said about this place already.
+        bad: a problem was already reported for this place.
         missing: the last step is not in the file.
-        of_key: it is about the key, not the value.
-        secret: the value is not for a message.
+        of_key: the error concerns the key, not the value.
+        secret: the value must not appear in a message.
     """
 
     node: Node
@@ -47,7 +47,7 @@ class Place:
     secret: bool = False
 
     def step(self, part: str | int) -> None:
-        """Go one step down; of what the file does not have, only a missing key is noted."""
+        """Go one step down. Steps below a missing key are ignored."""
         if part == "[key]":
             self.of_key = True
         elif self.missing:
@@ -70,12 +70,12 @@ class Place:
 
     @property
     def mark(self) -> Node:
-        """What to point at: the key of an error about a key, else the value."""
+        """The node to point at: the key if the error concerns the key, else the value."""
         return self.key if self.key is not None and (self.of_key or self.declared is None) else self.node
 
     @property
     def quoted(self) -> str:
-        """The value as it stands in the file, or what it is where it must not or cannot be quoted."""
+        """The value as written in the file, or a description where it must not or cannot be quoted."""
         if isinstance(self.node, Mapping):
             return "a block of keys"
         if isinstance(self.node, Sequence):
@@ -86,7 +86,7 @@ class Place:
 
 
 def find(root: Mapping, declared: Declared, steps: Iterable[str | int]) -> Place:
-    """Follow the steps from the root as far as the file goes."""
+    """Follow the steps from the root as far as the file has them."""
     place = Place(root, declared, bad=root.bad)
     for part in steps:
         place.step(part)
@@ -94,6 +94,6 @@ def find(root: Mapping, declared: Declared, steps: Iterable[str | int]) -> Place
 
 
 def shown(text: str) -> str:
-    """Return a text short and without credentials, for a message."""
+    """Return a text for use in a message: shortened, and without credentials."""
     text = redact(text)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -1,8 +1,8 @@
-"""The configuration's models: every key with its range, default and one sentence that is its reference.
+"""The top level of the configuration. Each key has a range, a default and a one-sentence description.
 
-The descriptions are the single text behind ``edged schema``, the commented sample and the error messages.
-Scalars arrive as the text that stands in the file (see ``loader``), so ``12:30:00`` or ``no`` is read by the
-type declared here and by nothing else.
+The descriptions are the single source for ``edged schema``, the commented sample and the error messages.
+Scalars arrive as the literal text of the file (see ``loader``), so only the type declared here decides how
+``12:30:00`` or ``no`` is read.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def host_node() -> str:
 
 
 def state_dir() -> Path:
-    """Return the state directory that systemd gives (the first of several), else ``/var/lib/edged``."""
+    """Return the state directory that systemd provides (the first of several), else ``/var/lib/edged``."""
     return Path(os.environ.get("STATE_DIRECTORY", "").split(":")[0] or "/var/lib/edged")
 
 
 def run_dir() -> Path:
-    """Return the run directory that systemd gives (the first of several), else ``/run/edged``."""
+    """Return the run directory that systemd provides (the first of several), else ``/run/edged``."""
     return Path(os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or "/run/edged")
 
 
@@ -81,42 +81,48 @@ class Config(Section):
     )
     state_dir: Path = Field(
         default_factory=state_dir,
-        description="default $STATE_DIRECTORY, else /var/lib/edged; models and spool live here",
+        description="where models and the spool are kept; default $STATE_DIRECTORY, else /var/lib/edged",
     )
-    run_dir: Path = Field(default_factory=run_dir, description="default $RUNTIME_DIRECTORY, else /run/edged")
+    run_dir: Path = Field(
+        default_factory=run_dir,
+        description="where the status file is kept; default $RUNTIME_DIRECTORY, else /run/edged",
+    )
     mqtt: Mqtt | None = Field(
-        default=None, description="left out: events and readings go to standard output as JSON lines"
+        default=None, description="if omitted, events and readings go to standard output as JSON lines"
     )
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="device discovery")
-    jsonl: Jsonl | None = Field(default=None, description="JSON lines, beside mqtt")
+    jsonl: Jsonl | None = Field(default=None, description="JSON lines, in addition to mqtt")
     spool: SpoolSection = Field(
         default_factory=SpoolSection, description="the queue of events that the broker has not acknowledged"
     )
     health: HealthSection = Field(default_factory=HealthSection, description="the health topic")
     isolation: Literal["required", "optional"] = Field(
         default="required",
-        description="optional: run workers where they cannot be cut off too; network cameras are not",
+        description="optional: run workers even where they cannot be cut off from the network; a worker "
+        "with a network camera always keeps its route",
     )
     sensors: Annotated[dict[TopicName, AnySensor], Field(max_length=256)] = Field(
-        default_factory=dict, description="by name, which becomes part of the topic"
+        default_factory=dict, description="keyed by name, which becomes part of the topic"
     )
     pipelines: Annotated[dict[TopicName, PipelineSection], Field(max_length=64)] = Field(
-        default_factory=dict, validate_default=True, description="by name, which becomes part of the topic"
+        default_factory=dict,
+        validate_default=True,
+        description="keyed by name, which becomes part of the topic",
     )
 
     @field_validator("pipelines")
     @classmethod
-    def _one_claim_a_device(cls, pipelines: dict[str, PipelineSection]) -> dict[str, PipelineSection]:
-        """Pipelines share an accelerator that they name alike; other names for it would open it twice."""
+    def _one_name_per_accelerator(cls, pipelines: dict[str, PipelineSection]) -> dict[str, PipelineSection]:
+        """Refuse two names for one accelerator: pipelines share it by name, another name opens it twice."""
         for (name, a), (other, b) in itertools.combinations(pipelines.items(), 2):
             mine, theirs = a.accelerator, b.accelerator
             if mine.contradicts(theirs):
-                as_what = (f"{each.device} ({each.library})" for each in (mine, theirs))
-                what = (
-                    f"pipelines {name} and {other} both claim the Edge TPU, as {' and as '.join(as_what)}: "
+                names = " and as ".join(f"{each.device} ({each.library})" for each in (mine, theirs))
+                message = (
+                    f"pipelines {name} and {other} both use the Edge TPU, as {names}: "
                     "write the same in both to share it"
                 )
-                raise wrong(what, other, "accelerator")
+                raise wrong(message, other, "accelerator")
         return pipelines
 
     @field_validator("pipelines")
@@ -125,37 +131,38 @@ class Config(Section):
         cls, pipelines: dict[str, PipelineSection], info: ValidationInfo
     ) -> dict[str, PipelineSection]:
         if not pipelines and info.data.get("sensors") == {}:
-            raise PydanticCustomError("nothing", "there must be a pipeline or a sensor")
+            raise PydanticCustomError("nothing", "configure at least one pipeline or sensor")
         return pipelines
 
     @property
     def looked_at(self) -> tuple[str, ...]:
-        """The sensors' channels that a pipeline asks for, each once."""
+        """The sensor channels that any pipeline uses, without duplicates."""
         return tuple(sorted({name for pipeline in self.pipelines.values() for name in pipeline.looks_at}))
 
     @property
     def followed(self) -> tuple[str, ...]:
-        """The sensors' channels that feed a pipeline, each once."""
+        """The sensor channels whose readings are the input of a pipeline, without duplicates."""
         return tuple(sorted({name for pipeline in self.pipelines.values() for name in pipeline.follows}))
 
     @model_validator(mode="after")
-    def _conditions_on_what_there_is(self) -> Config:
+    def _used_sensors_exist(self) -> Config:
         known = {
             name_of(sensor, channel) for sensor, config in self.sensors.items() for channel in config.gives()
         }
         for name, pipeline in self.pipelines.items():
             for steps, sensor in pipeline.asked_for():
                 if sensor not in known:
-                    there = ", ".join(sorted(known)) or "none"
-                    message = f"there is no sensor '{sensor}'; there are {there}"
+                    available = ", ".join(sorted(known)) or "none"
+                    message = f"there is no sensor '{sensor}'; available: {available}"
                     raise wrong(message, "pipelines", name, *steps)
         return self
 
     @model_validator(mode="after")
-    def _read_often_enough(self) -> Config:
+    def _sampled_often_enough(self) -> Config:
         if len(self.followed) > RINGS:
             raise wrong(
-                f"pipelines are fed by {len(self.followed)} channels; {RINGS} are the most", "pipelines"
+                f"the pipelines use {len(self.followed)} sensor channels as input; the maximum is {RINGS}",
+                "pipelines",
             )
         for name, pipeline in self.pipelines.items():
             source = pipeline.series
@@ -163,14 +170,14 @@ class Config(Section):
                 every_s = self.sensors[channel.partition("/")[0]].interval_s
                 if source is not None and every_s > source.gap_s:
                     message = (
-                        f"{channel} is read every {every_s:g} s, and readings over {source.gap_s:g} s apart "
-                        "are not connected (max_gap_s), so there would never be a window"
+                        f"{channel} is read every {every_s:g} s, but readings more than {source.gap_s:g} s "
+                        "apart are not joined into a window (max_gap_s), so no window would ever be complete"
                     )
                     raise wrong(message, "pipelines", name, "source", "channels", number)
         return self
 
     @model_validator(mode="after")
-    def _topics_of_their_own(self) -> Config:
+    def _distinct_topics(self) -> Config:
         for name in self.sensors:
             if name in self.pipelines:
                 message = f"pipelines.{name} and sensors.{name} have the same topic: rename one of them"

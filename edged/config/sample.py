@@ -1,8 +1,9 @@
-"""Writes a first configuration: what this machine has is switched on, everything else is there as a comment.
+"""Writes an initial configuration: the hardware of this machine is enabled, all else is commented out.
 
-Keys, defaults and sentences come from the models, so the sample cannot drift from them. ``##`` explains; a
-line with a single ``#`` becomes part of the configuration when that is deleted, and all of them together are
-a good configuration too: what only its user can name, such as a file, stays empty, which is as if left out.
+Keys, defaults and descriptions come from the models, so the sample cannot drift from them. ``##`` marks an
+explanation. A line with a single ``#`` becomes active when that ``#`` is deleted, and the file stays valid
+with all of them active: keys that only the user can fill in, such as a file, are left empty, which counts as
+omitted.
 """
 
 from __future__ import annotations
@@ -27,27 +28,27 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _WIDTH = 110
-_COLUMN = 36  # of the sentence behind a value
+_COLUMN = 36  # where the description after a value begins
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._-]*")
-_OWN = ("## state_dir and run_dir are of the user who made this file; for a service leave both out.",)
+_OWN = ("## state_dir and run_dir belong to the user who made this file; remove both for a service.",)
 _WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
 
 
 def sample(machine: Machine | None = None, own: tuple[Path, Path] | None = None) -> str:
-    """Return the text of a configuration.
+    """Return the text of an initial configuration.
 
     Args:
-        machine: that it is for; None: this one.
-        own: state_dir and run_dir of a user who may not write where the service does.
+        machine: the machine to write it for; None: this one.
+        own: state_dir and run_dir for a user who cannot write to the service's directories.
     """
     machine = machine if machine is not None else survey()
     lines = [
-        "## edged: what it looks at, how it decides, and where it sends the news.",
+        "## The configuration of edged: sources, models, decisions, and where events are sent.",
         "##",
-        "## A line that begins with `# ` is off and shows the default, or an example. Delete the `# ` to",
-        "## switch it on, and that of the line which begins its block (`mqtt:`, `model:` …). Nothing behind",
-        "## the colon: as if the line were left out. What stands behind ## only explains.",
-        "## `edged check` reads this file without touching a device; `edged schema` is for your editor.",
+        "## A line that begins with `# ` is commented out and shows the default or an example. To use it,",
+        "## delete its `# ` and that of the line that begins its block (`mqtt:`, `model:` …). A key with",
+        "## nothing after the colon counts as omitted. Lines that begin with ## are explanations.",
+        "## `edged check` validates this file without touching a device; `edged schema` is for your editor.",
         *_notes(machine),
         *(_OWN if own is not None else ()),
         "",
@@ -68,23 +69,23 @@ def sample(machine: Machine | None = None, own: tuple[Path, Path] | None = None)
 
 def _notes(machine: Machine) -> Iterator[str]:
     if not machine.cameras and not machine.pi_camera:
-        yield "## No camera was found, so this one classifies the photographs that come with edged."
+        yield "## No camera was found, so this file classifies the bundled photographs."
     if machine.coral:
-        yield f"## A Coral Edge TPU was found ({machine.coral}). To use it, write accelerator.policy: prefer"
-        yield "## and model.file with its twin for the Edge TPU, model.edgetpu_file."
+        yield f"## A Coral Edge TPU was found ({machine.coral}). To use it, set accelerator.policy: prefer,"
+        yield "## model.file, and model.edgetpu_file to the same model compiled for the Edge TPU."
 
 
 def _pipelines(machine: Machine) -> Iterator[str]:
     found: list[tuple[dict[str, Any], str]] = []
     if machine.pi_camera:
-        found.append(({"kind": "picamera2"}, "the camera at the CSI connector"))
+        found.append(({"kind": "picamera2"}, "the camera on the CSI connector"))
     found += [({"kind": "v4l2", "device": device}, name) for device, name in machine.cameras]
     if not found:
-        found = [({"kind": "folder", "path": str(bundled.PHOTOS)}, "the photographs that come with edged")]
+        found = [({"kind": "folder", "path": str(bundled.PHOTOS)}, "the bundled photographs")]
     for number, (source, name) in enumerate(found):
         if number == 1:
             yield ""
-            yield "  ## Whatever stands under camera can stand under the others too."
+            yield "  ## All keys shown under `camera` can be used here too."
         title = "".join(c for c in name if c.isprintable())[:60]
         yield from ([f"  ## {title}"] if title else [])
         yield f"  camera{f'-{number + 1}' if number else ''}:"
@@ -103,7 +104,7 @@ def _source(source: dict[str, Any]) -> Iterator[str]:
 
 
 def _sensors(sentence: str) -> Iterator[str]:
-    """Write the sensor that every machine has, with all of its keys."""
+    """Write the sensor that every machine has, with all its keys."""
     yield from _described("sensors:", f"readings, {sentence}", "")
     yield "  board:"
     for name, info in SENSORS.config("system").model_fields.items():
@@ -117,7 +118,7 @@ def _rest() -> Iterator[str]:
 
 
 def _default(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
-    """Write a key with its example, or else its default; a block with all of its keys."""
+    """Write a key with its example or its default; a block with all its keys."""
     model = declarations.of_field(info).model
     if model is not None:
         yield from _described(f"{indent}{name}:", info.description or "", indent)
@@ -128,7 +129,7 @@ def _default(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
 
 
 def _value(info: FieldInfo) -> Any:
-    """Return what stands behind the colon: nothing for a key that nothing is the default of."""
+    """Return the value to write after the colon; None where the default is to omit the key."""
     if info.examples and info.default is not None:
         return info.examples[0]
     if info.default is not PydanticUndefined:
@@ -138,17 +139,17 @@ def _value(info: FieldInfo) -> Any:
 
 def _entry(name: str, info: FieldInfo, value: Any, indent: str) -> Iterator[str]:
     choices = declarations.of_field(info).choices
-    # A choice of digits is read as one of them without quotes too, and is written so by everybody.
+    # Choices that are digits are accepted without quotes, which is how people write them.
     text = value if value in choices and value.isdecimal() else _yaml(value)
     sentence = info.description or ""
-    if len(choices) > 1 and not all(_says(sentence, choice) for choice in choices):
+    if len(choices) > 1 and not all(_mentions(sentence, choice) for choice in choices):
         sentence += f" ({', '.join(choices[:-1])} or {choices[-1]})"
-    if value is None and info.examples and not _says(sentence, example := _yaml(info.examples[0])):
+    if value is None and info.examples and not _mentions(sentence, example := _yaml(info.examples[0])):
         sentence += f" (such as {example})"
     yield from _described(f"{indent}{name}: {text}".rstrip(), sentence, indent)
 
 
-def _says(sentence: str, word: str) -> bool:
+def _mentions(sentence: str, word: str) -> bool:
     return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", sentence) is not None
 
 
@@ -168,7 +169,7 @@ def _described(line: str, sentence: str, indent: str) -> Iterator[str]:
 
 
 def _commented(lines: Iterator[str]) -> Iterator[str]:
-    """Put a # in front of each line, all in the column of the first one, so that deleting it leaves YAML."""
+    """Comment lines out, each # in the column of the first, so that deleting them leaves valid YAML."""
     indent = -1
     for line in lines:
         if indent < 0:

@@ -1,7 +1,7 @@
-"""Turns the tree into plain data for the models, and refuses what would be read differently than it looks.
+"""Turns the tree into plain data for the models, and refuses values that do not mean what they seem to.
 
-Scalars stay text: the declared type reads them. Numbers are the exception in one point: ``1_000``, ``0x10``,
-``010`` and ``.inf`` mean different things to different readers of YAML, so numbers are plain decimal.
+Scalars stay text, which the declared type reads. Numbers must be plain decimal, because ``1_000``, ``0x10``,
+``010`` and ``.inf`` mean different things to different YAML parsers.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _NUMBERLIKE = re.compile(r"[+-]?\.?([0-9][0-9a-fA-FxXoO_.,:]*|inf|nan|infinity)"
 
 
 class Reader:
-    """Reads one file's tree; ``problems`` collects what it refused, and the nodes concerned are marked."""
+    """Reads one file's tree. Refused values are collected in ``problems``, and their nodes are marked."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.problems: list[Problem] = []
 
     def read(self, node: Node, declared: Declared | None, path: str = "") -> Any:
-        """Return the data of a node as the models take it."""
+        """Return a node's data in the form that the models accept."""
         if isinstance(node, Mapping):
             return self._block(node, declared, path)
         if isinstance(node, Sequence):
@@ -39,7 +39,7 @@ class Reader:
                 for i, item in enumerate(node.items)
             ]
         if declared is not None and not node.bad:
-            self._look(node, declared, path)
+            self._check(node, declared, path)
         return data(node)
 
     def _block(self, node: Mapping, declared: Declared | None, path: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Reader:
         named = declared and any(get_origin(t) is dict for t in declared.types)
         most = declared.limit("max_length") if declared and named else None
         if most and len(items) > most:
-            self._say(node, f"{path} has {len(items)} entries; {most} is the most")
+            self._report(node, f"{path} has {len(items)} entries; the maximum is {most}")
             items = dict(list(items.items())[:most])
         prefix = f"{path}." if path else ""
         return {key: self.read(value, below[key], f"{prefix}{key[:40]}") for key, value in items.items()}
@@ -61,21 +61,21 @@ class Reader:
             return declarations.of_field(info) if info is not None else None
         return declarations.child(declared, None, key) if declared else None
 
-    def _look(self, node: Scalar, declared: Declared, path: str) -> None:
+    def _check(self, node: Scalar, declared: Declared, path: str) -> None:
         if node.plain and node.text == "" and declared.optional and declared.model:
             # An empty `tls:` must not mean "no TLS".
-            self._say(node, f"{path} is empty; write {{}} for the defaults, or leave the key out")
+            self._report(node, f"{path} is empty; write {{}} for the defaults, or remove the key")
         elif declared.has(int, float) and not declared.has(str) and not _is_plain(node.text):
             what = f"{path} is '{node.text[:40]}', but must be {words(declared)}, in plain decimal"
-            self._say(node, what)
+            self._report(node, what)
 
-    def _say(self, node: Node, what: str) -> None:
+    def _report(self, node: Node, what: str) -> None:
         node.bad = True
         self.problems.append(Problem(where(self.name, node), what))
 
 
 def _is_plain(text: str) -> bool:
-    """Whether every reader takes the text for the same number, or nobody for one."""
+    """Return whether all YAML parsers agree on the text: the same number, or not a number at all."""
     if _DECIMAL.fullmatch(text):
         return math.isfinite(float(text))
     return not _NUMBERLIKE.fullmatch(text)

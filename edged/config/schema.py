@@ -1,4 +1,4 @@
-"""The JSON schema of the configuration, for editors: completion, descriptions and red lines while typing."""
+"""The JSON schema of the configuration, for completion, descriptions and validation in editors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema (JSON Schema 2020-12); each driver is a branch, chosen by ``kind``."""
+    """Return the schema (JSON Schema 2020-12). Each driver is a branch, selected by ``kind``."""
     described: dict[str, Any] = Config.model_json_schema()
     _read_as_yaml(described)
     return {
@@ -24,12 +24,12 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return the schema as ``edged schema`` prints it and as it ships."""
+    """Return the schema as ``edged schema`` prints it and as ``config/edged.schema.json`` holds it."""
     return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _read_as_yaml(part: Any) -> None:
-    """Let an editor accept what edged accepts: an unquoted ``rotate: 90`` is a number to it."""
+    """Make an editor accept what edged accepts: it reads an unquoted ``rotate: 90`` as a number."""
     if isinstance(part, dict):
         choices = part.get("enum")
         if isinstance(choices, list) and all(isinstance(choice, str) for choice in choices):

@@ -1,4 +1,4 @@
-"""Secrets stand in files of their own and never in the configuration, a log line or a repr."""
+"""Secrets: kept in files of their own, and never in the configuration, a log line or a repr."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _SECRET_KEY = re.compile(
 
 
 class Marker:
-    """Tells a file that holds a secret from other paths; see :data:`SecretFile`."""
+    """Distinguishes a file that holds a secret from other paths; see :data:`SecretFile`."""
 
 
 SecretFile = Annotated[Path, Marker()]
-"""The path of a file that holds one secret and nothing else."""
+"""The path of a file that contains one secret and nothing else."""
 
 
 class Secret:
-    """A secret in memory. It shows itself to nobody who does not ask for it by name."""
+    """A secret in memory, which only :meth:`reveal` returns: str, repr and format give ``***``."""
 
     __slots__ = ("_value",)
 
@@ -48,27 +48,27 @@ class Secret:
         return format("***", spec)
 
     def __reduce__(self) -> str:
-        raise TypeError("a secret is not written anywhere")
+        raise TypeError("a secret cannot be pickled")
 
 
 def is_secret_key(key: str) -> bool:
-    """Whether a value under this key is never shown in a message."""
+    """Return whether the value of this key must never appear in a message."""
     return bool(_SECRET_KEY.search(key))
 
 
 def read_secret(path: Path, *, warn: bool = True) -> Secret:
-    """Read a secret from its file, without the newline that an editor leaves at its end.
+    """Read a secret from its file, without the newline that editors add at the end.
 
     Args:
-        path: of the file.
-        warn: say so when everybody can read it.
+        path: the file.
+        warn: log a warning if the file is readable by everyone.
 
     Raises:
-        ConfigError: the file is absent, not readable, no regular file, empty, over 4 KiB or not UTF-8.
+        ConfigError: the file is missing, unreadable, not a regular file, empty, over 4 KiB or not UTF-8.
     """
     data, status = read_regular(path, MAX_BYTES)
     if warn and status.st_mode & stat.S_IROTH:
-        log.warning("%s holds a secret and everybody can read it; run: chmod 600 %s", path, path)
+        log.warning("%s holds a secret but is readable by everyone; run: chmod 600 %s", path, path)
     return _secret(path, data)
 
 
@@ -79,7 +79,7 @@ def _secret(path: Path, data: bytes) -> Secret:
         raise _wrong(path, "the file is not UTF-8 text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise _wrong(path, "the file is empty; write the secret into it")
+        raise _wrong(path, "the file is empty; write the secret to it")
     return Secret(text)
 
 

@@ -1,4 +1,4 @@
-"""The kinds of value that the configuration knows, with their ranges and their words."""
+"""The value types of the configuration, with their ranges and the phrases that describe them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 FORMS: dict[str, str] = {
     NAME: "1 to 32 characters of a-z, 0-9 and -",
-    TOPIC: "an MQTT topic without spaces, #, + and outer /",
+    TOPIC: "an MQTT topic without spaces, # or +, and without / at either end",
     SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
     NO_SPACES: "text without spaces",
-    DEVICE: "usb, pci, or one of several such as usb:0",
+    DEVICE: "usb, pci, or a numbered one such as usb:0",
     CHANNEL_PATH: "the name of a sensor, or name/channel",
     CLOCK: "a time of the day such as 07:30",
     HOURS: "two times of the day such as 07:00-22:00",
     CHANNEL: "1 to 32 characters of a-z, 0-9 and _",
 }
-"""The patterns of this file in words, for messages."""
+"""Descriptions of the patterns above, for messages."""
 
 
 def _free(name: str) -> str:
     if name in RESERVED:
-        raise ValueError(f"'{name}' is a topic of edged itself; take another name")
+        raise ValueError(f"'{name}' is a topic of edged itself; choose another name")
     return name
 
 

@@ -1,8 +1,8 @@
-"""From the text of a YAML file to a small tree in which everything knows its place.
+"""Parses a YAML file into a small tree in which each node keeps its position.
 
-Only the plain part of YAML is read: blocks, lists and text. What makes YAML surprising is refused where it
-stands: duplicate keys, anchors and aliases, tags, merge keys, a second document, more than ten levels.
-A scalar stays the text that stands in the file; what it means is decided by the type declared for it.
+Only a plain subset of YAML is accepted: blocks, lists and text. The surprising features are refused, with
+position: duplicate keys, anchors and aliases, tags, merge keys, a second document, more than ten levels.
+A scalar keeps its literal text; the type declared for it decides how the text is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from edged.errors import Problem
 
 MAX_DEPTH = 10
-# The parser in C is twenty times faster, which counts on a Pi, and gives the same marks.
+# The parser written in C is twenty times faster, which matters on a Pi, and reports the same positions.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
@@ -25,7 +25,7 @@ _EMPTY = {"", "~", "null", "Null", "NULL"}
 
 @dataclass(slots=True)
 class Scalar:
-    """A text and its place (counted from 0). ``bad``: something was said about it already."""
+    """A text and its position (counted from 0). ``bad``: a problem was already reported for it."""
 
     line: int
     column: int
@@ -36,7 +36,7 @@ class Scalar:
 
 @dataclass(slots=True)
 class Sequence:
-    """A list and its place."""
+    """A list and its position."""
 
     line: int
     column: int
@@ -46,7 +46,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """A block of keys, the place of each key, and its own place."""
+    """A block of keys, its position and that of each key."""
 
     line: int
     column: int
@@ -64,7 +64,7 @@ def where(name: str, place: Any) -> str:
 
 
 def data(node: Node) -> Any:
-    """Return the tree as dict, list, str and None: unquoted ``null``, ``~`` and nothing are None."""
+    """Return the tree as dict, list, str and None; an unquoted ``null``, ``~`` or empty value is None."""
     if isinstance(node, Mapping):
         return {key: data(value) for key, value in node.items.items()}
     if isinstance(node, Sequence):
@@ -73,25 +73,25 @@ def data(node: Node) -> Any:
 
 
 def kind(node: Node) -> str | None:
-    """Return the text under a block's key ``kind``, or None."""
+    """Return the text of a block's key ``kind``, or None."""
     below = node.items.get("kind") if isinstance(node, Mapping) else None
     return below.text if isinstance(below, Scalar) else None
 
 
 def parse(text: str, name: str) -> tuple[Mapping | None, list[Problem]]:
-    """Read a file's text.
+    """Parse a file's text.
 
     Args:
         text: the whole file, decoded.
-        name: what to call the file in messages.
+        name: the file name to use in messages.
 
     Returns:
-        The tree, or None where there is none to go on with, and all that is wrong with it.
+        The tree, or None where parsing cannot go on, and all problems found.
     """
     if found := _UNPRINTABLE.search(text):
         before = text[: found.start()]
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
-        what = f"the control character U+{ord(found[0]):04X} has no place in this file"
+        what = f"the control character U+{ord(found[0]):04X} is not allowed in this file"
         return None, [Problem(f"{name}:{line}:{column}", what)]
     builder = _Builder(name)
     try:
@@ -110,14 +110,14 @@ def _root(builder: _Builder, name: str) -> tuple[Mapping | None, list[Problem]]:
     if isinstance(root, Mapping):
         return root, builder.problems
     if root is None or (isinstance(root, Scalar) and data(root) is None):
-        problem = Problem(name, "the file is empty", "`edged init` writes a first one")
+        problem = Problem(name, "the file is empty", "`edged init` writes one to start from")
     else:
         problem = Problem(where(name, root), "the file must be a block of keys", "such as  pipelines:")
     return None, [*builder.problems, problem]
 
 
 class _Builder:
-    """Builds the tree from the parser's events, without recursion, so that no depth can hurt it."""
+    """Builds the tree from the parser's events, without recursion, so that deep nesting cannot break it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -128,12 +128,12 @@ class _Builder:
         self._keys: list[Scalar | None] = []  # for each open node the key whose value comes next
 
     def take(self, event: yaml.Event) -> bool:
-        """Add one event. False: there is no sense in reading on."""
+        """Add one event; return False where it makes no sense to read on."""
         mark = event.start_mark
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._say(
+                self._report(
                     mark, "a second document begins here", "one file, one configuration: delete the ---"
                 )
                 return False
@@ -144,28 +144,28 @@ class _Builder:
             return self._node(event)
         return True
 
-    def _say(self, mark: Any, what: str, hint: str = "") -> None:
+    def _report(self, mark: Any, what: str, hint: str = "") -> None:
         self.problems.append(Problem(where(self.name, mark), what, hint))
 
     def _node(self, event: yaml.NodeEvent) -> bool:
         mark = event.start_mark
-        node = self._made(event)
-        node.bad = self._strange(event)
+        node = self._node_of(event)
+        node.bad = self._refused(event)
         parent = self._open[-1] if self._open else None
         if isinstance(parent, Mapping) and self._keys[-1] is None and not isinstance(node, Scalar):
-            self._say(mark, "a key must be text", "a list or a block cannot be a key")
+            self._report(mark, "a key must be text", "a list or a block cannot be a key")
             return False
         self._attach(parent, node)
         if not isinstance(node, Scalar):
             self._open.append(node)
             self._keys.append(None)
             if len(self._open) > MAX_DEPTH:
-                self._say(mark, f"nested more than {MAX_DEPTH} levels deep")
+                self._report(mark, f"nested more than {MAX_DEPTH} levels deep")
                 return False
         return True
 
     @staticmethod
-    def _made(event: yaml.NodeEvent) -> Node:
+    def _node_of(event: yaml.NodeEvent) -> Node:
         mark: Any = event.start_mark
         line, column = mark.line, mark.column
         if isinstance(event, yaml.MappingStartEvent):
@@ -174,21 +174,23 @@ class _Builder:
             return Sequence(line, column)
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(line, column, event.value, plain=not event.style)
-        return Scalar(line, column, "", plain=False)  # an alias, which _strange refuses
+        return Scalar(line, column, "", plain=False)  # an alias, which _refused reports
 
-    def _strange(self, event: yaml.NodeEvent) -> bool:
+    def _refused(self, event: yaml.NodeEvent) -> bool:
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            self._say(
-                mark, "an alias (*…) is not read here", "write the value out; quote a text with * in front"
+            self._report(
+                mark, "aliases (*…) are not supported", "write the value out; quote a text that begins with *"
             )
         elif event.anchor is not None:
-            self._say(mark, "an anchor (&…) is not read here", "delete it; quote a text with & in front")
+            self._report(mark, "anchors (&…) are not supported", "delete it; quote a text that begins with &")
         elif getattr(event, "tag", None) is not None:
-            self._say(mark, "a tag (!…) is not read here", "delete it; quote a text with ! in front")
+            self._report(mark, "tags (!…) are not supported", "delete it; quote a text that begins with !")
         elif isinstance(event, yaml.ScalarEvent) and (found := _CONTROL.search(event.value)):
             code = f"U+{ord(found[0]):04X}"
-            self._say(mark, f"the control character {code} has no place in a value", "write it on one line")
+            self._report(
+                mark, f"the control character {code} is not allowed in a value", "write it on one line"
+            )
         else:
             return False
         return True
@@ -209,19 +211,19 @@ class _Builder:
         first = parent.keys.setdefault(key.text, key)
         if key.plain and key.text == "<<":
             key.bad = True
-            self._say(key, "a merge key (<<) is not read here", "write the values out")
+            self._report(key, "merge keys (<<) are not supported", "write the values out")
         elif first is not key and not key.bad:
-            what = f"the key '{key.text[:40]}' stands here twice"
-            self._say(key, what, f"first on line {first.line + 1}; keep one")
+            what = f"duplicate key '{key.text[:40]}'"
+            self._report(key, what, f"first on line {first.line + 1}; keep one")
 
 
 def _syntax(name: str, content: str, error: yaml.MarkedYAMLError) -> Problem:
-    """Say what the parser stumbled over. Its quotations are left out: they may be of a secret."""
+    """Return the parser's error as a problem, without the text it quotes, which may be a secret."""
     mark = error.problem_mark or error.context_mark
     place = where(name, mark) if mark is not None else name
     text = error.problem or "this is not YAML"
     if mark is not None and "block mapping" in (error.context or "") and _begins_line(content, mark):
-        return Problem(place, "no key can begin in this column", _COLUMN)
+        return Problem(place, "a key cannot begin in this column", _COLUMN)
     for part, what, hint in _SYNTAX:
         if part in text:
             return Problem(place, what, hint)
@@ -234,17 +236,19 @@ def _begins_line(content: str, mark: Any) -> bool:
     return mark.line < len(lines) and not lines[mark.line][: mark.column].strip()
 
 
-_COLUMN = "line it up with the keys beside it; or is the line that begins its block still off, with a #?"
+_COLUMN = (
+    "line it up with the other keys of its block; is the line that begins the block still commented out?"
+)
 _INDENT = "look at the indentation, or quote the text"
 _SYNTAX = (
-    ("<document start>", "no key can begin in this column", _COLUMN),
+    ("<document start>", "a key cannot begin in this column", _COLUMN),
     ("nesting depth", f"nested more than {MAX_DEPTH} levels deep", ""),
     (
         "cannot start any token",
-        "this character cannot stand here",
+        "this character is not allowed here",
         "indent with spaces, not tabs; quote a text",
     ),
-    ("mapping values are not allowed", "a ':' that cannot stand here", _INDENT),
+    ("mapping values are not allowed", "a ':' is not allowed here", _INDENT),
     ("could not find expected ':'", "a ':' is missing after a key", "write  key: value"),
     ("did not find expected key", "a key must follow here", _INDENT),
     ("<block end>", "a key must follow here", _INDENT),

@@ -43,7 +43,7 @@ def test_sensors_alone_are_a_configuration(tmp_path: Path) -> None:
 
 
 def test_with_neither_there_is_nothing_to_do(said: Said) -> None:
-    line = "is missing (there must be a pipeline or a sensor: nothing would be done)"
+    line = "is missing (configure at least one pipeline or sensor)"
     assert said("node: a\n") == [f"f:1:1: pipelines {line}"]
     assert said("node: a\nsensors: {}\n") == [f"f:1:1: pipelines {line}"]
 
@@ -179,7 +179,7 @@ def test_a_pipeline_asks_for_sensors_that_there_are(tmp_path: Path) -> None:
     [
         (
             "gate: {conditions: [{sensor: air, above: 1}]}",
-            "f:7:34: pipelines.porch.gate.conditions[0].sensor: there is no sensor 'air'; there are air/co2",
+            "f:7:34: pipelines.porch.gate.conditions[0].sensor: there is no sensor 'air'; available: air/co2",
         ),
         ("trigger: {conditions: [{sensor: lux, above: 1}]}", "there is no sensor 'lux'"),
         (
@@ -187,7 +187,7 @@ def test_a_pipeline_asks_for_sensors_that_there_are(tmp_path: Path) -> None:
             "f:7:34: pipelines.porch.gate.conditions[0].sensor: write",
         ),
         ("gate: {conditions: [{sensor: pir, abve: 1}]}", "there is no key 'abve' (did you mean 'above'?)"),
-        ("gate: {conditions: [{sensor: pir, equals: open}]}", "it must be true, false or a number"),
+        ("gate: {conditions: [{sensor: pir, equals: open}]}", "must be true, false or a number"),
         ("gate: {hours: [22-6]}", "'22-6', but must be two times of the day such as 07:00-22:00"),
         ("gate: {hours: ['24:00-06:00']}", "but must be two times of the day"),
         ("trigger: {at: ['7:30']}", "'7:30', but must be a time of the day such as 07:30"),

@@ -90,7 +90,7 @@ def test_an_unknown_key_is_pointed_at_with_what_was_meant(said: Said) -> None:
     assert one(said(f"mqtt:\n  host: b\n  keepalive: 5\n{PIPELINE}")) == (
         "f:3:3: mqtt.keepalive: there is no key 'keepalive' (did you mean 'keepalive_s'?)"
     )
-    assert "there are interval_s" in one(said(f"health: {{zzz: 1}}\n{PIPELINE}"))
+    assert "the keys are interval_s" in one(said(f"health: {{zzz: 1}}\n{PIPELINE}"))
 
 
 def test_an_unknown_kind_and_choice_get_a_suggestion(said: Said) -> None:
@@ -107,7 +107,7 @@ def test_a_missing_key_is_told_of_the_block_that_should_hold_it(said: Said) -> N
     )
     assert one(said("node: a\n")).startswith("f:1:1: pipelines is missing")
     assert one(said("pipelines:\n  a: {source: {kind:folder, path: x}}\n")) == (
-        "f:2:15: pipelines.a.source.kind is missing (write a space behind the colon: kind: …)"
+        "f:2:15: pipelines.a.source.kind is missing (write a space after the colon: kind: …)"
     )
     assert one(said("pipelines:\n  a:\n    source: {}\n")).startswith(
         "f:3:13: pipelines.a.source.kind is missing"
@@ -139,7 +139,7 @@ def test_no_message_repeats_the_credentials_of_an_address(said: Said) -> None:
 
 def test_an_empty_tls_does_not_mean_none(said: Said) -> None:
     line = one(said(f"mqtt:\n  host: b\n  tls:\n{PIPELINE}"))
-    assert line == "f:3:7: mqtt.tls is empty; write {} for the defaults, or leave the key out"
+    assert line == "f:3:7: mqtt.tls is empty; write {} for the defaults, or remove the key"
 
 
 def test_a_list_of_the_wrong_length_is_one_problem(said: Said) -> None:
@@ -167,7 +167,7 @@ def test_there_are_not_endlessly_many_problems(said: Said) -> None:
 def test_too_many_pipelines_are_counted_not_checked(said: Said) -> None:
     started = time.perf_counter()
     line = one(said("pipelines:\n" + "".join(f"  p{i}: {{source: {{kind: x}}}}\n" for i in range(2000)))[:1])
-    assert line == "f:2:3: pipelines has 2000 entries; 64 is the most"
+    assert line == "f:2:3: pipelines has 2000 entries; the maximum is 64"
     assert time.perf_counter() - started < 1
 
 
@@ -212,7 +212,7 @@ def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> No
     file.write_bytes("a: é\nb: ".encode() + b"\xff\n")
     assert refusal(file).startswith(f"{file}:2:4: this character is not UTF-8")
     file.write_bytes("a: 1".encode("utf-16"))
-    assert refusal(file).startswith(f"{file}:1:1: the file is not UTF-8 but UTF-16")
+    assert refusal(file).startswith(f"{file}:1:1: the file is UTF-16, not UTF-8")
     file.write_bytes(b"#" * (MAX_BYTES + 1))
     assert refusal(file) == f"{file}: the file is longer than {MAX_BYTES} bytes"
 

@@ -99,10 +99,13 @@ def test_what_is_wrong_is_said_where_it_stands(source: str, rest: str, expected:
     [
         (
             "[v/x, v/z]",
-            "f:6:45: pipelines.p.source.channels[1]: there is no sensor 'v/z'; there are v/x, v/y, w",
+            "f:6:45: pipelines.p.source.channels[1]: there is no sensor 'v/z'; available: v/x, v/y, w",
         ),
         ("[v/x, v/x]", "f:6:45: pipelines.p.source.channels[1]: v/x stands there twice"),
-        ("[v/x, w]", "w is read every 10 s, and readings over 0.1 s apart are not connected (max_gap_s)"),
+        (
+            "[v/x, w]",
+            "w is read every 10 s, but readings more than 0.1 s apart are not joined into a window (max_gap",
+        ),
     ],
 )
 def test_channels_must_be_there_and_be_read_often_enough(channels: str, expected: str) -> None:
@@ -127,4 +130,4 @@ def test_there_are_no_more_channels_than_rings() -> None:
             f"  {pipeline}:\n    task: {{kind: anomaly}}\n    source: {{kind: sensors, step_s: 1, window: 8,"
         )
         text += f" channels: [{', '.join(part)}]}}\n"
-    assert "65 channels; 64 are the most" in said(text)
+    assert "the pipelines use 65 sensor channels as input; the maximum is 64" in said(text)

@@ -180,7 +180,7 @@ def test_a_device_claimed_in_different_words_is_told_with_both_names(
 ) -> None:
     line = one(claims(base, *accelerators))
     last = "abc"[len(accelerators) - 1]
-    assert f"pipelines.{last}.accelerator: pipelines a and {last} both claim the Edge TPU, as " in line
+    assert f"pipelines.{last}.accelerator: pipelines a and {last} both use the Edge TPU, as " in line
     assert line.endswith("write the same in both to share it")
 
 
