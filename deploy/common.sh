@@ -98,6 +98,13 @@ require_venv_module() {
     esac
 }
 
+# isolate_script FILE: have a script that pip wrote start its Python with -I, so that neither the user's site directory
+# nor the environment adds code. pip writes the second form where the path is long or has a space.
+isolate_script() {
+    sed -i -e '1s|^#!/.*python[0-9.]*$|& -I|' -e '2s|^\(.*exec. .*python[^ ]*\) "$0" "$@"$|\1 -I "$0" "$@"|' "$1"
+    head -n 2 "$1" | grep -q -e ' -I$' -e ' -I "\$0"'
+}
+
 # copy_sources CHECKOUT DIR: what a build needs. It is built from a copy, so that the checkout stays as it is.
 copy_sources() {
     local name

@@ -17,7 +17,6 @@ import asyncio
 import json
 import logging
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from edged.config import loader
@@ -28,6 +27,7 @@ from edged.daemon.sensor_publisher import SensorPublisher
 from edged.errors import ConfigError, EdgedError, Problem
 from edged.supervisor import Sensors
 from edged.system import clock
+from edged.system.child import interpreter
 from edged.system.claim import Claim
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Daemon:
         Raises:
             ConfigError: with what it finds. Where it cannot run, what was read so far has to do.
         """
-        command = [sys.executable, "-P", "-m", "edged", "check", "-c", str(self._path)]
+        command = interpreter("edged", "check", "-c", str(self._path))
         try:
             async with asyncio.timeout(CHECK_S):
                 process = await asyncio.create_subprocess_exec(

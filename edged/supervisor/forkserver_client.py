@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from edged.ipc.worker_order import PING
 from edged.supervisor.worker_output import OutputPump
 from edged.system import clock, process_memory
 from edged.system.backoff import between_restarts
-from edged.system.child import ENVIRONMENT
+from edged.system.child import ENVIRONMENT, interpreter
 from edged.system.processes import Process, kill_group
 
 if TYPE_CHECKING:
@@ -64,10 +63,10 @@ class ForkServer:
         self._adopts = libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # or a worker could reach into the process with the network
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = ["-P", "-m", "edged.worker.forkserver", str(theirs.fileno()), str(os.getpid())]
+        program = interpreter("edged.worker.forkserver", str(theirs.fileno()), str(os.getpid()))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *program],
+                program,
                 stdin=subprocess.DEVNULL,
                 stdout=self._outlet.write_fd,  # standard output is for events
                 stderr=self._outlet.write_fd,

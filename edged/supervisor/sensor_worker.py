@@ -17,7 +17,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Protocol
 
 from edged.ipc import sensor_messages
@@ -26,6 +25,7 @@ from edged.sensors import Quality, Reading
 from edged.supervisor.worker_output import OutputPump
 from edged.system import clock
 from edged.system.backoff import between_restarts
+from edged.system.child import interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,11 +153,11 @@ class Sensors:
         self._pipe.setblocking(False)
         order = self._order()
         fds = [theirs.fileno(), order, self._readings_page]
-        program = ["-P", "-m", "edged.worker.sensor_process", *map(str, fds), str(os.getpid())]
+        program = interpreter("edged.worker.sensor_process", *map(str, fds), str(os.getpid()))
         process = None
         try:
             process = subprocess.Popen(
-                [sys.executable, *program],
+                program,
                 stdin=subprocess.DEVNULL,
                 stdout=self._outlet.write_fd,  # standard output is for events
                 stderr=self._outlet.write_fd,

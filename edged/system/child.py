@@ -22,6 +22,17 @@ _CHUNK = 1 << 16
 _LONGEST = 300  # characters of what a process said before it died
 
 
+def interpreter(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of edged in another Python, and no code that a worker can write.
+
+    The service's main is isolated (``-I``), and so are its children. Where a person started main without it,
+    the children keep that person's ``PYTHONPATH``, but read neither the user's site directory nor the current
+    folder.
+    """
+    flags = ["-I"] if sys.flags.isolated else ["-s", "-P"]
+    return [sys.executable, *flags, "-m", module, *arguments]
+
+
 class Failed(Exception):  # noqa: N818 - it is what became of a process
     """There is no answer; one sentence."""
 
@@ -64,7 +75,7 @@ def _start(module: str, question: bytes, write: int, said: IO[bytes]) -> subproc
         given.seek(0)
         try:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(write), str(os.getpid())],
+                interpreter(module, str(write), str(os.getpid())),
                 stdin=given,
                 stdout=said,
                 stderr=said,

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 READY_S = 30.0
+RUN = (sys.executable, "-m", "edged", "run")
 
 
 def wait_for(condition: Callable[[], Any], what: str = "", patience_s: float = 15.0) -> Any:
@@ -30,8 +31,9 @@ def wait_for(condition: Callable[[], Any], what: str = "", patience_s: float = 1
 class Daemon:
     """``with Daemon(folder, text) as daemon`` is ready; leaving kills it where it still runs."""
 
-    def __init__(self, folder: Path, text: str, **environment: str) -> None:
+    def __init__(self, folder: Path, text: str, command: Sequence[str] = RUN, **environment: str) -> None:
         self.folder = folder
+        self._command = command
         self.path = folder / "edged.yaml"
         self.path.write_text(text)
         self.told: list[str] = []
@@ -51,7 +53,7 @@ class Daemon:
     def start(self) -> None:
         with (self.folder / "stderr").open("ab") as errors, (self.folder / "stdout").open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edged", "run", "-c", str(self.path)],
+                [*self._command, "-c", str(self.path)],
                 stdout=out,
                 stderr=errors,
                 env=os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")} | self._environment,

@@ -69,6 +69,8 @@ def test_installs_and_shows_what_a_subscriber_receives(
     )
     assert len(set(labels)) >= 3, done.stdout
     assert "What next" in done.stdout
+    script = (prefix / "bin" / "edged").read_text().splitlines()[:2]
+    assert any(" -I" in line for line in script), script
     assert _left_over(tmp_path) == []
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from edged.system import signals
-from edged.system.child import ENVIRONMENT
+from edged.system.child import ENVIRONMENT, interpreter
 from edged.system.patience import within
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def ask(*words: str, seconds: float = QUESTION_S) -> dict[str, Any]:
     Raises:
         Unanswered: the process hung, crashed, or has a problem to tell.
     """
-    command = [sys.executable, "-P", "-m", "edged.worker.probe", str(os.getpid()), *words]
+    command = interpreter("edged.worker.probe", str(os.getpid()), *words)
     try:
         done = subprocess.run(
             command,
