@@ -1,0 +1,35 @@
+"""Writes what is generated in docs/: ``python docs/make`` after a change of the configuration or of a schema.
+
+``--picture`` also makes docs/images/try.svg again, from a real run of ``edged try``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import configuration
+import payloads
+import picture
+
+DOCS = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files; those that are the same already stay untouched."""
+    topics = DOCS / "topics.md"
+    _write(DOCS / "configuration.md", configuration.page())
+    _write(topics, payloads.fill(topics.read_text("utf-8")))
+    if "--picture" in arguments:
+        _write(DOCS / "images" / "try.svg", picture.svg(picture.run(count=picture.COUNT)))
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
+        print(f"wrote {path.relative_to(DOCS.parent)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
