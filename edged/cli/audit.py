@@ -1,4 +1,4 @@
-"""``edged audit``: what became of every event that was accepted."""
+"""``edged audit``: an account of every event that was accepted."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     import argparse
 
 NAME = "audit"
-HELP = "say what became of every event that was accepted; runs beside the daemon or after it died"
+HELP = "account for every accepted event; works whether or not the daemon is running"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    terminal.take_config(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    terminal.add_config_option(parser)
+    parser.add_argument("--json", action="store_true", help="print the account as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the balance; 1 where it does not add up, 77 where this user may not see."""
+    """Print the account; return 1 where it does not add up, 77 where this user may not read the spool."""
     from edged.config import loader
     from edged.tools import audit
 
@@ -28,9 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     found = audit.audit(config.state_dir)
     denied = found["balanced"] is None
     if arguments.json:
-        print(audit.as_json(found))
+        terminal.print_json(found)
     elif denied:
-        terminal.complain([audit.text(found)])
+        terminal.print_error(audit.text(found))
     else:
-        print(audit.text(found))
+        terminal.print_line(audit.text(found))
     return terminal.NO_PERMISSION if denied else int(not found["balanced"])

@@ -15,25 +15,28 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NAME = "bench"
-HELP = "measure how right, how fast and how large .tflite classifiers are on this board"
+HELP = "measure accuracy, speed and size of .tflite classifiers on this board"
 WIDTH = 200
-MOST_THREADS, MOST_SECONDS = 64, 3600.0
-NARROW, LEAST_NAME = 100, 16  # characters: of a terminal that is too narrow for all; of the first column
+MAX_THREADS, MAX_SECONDS = 64, 3600.0
+NARROW, MIN_NAME = 100, 16  # columns: a narrower terminal gets fewer figures; width of the first column
 _NUMBERS = ("threads", "p50", "p95", "prepare", "top-1", "top-5", "file", "memory")
-_FOR_WIDE = frozenset({"prepare", "top-5", "file"})  # where there is room
+_ONLY_WIDE = frozenset({"prepare", "top-5", "file"})  # left out on a narrow terminal
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("models", metavar="MODEL", type=Path, nargs="+", help="a .tflite file")
     parser.add_argument(
-        "--labels", metavar="F", type=Path, help="one label a line, for all (default: those packed in each)"
+        "--labels",
+        metavar="F",
+        type=Path,
+        help="one label a line, for all models (default: the labels packed in each model)",
     )
     parser.add_argument(
         "--images",
         metavar="DIR",
         type=Path,
-        help="photographs as DIR/LABEL/*.jpg; without it the bundled ones, and no accuracy",
+        help="photographs as DIR/LABEL/*.jpg; default: the bundled ones, without accuracy figures",
     )
     parser.add_argument(
         "--threads", metavar="1,2", type=_threads, default=(), help="default: cores, at most 4"
@@ -42,19 +45,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--runtime",
         choices=("auto", "litert", "tflite-runtime", "all"),
         default="auto",
-        help="all: each that is installed (default auto: the best one)",
+        help="all: every installed runtime (default auto: the best one)",
     )
     parser.add_argument(
-        "--seconds", metavar="S", type=_seconds, default=3.0, help="of each measurement (default 3)"
+        "--seconds", metavar="S", type=_seconds, default=3.0, help="length of each measurement (default 3)"
     )
-    parser.add_argument("--json", metavar="F", help="write the results here; - is standard output")
+    parser.add_argument("--json", metavar="F", help="write the results to this file; - is standard output")
     parser.add_argument(
-        "--plot", metavar="F", type=Path, help="draw them, as .png or .svg; needs the extra edged[plot]"
+        "--plot", metavar="F", type=Path, help="draw a chart, .png or .svg; needs the extra edged[plot]"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, show, write; 1 where a model could not be measured."""
+    """Measure, show and write the results; return 1 where a model could not be measured."""
     from edged.tools import bench
 
     options = bench.Options(
@@ -78,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _threads(text: str) -> tuple[int, ...]:
     numbers = text.split(",")
-    if not all(n.isascii() and n.isdecimal() and 1 <= int(n) <= MOST_THREADS for n in numbers):
-        raise argparse.ArgumentTypeError(f"{text}: write numbers from 1 to {MOST_THREADS}, such as 1,2")
+    if not all(n.isascii() and n.isdecimal() and 1 <= int(n) <= MAX_THREADS for n in numbers):
+        raise argparse.ArgumentTypeError(f"{text}: write numbers from 1 to {MAX_THREADS}, such as 1,2")
     return tuple(dict.fromkeys(map(int, numbers)))
 
 
@@ -88,26 +91,26 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text}: write seconds above 0, at most {MOST_SECONDS:g}")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text}: write a number above 0, at most {MAX_SECONDS:g}")
     return seconds
 
 
 class Quiet:
-    """Says only what has to be said, for a log."""
+    """Progress where nobody watches: prints only warnings."""
 
     def begin(self, steps: int) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def step(self, words: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def progress(self, part: float) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def note(self, sentence: str) -> None:
-        """Write it to standard error."""
-        terminal.complain([sentence])
+        """Print a warning to standard error."""
+        terminal.print_error(sentence)
 
     def __enter__(self) -> Self:
         return self
@@ -117,10 +120,9 @@ class Quiet:
 
 
 class Bar(Quiet):
-    """Shows how far it is, on a terminal."""
+    """A progress bar, on a terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.table import Column
 
@@ -134,24 +136,24 @@ class Bar(Quiet):
                 table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
             ),
             expand=True,
-            console=Console(stderr=True, highlight=False),
+            console=terminal.console(stderr=True),
             transient=True,
         )
         self._task = self._progress.add_task("", total=None)
-        self._begun = 0
+        self._started = 0
 
     def begin(self, steps: int) -> None:
-        """Know how many steps there are."""
+        """Set the number of steps."""
         self._progress.update(self._task, total=steps)
 
     def step(self, words: str) -> None:
-        """Show the step."""
-        self._progress.update(self._task, description=words, completed=self._begun)
-        self._begun += 1
+        """Show the next step."""
+        self._progress.update(self._task, description=words, completed=self._started)
+        self._started += 1
 
     def progress(self, part: float) -> None:
-        """Show how far the step is."""
-        self._progress.update(self._task, completed=self._begun - 1 + part)
+        """Show the progress of the current step; 0..1."""
+        self._progress.update(self._task, completed=self._started - 1 + part)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -175,13 +177,12 @@ def _show(report: dict[str, Any]) -> None:
 
 
 def _table(results: Sequence[dict[str, Any]], *, narrow: bool) -> Table:
-    """Return the results, the fastest first; what failed stands below."""
-    from rich.markup import escape
+    """Return the results, fastest first and failed ones last."""
     from rich.table import Table
 
-    numbers = [name for name in _NUMBERS if not (narrow and name in _FOR_WIDE)]
+    numbers = [name for name in _NUMBERS if not (narrow and name in _ONLY_WIDE)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", min_width=LEAST_NAME, overflow="fold")
+    table.add_column("model", min_width=MIN_NAME, overflow="fold")
     table.add_column("runtime", no_wrap=True)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
@@ -192,12 +193,12 @@ def _table(results: Sequence[dict[str, Any]], *, narrow: bool) -> Table:
         name = "".join(c if c.isprintable() else "?" for c in (path.stem if short else str(path)))
         runtime = result["runtime"] + (", Edge TPU" if result["accelerator"] == "edgetpu" else "")
         cells = _cells(result)
-        table.add_row(escape(name), runtime, *(cells[number] for number in numbers))
+        table.add_row(terminal.escape(name), runtime, *(cells[number] for number in numbers))
     return table
 
 
 def _cells(result: dict[str, Any]) -> dict[str, str]:
-    """Return what stands in each column."""
+    """Return the text of each column."""
     cells = dict.fromkeys(_NUMBERS, "") | {"threads": str(result["threads"])}
     if result["error"] is not None:
         return cells | {"p50": "[red]failed[/]"}

@@ -1,4 +1,4 @@
-"""``edged check``: everything that is wrong with a configuration, without touching a device."""
+"""``edged check``: all problems of a configuration, without touching a device."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 NAME = "check"
-HELP = "say what is wrong with a configuration; touches no device"
+HELP = "list all problems of a configuration; touches no device"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    terminal.take_config(parser)
+    terminal.add_config_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the problems, or what was found good."""
+    """Print the problems, or a summary of a valid configuration."""
     from edged.config import loader
     from edged.tools.check import check
 
     problems = check(arguments.config)
     for problem in problems:
-        print(problem)
+        terminal.print_line(problem)
     if problems:
         return terminal.CONFIG
     config = loader.load(arguments.config)
-    counted = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
-    print(f"{arguments.config}: good: {', '.join(filter(None, counted))}")
+    counts = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
+    terminal.print_line(f"{arguments.config}: good: {', '.join(filter(None, counts))}")
     return 0
 
 
-def _count(noun: str, named: Collection[str]) -> str:
-    """Return such as ``2 pipelines (porch, yard)``; nothing for none."""
-    return f"{len(named)} {noun}{'s' if len(named) > 1 else ''} ({', '.join(named)})" if named else ""
+def _count(noun: str, names: Collection[str]) -> str:
+    """Return a phrase such as ``2 pipelines (porch, yard)``; empty where there are no names."""
+    return f"{len(names)} {noun}{'s' if len(names) > 1 else ''} ({', '.join(names)})" if names else ""

@@ -1,8 +1,7 @@
-"""``edged doctor``: what this board can do, what is wrong, how to mend it."""
+"""``edged doctor``: the capabilities of this board, its problems, and how to fix them."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from edged.tools.doctor import Check
 
 NAME = "doctor"
-HELP = "say what this board can do, what is wrong, and how to mend it; runs models for real"
-_MARKS = {  # with one for those who know few characters
+HELP = "check this board's hardware, software and service, and show how to fix problems; really runs models"
+_MARKS = {  # the mark, its substitute for terminals with few characters, and its style
     "ok": ("✓", "+", "green"),
     "absent": ("-", "-", "dim"),
     "skipped": ("·", ".", "dim"),
@@ -27,7 +26,7 @@ _MARKS = {  # with one for those who know few characters
     "error": ("✗", "x", "bold red"),
     "fix": ("→", ">", "bold"),
 }
-_COLUMN = 14  # of the details
+_COLUMN = 14  # where the details begin
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,61 +35,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--config",
         metavar="FILE",
-        help=f"examine this configuration too (default {terminal.DEFAULT}, if it is there)",
+        help=f"check this configuration too (default {terminal.DEFAULT_CONFIG}, if it exists)",
     )
-    parser.add_argument("--json", action="store_true", help="one document for programs")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON document")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make every check and show it; 1 where one is an error."""
-    from rich.console import Console
-
+    """Run every check and show its result; return 1 where one of them is an error."""
     from edged.tools import doctor
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a path or a terminal may know other characters
-    console = Console(highlight=False, stderr=arguments.json)
-    with console.status("looking at this machine") as progress:
+            stream.reconfigure(errors="replace")  # not every terminal can show every path
+    console = terminal.console(stderr=arguments.json)
+    with console.status("checking this machine") as progress:
         checks = doctor.examine(
-            Path(arguments.config or terminal.DEFAULT),
+            Path(arguments.config or terminal.DEFAULT_CONFIG),
             given=arguments.config is not None,
             begin=lambda name: progress.update(f"{name} …"),
             tell=lambda check: None if arguments.json else _show(console, check),
         )
     if arguments.json:
-        print(json.dumps({"checks": [check.data() for check in checks]}, ensure_ascii=False))
+        terminal.print_json({"checks": [check.data() for check in checks]})
     else:
-        _say(console, _summary(checks))
+        terminal.print_markup(console, _summary(checks))
     return int(any(check.status == "error" for check in checks))
 
 
 def _show(console: Console, check: Check) -> None:
-    """Write a line for a check, and an indented one for what mends it."""
-    from rich.markup import escape
-
-    _say(console, f"{_mark(check.status, console)} {check.name:<{_COLUMN}} {escape(check.detail)}")
+    """Print a line for a check, and an indented one for its fix."""
+    mark, name = _mark(check.status, console), f"{check.name:<{_COLUMN}}"
+    terminal.print_markup(console, f"{mark} {name} {terminal.escape(check.detail)}")
     if check.fix:
-        _say(console, f"{'':<{_COLUMN + 3}}{_mark('fix', console)} {escape(check.fix)}")
+        mark, indent = _mark("fix", console), " " * (_COLUMN + 3)
+        terminal.print_markup(console, f"{indent}{mark} {terminal.escape(check.fix)}")
 
 
-def _mark(what: str, console: Console) -> str:
-    mark, plain, style = _MARKS[what]
+def _mark(name: str, console: Console) -> str:
+    mark, substitute, style = _MARKS[name]
     try:
         mark.encode(console.encoding)
     except (UnicodeEncodeError, LookupError):
-        mark = plain
+        mark = substitute
     return f"[{style}]{mark}[/]"
-
-
-def _say(console: Console, line: str) -> None:
-    """Write a line with its colours to a terminal; without them elsewhere, where a reader may leave."""
-    if console.is_terminal:
-        console.print(line, soft_wrap=True)
-    else:
-        from rich.text import Text
-
-        print(Text.from_markup(line).plain, flush=True)
 
 
 def _summary(checks: Sequence[Check]) -> str:
@@ -99,4 +86,4 @@ def _summary(checks: Sequence[Check]) -> str:
         for noun in ("error", "warning")
         if (count := sum(check.status == noun for check in checks))
     ]
-    return ", ".join(counts) or "all is well"
+    return ", ".join(counts) or "no errors, no warnings"

@@ -1,8 +1,7 @@
-"""``edged fleet``: all nodes that tell the broker of themselves."""
+"""``edged fleet``: all nodes that have published to the broker."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from edged.tools.fleet import Fleet, Row
 
 NAME = "fleet"
-HELP = "show all nodes that tell the broker of themselves"
+HELP = "list all nodes seen on the broker"
 WIDTH = 160
 _COLOURS = {"ok": "green", "degraded": "yellow"}
 
@@ -29,19 +28,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--config",
         metavar="FILE",
-        default=terminal.DEFAULT,
-        help="its section `mqtt` says how to log in, as somebody who may read all nodes "
-        f"(default {terminal.DEFAULT})",
+        default=terminal.DEFAULT_CONFIG,
+        help="a file whose section `mqtt` holds the login of a user who may read all nodes "
+        f"(default {terminal.DEFAULT_CONFIG})",
     )
-    parser.add_argument("--wait", type=float, default=3.0, metavar="S", help="listen for so long (default 3)")
-    parser.add_argument("--live", action="store_true", help="go on until Ctrl-C")
     parser.add_argument(
-        "--json", action="store_true", help="for programs; with --live a line for each message"
+        "--wait", type=float, default=3.0, metavar="S", help="listen for this many seconds (default 3)"
+    )
+    parser.add_argument("--live", action="store_true", help="keep the list up to date until Ctrl-C")
+    parser.add_argument(
+        "--json", action="store_true", help="print the list as JSON; with --live one line per message"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Listen, and show; 1 where a node does not work or none is there."""
+    """Listen and show the nodes; return 1 where one of them does not work or there is none."""
     from edged.config import loader
     from edged.config.secrets import read_secret
     from edged.errors import ConfigError, Problem
@@ -49,9 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     mqtt = loader.load(arguments.config).mqtt
     if mqtt is None:
-        raise ConfigError(
-            [Problem(str(arguments.config), "there is no broker in it", "write mqtt: {host: …}")]
-        )
+        problem = Problem(str(arguments.config), "it does not name a broker", "write mqtt: {host: …}")
+        raise ConfigError([problem])
     password = None if mqtt.password_file is None else read_secret(mqtt.password_file).reveal()
     seen = fleet.Fleet(mqtt.prefix)
     try:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = seen.rows(time.time())
     if not arguments.live:
         _show(rows, as_json=arguments.json)
-    return 0 if fleet.all_good(rows) else 1
+    return 0 if fleet.all_working(rows) else 1
 
 
 def _listen(seen: Fleet, mqtt: Mqtt, password: str | None, arguments: argparse.Namespace) -> None:
@@ -72,7 +72,7 @@ def _listen(seen: Fleet, mqtt: Mqtt, password: str | None, arguments: argparse.N
         now = time.time()
         node = seen.take(topic, payload, now)
         if arguments.live and arguments.json:
-            print(json.dumps(seen.row(node, now).data(), ensure_ascii=False), flush=True)
+            terminal.print_json(seen.row(node, now).data())
 
     seconds = None if arguments.live else arguments.wait
     topics = seen.topics(mqtt.prefix)
@@ -81,7 +81,7 @@ def _listen(seen: Fleet, mqtt: Mqtt, password: str | None, arguments: argparse.N
         return
     from rich.live import Live
 
-    with Live(_table([]), auto_refresh=False) as live:
+    with Live(_table([]), console=terminal.console(), auto_refresh=False) as live:
         watch(
             mqtt,
             password,
@@ -94,14 +94,13 @@ def _listen(seen: Fleet, mqtt: Mqtt, password: str | None, arguments: argparse.N
 
 def _show(rows: Sequence[Row], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([row.data() for row in rows], ensure_ascii=False))
+        terminal.print_json([row.data() for row in rows])
         return
     console = terminal.console(WIDTH)
-    console.print(_table(rows) if rows else "no node has told the broker of itself")
+    console.print(_table(rows) if rows else "no node has published to the broker")
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -110,13 +109,13 @@ def _table(rows: Sequence[Row]) -> Table:
     table.add_column("problems", overflow="ellipsis", no_wrap=True)
     for row in rows:
         table.add_row(
-            escape(row.node),
+            terminal.escape(row.node),
             "" if row.age_s is None else f"{row.age_s:.0f} s",
-            f"[{_COLOURS.get(row.state, 'red')}]{escape(row.state)}[/]",
+            f"[{_COLOURS.get(row.state, 'red')}]{terminal.escape(row.state)}[/]",
             "" if row.fps is None else f"{row.fps:.1f}",
-            escape(row.accelerator),
+            terminal.escape(row.accelerator),
             "" if row.queue is None else str(row.queue),
-            escape(row.version),
-            escape("; ".join(row.problems)),
+            terminal.escape(row.version),
+            terminal.escape("; ".join(row.problems)),
         )
     return table

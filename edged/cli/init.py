@@ -1,4 +1,4 @@
-"""``edged init``: a commented configuration of what this machine has."""
+"""``edged init``: a commented configuration for the hardware of this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
 NAME = "init"
-HELP = "write a commented configuration of what this machine has"
+HELP = "write a commented configuration for the hardware of this machine"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,31 +21,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the sample, and never over a file that is there."""
+    """Write the sample; never overwrite an existing file."""
     from edged.config.sample import sample
 
-    text = sample(own=_own())
+    text = sample(own=_own_directories())
     if arguments.output == "-":
-        print(text, end="")
+        terminal.print_document(text)
         return 0
     path = Path(arguments.output)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        terminal.complain([f"{path} is there already: move it away, or name another file with -o"])
+        terminal.print_error(f"{path} already exists: move it away, or name another file with -o")
         return terminal.CANNOT_CREATE
     except OSError as error:
-        terminal.complain([f"{path} cannot be written: {(error.strerror or str(error)).lower()}"])
+        terminal.print_error(f"{path} cannot be written: {(error.strerror or str(error)).lower()}")
         return terminal.CANNOT_CREATE
-    print(f"{path}: written; look at it, then run: edged check -c {path}")
+    terminal.print_line(f"{path}: written; edit it, then run: edged check -c {path}")
     return 0
 
 
-def _own() -> tuple[Path, Path] | None:
-    """Return a person's state_dir and run_dir; None for root and a service, who have /var/lib and /run.
+def _own_directories() -> tuple[Path, Path] | None:
+    """Return state_dir and run_dir for an ordinary user; None for root and a service: /var/lib and /run.
 
-    The run directory is written to every few seconds, so it is the login's in memory where there is one.
+    The run directory is written to every few seconds, so the login session's, in memory, is preferred.
     """
     if os.geteuid() == 0 or "STATE_DIRECTORY" in os.environ:
         return None
@@ -53,6 +53,6 @@ def _own() -> tuple[Path, Path] | None:
     return state, _folder("XDG_RUNTIME_DIR", state / "run") / "edged"
 
 
-def _folder(variable: str, otherwise: Path) -> Path:
-    named = Path(os.environ.get(variable, ""))
-    return named if named.is_absolute() else otherwise
+def _folder(variable: str, default: Path) -> Path:
+    folder = Path(os.environ.get(variable, ""))
+    return folder if folder.is_absolute() else default

@@ -1,7 +1,8 @@
-"""The command line. Exit statuses are those of sysexits.h.
+"""The entry point of the command line. Exit statuses are those of sysexits.h.
 
-64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 75 busy, 78 configuration; 130 after
-Ctrl-C. Nobody sees a traceback for a mistake of theirs: a missing file, a closed pipe, Ctrl-C.
+64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 75 busy, 77 no permission,
+78 configuration; 1 where a check found something; 130 after Ctrl-C. A missing file, a closed pipe or Ctrl-C
+never shows a traceback.
 """
 
 from __future__ import annotations
@@ -24,54 +25,54 @@ VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit status."""
     _fill_streams()
-    arguments, strange = _parser().parse_known_args(argv)
-    if strange:
-        arguments.parser.refuse(strange, arguments)
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        arguments.parser.refuse(unknown, arguments)
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return terminal.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has seen enough. Python would complain once more when it flushes at the end.
+        # The reader has closed the pipe. Python would report this again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ConfigError as error:
-        terminal.complain(error.problems)
+        terminal.print_error(*error.problems)
         return terminal.CONFIG
     except EdgedError as error:
-        terminal.complain([error])
+        terminal.print_error(error)
         return error.status
-    except Exception:  # noqa: BLE001 - the last place that can say it, with an exit status that means it
+    except Exception:  # noqa: BLE001 - the last place that can report it with an exit status of its own
         import traceback
 
         traceback.print_exc()
-        terminal.complain(["this is a defect of edged, please report it with the lines above"])
+        terminal.print_error("this is a defect in edged; please report it with the lines above")
         return terminal.SOFTWARE
     return code
 
 
 def _fill_streams() -> None:
-    """Have all three standard streams, so that no file, socket or pipe comes to lie where libraries print."""
+    """Open any standard stream that is closed, so that no file or socket gets a number libraries print to."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # It gets the lowest number that is free, which is this one.
+            # open() returns the lowest free number, which is this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - until the end
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - until the end
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - open until the process ends
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - open until the process ends
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with the exit status that sysexits has for wrong usage."""
+    """An argument parser that exits with the status that sysexits has for wrong usage."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(terminal.USAGE, f"{self.prog}: {message}\n")
 
     def refuse(self, words: Sequence[str], arguments: argparse.Namespace) -> NoReturn:
-        """Say what this verb does not take, and which option a file wants that stands by itself."""
+        """Report unknown arguments, with the option to write before a file given without one."""
         hint = ""
         if len(words) == 1 and not words[0].startswith("-"):
             for option, name in (("--source", "source"), ("-c", "config"), ("-o", "output")):
@@ -84,14 +85,14 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="edged",
-        description="Camera frames and a .tflite model become small MQTT messages; "
-        "the picture never leaves the box.",
-        epilog="`edged VERB --help` tells more. Begin with: edged try",
+        description="Run .tflite models on camera frames or sensor readings and publish short MQTT messages. "
+        "Pictures never leave the board.",
+        epilog="`edged VERB --help` shows the options of a verb. Start with: edged try",
     )
     parser.add_argument("--version", action="version", version=f"edged {edged.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in VERBS:
-        below = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
-        verb.configure(below)
-        below.set_defaults(run=verb.run, parser=below)
+        subparser = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
+        verb.configure(subparser)
+        subparser.set_defaults(run=verb.run, parser=subparser)
     return parser

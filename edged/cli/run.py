@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from edged.errors import Problem
 
 NAME = "run"
-HELP = "run the daemon; SIGTERM stops it, SIGHUP reads the configuration again"
+HELP = "run the daemon; SIGTERM stops it, SIGHUP reloads the configuration"
 
 log = logging.getLogger(__name__)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    terminal.take_config(parser)
+    terminal.add_config_option(parser)
     parser.add_argument(
-        "--log", choices=("text", "json"), default="text", help="how to log on standard error (default text)"
+        "--log", choices=("text", "json"), default="text", help="log format on standard error (default text)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until a signal asks to stop."""
+    """Run until a signal stops the daemon."""
     from edged.daemon.publisher import EventPublisher
     from edged.daemon.systemd import Notifier
     from edged.supervisor import Supervisor
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     notifier = Notifier.of()
     publisher = EventPublisher()
     supervisor = Supervisor({}, listener=publisher)
-    supervisor.prepare()  # it imports what is slow to import, while this process reads the configuration
+    supervisor.prepare()  # its slow imports run while this process reads the configuration
     from edged.daemon import app
     from edged.errors import ConfigError, Unavailable
     from edged.system import log as logs
@@ -50,25 +50,25 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         app.run(Path(arguments.config), supervisor, publisher, signals, notifier)
     except ConfigError as error:
-        _say(error.problems, plain=arguments.log == "text" and not logs.is_journal(sys.stderr))
+        _report(error.problems, plain=arguments.log == "text" and not logs.is_journal(sys.stderr))
         notifier.status(f"configuration refused: {error.problems[0]}")
         return terminal.CONFIG
     except Unavailable as error:
-        terminal.complain([error])
+        terminal.print_error(error)
         notifier.status(str(error))
         return terminal.TEMPORARY
     except Exception:
-        log.critical("a defect ends the daemon", exc_info=True)
+        log.critical("the daemon ends because of a defect in edged", exc_info=True)
         return terminal.SOFTWARE
     finally:
         signals.release()
     return 0
 
 
-def _say(problems: Sequence[Problem], *, plain: bool) -> None:
-    """Name every problem: for a person, an editor or a script as `edged check` does, else in the log."""
+def _report(problems: Sequence[Problem], *, plain: bool) -> None:
+    """Print the problems as `edged check` does, where a person or a script reads; else log them."""
     for problem in problems:
         if plain:
-            print(problem, file=sys.stderr)
+            terminal.print_line(problem, stderr=True)
         else:
             log.error("%s", problem)

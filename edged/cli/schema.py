@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edged.cli import terminal
+
 if TYPE_CHECKING:
     import argparse
 
@@ -17,9 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print it."""
+    """Print the schema."""
     del arguments
     from edged.config import schema
 
-    print(schema.text(), end="")
+    terminal.print_document(schema.text())
     return 0

@@ -1,8 +1,7 @@
-"""``edged status``: what the running daemon is doing, from the file in its run directory."""
+"""``edged status``: the state of the running daemon, from the file in its run directory."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from edged.cli import terminal
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 NAME = "status"
-HELP = "say what the running daemon is doing"
+HELP = "show the state of the running daemon"
 WIDTH = 200
 _COLOURS = {"ok": "green", "degraded": "yellow", "problem": "red"}
 _STATES = {
@@ -35,29 +34,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--config",
         metavar="FILE",
-        help="take run_dir from this file (default: $RUNTIME_DIRECTORY, /run/edged)",
+        help="read run_dir from this file (default: $RUNTIME_DIRECTORY, else /run/edged)",
     )
-    parser.add_argument("--json", action="store_true", help="the file as it is")
+    parser.add_argument("--json", action="store_true", help="print the status as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the file, or say why it tells nothing."""
+    """Show the status, or the reason why there is none."""
     from edged.daemon import status_file
 
     found = status_file.read(_run_dir(arguments.config))
     if found.data and arguments.json:
-        print(json.dumps(found.data, ensure_ascii=False))
+        terminal.print_json(found.data)
     elif not found.trouble:
         _show(found.data)
     if found.trouble:
-        elsewhere = "" if found.data or arguments.config else " (another run_dir: edged status -c FILE)"
-        terminal.complain([f"{found.trouble}{elsewhere}"])
+        hint = "" if found.data or arguments.config else " (for another run_dir: edged status -c FILE)"
+        terminal.print_error(f"{found.trouble}{hint}")
         return terminal.UNAVAILABLE
     return 0
 
 
 def _run_dir(config: str | None) -> Path:
-    """Return where the daemon writes; a file that is wrong just now must not hide one that runs."""
+    """Return the daemon's run directory. An invalid configuration must not hide a running daemon."""
     from edged.config import loader, root
     from edged.errors import ConfigError
 
@@ -65,7 +64,7 @@ def _run_dir(config: str | None) -> Path:
         try:
             return loader.load(config).run_dir
         except ConfigError as error:
-            terminal.complain([*error.problems, f"so this looks in {root.run_dir()}"])
+            terminal.print_error(*error.problems, f"using the default run directory, {root.run_dir()}")
     return root.run_dir()
 
 
@@ -76,7 +75,7 @@ def _show(data: Mapping[str, Any]) -> None:
     if data["sensors"]:
         console.print(_sensors(data["sensors"]))
     for problem in data["problems"]:
-        console.print(f"[yellow]![/] {_plain(problem)}", soft_wrap=True)
+        console.print(f"[yellow]![/] {terminal.escape(problem)}", soft_wrap=True)
 
 
 def _summary(data: Mapping[str, Any]) -> str:
@@ -89,10 +88,10 @@ def _summary(data: Mapping[str, Any]) -> str:
     status = f"[{_COLOURS[data['status']]}]{data['status']}[/]"
     lines = [
         f"[bold]{data['node']}[/]  {status}  {program}, clock {data['clock']}",
-        f"broker  {broker['state']}: {_plain(broker['detail'])}",
-        f"events  {count}{f', {dropped}' if dropped else ''}",
-        f"walls   {_walls(data['pipelines'])}",
-        f"memory  {sum(resident.values()):.0f} MB resident in {len(resident)} processes",
+        f"broker     {broker['state']}: {terminal.escape(broker['detail'])}",
+        f"events     {count}{f', {dropped}' if dropped else ''}",
+        f"isolation  {_isolation(data['pipelines'])}",
+        f"memory     {sum(resident.values()):.0f} MB resident in {len(resident)} processes",
     ]
     return "\n".join(lines)
 
@@ -116,7 +115,7 @@ def _pipelines(pipelines: Mapping[str, Any]) -> RenderableType:
             str(p["frames"]),
             str(sum(p["dropped"].values())),
             str(p["restarts"]),
-            f"{_plain(model['name'])} ({p['accelerator']}, {p['runtime']})" if model else "",
+            f"{terminal.escape(model['name'])} ({p['accelerator']}, {p['runtime']})" if model else "",
         )
     return table
 
@@ -128,30 +127,24 @@ def _sensors(sensors: Mapping[str, Any]) -> RenderableType:
     table.add_column("sensor", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("faults", justify="right", no_wrap=True)
-    table.add_column("the latest")
+    table.add_column("last error")
     for name, sensor in sensors.items():
         state = f"[{_STATES.get(sensor['state'], 'white')}]{sensor['state']}[/]"
-        table.add_row(name, state, str(sensor["faults"]), _plain(sensor["last_error"]))
+        table.add_row(name, state, str(sensor["faults"]), terminal.escape(sensor["last_error"]))
     return table
 
 
-def _walls(pipelines: Mapping[str, Any]) -> str:
-    """Say what keeps the workers from the network: once where it is the same for all."""
-    walls: dict[str, list[str]] = {}
+def _isolation(pipelines: Mapping[str, Any]) -> str:
+    """Return the mechanisms that cut the workers off from the network: once where all have the same."""
+    workers: dict[str, list[str]] = {}
     for name, p in pipelines.items():
         if p["state"] == "running":
-            held = ", ".join(p["isolation"]) or ("a route to its camera" if p["network"] else "none")
-            walls.setdefault(held, []).append(name)
-    if len(walls) == 1:
-        return f"{next(iter(walls))} (all workers)"
-    return "; ".join(f"{held} ({', '.join(names)})" for held, names in walls.items()) or "no worker runs"
-
-
-def _plain(text: str) -> str:
-    """Keep rich from reading a sentence as markup."""
-    from rich.markup import escape
-
-    return escape(text)
+            isolation = ", ".join(p["isolation"]) or ("a route to its camera" if p["network"] else "none")
+            workers.setdefault(isolation, []).append(name)
+    if len(workers) == 1:
+        return f"{next(iter(workers))} (all workers)"
+    groups = [f"{isolation} ({', '.join(names)})" for isolation, names in workers.items()]
+    return "; ".join(groups) or "no worker is running"
 
 
 def _duration(seconds: int) -> str:

@@ -1,39 +1,79 @@
-"""The verbs of the command line, one module each.
+"""Output of the command line: everything that a verb prints goes through this module.
 
-A module has ``NAME``, ``HELP``, ``configure(parser)``, which adds its options, and ``run(arguments)``, which
-returns an exit status of sysexits. What is heavy is imported in ``run``, so that ``--help`` answers at once.
+It also holds the exit statuses and the option that several verbs share.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from rich.console import Console
 
-DEFAULT = "/etc/edged/edged.yaml"
+DEFAULT_CONFIG = "/etc/edged/edged.yaml"
 USAGE, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, NO_PERMISSION, CONFIG = 64, 69, 70, 73, 75, 77, 78
 INTERRUPTED = 130
 
 
-def take_config(parser: argparse.ArgumentParser) -> None:
+def add_config_option(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the configuration."""
-    parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT, help=f"default {DEFAULT}")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}"
+    )
 
 
-def console(width: int) -> Console:
-    """Return where tables go: as wide as the terminal, or so wide where nobody looks: a line is a line."""
+def print_line(line: object, *, stderr: bool = False) -> None:
+    """Print a line to standard output or standard error at once, so that a reader at a pipe sees it."""
+    print(line, file=sys.stderr if stderr else sys.stdout, flush=True)
+
+
+def print_document(text: str) -> None:
+    """Print a text that ends with a line end of its own."""
+    sys.stdout.write(text)
+
+
+def print_json(data: Any) -> None:
+    """Print data as one line of JSON."""
+    print_line(json.dumps(data, ensure_ascii=False))
+
+
+def print_error(*messages: object) -> None:
+    """Print one line for each message to standard error, with the program's name in front."""
+    for message in messages:
+        print_line(f"edged: {message}", stderr=True)
+
+
+def print_markup(console: Console, line: str) -> None:
+    """Print a line of rich markup: with its colours on a terminal, as plain text elsewhere."""
+    if console.is_terminal:
+        console.print(line, soft_wrap=True)
+    else:
+        from rich.text import Text
+
+        print_line(Text.from_markup(line).plain)
+
+
+def console(width: int | None = None, *, stderr: bool = False) -> Console:
+    """Return a console for tables, as wide as the terminal.
+
+    Args:
+        width: columns where the output is not a terminal, so that no row is wrapped; None: rich's default.
+        stderr: write to standard error.
+    """
     from rich.console import Console
 
-    people = Console(highlight=False)
-    return people if people.is_terminal else Console(highlight=False, width=width)
+    at_terminal = Console(highlight=False, stderr=stderr)
+    if at_terminal.is_terminal or width is None:
+        return at_terminal
+    return Console(highlight=False, stderr=stderr, width=width)
 
 
-def complain(lines: Iterable[object]) -> None:
-    """Write to standard error, one line each."""
-    for line in lines:
-        print(f"edged: {line}", file=sys.stderr)
+def escape(text: str) -> str:
+    """Return a text with its brackets escaped, so that rich does not read them as markup."""
+    from rich.markup import escape as escape_markup
+
+    return escape_markup(text)

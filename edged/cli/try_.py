@@ -1,13 +1,30 @@
-"""``edged try``: the camera demonstration, without configuration and broker."""
+"""``edged try``: a demonstration of camera and model, without a configuration or a broker.
+
+It shows a live table on a terminal, lines elsewhere, or JSON for programs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from edged.cli import terminal
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.text import Text
+
+    from edged.events import Event
+    from edged.ipc.worker_messages import Outcome
+    from edged.supervisor import PipelineStatus
 
 NAME = "try"
-HELP = "show what a camera, a photograph or a video looks like to the model; needs no configuration"
+HELP = "show what the model sees in a camera, photograph, folder or video; needs no configuration"
+BAR = 32  # characters of a score bar
+REFRESH_HZ = 8
+_ISOLATION = {"seccomp": "no internet sockets (seccomp)", "netns": "an empty network (netns)"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,17 +45,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--labels", metavar="F.txt", type=Path, help="one label a line (default: those packed in the model)"
     )
     parser.add_argument(
-        "--count", metavar="N", type=_count, help="end after N inferences; files begin again until then"
+        "--count", metavar="N", type=_count, help="stop after N inferences; files are repeated until then"
     )
-    parser.add_argument("--json", action="store_true", help="one event of type result a line")
-    parser.add_argument("--broker", metavar="HOST[:PORT]", help="publish for real over MQTT as well")
+    parser.add_argument("--json", action="store_true", help="print one event of type result per line")
+    parser.add_argument("--broker", metavar="HOST[:PORT]", help="also publish to this MQTT broker")
     parser.add_argument(
         "--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto", help="default auto"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Classify and show until the source ends, N were shown, or Ctrl-C."""
+    """Classify and show the results until the source ends, N are shown, or Ctrl-C."""
     from edged.tools import try_
 
     options = try_.Options(
@@ -50,11 +67,130 @@ def run(arguments: argparse.Namespace) -> int:
         runtime=arguments.runtime,
         live=sys.stdout.isatty() and not arguments.json,
     )
-    with try_.view(json=arguments.json, live=options.live) as view:
-        return try_.attempt(options, view)
+    with LiveTable() if options.live else Lines(json=arguments.json) as view:
+        return try_.run_trial(options, view)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no count: write 1 or more")
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of at least 1")
     return int(text)
+
+
+class Lines:
+    """One line per inference: text, or an event as JSON. Notes go to standard error."""
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._source = ""
+
+    def begin(self, source: str) -> None:
+        """Keep the source's description for the heading."""
+        self._source = source
+
+    def result(self, event: Event, outcome: Outcome, status: PipelineStatus) -> None:
+        """Print the inference, the first one below a heading."""
+        if self._json:
+            terminal.print_line(event.to_json().decode())
+            return
+        if self._source:
+            terminal.print_line(f"{self._source}: {_engine(event, status)}")
+            terminal.print_line(f"isolation: {_isolation(status)}")
+            self._source = ""
+        best, *others = event.top or ()
+        rest = ", ".join(f"{finding.label} {finding.score:.2f}" for finding in others)
+        times = f"capture {outcome.capture_ms:.1f} ms, inference {outcome.invoke_ms:.1f} ms"
+        terminal.print_line(f"{best.label:<28} {best.score:.2f}  {times}{f'  (then {rest})' if rest else ''}")
+
+    def note(self, sentence: str) -> None:
+        """Print a note to standard error."""
+        terminal.print_error(sentence)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class LiveTable:
+    """The newest inference as score bars, redrawn in place."""
+
+    def __init__(self) -> None:
+        from rich.live import Live
+
+        self._source = ""
+        self._newest: tuple[Event, Outcome, PipelineStatus] | None = None
+        self._count = 0
+        self._ended = False
+        self._live = Live(
+            console=terminal.console(), get_renderable=self.render, refresh_per_second=REFRESH_HZ
+        )
+
+    def begin(self, source: str) -> None:
+        """Show the source that is being opened."""
+        self._source = source
+
+    def result(self, event: Event, outcome: Outcome, status: PipelineStatus) -> None:
+        """Keep the inference for the next refresh."""
+        self._count += 1
+        self._newest = (event, outcome, status)
+
+    def note(self, sentence: str) -> None:
+        """Print a note above the table."""
+        self._live.console.print(f"[bold yellow]{terminal.escape(sentence)}[/]")
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        self._live.stop()
+
+    def render(self) -> Group:
+        """Return the table as it is now."""
+        from rich.console import Group
+        from rich.text import Text
+
+        if self._newest is None:
+            return Group(Text(f"opening {self._source} …" if self._source else "", style="dim"))
+        event, outcome, status = self._newest
+        head = Text.assemble(("edged try", "bold"), f"  {self._source}")
+        head.append(f"\n{_engine(event, status)}\n", style="dim")
+        dropped = sum(status.dropped.values())
+        foot = Text(
+            f"\ncapture {outcome.capture_ms:.1f} ms   inference {outcome.invoke_ms:.1f} ms   "
+            f"{status.fps:.1f} fps   {self._count} shown   {dropped} dropped"
+        )
+        style = "green" if status.isolation else "bold yellow"
+        foot.append(f"\nisolation: {_isolation(status)}", style=style)
+        if not self._ended:
+            foot.append("\nstop with Ctrl-C", style="dim")
+        return Group(head, *(_bar(f.label, f.score, first=not n) for n, f in enumerate(event.top)), foot)
+
+
+def _bar(label: str, score: float, *, first: bool) -> Text:
+    from rich.text import Text
+
+    full = round(score * BAR)
+    return Text.assemble(
+        (f"{label[:30]:<31}", "bold" if first else ""),
+        ("█" * full, "green" if first else "blue"),
+        ("░" * (BAR - full), "dim"),
+        (f"  {score:.2f}", "bold" if first else ""),
+    )
+
+
+def _engine(event: Event, status: PipelineStatus) -> str:
+    model = f"{event.model.name} ({event.model.sha256})"
+    return f"{model} on {event.accelerator} with {status.runtime}" + (" (degraded)" if event.degraded else "")
+
+
+def _isolation(status: PipelineStatus) -> str:
+    if status.network:
+        return "the process with the pictures keeps a route to its network camera"
+    if not status.isolation:
+        return "NONE: the process with the pictures can reach the network"
+    held = ", ".join(_ISOLATION.get(name, name) for name in status.isolation)
+    return f"the process with the pictures has {held}"

@@ -1,1 +1,1 @@
-"""What the verbs do that run beside the daemon."""
+"""The implementation of the verbs other than ``run``: check, audit, fleet, bench, doctor and try."""

@@ -1,13 +1,12 @@
-"""What became of every event that was accepted, from the spool's file: ``edged audit``.
+"""``edged audit``: an account of every accepted event, from the spool's file.
 
-The places in the file grow by one with every accepted event, and what was acknowledged or dropped is counted
-apart from them, so the two sides are told by different means and can disagree. The file is copied and the
-copy is read: the daemon may run meanwhile, or be dead.
+Row numbers in the file grow by one with every accepted event, while acknowledged and dropped events are
+counted separately, so the two sides come from different data and can disagree. The file is copied and the
+copy is read, so the daemon may be running or dead.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from edged.spool.store import Store, beside
 
 
 def audit(state_dir: Path) -> dict[str, Any]:
-    """Return the balance of the spool in a state directory.
+    """Return the account of the spool in a state directory.
 
     Returns:
         ``accepted``, ``acknowledged``, ``queued``, ``dropped`` by reason; ``balanced``: whether the first is
-        the sum of the others, None where this user may not see; ``problem``: what else is to be said, "" for
-        nothing; ``node`` and ``epoch`` of the ids; ``last``: the sequence given last in that epoch;
-        ``set_aside``: damaged files that were kept.
+        the sum of the others, None where this user may not read the spool; ``problem``: a sentence, "" if
+        there is none; ``node`` and ``epoch`` of the ids; ``last``: the last sequence number of that epoch;
+        ``set_aside``: the number of damaged files that were kept.
     """
     found: dict[str, Any] = {
         "accepted": 0,
@@ -45,10 +44,10 @@ def audit(state_dir: Path) -> dict[str, Any]:
         found["set_aside"] = len(aside)
         denied = _denied(path)
         if denied is None:
-            found["problem"] = f"there is no spool in {state_dir} (no event was ever written there)"
+            found["problem"] = f"there is no spool in {state_dir}: no event has been written there"
         elif denied:
-            who = "run it as root or as the user of the service"
-            found |= {"balanced": None, "problem": f"{path} cannot be read by this user: {who}"}
+            hint = "run it as root or as the user of the service"
+            found |= {"balanced": None, "problem": f"{path} cannot be read by this user: {hint}"}
         else:
             with tempfile.TemporaryDirectory(prefix="edged-audit-") as folder:
                 copy(path, Path(folder) / NAME)
@@ -59,10 +58,10 @@ def audit(state_dir: Path) -> dict[str, Any]:
 
 
 def text(found: dict[str, Any]) -> str:
-    """Return an audit in words, for a terminal."""
-    if not found["node"] and found["balanced"] is not False:  # no spool, or none for this user
-        aside = f"; damaged files, kept: {found['set_aside']}" if found["set_aside"] else ""
-        return str(found["problem"]) + aside
+    """Return an account as text, for a terminal."""
+    if not found["node"] and found["balanced"] is not False:  # no spool, or no permission to read it
+        kept = f"; damaged files kept: {found['set_aside']}" if found["set_aside"] else ""
+        return str(found["problem"]) + kept
     dropped = found["dropped"]
     reasons = "".join(f"\n    {reason:<13} {count}" for reason, count in sorted(dropped.items()))
     lines = [
@@ -79,13 +78,8 @@ def text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def as_json(found: dict[str, Any]) -> str:
-    """Return an audit as one line of JSON."""
-    return json.dumps(found, ensure_ascii=False)
-
-
 def _denied(path: Path) -> bool | None:
-    """Tell whether this user may not read a spool; None: there is none."""
+    """Return whether this user may not read a spool; None where there is no spool."""
     try:
         for file in (path, beside(path, "-wal")):
             if file == path or file.exists():
@@ -107,15 +101,21 @@ def _read(path: Path) -> dict[str, Any]:
         store.close()
     last = max(ledger.last, rows.last)
     accepted = last - ledger.base
-    told = ledger.acknowledged + len(rows) + ledger.dropped.total()
+    accounted = ledger.acknowledged + len(rows) + ledger.dropped.total()
     return {
         "accepted": accepted,
         "acknowledged": ledger.acknowledged,
         "queued": len(rows),
         "dropped": dict(ledger.dropped),
-        "balanced": accepted == told,
-        "problem": "" if accepted == told else f"{abs(accepted - told)} events are not accounted for",
+        "balanced": accepted == accounted,
+        "problem": "" if accepted == accounted else _difference(accepted - accounted),
         "node": ledger.node,
         "epoch": ledger.epoch,
         "last": max(0, last - ledger.epoch_from + 1),
     }
+
+
+def _difference(events: int) -> str:
+    if events > 0:
+        return f"accepted events not accounted for: {events}"
+    return f"events counted more often than they were accepted: {-events}"

@@ -1,7 +1,7 @@
-"""A fleet, as its messages tell of it: one row for each node, from ``+/health`` and ``+/status``.
+"""A fleet of nodes: one row per node, from its messages on ``+/health`` and ``+/status``.
 
-What arrives comes from other machines and is not trusted: what is no health message makes its node
-``unreadable`` and harms nothing.
+The messages come from other machines and are not trusted: a payload that is not a health message marks its
+node ``unreadable`` and does no harm.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-SILENT_S = 120.0  # four intervals of the default: nobody there, though the broker has not noticed yet
-MOST_BYTES = 1_000_000
+SILENT_S = 120.0  # four default intervals: the node is gone, though the broker has not noticed yet
+MAX_BYTES = 1_000_000  # of a health message
 GOOD = frozenset({"ok", "degraded"})
 
 
@@ -21,10 +21,14 @@ class Row:
     """One node.
 
     Attributes:
-        age_s: since it last told of its health; None where it never did.
-        state: ok | degraded | problem as it says, else offline | silent | unreadable | unknown.
-        fps: classifications in a second, of all pipelines.
-        accelerator: of its pipelines, such as ``cpu`` or ``cpu, edgetpu``.
+        node: its name.
+        age_s: the age of its last health message, in s; None where there is none.
+        state: ok | degraded | problem from its health, else offline | silent | unreadable | unknown.
+        fps: classifications per second of all its pipelines.
+        accelerator: the accelerators of its pipelines, such as ``cpu`` or ``cpu, edgetpu``.
+        queue: the number of events that wait for the broker.
+        version: the version of edged.
+        problems: sentences from its health.
     """
 
     node: str
@@ -37,12 +41,12 @@ class Row:
     problems: tuple[str, ...] = ()
 
     def data(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
+        """Return the row as JSON-ready data."""
         return asdict(self)
 
 
 class Fleet:
-    """Takes messages, gives rows."""
+    """The nodes of a broker, from the messages taken so far."""
 
     def __init__(self, prefix: str = "edged") -> None:
         self._depth = prefix.count("/") + 1
@@ -51,16 +55,16 @@ class Fleet:
 
     @staticmethod
     def topics(prefix: str) -> tuple[str, str]:
-        """Return what to subscribe to."""
+        """Return the topics to subscribe to."""
         return f"{prefix}/+/health", f"{prefix}/+/status"
 
     def take(self, topic: str, payload: bytes, now: float) -> str:
-        """Take a message in; return the node that it is about.
+        """Take in a message; return the name of its node.
 
         Args:
             topic: one of :meth:`topics`.
-            payload: as it came; empty says that the node was taken away.
-            now: wall clock, s since 1970; the message's own time wins, where it has one.
+            payload: the message's bytes; empty where the node was removed.
+            now: wall clock, s since 1970; the message's own time is used where it has one.
         """
         node, kind = topic.split("/")[self._depth : self._depth + 2]
         if kind == "status":
@@ -75,11 +79,11 @@ class Fleet:
         return node
 
     def rows(self, now: float) -> list[Row]:
-        """Return one row for each node that was heard of, by name, at a wall time in s since 1970."""
+        """Return one row for each known node, sorted by name; ``now`` is in s since 1970."""
         return [self.row(node, now) for node in sorted(self._online.keys() | self._health.keys())]
 
     def row(self, node: str, now: float) -> Row:
-        """Return the row of one node, at a wall time in s since 1970."""
+        """Return the row of one node; ``now`` is in s since 1970."""
         data, at = self._health.get(node, (None, now))
         age_s = None if node not in self._health else round(max(0.0, now - at), 1)
         if data is None:
@@ -104,15 +108,15 @@ class Fleet:
         )
 
 
-def all_good(rows: list[Row]) -> bool:
-    """Whether there are nodes and every one of them works."""
+def all_working(rows: list[Row]) -> bool:
+    """Return whether there are nodes and all of them work."""
     return bool(rows) and all(row.state in GOOD for row in rows)
 
 
 def _read(payload: bytes, now: float) -> tuple[dict[str, Any] | None, float]:
-    """Return a health message and its time, or None for what is not one."""
+    """Return a health message and its time; None and ``now`` where the payload is not a health message."""
     try:
-        if len(payload) > MOST_BYTES:
+        if len(payload) > MAX_BYTES:
             return None, now
         data = json.loads(payload)
         at = datetime.fromisoformat(data["ts"]).timestamp()

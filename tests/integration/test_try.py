@@ -79,12 +79,12 @@ def test_try_with_one_photograph_ends_after_it() -> None:
     [
         (("--source", "none.jpg"), 66, "none.jpg: there is no such file, folder or device"),
         (("--source", "/dev/video99"), 66, "/dev/video99: there is no such file"),
-        (("--model", "none.tflite"), 66, "there is no none.tflite"),
+        (("--model", "none.tflite"), 66, "--model none.tflite: there is no such file"),
         (("--labels", __file__), 64, "write --model too"),
         (("--model", __file__), 69, "this is no .tflite file"),
         (("--source", __file__), 69, "holds no video"),
         (("--broker", "127.0.0.1:1"), 69, "cannot be used: connection refused"),
-        (("--broker", "host:port"), 64, "port is no port"),
+        (("--broker", "host:port"), 64, "the port must be a number"),
     ],
 )
 def test_try_says_in_one_sentence_why_it_cannot(argv: tuple[str, ...], code: int, sentence: str) -> None:

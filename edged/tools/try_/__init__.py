@@ -1,13 +1,12 @@
-"""``edged try``: a pipeline without a configuration, through the same supervisor and the same workers.
+"""``edged try``: one pipeline without a configuration, run by the daemon's supervisor and workers.
 
 ```
- --source ─▶ _choice ─▶ one PipelineSection ─▶ Supervisor ─▶ _Trial ─▶ view: table, lines, JSON
-                                                                └────▶ --broker: EventPublisher ─▶ MQTT
+ --source ─▶ choice ─▶ one PipelineSection ─▶ Supervisor ─▶ Trial ─▶ View: table, lines, JSON
+                                                               └───▶ --broker: EventPublisher ─▶ MQTT
 ```
 """
 
-from edged.tools.try_.options import Options
-from edged.tools.try_.run import attempt
-from edged.tools.try_.views import View, view
+from edged.tools.try_.choice import Options
+from edged.tools.try_.run import View, run_trial
 
-__all__ = ["Options", "View", "attempt", "view"]
+__all__ = ["Options", "View", "run_trial"]

@@ -1,4 +1,4 @@
-"""Runs the pipeline, shows each inference, and decides when it is over."""
+"""Runs the pipeline, shows each inference, and decides when to stop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edged.daemon.event_maker import EventMaker
 from edged.daemon.publisher import EventPublisher
@@ -16,41 +16,54 @@ from edged.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from edged.config.root import PipelineSection
+    from edged.events import Event
     from edged.ipc.worker_messages import Outcome
     from edged.sinks.mqtt import MqttSink
     from edged.supervisor import PipelineStatus
-    from edged.tools.try_.options import Options
-    from edged.tools.try_.views import View
+    from edged.tools.try_.choice import Options
 
 NAME = "try"
 STOP_S = 2.0  # for the worker to close its source
 LOOK_S = 0.02
-BROKER_S = 5.0  # for the broker to answer, and for the last words to it
-# What OpenCV and FFmpeg say of a source stands in the fault, in words, and would tear the table.
+BROKER_S = 5.0  # for the broker to answer, and for the last messages to it
+# The messages of OpenCV and FFmpeg would break the table; the fault reports the problem in a sentence.
 _QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
-_PASSING = frozenset({"picture", "source"})  # kinds of faults that may go by themselves, once it has run
+_TRANSIENT = frozenset({"picture", "source"})  # kinds of faults that may pass, once the pipeline has run
 
 
-def attempt(options: Options, view: View) -> int:
-    """Run until the source ends, ``count`` inferences were shown or a signal came; return the exit status.
+class View(Protocol):
+    """Shows the inferences of a trial."""
+
+    def begin(self, source: str) -> None:
+        """Take the description of the source."""
+
+    def result(self, event: Event, outcome: Outcome, status: PipelineStatus) -> None:
+        """Show one inference. Raises ``BrokenPipeError`` where the reader has closed the pipe."""
+
+    def note(self, sentence: str) -> None:
+        """Show a warning or another note."""
+
+
+def run_trial(options: Options, view: View) -> int:
+    """Run until the source ends, ``count`` inferences are shown or a signal arrives; return the exit status.
 
     Raises:
-        Refused: it cannot begin or go on.
-        BrokenPipeError: nobody reads the output any more.
+        Refused: the pipeline cannot start or go on.
+        BrokenPipeError: the reader of the output has closed the pipe.
         KeyboardInterrupt: Ctrl-C.
     """
     root = logging.getLogger()
-    root.handlers = [_ToView(view)]
-    root.setLevel(logging.ERROR)  # what the supervisor has to say comes as a fault
+    root.handlers = [_ViewHandler(view)]
+    root.setLevel(logging.ERROR)  # the supervisor's warnings also arrive as faults
     os.environ.update(_QUIET | os.environ)
 
-    async def life() -> int:
-        return await _Trial(options, view).run()
+    async def run() -> int:
+        return await Trial(options, view).run()
 
-    return asyncio.run(life())
+    return asyncio.run(run())
 
 
-class _Trial:
+class Trial:
     """The supervisor's listener for one pipeline."""
 
     _node: str
@@ -59,17 +72,17 @@ class _Trial:
     def __init__(self, options: Options, view: View) -> None:
         self._options = options
         self._view = view
-        self._kind = self._words = self._told = ""
+        self._kind = self._source = self._reported = ""
         self._shown = 0
-        self._warned = False
+        self._checked_isolation = False
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._publisher = EventPublisher()
         self._sink: MqttSink | None = None
         self._supervisor = Supervisor({}, isolation="optional", listener=self, results=True)
-        self._supervisor.prepare()  # it imports what is slow to import, while this process does the same
+        self._supervisor.prepare()  # its slow imports run while this process does its own
 
     async def run(self) -> int:
-        """Begin, wait for the end, and end in order whatever it was."""
+        """Run the pipeline to its end, and stop supervisor and broker cleanly however it ended."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._finish, 128 + signal.SIGTERM)
         try:
@@ -89,17 +102,17 @@ class _Trial:
         from edged.config import root
         from edged.tools.try_ import choice
 
-        section, self._words = choice.pipeline(self._options)
+        section, self._source = choice.pipeline(self._options)
         self._kind = section.source.kind
         self._node = root.host_node() if self._options.broker is None else _free_node()
         self._event_maker = EventMaker(self._node)
-        self._view.begin(self._words)
+        self._view.begin(self._source)
         return section
 
-    # What the supervisor calls.
+    # Called by the supervisor.
 
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
-        """Show an inference, publish whatever comes."""
+        """Show an inference; publish every outcome."""
         if self._done.done():
             return
         if self._sink is not None:
@@ -109,7 +122,7 @@ class _Trial:
         event = self._event_maker.event(outcome, status, kind=self._kind)
         try:
             self._view.result(event, outcome, status)
-        except OSError as error:  # nobody reads any more
+        except OSError as error:  # the reader has closed the pipe
             self._done.set_exception(error)
             return
         self._shown += 1
@@ -117,7 +130,7 @@ class _Trial:
             self._finish(0)
 
     def changed(self, status: PipelineStatus) -> None:
-        """See whether it is over, or whether something is to be said."""
+        """Stop at the end of the source, and report faults."""
         if self._sink is not None:
             self._publisher.changed(status)
         if self._done.done():
@@ -126,25 +139,25 @@ class _Trial:
             self._ended(status)
         elif status.fault:
             self._fault(status)
-        elif status.state == "running" and not self._warned:
-            self._warned = True
+        elif status.state == "running" and not self._checked_isolation:
+            self._checked_isolation = True
             if not status.isolation and not status.network:
                 self._view.note(
-                    "WARNING: the process that has the pictures is NOT cut off from the network: "
-                    "neither seccomp nor a network namespace can be had here"
+                    "WARNING: the process with the pictures is NOT cut off from the network: "
+                    "neither seccomp nor a network namespace is available here"
                 )
 
     def _ended(self, status: PipelineStatus) -> None:
         if self._shown:
             self._finish(0)
         else:
-            what = status.last_error or f"{self._words}: no picture is in it that can be read"
-            self._done.set_exception(Refused(what, os.EX_NOINPUT))
+            sentence = status.last_error or f"{self._source}: it holds no readable picture"
+            self._done.set_exception(Refused(sentence, os.EX_NOINPUT))
 
     def _fault(self, status: PipelineStatus) -> None:
-        if self._shown and status.fault in _PASSING:
-            if status.last_error != self._told:
-                self._told = status.last_error
+        if self._shown and status.fault in _TRANSIENT:
+            if status.last_error != self._reported:
+                self._reported = status.last_error
                 self._view.note(f"{status.last_error}; trying again")
         else:
             self._done.set_exception(Refused(status.last_error))
@@ -170,11 +183,11 @@ class _Trial:
         from edged.config.outputs import Mqtt
         from edged.sinks.mqtt import MqttSink
 
-        host, port = _address(broker)
+        host, port = broker_address(broker)
         try:
             section = Mqtt(host=host, port=port)
         except ValueError:
-            raise Refused(f"--broker {broker}: write HOST or HOST:PORT", os.EX_USAGE) from None
+            raise Refused(f"--broker {broker}: must be HOST or HOST:PORT", os.EX_USAGE) from None
         spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
         self._publisher.begin(self._event_maker, spool, {NAME: self._kind})
         return MqttSink(
@@ -182,34 +195,38 @@ class _Trial:
             node=self._node,
             spool=spool,
             call_soon=asyncio.get_running_loop().call_soon_threadsafe,
-            on_switch=lambda _name, _on: None,  # a demonstration has no switch
+            on_switch=lambda _name, _on: None,  # a trial cannot be switched off
         )
 
 
-class _ToView(logging.Handler):
-    """Lets what is logged appear beside what is shown."""
+class _ViewHandler(logging.Handler):
+    """Shows log messages as notes."""
 
     def __init__(self, view: View) -> None:
         super().__init__()
         self._view = view
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it."""
+        """Show the message."""
         self._view.note(record.getMessage())
 
 
 def _free_node() -> str:
-    """Return a name that no daemon has: two clients of one name would throw each other off the broker."""
+    """Return a name that no daemon has: a broker disconnects the older of two clients with one name."""
     from edged.config import root
 
     return f"{root.host_node()[:28]}-try"
 
 
-def _address(broker: str) -> tuple[str, int | None]:
-    """Split HOST[:PORT]; an IPv6 address with a port stands in brackets."""
+def broker_address(broker: str) -> tuple[str, int | None]:
+    """Split HOST[:PORT]; an IPv6 address with a port must be in brackets.
+
+    Raises:
+        Refused: the port is not a number.
+    """
     host, colon, port = broker.rpartition(":")
     if not colon or (":" in host.strip("[]") and not host.endswith("]")):
         return broker, None
     if not port.isdecimal():
-        raise Refused(f"--broker {broker}: {port or 'nothing'} is no port", os.EX_USAGE)
+        raise Refused(f"--broker {broker}: the port must be a number", os.EX_USAGE)
     return host, int(port)

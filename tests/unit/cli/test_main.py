@@ -123,7 +123,7 @@ def test_init_writes_once_and_what_it_writes_is_good(tmp_path: Path) -> None:
     before = path.read_text()
     done = call("init", "-o", str(path))
     assert (done.returncode, path.read_text()) == (73, before)
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     assert call("init").stdout == before
 
 
@@ -216,7 +216,7 @@ def test_status_works_while_the_configuration_is_being_edited(tmp_path: Path, ba
     done = call("status", "-c", bad, RUNTIME_DIRECTORY=str(tmp_path))
     assert done.returncode == 0
     assert "porch-pi" in done.stdout
-    assert f"so this looks in {tmp_path}" in done.stderr
+    assert f"using the default run directory, {tmp_path}" in done.stderr
 
 
 def test_status_without_a_daemon_is_69(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def audit(config: Path, *options: str, user: int = 0) -> subprocess.CompletedPro
 
 def test_where_no_event_was_ever_written_it_says_so(config: Path, tmp_path: Path) -> None:
     done = audit(config)
-    sentence = f"there is no spool in {tmp_path / 'state'} (no event was ever written there)"
+    sentence = f"there is no spool in {tmp_path / 'state'}: no event has been written there"
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{sentence}\n", "")
     done = audit(config, "--json")
     found = json.loads(done.stdout)

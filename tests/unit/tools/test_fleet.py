@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edged.daemon import health
 from edged.spool import Counts
 from edged.testing.supervisor import status
-from edged.tools.fleet import Fleet, Row, all_good
+from edged.tools.fleet import Fleet, Row, all_working
 
 NOW = 1_769_860_800.0
 
@@ -87,7 +87,7 @@ def test_nothing_that_comes_breaks_the_table(payload: bytes) -> None:
 
 
 def test_good_is_when_there_are_nodes_and_all_work() -> None:
-    assert not all_good([])
-    assert all_good([Row("a", 1.0, "ok"), Row("b", 1.0, "degraded")])
+    assert not all_working([])
+    assert all_working([Row("a", 1.0, "ok"), Row("b", 1.0, "degraded")])
     for state in ("problem", "offline", "silent", "unreadable", "unknown"):
-        assert not all_good([Row("a", 1.0, "ok"), Row("b", 1.0, state)])
+        assert not all_working([Row("a", 1.0, "ok"), Row("b", 1.0, state)])

@@ -84,7 +84,7 @@ def test_a_device_is_a_camera() -> None:
         ({"source": "none.jpg"}, 66, "none.jpg: there is no such file"),
         ({"source": "/dev/video99"}, 66, "there is no such file, folder or device"),
         ({"source": "x" * 5000}, 66, "file name too long"),
-        ({"model": "none.tflite"}, 66, "there is no none.tflite"),
+        ({"model": "none.tflite"}, 66, "--model none.tflite: there is no such file"),
         ({"source": "rtsp://" + "x" * 5000}, 64, "rtsp://x"),
     ],
 )
@@ -100,7 +100,7 @@ def test_what_is_not_there_is_refused(options: dict[str, Any], status: int, sent
 
 def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p.jpg")
-    with pytest.raises(Refused, match="this is no file or folder"):
+    with pytest.raises(Refused, match="it is not a file, folder or camera"):
         chosen(source=str(tmp_path / "p.jpg"))
 
 

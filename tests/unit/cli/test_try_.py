@@ -1,4 +1,4 @@
-"""What ``edged try`` shows, without a worker."""
+"""The output of ``edged try``, without a worker."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from edged.cli.try_ import Lines, LiveTable
 from edged.daemon.event_maker import EventMaker
 from edged.testing.supervisor import outcome, status
-from edged.tools.try_ import view
-from edged.tools.try_.run import _address
-from edged.tools.try_.views import Table
 
 if TYPE_CHECKING:
     from edged.supervisor import PipelineStatus
@@ -28,7 +26,7 @@ def show(shown: View, now: PipelineStatus, times: int = 1) -> None:
 
 
 def test_json_is_the_event_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    with view(json=True, live=True) as shown:
+    with Lines(json=True) as shown:
         show(shown, status("try"))
         shown.note("the camera is away")
     out, err = capsys.readouterr()
@@ -37,26 +35,26 @@ def test_json_is_the_event_and_nothing_else(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_lines_are_headed_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with view(json=False, live=False) as shown:
+    with Lines(json=False) as shown:
         show(shown, status("try"), times=2)
     first, second, *rest = capsys.readouterr().out.splitlines()
     assert first == "HD Webcam: efficientnet_lite0_uint8 (35e8e20b) on cpu with litert"
-    assert second.startswith("isolation: what holds the pictures has no internet sockets (seccomp), ")
+    assert second.startswith("isolation: the process with the pictures has no internet sockets (seccomp), ")
     line = "cat                          0.75  capture 2.0 ms, inference 10.0 ms  (then dog 0.10)"
     assert rest == [line, line]
 
 
-def drawn(table: Table) -> str:
+def drawn(table: LiveTable) -> str:
     console = Console(file=io.StringIO(), width=110, color_system=None)
-    console.print(table._drawn())
+    console.print(table.render())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_the_table() -> None:
-    table = Table()
+    table = LiveTable()
     table.begin("HD Webcam")
-    assert drawn(table) == "looking at HD Webcam …\n"
+    assert drawn(table) == "opening HD Webcam …\n"
     show(table, status("try", fps=29.9, dropped={"skipped": 3, "black": 1}), times=7)
     head, engine, _, best, second, _, figures, walls, foot = drawn(table).splitlines()
     assert "HD Webcam" in head
@@ -65,31 +63,18 @@ def test_the_table() -> None:
     assert second.split() == ["dog", "█" * 3 + "░" * 29, "0.10"]
     assert figures == "capture 2.0 ms   inference 10.0 ms   29.9 fps   7 shown   4 dropped"
     assert "seccomp" in walls
-    assert foot == "Ctrl-C ends"
+    assert foot == "stop with Ctrl-C"
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"isolation": ()}, "NONE: what holds the pictures can reach the network"),
+        ({"isolation": ()}, "NONE: the process with the pictures can reach the network"),
         ({"network": True, "isolation": ()}, "keeps a route to its network camera"),
         ({"isolation": ("seccomp",)}, "has no internet sockets (seccomp)"),
     ],
 )
 def test_what_holds_is_said_openly(changes: dict[str, object], words: str) -> None:
-    table = Table()
+    table = LiveTable()
     show(table, status("try", **changes))
     assert words in drawn(table)
-
-
-@pytest.mark.parametrize(
-    ("broker", "host", "port"),
-    [
-        ("broker.lan", "broker.lan", None),
-        ("broker.lan:1884", "broker.lan", 1884),
-        ("::1", "::1", None),
-        ("[::1]:1884", "[::1]", 1884),
-    ],
-)
-def test_the_broker_on_the_command_line(broker: str, host: str, port: int | None) -> None:
-    assert _address(broker) == (host, port)

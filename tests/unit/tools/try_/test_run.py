@@ -1,0 +1,27 @@
+"""The options of ``edged try`` that need no worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from edged.errors import Refused
+from edged.tools.try_.run import broker_address
+
+
+@pytest.mark.parametrize(
+    ("broker", "host", "port"),
+    [
+        ("broker.lan", "broker.lan", None),
+        ("broker.lan:1884", "broker.lan", 1884),
+        ("::1", "::1", None),
+        ("[::1]:1884", "[::1]", 1884),
+    ],
+)
+def test_the_broker_on_the_command_line(broker: str, host: str, port: int | None) -> None:
+    assert broker_address(broker) == (host, port)
+
+
+def test_a_port_that_is_not_a_number_is_refused() -> None:
+    with pytest.raises(Refused, match="the port must be a number") as refused:
+        broker_address("broker.lan:mqtt")
+    assert refused.value.status == 64
