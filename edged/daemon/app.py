@@ -25,7 +25,7 @@ from edged.daemon.event_maker import EventMaker
 from edged.daemon.report import HealthSchedule
 from edged.daemon.sensor_publisher import SensorPublisher
 from edged.errors import ConfigError, EdgedError, Problem
-from edged.supervisor import Sensors
+from edged.supervisor import SensorWorker
 from edged.system import clock
 from edged.system.child import interpreter
 from edged.system.claim import Claim
@@ -91,7 +91,7 @@ class Daemon:
         self._outputs = self._wire(config)
         self._report = HealthSchedule(config.run_dir)
         self._sensor_report = SensorPublisher(publisher, config.node)
-        self._sensors = Sensors(self._sensor_report, supervisor.readings_page)
+        self._sensors = SensorWorker(self._sensor_report, supervisor.readings_page)
         publisher.begin(self._event_maker, self._spool, _kinds(config), at_once=False)
 
     async def run(self) -> None:

@@ -95,8 +95,8 @@ class Heartbeat:
         fd = os.memfd_create("edged-heartbeat", os.MFD_CLOEXEC)
         os.ftruncate(fd, _BYTES)
         heartbeat = cls(fd)
-        for seat in range(MAX_PIPELINES):
-            heartbeat.capture(seat).enter(Stage.GONE)
+        for slot in range(MAX_PIPELINES):
+            heartbeat.capture(slot).enter(Stage.GONE)
         heartbeat.model().enter(Stage.STARTUP)
         return heartbeat
 
@@ -104,9 +104,9 @@ class Heartbeat:
         """Return the beat of the thread that runs the models."""
         return Beat(self._page, 0)
 
-    def capture(self, seat: int) -> Beat:
-        """Return the beat of a seat's capture thread."""
-        return Beat(self._page, (1 + seat) * _BEAT)
+    def capture(self, slot: int) -> Beat:
+        """Return the beat of the capture thread of the pipeline in this slot, counted from 0."""
+        return Beat(self._page, (1 + slot) * _BEAT)
 
     def close(self) -> None:
         """Give the page back; harmless when called twice."""

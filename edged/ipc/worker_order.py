@@ -1,4 +1,4 @@
-"""What main asks of the fork server: one worker, with everything that it has to know.
+"""The order that main gives the fork server: one worker, with everything that it has to know.
 
 An order is trusted: it comes down the control socket from the process that started the fork server.
 """
@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PING = b"?"  # asks the fork server for a sign of life
+PING = b"?"  # requests a sign of life from the fork server
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,16 @@ class PipelineOrder:
     """One pipeline of a worker.
 
     Attributes:
-        name: of the pipeline.
+        name: the pipeline's name.
         section: its part of the configuration, as JSON data.
         results: report every inference, not only news.
-        resume: the label that a worker before this one had decided; ``unknown`` for none.
+        resume: the label that the worker before this one decided last; ``unknown`` for none.
         accelerator: cpu | edgetpu: where to run now.
-        degraded: this is not what the configuration asks for.
-        threads: of the CPU kernels, where the configuration names no number.
-        armed: whether its gate, where that asks for it, is armed.
-        model: which of the descriptors that come with the order has the model's bytes; -1: read its file.
+        degraded: whether that differs from the configuration.
+        threads: threads of the CPU kernels, where the configuration sets no number.
+        armed: whether its gate is armed, where the gate can be.
+        model: index, among the descriptors sent with the order, of the one with the model's bytes; -1: read
+            the file.
     """
 
     name: str
@@ -44,19 +45,20 @@ class Order:
     """One worker.
 
     Attributes:
-        name: for the process list.
-        main: the process to die with.
-        adopts: whether main is the subreaper of what the fork server forks; emulators have none.
-        isolation: required | optional: whether it may run where it cannot be cut from the network.
-        seats: its pipelines.
-        readings_page: which of the descriptors that come with the order is the readings page; -1: no pipeline
-        looks at one. probe: only open the models and run each once, and end with status 0 where that worked.
+        name: the worker's name in the process list.
+        main: the process id of main; the worker dies with it.
+        isolation: required | optional: whether the worker may run where it keeps the network.
+        pipelines: its pipelines.
+        probe: only open the models, run each once, and end with status 0 where that worked.
+        readings_page: index, among the descriptors sent with the order, of the readings page; -1: no pipeline
+            needs it.
+        adopts: whether main is the subreaper of what the fork server forks; under an emulator it is not.
     """
 
     name: str
     main: int
     isolation: str
-    seats: tuple[PipelineOrder, ...]
+    pipelines: tuple[PipelineOrder, ...]
     probe: bool = False
     readings_page: int = -1
     adopts: bool = True
@@ -69,5 +71,5 @@ class Order:
     def from_json(cls, data: bytes) -> Order:
         """Read it back."""
         fields = json.loads(data)
-        seats = tuple(PipelineOrder(**seat) for seat in fields.pop("seats"))
-        return cls(**fields, seats=seats)
+        pipelines = tuple(PipelineOrder(**pipeline) for pipeline in fields.pop("pipelines"))
+        return cls(**fields, pipelines=pipelines)

@@ -1,4 +1,4 @@
-"""Tries an accelerator in a process of its own, while its pipelines go on on the CPU."""
+"""Tries an accelerator in a process of its own, while its pipelines run on the CPU."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
+    from edged.system.processes import Ending
 
 log = logging.getLogger(__name__)
 
 
-class Probe:
+class AcceleratorProbe:
     """One attempt: a worker that opens the models on the accelerator, runs each once, and ends.
 
     Args:
-        order: with ``probe``.
-        deadlines: by stage, in s.
-        forkserver: forks it.
-        done: called once with why it failed; empty when it worked.
+        order: an order with ``probe``.
+        deadlines: the longest time for each stage, in s.
+        forkserver: forks the worker.
+        done: called once with why the attempt failed; with "" where it worked.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Probe:
             self._done(str(error))
             return
         try:
-            worker.born(await self._forkserver.fork(worker))
+            worker.forked(await self._forkserver.fork(worker))
         except OSError as error:
             worker.discard()
             self._done(str(error))
@@ -66,28 +67,28 @@ class Probe:
             self._worker, self._watch = worker, StallDetector([worker.heartbeat.model()], self._deadlines)
 
     def reported(self, _worker: WorkerProcess, report: Report) -> None:
-        """Keep what is wrong."""
+        """Keep the first fault of the accelerator."""
         if isinstance(report, worker_messages.Fault) and report.kind == "accelerator":
             self._why = self._why or report.message
 
     def misbehaved(self, worker: WorkerProcess, what: str) -> None:
-        """End a worker that sends what no worker sends."""
+        """End a worker that sends what no worker in order sends."""
         self._end(worker, what)
 
-    def exited(self, _worker: WorkerProcess, how: str) -> None:
-        """Say how it went."""
+    def exited(self, _worker: WorkerProcess, how: Ending) -> None:
+        """Report how the attempt went."""
         self._worker = self._watch = None
         if not self._stopping:
-            self._done(self._why or ("" if how.endswith("exit status 0") else f"the probe {how}"))
+            self._done(self._why or ("" if how.status == 0 else f"the probe {how}"))
 
     def look(self, now: float) -> None:
-        """End it where it hangs."""
+        """End the worker where it hangs."""
         overdue = self._watch.look(now) if self._watch is not None else None
         if overdue is not None and self._worker is not None:
             self._end(self._worker, f"the probe {overdue.sentence}")
 
     def forgive(self, now: float) -> None:
-        """This process was away itself."""
+        """Extend the deadlines: this process itself was suspended."""
         if self._watch is not None:
             self._watch.forgive(now)
 
@@ -96,7 +97,7 @@ class Probe:
         worker.kill()
 
     async def stop(self) -> None:
-        """End it now; nothing is said any more."""
+        """End the attempt now, without a report."""
         self._stopping = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)

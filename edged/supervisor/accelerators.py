@@ -1,19 +1,27 @@
-"""All accelerators: which may be used now, and who finds out when one works again."""
+"""Accelerators: which of them may be used now, and when a failed one is tried again.
+
+::
+
+    usable ── failure ──▶ CPU for 5 minutes, doubled up to 1 hour ── a probe works ──▶ usable
+                           ├─ the device is plugged in: probe at once
+                           └─ 3 failures in 10 minutes: 1 hour, even if the device is plugged in again
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.supervisor.accelerator_choice import Choice
-from edged.supervisor.accelerator_presence import Presence
-from edged.supervisor.accelerator_probe import Probe
+from edged.supervisor.accelerator_probe import AcceleratorProbe
 from edged.system import clock
+from edged.system.board import CORAL_USB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from edged.config.root import Accelerator
     from edged.ipc.heartbeat import Stage
@@ -22,6 +30,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 300.0, 3600.0
+BREAKER_COUNT, BREAKER_S = 3, 600.0  # failures in this time open the breaker
+STABLE_S = 600.0  # of use, after which the pauses start anew
+SETTLE_S = 1.0  # until the permissions of a device that was plugged in are set
 PRESENCE_S = 1.0  # between two looks at the bus
 
 
@@ -30,16 +42,101 @@ def key_of(accelerator: Accelerator) -> str:
     return f"edgetpu {accelerator.library} {accelerator.device}"
 
 
+class CircuitBreaker:
+    """Decides whether one accelerator may be used; pure. Times are monotonic, in s."""
+
+    def __init__(self) -> None:
+        self._failures: deque[float] = deque(maxlen=BREAKER_COUNT)
+        self._pause_s = FIRST_PAUSE_S
+        self._usable_since = -math.inf
+        self._probe_at: float | None = None
+        self._open_until = -math.inf
+
+    @property
+    def usable(self) -> bool:
+        """Return whether to run on the accelerator."""
+        return self._probe_at is None
+
+    def failed(self, now: float) -> float:
+        """Count a failure, in use or in a probe; return for how many seconds the CPU takes over."""
+        if self.usable and now - self._usable_since > STABLE_S:
+            self._pause_s = FIRST_PAUSE_S
+        self._failures.append(now)
+        pause_s = self._pause_s
+        if len(self._failures) == BREAKER_COUNT and now - self._failures[0] <= BREAKER_S:
+            pause_s, self._open_until = LONGEST_PAUSE_S, now + LONGEST_PAUSE_S
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._probe_at = now + pause_s
+        return pause_s
+
+    def is_probe_due(self, now: float) -> bool:
+        """Return whether it is time for a probe."""
+        return self._probe_at is not None and now >= self._probe_at
+
+    def works(self, now: float) -> None:
+        """Use the accelerator again: a probe, or a pipeline that requires it, ran on it."""
+        self._probe_at, self._usable_since = None, now
+
+    def plugged_in(self, now: float) -> None:
+        """Probe soon, unless the device comes and goes."""
+        if self._probe_at is not None and now >= self._open_until:
+            self._probe_at = min(self._probe_at, now + SETTLE_S)
+            self._pause_s = FIRST_PAUSE_S
+
+
+class AcceleratorPresence:
+    """Notices when an Edge TPU is plugged in, from what the kernel lists; opens no device.
+
+    Args:
+        root: the root of the file system; another one in tests.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._usb = root / "sys/bus/usb/devices"
+        self._dev = root / "dev"
+        self._present = self.devices()
+
+    def devices(self) -> frozenset[str]:
+        """Return the USB ports and device nodes of the Edge TPUs present, such as ``2-1`` and ``apex_0``."""
+        found = {port.name for port in _entries(self._usb, "[0-9]*") if _is_tpu(port)}
+        return frozenset(found | {node.name for node in _entries(self._dev, "apex_*")})
+
+    def appeared(self) -> bool:
+        """Return whether one is present now that was absent at the last call.
+
+        One that comes back on its port under another product id only received its firmware.
+        """
+        before, self._present = self._present, self.devices()
+        return bool(self._present - before)
+
+
+def _entries(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return list(folder.glob(pattern))
+    except OSError:  # no such bus, or not readable for this user
+        return []
+
+
+def _is_tpu(port: Path) -> bool:
+    if ":" in port.name:  # an interface of a device
+        return False
+    try:
+        vendor, product = ((port / name).read_text("ascii").strip() for name in ("idVendor", "idProduct"))
+    except (OSError, ValueError):  # it has just been unplugged
+        return False
+    return (vendor, product) in CORAL_USB
+
+
 class Accelerators:
     """Decides for each accelerator whether its pipelines with policy ``prefer`` run on it.
 
     Args:
         forkserver: forks probes.
-        order: the order and deadlines of a probe; None where nobody wants that accelerator on the CPU's
-            account, or where pipelines that require it try it anyway.
+        order: returns the order and the deadlines of a probe by the accelerator's key; None where no pipeline
+            waits for that accelerator on the CPU, or where pipelines that require it try it anyway.
         changed: called when an accelerator can be used again.
-        appeared: called when one was plugged in.
-        root: of the file system; another one for tests.
+        plugged_in: called when one was plugged in.
+        root: the root of the file system; another one in tests.
     """
 
     def __init__(
@@ -47,61 +144,63 @@ class Accelerators:
         forkserver: ForkServer,
         order: Callable[[str], tuple[Order, Mapping[Stage, float]] | None],
         changed: Callable[[], object],
-        appeared: Callable[[], object],
+        plugged_in: Callable[[], object],
         root: Path,
     ) -> None:
         self._forkserver = forkserver
         self._order = order
         self._changed = changed
-        self._appeared = appeared
+        self._plugged_in = plugged_in
         self._root = root
-        self._presence: Presence | None = None
+        self._presence: AcceleratorPresence | None = None
         self._looked_at = 0.0
-        self._choices: dict[str, Choice] = {}
-        self._probes: dict[str, Probe] = {}
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._probes: dict[str, AcceleratorProbe] = {}
 
     def usable(self, key: str) -> bool:
-        """Whether to use it; asking makes it known, and its bus is watched from now on."""
+        """Return whether to use an accelerator; its bus is watched from the first call on."""
         if self._presence is None:
-            self._presence = Presence(self._root)
-        return self._choices.setdefault(key, Choice()).usable
+            self._presence = AcceleratorPresence(self._root)
+        return self._breakers.setdefault(key, CircuitBreaker()).usable
 
     def failed(self, key: str, why: str) -> None:
-        """It failed, while in use or in a probe."""
-        pause_s = self._choices.setdefault(key, Choice()).failed(clock.monotonic())
+        """Count a failure, in use or in a probe."""
+        pause_s = self._breakers.setdefault(key, CircuitBreaker()).failed(clock.monotonic())
         log.warning("%s: %s; trying it again in %.0f min", key, why, pause_s / 60)
 
     def works(self, key: str) -> None:
-        """Pipelines that require it run on it."""
-        choice = self._choices.get(key)
-        if choice is not None and not choice.usable:
-            choice.proved(clock.monotonic())
+        """Use an accelerator again: a probe, or a pipeline that requires it, ran on it."""
+        breaker = self._breakers.get(key)
+        if breaker is not None and not breaker.usable:
+            breaker.works(clock.monotonic())
             log.info("%s: works again", key)
             self._changed()
 
     def look(self, now: float) -> None:
-        """Start and watch probes; cheap, and called often."""
+        """Start probes that are due and watch those that run; cheap, and called often."""
         if self._presence is not None and now - self._looked_at >= PRESENCE_S:
             self._looked_at = now
             if self._presence.appeared():
                 log.info("an Edge TPU was plugged in")
-                for choice in self._choices.values():
-                    choice.appeared(now)
-                self._appeared()
-        for key, choice in list(self._choices.items()):
+                for breaker in self._breakers.values():
+                    breaker.plugged_in(now)
+                self._plugged_in()
+        for key, breaker in list(self._breakers.items()):
             if key in self._probes:
                 self._probes[key].look(now)
-            elif choice.due(now) and (found := self._order(key)) is not None:
+            elif breaker.is_probe_due(now) and (found := self._order(key)) is not None:
                 self._begin(key, *found)
 
     def forgive(self, now: float) -> None:
-        """This process was away itself."""
+        """Extend the deadlines of probes: this process itself was suspended."""
         for probe in self._probes.values():
             probe.forgive(now)
 
     def _begin(self, key: str, order: Order, deadlines: Mapping[Stage, float]) -> None:
         log.info("%s: trying it again", key)
-        self._probes[key] = Probe(order, deadlines, self._forkserver, lambda why: self._probed(key, why))
+        self._probes[key] = AcceleratorProbe(
+            order, deadlines, self._forkserver, lambda why: self._probed(key, why)
+        )
 
     def _probed(self, key: str, why: str) -> None:
         del self._probes[key]

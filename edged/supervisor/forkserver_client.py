@@ -1,4 +1,4 @@
-"""Main's side of the fork server: started early, asked for workers, started anew when it dies or hangs."""
+"""Main's side of the fork server: starts it early, has it fork workers, replaces it when it dies or hangs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import PING
 from edged.supervisor.worker_output import OutputPump
-from edged.system import clock, process_memory
+from edged.system import child, clock, process_memory
 from edged.system.backoff import between_restarts
-from edged.system.child import ENVIRONMENT, interpreter
-from edged.system.processes import Process, kill_group
+from edged.system.processes import Ending, Process, kill_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,7 @@ _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
 
 class ForkServer:
-    """Forks workers in order, one at a time; may be used from one event loop."""
+    """Has workers forked, one at a time; to be used from one event loop."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,34 +44,33 @@ class ForkServer:
         self._pidfd = -1
         self._hello: asyncio.Future[object] | None = None
         self._answer: asyncio.Future[object] | None = None
-        self._asking: asyncio.Task[dict[str, object]] | None = None  # its question was sent
+        self._asking: asyncio.Task[dict[str, object]] | None = None  # whose question was sent
         self._turn = asyncio.Lock()
         self._backoff = between_restarts()
         self._stopping = False
         self._adopts = True
-        self._outlet = OutputPump()
+        self._output = OutputPump()
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while there is one."""
+        """The process id, while there is a process."""
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
-        """Start the process; needs no running event loop, so it can be the first thing that main does."""
+        """Start the process; needs no running event loop, so main can do it first of all."""
         libc = ctypes.CDLL(None)
         self._adopts = libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # or a worker could reach into the process with the network
+        # Or a worker could reach into this process, which has the network.
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = interpreter("edged.worker.forkserver", str(theirs.fileno()), str(os.getpid()))
         try:
-            self._process = subprocess.Popen(
-                program,
-                stdin=subprocess.DEVNULL,
-                stdout=self._outlet.write_fd,  # standard output is for events
-                stderr=self._outlet.write_fd,
+            self._process = child.start(
+                "edged.worker.forkserver",
+                str(theirs.fileno()),
+                str(os.getpid()),
+                output=self._output.write_fd,  # standard output is for events
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # so that what it was about to fork can be ended with it
-                env=os.environ | ENVIRONMENT,
             )
             self._pidfd = os.pidfd_open(self._process.pid)
             process_memory.keep(self._process.pid)
@@ -92,7 +90,7 @@ class ForkServer:
         """Have a worker forked and return its process id.
 
         Raises:
-            OSError: that was not possible; the sentence says why. It is worth another try.
+            OSError: with a sentence that says why. It is worth another try.
         """
         beat = worker.heartbeat.model()
         fds = [worker.theirs.fileno(), worker.heartbeat.fd, *worker.models]
@@ -112,20 +110,20 @@ class ForkServer:
             question.add_done_callback(_end_unwanted)
             raise
         if "pid" not in answer:
-            raise OSError(str(answer.get("error", "the fork server made no sense")))
+            raise OSError(str(answer.get("error", "the fork server sent a message that makes no sense")))
         return int(str(answer["pid"]))
 
     async def check(self) -> None:
-        """Find out whether the process is there and answers; one that does not is replaced."""
+        """Replace the process if it does not answer."""
         if self._turn.locked():
-            return  # it is being asked, and waited for, already
+            return  # somebody waits for an answer already
         with contextlib.suppress(OSError):
             await self._ask(PING, [], PING_S)
 
     async def _ask(
         self, data: bytes, fds: list[int], timeout_s: float, about_to: Callable[[], object] = lambda: None
     ) -> dict[str, object]:
-        """Send a question when its turn has come, and wait for the answer, which must not be left over."""
+        """Send a question when its turn has come, and wait for its answer: none may be left over."""
         async with self._turn:
             control = await self._ready()
             self._answer = asyncio.get_running_loop().create_future()
@@ -133,20 +131,20 @@ class ForkServer:
             try:
                 socket.send_fds(control, [data], fds)
                 self._asking = asyncio.current_task()
-                async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 forgets a cancellation
+                async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 loses a cancellation
                     answer = await self._answer
             except TimeoutError:
                 self._kill()
                 raise OSError(f"the fork server gave no answer within {timeout_s:g} s") from None
             except BlockingIOError:
                 self._kill()
-                raise OSError("the fork server does not listen") from None
+                raise OSError("the fork server does not read its orders") from None
             finally:
                 self._answer = self._asking = None
         return answer if isinstance(answer, dict) else {}
 
     async def _ready(self) -> socket.socket:
-        """Wait for the imports of the process, or for another one to be started where it died."""
+        """Wait for the imports of the process, or for another process where it died."""
         while self._process is None or self._control is None:
             if self._stopping:
                 raise OSError("edged is stopping")
@@ -166,13 +164,13 @@ class ForkServer:
         return control
 
     def attend(self) -> None:
-        """Listen to the process from now on, on the running event loop."""
+        """Read the process's answers from now on, on the running event loop."""
         loop = asyncio.get_running_loop()
         self._hello = loop.create_future()
         if self._control is not None:
             loop.add_reader(self._control, self._readable)
         loop.add_reader(self._pidfd, self._exited)
-        loop.add_reader(self._outlet.read_fd, self._outlet.pump)
+        loop.add_reader(self._output.read_fd, self._output.pump)
 
     def _readable(self) -> None:
         control = self._control
@@ -183,7 +181,7 @@ class ForkServer:
         if not data:
             if control is not None:
                 asyncio.get_running_loop().remove_reader(control)
-            return  # its end is told by the process itself
+            return  # the end of the process follows
         for future in (self._hello, self._answer):
             if future is not None and not future.done():
                 future.set_result(json.loads(data))
@@ -194,17 +192,17 @@ class ForkServer:
             self._process.kill()
 
     def _exited(self) -> None:
-        status = 0
+        how = Ending(None)
         if self._process is not None:
-            kill_group(self._process.pid)  # a worker that it had forked and not told of
-            status = self._process.wait()
+            kill_group(self._process.pid)  # with a worker that it forked and did not report
+            how = Ending(self._process.wait())
         self._release()
-        gone = OSError(f"the fork server ended (status {status}); the lines before this one may say why")
+        gone = OSError(f"the fork server {how}; the lines before this one may say why")
         for future in (self._hello, self._answer):
             if future is not None and not future.done():
                 future.set_exception(gone)
-                future.exception()  # it may be that nobody waits for it
-        log.error("the fork server ended (status %s); starting another one", status)
+                future.exception()  # perhaps nobody waits for it
+        log.error("the fork server %s; starting another one", how)
         self._start_later()
 
     def _start_later(self) -> None:
@@ -251,15 +249,15 @@ class ForkServer:
             if future is not None and not future.done():
                 future.set_exception(gone)
                 future.exception()
-        if self._outlet.read_fd >= 0:
-            with contextlib.suppress(RuntimeError):  # it may never have run on an event loop
-                asyncio.get_running_loop().remove_reader(self._outlet.read_fd)
-            self._outlet.pump()
-            self._outlet.close()
+        if self._output.read_fd >= 0:
+            with contextlib.suppress(RuntimeError):  # perhaps there never was an event loop
+                asyncio.get_running_loop().remove_reader(self._output.read_fd)
+            self._output.pump()
+            self._output.close()
 
 
 def _end_unwanted(question: asyncio.Task[dict[str, object]]) -> None:
-    """End a worker whose owner went away while it was forked."""
+    """End a worker that nobody waits for any more."""
     if question.cancelled() or question.exception() is not None:
         return
     pid = question.result().get("pid")

@@ -45,7 +45,7 @@ def order(
         probe: only try the accelerator, and end.
         armed: the pipelines that are armed.
     """
-    seats = tuple(
+    pipelines = tuple(
         PipelineOrder(
             name=name,
             section=section.model_dump(mode="json"),
@@ -61,7 +61,9 @@ def order(
     )
     looks = any(section.looks_at for section in sections.values()) and not probe
     readings_page = len(models) if looks else -1  # its descriptor goes along behind the models'
-    return Order(seats[0].name, os.getpid(), isolation, seats, probe=probe, readings_page=readings_page)
+    return Order(
+        pipelines[0].name, os.getpid(), isolation, pipelines, probe=probe, readings_page=readings_page
+    )
 
 
 def may(section: PipelineSection, verb: str) -> bool:

@@ -1,28 +1,27 @@
-"""What is known of one worker's pipelines, over all its lives, and who is told."""
+"""The status of each pipeline: its fields, and how a worker's reports and its end change them."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.events import UNKNOWN
 from edged.ipc import worker_messages
-from edged.supervisor.status import PipelineStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from edged.events import ModelTag
     from edged.ipc.worker_messages import Report
-    from edged.supervisor.status import Listener
 
 log = logging.getLogger(__name__)
 
-_NOTHING: Mapping[str, PipelineStatus] = MappingProxyType({})
-# What a change of is worth a word to the listener; the figures are looked at when they are wanted.
-_NEWS = (
+_NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+# The listener hears when one of these changes; the figures are read when they are wanted.
+_TOLD_AT_ONCE = (
     "state",
     "online",
     "enabled",
@@ -35,20 +34,80 @@ _NEWS = (
 )
 
 
-class StatusBoard:
-    """Statuses by pipeline.
-
-    Args:
-        names: of the pipelines.
-        listener: hears what changes.
-        known: what was known of them before.
+@dataclass(frozen=True)
+class PipelineStatus:
+    """A pipeline's status now.
 
     Attributes:
-        labels: what each pipeline had decided last.
+        name: the pipeline's name.
+        state: ``disabled``, ``starting``, ``running``, ``waiting`` (something is away or wrong and is tried
+            again), ``ended`` (a finite source gave its last sample).
+        online: whether the source delivers; published on the availability topic.
+        enabled: whether the pipeline should run.
+        restarts: restarts of its worker since main started.
+        last_error: the latest fault in one sentence; empty if there was none.
+        fault: the kind of the current fault; empty while there is none.
+        reason: the reason of the current fault, a word for programs; only where the worker reported it.
+        model, runtime, accelerator, degraded, network, isolation: as the worker reports them in
+            :class:`edged.ipc.worker_messages.Ready`.
+        fps, capture_p50_ms, invoke_p50_ms, invoke_p95_ms: recent figures; None before the first frame.
+        frames: frames classified since main started, over all restarts.
+        dropped: frames not classified, by reason, over all restarts.
+        pid: the worker's process id.
+        held_by: the condition that keeps its gate closed; empty while the gate is open.
+    """
+
+    name: str
+    state: str = "disabled"
+    online: bool = False
+    enabled: bool = False
+    restarts: int = 0
+    last_error: str = ""
+    fault: str = ""
+    reason: str = ""
+    model: ModelTag | None = None
+    runtime: str = ""
+    accelerator: str = "cpu"
+    degraded: bool = False
+    network: bool = False
+    isolation: tuple[str, ...] = ()
+    fps: float = 0.0
+    capture_p50_ms: float | None = None
+    invoke_p50_ms: float | None = None
+    invoke_p95_ms: float | None = None
+    frames: int = 0
+    dropped: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
+    pid: int | None = None
+    held_by: str = ""
+
+
+_NONE_KNOWN: Mapping[str, PipelineStatus] = MappingProxyType({})
+
+
+class Listener(Protocol):
+    """Receives what happens to pipelines, on the event loop's thread."""
+
+    def outcome(self, outcome: worker_messages.Outcome, status: PipelineStatus) -> None:
+        """Take the news of a pipeline, or one inference."""
+
+    def changed(self, status: PipelineStatus) -> None:
+        """Take a changed state, availability, switch or fault of a pipeline."""
+
+
+class StatusBoard:
+    """The statuses of one worker's pipelines, over all its restarts.
+
+    Args:
+        names: the pipelines.
+        listener: receives outcomes and changes.
+        known: their statuses before.
+
+    Attributes:
+        labels: the label that each pipeline decided last.
     """
 
     def __init__(
-        self, names: Iterable[str], listener: Listener, known: Mapping[str, PipelineStatus] = _NOTHING
+        self, names: Iterable[str], listener: Listener, known: Mapping[str, PipelineStatus] = _NONE_KNOWN
     ) -> None:
         new = PipelineStatus("", enabled=True, state="starting")
         self._statuses = {
@@ -60,38 +119,44 @@ class StatusBoard:
         self.labels: dict[str, str] = {}
 
     def all(self) -> Sequence[PipelineStatus]:
-        """Return the statuses of now."""
+        """Return the current statuses."""
         return list(self._statuses.values())
 
     def label(self, name: str) -> str:
-        """Return what a pipeline had decided last."""
+        """Return the label that a pipeline decided last."""
         return self.labels.get(name, UNKNOWN)
 
     def ended(self) -> bool:
-        """Whether every source gave everything."""
+        """Return whether every source gave its last sample."""
         return all(status.state == "ended" for status in self.all())
 
     def starting(self) -> None:
-        """A worker is being started."""
+        """Mark the pipelines as starting."""
         for status in self.all():
             if status.state != "ended":
                 self._set(status.name, state="waiting" if status.fault else "starting")
 
-    def born(self, pid: int, names: Iterable[str]) -> None:
-        """It is there, and serves these pipelines."""
+    def started(self, pid: int, names: Iterable[str]) -> None:
+        """Note the new worker, which serves these pipelines."""
         for name in names:
             status = self._statuses[name]
             self._before[name] = (status.frames, Counter(status.dropped))
             self._set(name, pid=pid)
 
     def fault(self, kind: str, sentence: str, state: str) -> None:
-        """Something is wrong with all of them."""
+        """Give all pipelines this fault."""
         for status in self.all():
             if status.state != "ended":
                 self._fault(status.name, kind, sentence, state)
 
     def exited(self, kind: str, sentence: str, explained: Collection[str]) -> None:
-        """The worker is gone, for a reason that it said itself of the pipelines in ``explained``."""
+        """Note that the worker ended.
+
+        Args:
+            kind: the kind of fault.
+            sentence: why it ended.
+            explained: the pipelines whose fault the worker reported itself; they keep it.
+        """
         for status in self.all():
             if status.state == "ended":
                 continue
@@ -113,14 +178,14 @@ class StatusBoard:
             )
 
     def replaced(self, why: str) -> None:
-        """The worker made room for another one."""
+        """Note that the worker was replaced on purpose."""
         for status in self.all():
             if status.state != "ended":
                 log.info("%s: starting again: %s", status.name, why)
                 self._set(status.name, state="starting", online=False, pid=None, fps=0.0)
 
     def take(self, report: Report) -> None:
-        """Take a worker's report."""
+        """Apply a worker's report."""
         name = report.pipeline
         match report:
             case worker_messages.Outcome():
@@ -177,5 +242,5 @@ class StatusBoard:
     def _set(self, name: str, **changes: Any) -> None:
         old = self._statuses[name]
         new = self._statuses[name] = replace(old, **changes)
-        if any(getattr(old, key) != getattr(new, key) for key in _NEWS):
+        if any(getattr(old, key) != getattr(new, key) for key in _TOLD_AT_ONCE):
             self._listener.changed(new)

@@ -1,4 +1,4 @@
-"""All workers together: which there are, which are switched on, and what is changed by a reload."""
+"""All workers together: which ones run, which pipelines are switched on, and what a reload changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from edged.supervisor import order_builder
 from edged.supervisor.accelerators import Accelerators, key_of
 from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.model_cache import ModelCache
-from edged.supervisor.pipeline_status import StatusBoard
-from edged.supervisor.status import PipelineStatus
-from edged.supervisor.worker_group import Group
-from edged.supervisor.worker_lifecycle import WorkerLifecycle
+from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
+from edged.supervisor.worker_lifecycle import WorkerGroup, WorkerLifecycle
 from edged.system import clock, processes
 
 if TYPE_CHECKING:
@@ -26,28 +24,28 @@ if TYPE_CHECKING:
     from edged.config.root import PipelineSection
     from edged.ipc.heartbeat import Stage
     from edged.ipc.worker_order import Order
-    from edged.supervisor.status import Listener
+    from edged.supervisor.pipeline_status import Listener
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.2  # between two looks at the heartbeats
 WEIGH_S = 1.0  # between two looks at memory, descriptors and model files
-CHECK_S = 2.0  # between two questions to the fork server
-AWAY_S = 2.0  # this process stood still for so long: it was suspended, and so were the workers
+CHECK_S = 2.0  # between two pings of the fork server
+AWAY_S = 2.0  # without a look for this long, this process was suspended, and so were the workers
 MOST_THREADS = 4
-_DEFECT_S = 5.0  # between two looks after one that failed
+_DEFECT_S = 5.0  # before the next look after one that failed
 
 
 class Supervisor:
-    """Runs every enabled pipeline in a worker, for as long as it takes.
+    """Runs every enabled pipeline in a worker and restarts the workers that end.
 
     Args:
-        pipelines: their part of the configuration, by name.
+        pipelines: the pipelines' part of the configuration, by name.
         isolation: required | optional.
-        listener: hears what happens.
-        results: have every inference of every pipeline reported; otherwise only where its configuration
-            says so.
-        root: where ``sys`` and ``dev`` are, in which accelerators are looked for.
+        listener: receives what happens to the pipelines.
+        results: whether to report every inference of every pipeline, also where its configuration does not
+            ask for it.
+        root: the folder that holds ``sys`` and ``dev``, where accelerators are looked for.
     """
 
     def __init__(
@@ -66,8 +64,8 @@ class Supervisor:
         self._enabled = {name: section.enabled for name, section in pipelines.items()}
         self._forkserver = ForkServer()
         self._model_cache = ModelCache()
-        self.readings_page = self._model_cache.readings_page  # a page through which sensors let pipelines run
-        self._groups: dict[str, Group] = {}
+        self.readings_page = self._model_cache.readings_page  # shows workers what sensors read
+        self._groups: dict[str, WorkerGroup] = {}
         self._accelerators = Accelerators(
             self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
         )
@@ -91,7 +89,7 @@ class Supervisor:
         self._arrange()
 
     async def settle(self, timeout_s: float) -> None:
-        """Wait until every enabled pipeline runs, has ended, or has said what is wrong."""
+        """Wait until every enabled pipeline runs, has ended, or has a fault."""
         deadline = clock.monotonic() + timeout_s
         while clock.monotonic() < deadline:
             if all(group.lifecycle.settled for group in self._groups.values()):
@@ -99,13 +97,13 @@ class Supervisor:
             await asyncio.sleep(0.01)
 
     def enable(self, pipeline: str, on: bool) -> None:
-        """Switch a pipeline. Raises ``KeyError`` for one that does not exist."""
+        """Switch a pipeline on or off. Raises ``KeyError`` for one that does not exist."""
         if self._enabled[pipeline] != on:
             self._enabled[pipeline] = on
             self._arrange()
 
     def command(self, pipeline: str, verb: str) -> bool:
-        """Fire a pipeline's trigger (``infer``), or ``arm`` or ``disarm`` its gate; False where it has none.
+        """Carry out ``infer`` (trigger), ``arm`` or ``disarm`` (gate); return False where there is none.
 
         Raises ``KeyError`` for a pipeline that does not exist.
         """
@@ -113,13 +111,13 @@ class Supervisor:
             return False
         if verb != "infer":
             (self._armed.add if verb == "arm" else self._armed.discard)(pipeline)
-        told = [g.lifecycle.tell(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
-        return any(told) or verb != "infer"
+        sent = [g.lifecycle.command(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
+        return any(sent) or verb != "infer"
 
     async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
-        """Go over to another configuration; returns the pipelines that it changed.
+        """Apply another configuration; return the pipelines that it changed.
 
-        What was switched stays switched, unless the configuration changed its mind about that pipeline.
+        What was switched stays switched, unless ``enabled`` of that pipeline changed.
         """
         old = self._pipelines
         changed = {name for name in old.keys() | pipelines.keys() if old.get(name) != pipelines.get(name)}
@@ -139,7 +137,7 @@ class Supervisor:
         return frozenset(changed)
 
     def status(self) -> Mapping[str, PipelineStatus]:
-        """Return what is known of every pipeline, in the order of the configuration."""
+        """Return the status of every pipeline, in the order of the configuration."""
         running = {s.name: s for group in self._groups.values() for s in group.status_board.all()}
         return {name: running.get(name, PipelineStatus(name)) for name in self._pipelines}
 
@@ -152,7 +150,7 @@ class Supervisor:
         return found
 
     def stalled(self) -> Sequence[str]:
-        """Return the enabled pipelines that stand still although everything was tried."""
+        """Return the enabled pipelines that make no progress although everything was tried."""
         now = clock.monotonic()
         if now - self._looked_at > 5 * AWAY_S:
             return [name for name, on in self._enabled.items() if on]
@@ -174,17 +172,17 @@ class Supervisor:
     # Inside.
 
     def _arrange(self, changed: frozenset[str] = frozenset()) -> None:
-        """Start and stop workers until there are those that the configuration and the switches ask for.
+        """Start and stop workers until they match the configuration and the switches.
 
         Args:
-            changed: the pipelines of which nothing that was wrong counts any more.
+            changed: the pipelines whose faults are forgotten.
         """
         wanted = self._wanted()
         known = {s.name: s for group in self._groups.values() for s in group.status_board.all()}
         labels = {name: g.status_board.label(name) for g in self._groups.values() for name in g.sections}
         for key in list(self._groups):
             group = self._groups[key]
-            if key not in wanted or not group.same(wanted[key], self._isolation):
+            if key not in wanted or not group.is_configured_as(wanted[key], self._isolation):
                 self._close(key)
         off = {name for name in self._pipelines if not self._enabled[name]}
         for name in sorted(off - self._off):
@@ -217,7 +215,7 @@ class Supervisor:
         sections: Mapping[str, PipelineSection],
         labels: Mapping[str, str],
         known: Mapping[str, PipelineStatus],
-    ) -> Group:
+    ) -> WorkerGroup:
         assert len(sections) <= MAX_PIPELINES  # noqa: S101 - the configuration allows no more
         status_board = StatusBoard(sections, self._listener, known)
         status_board.labels |= {name: labels[name] for name in sections if name in labels}
@@ -234,7 +232,7 @@ class Supervisor:
             self._listener.changed(status)
         if not status_board.ended():
             lifecycle.start()
-        return Group(sections, self._isolation, key not in sections, status_board, lifecycle)
+        return WorkerGroup(sections, self._isolation, key not in sections, status_board, lifecycle)
 
     def _close(self, key: str) -> None:
         group = self._groups.pop(key)
@@ -242,13 +240,13 @@ class Supervisor:
         self._spawn(self._closing, group.lifecycle.stop())
 
     def _spawn(self, tasks: set[asyncio.Task[None]], work: Coroutine[object, object, None]) -> None:
-        """Run something on the side, and keep hold of it."""
+        """Run something as a task, and keep a reference to it."""
         task = asyncio.get_running_loop().create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
     async def _order(self, key: str) -> tuple[Order, list[int]]:
-        """Return what the next worker of a group is told, with the descriptors of its models."""
+        """Return the order for the next worker of a group, with the descriptors of its models."""
         group = self._groups[key]
         group.files = order_builder.signature(group.sections)
         ended = {status.name for status in group.status_board.all() if status.state == "ended"}
@@ -280,12 +278,12 @@ class Supervisor:
     # Accelerators.
 
     def _lost(self, key: str, why: str) -> None:
-        """An accelerator failed: whoever may goes over to the CPU at once."""
+        """Move the pipelines of an accelerator that failed to the CPU at once, where policy allows it."""
         self._accelerators.failed(key, why)
         self._arrange()
 
     def _probe_order(self, key: str) -> tuple[Order, Mapping[Stage, float]] | None:
-        """Return how to try an accelerator, unless pipelines that require it do so anyway."""
+        """Return the order of a probe; None where pipelines that require the accelerator try it anyway."""
         if key in self._groups:
             return None
         sections = {
@@ -318,7 +316,7 @@ class Supervisor:
                 await asyncio.sleep(_DEFECT_S)
 
     def _pass(self, now: float) -> None:
-        """Look at everything once."""
+        """Check everything once."""
         groups = list(self._groups.values())
         if now - self._looked_at > AWAY_S:
             self._accelerators.forgive(now)
@@ -337,11 +335,11 @@ class Supervisor:
             self._spawn(self._checks, self._forkserver.check())
 
     def _weigh(self) -> None:
-        """Look at what changes slowly."""
+        """Check what changes slowly."""
         for key, group in list(self._groups.items()):
             if group.lifecycle.pid is not None:
                 group.lifecycle.weigh(*processes.weight(group.lifecycle.pid))
-            if group.wants_its_files():
+            if group.waits_for_files():
                 group.renew()
             if group.on_tpu and any(
                 s.state == "running" and not s.degraded for s in group.status_board.all()

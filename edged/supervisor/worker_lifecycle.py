@@ -1,13 +1,16 @@
-"""Keeps one worker running: starts it, hears it, kills it when it is overdue, starts it again."""
+"""Keeps one worker running: starts it, takes its reports, kills it when it is overdue, starts it again."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
+from edged.supervisor import order_builder
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock
@@ -16,34 +19,36 @@ from edged.system.backoff import between_restarts
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from edged.config.root import PipelineSection
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
     from edged.supervisor.pipeline_status import StatusBoard
+    from edged.system.processes import Ending
 
 log = logging.getLogger(__name__)
 
 KILLED_S = 10.0  # a killed process that is still there after this is stuck in the kernel
 STOP_S = 1.3  # for a worker to close its sources
 GONE_S = 0.3  # for a killed process to be gone
-SILENT_S = 3.0  # a thread that waits stamps its beat every second
-MOST_FILES = 256  # that a worker may hold open; a camera takes a few dozen
+SILENT_S = 3.0  # a thread that waits updates its beat every second
+MOST_FILES = 256  # open files of a worker; a camera takes a few dozen
 ON_TPU = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
-_FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # what a worker ends for
-_FROM_OUTSIDE = ("SIGKILL", "SIGTERM")
+_FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # a worker ends after these
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
 
 class WorkerLifecycle:
-    """One worker, over all its lives.
+    """One worker, over all its restarts.
 
     Args:
-        order: builds what the next worker is told, with descriptors of its models; called for each.
-        deadlines: by stage, in s.
+        order: builds the order for the next worker, with descriptors of its models; called for each one.
+        deadlines: the longest time for each stage, in s.
         memory_mb: a worker that takes more is replaced.
-        forkserver: forks it.
-        status_board: what is said of its pipelines.
-        lost: hears that the accelerator failed. It may retire this keeper.
-        after: what has to be over before the first start: workers that hold the same cameras.
+        forkserver: forks the workers.
+        status_board: the statuses of its pipelines.
+        lost: called with a sentence when the accelerator failed. It may retire this lifecycle.
+        after: tasks to wait for before the first start: the ends of workers that hold the same cameras.
     """
 
     def __init__(
@@ -70,9 +75,9 @@ class WorkerLifecycle:
         self._task: asyncio.Task[None] | None = None
         self._pausing = False
         self._cause = ""  # why this worker was killed
-        self._replaced = False  # it was asked to make room for another one, and nothing is wrong
+        self._replaced = False  # it was asked to make room for another one; nothing is wrong
         self._killed_at: float | None = None
-        self._explained: set[str] = set()  # the pipelines of which it said itself what is wrong
+        self._explained: set[str] = set()  # the pipelines whose fault the worker reported itself
         self._on_tpu = False
         self._tpu_failed = False
         self._crashed_at: float | None = None
@@ -80,12 +85,12 @@ class WorkerLifecycle:
 
     @property
     def pid(self) -> int | None:
-        """Of the worker."""
+        """The worker's process id, while there is one."""
         return self._worker.pid if self._worker is not None else None
 
     @property
     def settled(self) -> bool:
-        """Whether each pipeline runs, has ended, or has said what is wrong."""
+        """Return whether each pipeline runs, has ended, or has a fault."""
         return all(
             status.state in {"running", "ended"} or bool(status.fault) for status in self._status_board.all()
         )
@@ -95,7 +100,7 @@ class WorkerLifecycle:
         self._task = asyncio.get_running_loop().create_task(self._start(pause_s))
 
     def hurry(self) -> None:
-        """Try at once where a pause is being waited for: something changed for the better."""
+        """Start at once where a pause is being waited for: something changed for the better."""
         if self._pausing and self._task is not None and not self._retired:
             self._task.cancel()
             self.start()
@@ -123,24 +128,24 @@ class WorkerLifecycle:
         worker = WorkerProcess(order, self, models)
         try:
             self._status_board.starting()
-            worker.born(pid := await self._forkserver.fork(worker))
+            worker.forked(pid := await self._forkserver.fork(worker))
         except BaseException:
             worker.discard()
             raise
         self._worker = worker
         self._cause, self._killed_at, self._replaced, self._tpu_failed = "", None, False, False
         self._explained = set()
-        self._on_tpu = any(seat.accelerator == "edgetpu" for seat in order.seats)
-        beats = [worker.heartbeat.model(), *(worker.heartbeat.capture(i) for i in range(len(order.seats)))]
-        self._watch = StallDetector(beats, self._deadlines)
-        self._status_board.born(pid, [seat.name for seat in order.seats])
+        self._on_tpu = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
+        captures = [worker.heartbeat.capture(slot) for slot in range(len(order.pipelines))]
+        self._watch = StallDetector([worker.heartbeat.model(), *captures], self._deadlines)
+        self._status_board.started(pid, [pipeline.name for pipeline in order.pipelines])
 
-    def tell(self, pipeline: str, verb: str) -> bool:
-        """Give the worker an order; False where there is none that could hear it."""
-        return self._worker is not None and self._worker.tell(pipeline, verb)
+    def command(self, pipeline: str, verb: str) -> bool:
+        """Send the worker a command; return False where there is no worker that could take it."""
+        return self._worker is not None and self._worker.send(pipeline, verb)
 
     def reported(self, worker: WorkerProcess, report: Report) -> None:
-        """Put a report on the board."""
+        """Apply a report to the status of its pipeline."""
         if worker is not self._worker:
             return
         if isinstance(report, worker_messages.Fault):
@@ -152,11 +157,11 @@ class WorkerLifecycle:
         self._status_board.take(report)
 
     def misbehaved(self, worker: WorkerProcess, what: str) -> None:
-        """Replace a worker that sends what no worker sends."""
+        """Replace a worker that sends what no worker in order sends."""
         self._end(worker, what)
 
-    def exited(self, worker: WorkerProcess, how: str) -> None:
-        """Start the next one, unless everything is over."""
+    def exited(self, worker: WorkerProcess, how: Ending) -> None:
+        """Start the next worker, unless there is nothing left to run."""
         self._worker, self._watch = None, None
         if self._idle():
             return
@@ -166,24 +171,24 @@ class WorkerLifecycle:
             self.start()
             return
         blamed = self._on_tpu and self._blame(worker.stage, how, now)
-        why = self._cause or how
+        why = self._cause or str(how)
         explained = frozenset() if self._cause else frozenset(self._explained)
         kind = "accelerator" if blamed else "defect"
         self._status_board.exited(kind, f"the worker {why}", explained)
         if blamed:
             self._lost(next(status.last_error for status in self._status_board.all() if status.last_error))
-        if self._idle():  # somebody else took over
+        if self._idle():  # another lifecycle took over
             return
         pause_s = self._backoff.pause_s(now)
-        if any(seat.name not in explained for seat in worker.order.seats):
+        if any(pipeline.name not in explained for pipeline in worker.order.pipelines):
             log.warning("worker %s %s; starting it again%s", worker.order.name, why, _in(pause_s))
         self.start(pause_s)
 
-    def _blame(self, stage: Stage, how: str, now: float) -> bool:
-        """Whether the accelerator is to blame for the worker's end."""
+    def _blame(self, stage: Stage, how: Ending, now: float) -> bool:
+        """Return whether the accelerator is to blame for the worker's end."""
         if self._tpu_failed:
             return True
-        if self._cause or "was ended by" not in how or any(name in how for name in _FROM_OUTSIDE):
+        if self._cause or not how.signal or how.signal in _FROM_OUTSIDE:
             return False
         again = self._crashed_at is not None and now - self._crashed_at < self._backoff.reset_after_s
         self._crashed_at = now
@@ -198,13 +203,13 @@ class WorkerLifecycle:
         if overdue is not None:
             self._tpu_failed |= overdue.stage in ON_TPU
             if overdue.stage is Stage.IDLE:
-                # A library that hangs with Python's lock keeps every thread from stamping its beat.
+                # A library that hangs with Python's lock keeps every thread from updating its beat.
                 model = worker.heartbeat.model().read()
                 self._tpu_failed |= model.stage in ON_TPU or now - model.since > SILENT_S
             self._end(worker, overdue.sentence)
 
     def weigh(self, rss_mb: float, files: int) -> None:
-        """Kill the worker where it has grown beyond its bounds."""
+        """Kill the worker where it exceeds its bounds of memory or open files."""
         if self._worker is None or self._killed_at is not None:
             return
         if rss_mb > self._memory_mb:
@@ -213,12 +218,12 @@ class WorkerLifecycle:
             self._end(self._worker, f"had {files} files open, over {MOST_FILES}: something leaks them")
 
     def forgive(self, now: float) -> None:
-        """This process was away itself: nobody is overdue for that."""
+        """Extend the deadlines: this process itself was suspended."""
         if self._watch is not None:
             self._watch.forgive(now)
 
     def stuck(self, now: float) -> bool:
-        """Whether nothing that can be done here brings this worker forward."""
+        """Return whether nothing that can be done here makes this worker progress."""
         if self._killed_at is not None and self._worker is not None:
             return now - self._killed_at > KILLED_S
         return self._worker is None and self._task is not None and self._task.done() and not self._idle()
@@ -232,7 +237,7 @@ class WorkerLifecycle:
         worker.kill()
 
     def replace(self, why: str) -> None:
-        """Have another worker with the orders of now; nothing is wrong with this one."""
+        """Start another worker with a new order in place of this one, which has no fault."""
         if self._worker is None:
             self.hurry()
         elif self._killed_at is None:
@@ -241,7 +246,7 @@ class WorkerLifecycle:
             self._worker.ask_to_stop()
 
     def retire(self) -> None:
-        """Start no worker any more; :meth:`stop` ends the one that there is."""
+        """Start no more workers; :meth:`stop` ends the current one."""
         self._retired = True
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -262,3 +267,42 @@ class WorkerLifecycle:
 
 def _in(pause_s: float) -> str:
     return f" in {pause_s:g} s" if pause_s else ""
+
+
+@dataclass
+class WorkerGroup:
+    """The pipelines that share a worker, with that worker's lifecycle.
+
+    Attributes:
+        sections: the configuration of its pipelines, by name.
+        isolation: required | optional.
+        on_tpu: whether it runs on an accelerator.
+        status_board: the statuses of its pipelines.
+        lifecycle: keeps its worker running.
+        files: the state of its model files when the worker was started; empty before.
+    """
+
+    sections: Mapping[str, PipelineSection]
+    isolation: str
+    on_tpu: bool
+    status_board: StatusBoard
+    lifecycle: WorkerLifecycle
+    files: tuple[object, ...] = ()
+
+    def is_configured_as(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
+        """Return whether its pipelines are configured like this."""
+        return dict(self.sections) == dict(sections) and self.isolation == isolation
+
+    def renew(self) -> bool:
+        """Replace the worker where a file of its models has changed since it was started."""
+        files = order_builder.signature(self.sections)
+        if self.files in ((), files):
+            return False
+        self.files = files
+        self.lifecycle.replace("a model file was changed")
+        return True
+
+    def waits_for_files(self) -> bool:
+        """Return whether a model cannot be used, or replaces one that cannot."""
+        degraded = self.on_tpu and any(status.degraded for status in self.status_board.all())
+        return degraded or any(status.fault == "model" for status in self.status_board.all())

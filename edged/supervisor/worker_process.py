@@ -6,48 +6,52 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 from typing import TYPE_CHECKING, Protocol
 
 from edged.events import MAX_BYTES
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Heartbeat, Stage
+from edged.supervisor.pipe_end import PipeEnd
 from edged.system.processes import Process
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable, Sequence
 
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
+    from edged.system.processes import Ending
 
 log = logging.getLogger(__name__)
 
-_AT_A_TIME = 64  # reports read before others get their turn
-_MUTE_S = 1.0  # a worker that closed its pipe has so long to end
+_END_S = 1.0  # a worker that closed its pipe has to end within this time
 
 
 class Owner(Protocol):
-    """Hears of a worker."""
+    """Receives what becomes of a worker."""
 
     def reported(self, worker: WorkerProcess, report: Report) -> None:
-        """It sent a report that is in order."""
+        """Take a report that is in order."""
 
     def misbehaved(self, worker: WorkerProcess, what: str) -> None:
-        """It sent something else."""
+        """Take a sentence about a message that no worker in order sends."""
 
-    def exited(self, worker: WorkerProcess, how: str) -> None:
-        """It is gone; ``how`` is a sentence. The last call for this worker."""
+    def exited(self, worker: WorkerProcess, how: Ending) -> None:
+        """Take how the process ended; the last call for this worker."""
 
 
 class WorkerProcess:
     """Created before the process: the ends that it gets are handed to the fork server with the order.
 
     Attributes:
-        order: what it was asked to do.
-        models: descriptors of the models that the order speaks of; closed when it was forked.
-        heartbeat: what it is doing.
-        stage: what its main thread was doing when it ended.
+        order: the worker's order.
+        models: descriptors of the models that the order names; closed once the worker was forked.
+        heartbeat: shows what it is doing.
+        stage: the stage of its main thread when it ended.
+
+    Raises:
+        OSError: there are no descriptors left.
     """
 
     def __init__(self, order: Order, owner: Owner, models: Sequence[int] = ()) -> None:
@@ -55,9 +59,14 @@ class WorkerProcess:
         self.models = models
         self.stage = Stage.STARTUP
         self._owner = owner
-        self._loop = asyncio.get_running_loop()
         try:
-            self._pipe, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._pipe = PipeEnd(
+                worker_messages.decode,
+                MAX_BYTES,
+                take=self._take,
+                misbehaved=lambda what: owner.misbehaved(self, what),
+                closed=self._closed,
+            )
         except OSError:
             close_all(models)
             raise
@@ -67,48 +76,48 @@ class WorkerProcess:
             self._pipe.close()
             self._close_theirs()
             raise
-        self._pipe.setblocking(False)
         self._process: Process | None = None
-        self._names = frozenset(seat.name for seat in order.seats)
+        self._names = frozenset(pipeline.name for pipeline in order.pipelines)
         self._ready: set[str] = set()
-        self._deaf = False  # nothing that it says counts any more
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while it runs."""
+        """The process id, while the process runs."""
         return self._process.pid if self._process is not None else None
 
-    def born(self, pid: int) -> None:
-        """The fork server forked it."""
+    @property
+    def theirs(self) -> socket.socket:
+        """The worker's end of the pipe."""
+        return self._pipe.theirs
+
+    def forked(self, pid: int) -> None:
+        """Take over the process that the fork server forked."""
         self._close_theirs()
         try:
-            self._process = Process(pid, self._gone)
+            self._process = Process(pid, self._exited)
         except OSError:  # no descriptors left; the pid is safe, since nobody else reaps it
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        self._loop.add_reader(self._pipe, self._readable)
+        self._pipe.listen()
 
     def kill(self) -> None:
-        """End it now; ``exited`` follows."""
-        self._deaf = True
+        """End the process now; ``exited`` follows."""
+        self._pipe.ignore()
         if self._process is not None:
             self._process.kill()
 
-    def tell(self, pipeline: str, verb: str) -> bool:
-        """Give it an order; False where it is not there, or far behind."""
-        try:
-            return self._process is not None and self._pipe.send(f"{pipeline} {verb}".encode()) > 0
-        except OSError:
-            return False
+    def send(self, pipeline: str, verb: str) -> bool:
+        """Send a command; return False where the process is gone, or far behind."""
+        return self._process is not None and self._pipe.send(f"{pipeline} {verb}".encode())
 
     def ask_to_stop(self) -> None:
-        """Close the pipe, upon which it closes its sources and ends."""
-        self._deaf = True
-        self._close_pipe()
+        """Close the pipe, upon which the worker closes its sources and ends."""
+        self._pipe.ignore()
+        self._pipe.close()
 
     async def ended(self, timeout_s: float) -> bool:
-        """Wait until the process is gone; False where it is not."""
+        """Wait until the process is gone; return False where it is not."""
         if self._process is None:
             return True
         try:
@@ -119,77 +128,35 @@ class WorkerProcess:
         return True
 
     def discard(self) -> None:
-        """Give everything back; of a worker that was never born, or is gone."""
-        self._deaf = True
-        self._close_pipe()
+        """Close everything; for a worker that was never forked, or is gone."""
+        self._pipe.ignore()
+        self._pipe.close()
         self._close_theirs()
         self.heartbeat.close()
 
     def _close_theirs(self) -> None:
-        self.theirs.close()
+        self._pipe.close_theirs()
         close_all(self.models)
         self.models = ()
 
-    def _close_pipe(self) -> None:
-        if self._pipe.fileno() >= 0:
-            self._loop.remove_reader(self._pipe)
-            self._pipe.close()
+    def _closed(self) -> None:
+        """Give a worker that closed its pipe a moment to end: its end says more."""
+        asyncio.get_running_loop().call_later(_END_S, self._pipe.refuse, "closed its pipe")
 
-    def _readable(self) -> None:
-        if not self._read() and self._pipe.fileno() < 0:
-            self._loop.call_later(_MUTE_S, self._mute)  # its end is told by the process itself
-
-    def _read(self) -> bool:
-        """Take what is there; True: there may be more."""
-        for _ in range(_AT_A_TIME):
-            if self._pipe.fileno() < 0:
-                return False
-            try:
-                data = self._pipe.recv(MAX_BYTES + 1)
-            except BlockingIOError:
-                return False
-            except OSError:
-                data = b""
-            if not data:
-                self._close_pipe()
-                return False
-            self._take(data)
-        return True
-
-    def _mute(self) -> None:
-        if not self._deaf:
-            self._misbehaved("closed its pipe")
-
-    def _take(self, data: bytes) -> None:
-        if self._deaf:
-            return
-        try:
-            report = worker_messages.decode(data)
-            self._check(report)
-        except WireError as error:
-            self._misbehaved(f"sent a message that makes no sense ({error})")
-        else:
-            self._owner.reported(self, report)
-
-    def _check(self, report: Report) -> None:
+    def _take(self, report: Report) -> None:
         if report.pipeline not in self._names:
-            raise WireError("a pipeline that is not its own")
+            raise WireError("a pipeline that belongs to another worker")
         if isinstance(report, worker_messages.Ready):
             self._ready.add(report.pipeline)
         elif report.pipeline not in self._ready and not isinstance(report, worker_messages.Fault):
-            raise WireError("news before its model was open")
+            raise WireError("a report before the model was open")
+        self._owner.reported(self, report)
 
-    def _misbehaved(self, what: str) -> None:
-        self._deaf = True
-        self._owner.misbehaved(self, what)
-
-    def _gone(self, how: str) -> None:
-        """The process ended: read what it still said, then tell."""
-        while self._read():
-            pass
-        pid = self.pid
+    def _exited(self, how: Ending) -> None:
+        """Read what the process still reported, then pass on how it ended."""
+        self._pipe.drain()
+        log.debug("worker %s (pid %s) %s", self.order.name, self.pid, how)
         self._process = None
-        log.debug("worker %s (pid %s) %s", self.order.name, pid, how)
         self.stage = self.heartbeat.model().read().stage
         self.discard()
         self._owner.exited(self, how)

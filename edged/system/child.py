@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from edged.system import signals
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Collection, Generator, Iterator, Mapping
 
 # One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
@@ -31,6 +31,38 @@ def interpreter(module: str, *arguments: str) -> list[str]:
     """
     flags = ["-I"] if sys.flags.isolated else ["-s", "-P"]
     return [sys.executable, *flags, "-m", module, *arguments]
+
+
+def start(
+    module: str,
+    *arguments: str,
+    output: int,
+    pass_fds: Collection[int] = (),
+    process_group: int | None = None,
+    environment: Mapping[str, str] = ENVIRONMENT,
+) -> subprocess.Popen[bytes]:
+    """Start a module as a process that lives as long as this one.
+
+    Args:
+        module: its name, such as ``edged.worker.forkserver``.
+        arguments: its command line.
+        output: the descriptor for its standard output and standard error.
+        pass_fds: the descriptors that it inherits.
+        process_group: 0 gives it a process group of its own.
+        environment: variables on top of this process's own.
+
+    Raises:
+        OSError: no process can be started.
+    """
+    return subprocess.Popen(
+        interpreter(module, *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=pass_fds,
+        process_group=process_group,
+        env=os.environ | environment,
+    )
 
 
 class Failed(Exception):  # noqa: N818 - it is what became of a process

@@ -1,4 +1,4 @@
-"""A child process, held by a handle that cannot hit another one, and reaped whatever becomes of its owner."""
+"""Child processes: held by a handle that cannot hit another one, reaped whatever becomes of their owner."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.system import process_memory, signals
@@ -13,18 +14,44 @@ from edged.system import process_memory, signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_groups: set[int] = set()  # process groups that may still have children of this process in them
+_groups: set[int] = set()  # process groups that may still hold children of this process
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended; as text, the predicate of a sentence, such as ``was ended by SIGSEGV``.
+
+    Attributes:
+        status: its exit status; negative for the number of the signal that ended it, as in
+            :mod:`subprocess`; None where it is not known.
+    """
+
+    status: int | None
+
+    @property
+    def signal(self) -> int:
+        """The signal that ended it; 0 if there was none."""
+        return max(0, -(self.status or 0))
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return "ended"
+        return (
+            f"was ended by {signals.name(self.signal)}"
+            if self.signal
+            else f"ended with exit status {self.status}"
+        )
 
 
 class Process:
     """A worker process: alone in its process group, so that what it starts ends with it.
 
     Args:
-        pid: of a child of this process that was not reaped yet.
-        exited: called once, on the event loop, with a sentence that says how it ended.
+        pid: a child of this process that was not reaped yet.
+        exited: called once, on the event loop, with how it ended.
     """
 
-    def __init__(self, pid: int, exited: Callable[[str], object]) -> None:
+    def __init__(self, pid: int, exited: Callable[[Ending], object]) -> None:
         self.pid = pid
         self.ended = asyncio.Event()
         self._exited = exited
@@ -67,20 +94,20 @@ def sweep() -> None:
 
 
 def weight(pid: int) -> tuple[float, int]:
-    """Return a process's memory in MB and how many files it has open; zeros for one that is gone."""
+    """Return a process's memory in MB and the number of files it has open; zeros for one that is gone."""
     memory = process_memory.megabytes(pid) or 0.0
     try:
         return memory, len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names are enough
-    except OSError:  # it is gone, or not for us
+    except OSError:  # it is gone, or not readable for this user
         return memory, 0
 
 
-def _reap(pidfd: int) -> str:
-    """Collect the exit status of a process that ended, and put it in words."""
+def _reap(pidfd: int) -> Ending:
+    """Collect the exit status of a process that ended."""
     try:
-        status = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+        found = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
     except ChildProcessError:
-        return "ended"
-    if status is None or status.si_code == os.CLD_EXITED:
-        return f"ended with exit status {0 if status is None else status.si_status}"
-    return f"was ended by {signals.name(status.si_status)}"
+        return Ending(None)
+    if found is None:
+        return Ending(0)
+    return Ending(found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)

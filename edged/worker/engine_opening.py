@@ -40,7 +40,7 @@ def of_pictures(
 
     Args:
         section: of the pipeline.
-        order: of its seat.
+        order: the pipeline's part of the order.
         beat: of the thread that runs models.
         content: a descriptor of the model's bytes; None: open its file.
 

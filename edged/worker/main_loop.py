@@ -53,7 +53,7 @@ class WorkerMain:
         self._network = network
         self._beat = heartbeat.model()
         self._filled: queue.SimpleQueue[tuple[PipelineRunner, Item | Pause | None]] = queue.SimpleQueue()
-        self._seats: list[PipelineRunner] = []
+        self._runners: list[PipelineRunner] = []
         self._readings_page: Reader | None = None
         self._beat_at = 0.0
         self._beats = 0
@@ -67,20 +67,20 @@ class WorkerMain:
         if self._order.readings_page >= 0:
             self._readings_page = Reader(models[self._order.readings_page])
         try:
-            for number, order in enumerate(self._order.seats):
+            for number, order in enumerate(self._order.pipelines):
                 self._load(number, order, models[order.model] if order.model >= 0 else None)
         except Unavailable as error:  # the accelerator, which all of them share
             self._fault_all("accelerator", error.reason.value, str(error))
             return os.EX_UNAVAILABLE
         for model in models:
-            with contextlib.suppress(OSError):  # two seats may share one
+            with contextlib.suppress(OSError):  # two pipelines may share one
                 os.close(model)
-        if not self._seats:
+        if not self._runners:
             return os.EX_CONFIG
         try:
             return self._rehearse() if self._order.probe else self._serve()
         except ModelError as error:
-            on_tpu = any(seat.accelerator == "edgetpu" for seat in self._seats)
+            on_tpu = any(runner.accelerator == "edgetpu" for runner in self._runners)
             self._fault_all("accelerator" if on_tpu else "model", "invoke", str(error))
         except Exception as error:
             log.exception("a defect in a worker")
@@ -89,21 +89,21 @@ class WorkerMain:
 
     def _serve(self) -> int:
         self._reports.watch(self._obey, self._stop)
-        for seat in self._seats:
-            seat.capture.start()
-        while not all(seat.ended for seat in self._seats):
+        for runner in self._runners:
+            runner.capture.start()
+        while not all(runner.ended for runner in self._runners):
             self._step()
         self._beat.enter(Stage.GONE)
         return os.EX_OK
 
     def _rehearse(self) -> int:
         """Run each model once, for a probe of the accelerator."""
-        for seat in self._seats:
-            seat.rehearse()
+        for runner in self._runners:
+            runner.rehearse()
         return os.EX_OK
 
     def _fault_all(self, kind: str, reason: str, said: str) -> None:
-        for order in self._order.seats:
+        for order in self._order.pipelines:
             self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
 
     def _load(self, number: int, order: PipelineOrder, file: int | None) -> None:
@@ -112,12 +112,12 @@ class WorkerMain:
         Raises:
             Unavailable: the accelerator is away.
         """
-        seat = PipelineRunner(order, self._reports, self._beat)
+        runner = PipelineRunner(order, self._reports, self._beat)
         kind, reason = "model", "file"
         try:
-            engine = seat.load(
+            engine = runner.load(
                 self._heartbeat.capture(number),
-                functools.partial(self._deliver, seat),
+                functools.partial(self._deliver, runner),
                 file,
                 self._readings_page,
             )
@@ -126,7 +126,7 @@ class WorkerMain:
         except ModelError as error:
             said = str(error)
         else:
-            self._seats.append(seat)
+            self._runners.append(runner)
             self._reports.send(
                 worker_messages.Ready(
                     pipeline=order.name,
@@ -140,37 +140,37 @@ class WorkerMain:
             )
             return
         self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
-        if seat.has_cpu_twin:
+        if runner.has_cpu_twin:
             self._load(number, replace(order, accelerator="cpu", degraded=True), None)
 
-    def _deliver(self, seat: PipelineRunner, item: Item | Pause | None) -> None:
-        self._filled.put((seat, item))
+    def _deliver(self, runner: PipelineRunner, item: Item | Pause | None) -> None:
+        self._filled.put((runner, item))
 
     def _step(self) -> None:
         try:
-            seat, item = self._filled.get(timeout=_BEAT_S)
+            runner, item = self._filled.get(timeout=_BEAT_S)
         except queue.Empty:
             self._beat.enter(Stage.IDLE)
         else:
-            seat.take(item)
+            runner.take(item)
         now = clock.monotonic()
         if now - self._beat_at >= _BEAT_S:
             self._beat_at = now
             self._beats += 1
             if self._beats == _SETTLED:
                 ctypes.CDLL(None).malloc_trim(0)  # what opening took and nobody needs any more
-            for each in self._seats:
-                each.beat(now)
+            for runner in self._runners:
+                runner.beat(now)
 
     def _obey(self, pipeline: str, verb: str) -> None:
-        for seat in self._seats:
-            if seat.name == pipeline and seat.watch is not None:
-                seat.watch.obey(verb)
+        for runner in self._runners:
+            if runner.name == pipeline and runner.watch is not None:
+                runner.watch.obey(verb)
 
     def _stop(self) -> None:
         """Main has closed the pipe: close the sources and end, whatever the other threads do."""
-        for seat in self._seats:
-            seat.capture.stop()
-        for seat in self._seats:
-            seat.capture.join(_CLOSE_S / len(self._seats))
+        for runner in self._runners:
+            runner.capture.stop()
+        for runner in self._runners:
+            runner.capture.join(_CLOSE_S / len(self._runners))
         os._exit(os.EX_OK)

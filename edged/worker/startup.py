@@ -85,15 +85,15 @@ def _limit() -> None:
 
 
 def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int]) -> int:
-    networked = any(_needs_network(seat.section["source"]) for seat in order.seats)
+    networked = any(_needs_network(pipeline.section["source"]) for pipeline in order.pipelines)
     if networked:
         sandbox.keep_network()
         isolation: tuple[str, ...] = ()
     else:
         isolation = sandbox.close_network()
     if not networked and not isolation and order.isolation == "required":
-        for seat in order.seats:
-            reports.send(worker_messages.Fault(seat.name, "isolation", "none", _NO_ISOLATION))
+        for pipeline in order.pipelines:
+            reports.send(worker_messages.Fault(pipeline.name, "isolation", "none", _NO_ISOLATION))
         return os.EX_NOPERM
     sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
     host = WorkerMain(order, reports, heartbeat, isolation=isolation, network=networked)

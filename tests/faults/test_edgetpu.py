@@ -12,7 +12,7 @@ import pytest
 from crew import Crew, alive, section, stretched, synthetic
 from tflite_builder import Kind, build
 
-from edged.supervisor import accelerator_choice, supervisor
+from edged.supervisor import accelerators, supervisor
 
 pytestmark = [
     pytest.mark.realmodels,
@@ -214,7 +214,7 @@ def test_a_device_that_is_plugged_in_is_used_without_a_pause(twins: dict[str, st
 def test_a_probe_that_fails_costs_the_pipeline_nothing(
     kind: str, twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accelerator_choice, "FIRST_S", 0.5)
+    monkeypatch.setattr(accelerators, "FIRST_PAUSE_S", 0.5)
 
     async def scenario() -> None:
         library = make(tmp_path, kind)
@@ -224,13 +224,13 @@ def test_a_probe_that_fails_costs_the_pipeline_nothing(
             await crew.until(lambda: crew.status("porch").degraded)
             await crew.running()
             pid, since = crew.pid("porch"), time.monotonic()
-            accelerators = crew.supervisor._accelerators
-            (choice,) = accelerators._choices.values()
-            await crew.until(lambda: len(choice._failures) >= 2, "a failed probe")
+            tried = crew.supervisor._accelerators
+            (breaker,) = tried._breakers.values()
+            await crew.until(lambda: len(breaker._failures) >= 2, "a failed probe")
             assert crew.pid("porch") == pid
             assert crew.longest_gap("porch", since) < 1.5
             assert crew.status("porch").state == "running"
-            assert not accelerators._probes
+            assert not tried._probes
 
     asyncio.run(scenario())
 
@@ -238,7 +238,7 @@ def test_a_probe_that_fails_costs_the_pipeline_nothing(
 def test_after_its_pause_an_accelerator_that_works_again_is_used(
     twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accelerator_choice, "FIRST_S", 1.0)
+    monkeypatch.setattr(accelerators, "FIRST_PAUSE_S", 1.0)
 
     async def scenario() -> None:
         library = make(tmp_path, "abort invoke")
@@ -257,7 +257,7 @@ def test_after_its_pause_an_accelerator_that_works_again_is_used(
 def test_stopping_does_not_wait_for_a_probe(
     twins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accelerator_choice, "FIRST_S", 0.2)
+    monkeypatch.setattr(accelerators, "FIRST_PAUSE_S", 0.2)
 
     async def scenario() -> None:
         library = make(tmp_path, "abort open")

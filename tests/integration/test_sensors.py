@@ -20,9 +20,9 @@ from daemon import Daemon, is_alive, wait_for
 from node import Subscriber
 
 import edged
-from edged.ipc import readings_page
+from edged.ipc import readings_page, sensor_messages
 from edged.sensors.drivers.synthetic import Config as Synthetic
-from edged.supervisor import Sensors
+from edged.supervisor import SensorWorker
 
 pytestmark = pytest.mark.mosquitto
 
@@ -157,18 +157,22 @@ async def heard(condition: Any) -> None:
     "nonsense",
     [
         b"no json",
-        b'{"t":"turned","name":"other","state":"running","last_error":"","reads":0,"faults":0}',
+        b'{"t":"sensorstate","name":"other","state":"running","last_error":"","reads":0,"faults":0}',
         b'{"t":"measured","sensor":"a","channel":"x","value":1,"unit":"","ts":1,"quality":"good","reason":""}',
     ],
 )
-def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes) -> None:
+def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    garbled: list[bytes] = []
+    decode = sensor_messages.decode
+    monkeypatch.setattr(sensor_messages, "decode", lambda data: decode(garbled.pop() if garbled else data))
+
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear, readings_page.create())
+        sensors = SensorWorker(ear, readings_page.create())
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
-        sensors._hear(nonsense)
+        garbled.append(nonsense)
         await heard(lambda: sensors.pid not in (pid, None))
         ear.readings.clear()
         await heard(lambda: ear.readings)
@@ -184,7 +188,7 @@ def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
 
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear, readings_page.create())
+        sensors = SensorWorker(ear, readings_page.create())
         sensors.apply({"a": Synthetic(interval_s=60)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
@@ -210,7 +214,7 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
 
     async def life() -> None:
         ear = Ear()
-        sensors = Sensors(ear, readings_page.create())
+        sensors = SensorWorker(ear, readings_page.create())
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "required")
         await heard(lambda: ear.states)
         assert "cannot be cut off from the network" in sensors.status()["a"].last_error

@@ -28,7 +28,7 @@ import delegates
 from crew import Crew, children, section, synthetic
 from verdict import verdict
 
-from edged.supervisor import accelerator_choice
+from edged.supervisor import accelerators
 
 TESTDATA = Path(__file__).resolve().parents[3] / "shared" / "testdata"
 NAMES = ("a", "b", "c", "d", "e")
@@ -116,6 +116,6 @@ if __name__ == "__main__":
     if delegates.missing_tools() or not TESTDATA.is_dir():
         sys.exit(delegates.missing_tools() or f"the real models are not there: {TESTDATA}")
     logging.disable(logging.CRITICAL)
-    accelerator_choice.FIRST_S = 1.0  # or no probe would happen meanwhile
+    accelerators.FIRST_PAUSE_S = 1.0  # or no probe would happen meanwhile
     with tempfile.TemporaryDirectory() as place:
         sys.exit(asyncio.run(play(arguments.seconds, arguments.seed, Path(place))))

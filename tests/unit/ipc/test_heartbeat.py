@@ -34,7 +34,7 @@ def test_what_one_side_writes_the_other_reads(heartbeat: Heartbeat) -> None:
 
 def test_a_page_begins_with_a_birth_and_without_captures(heartbeat: Heartbeat) -> None:
     assert heartbeat.model().read().stage is Stage.STARTUP
-    assert {heartbeat.capture(seat).read().stage for seat in range(MAX_PIPELINES)} == {Stage.GONE}
+    assert {heartbeat.capture(slot).read().stage for slot in range(MAX_PIPELINES)} == {Stage.GONE}
 
 
 def test_lanes_do_not_touch_each_other(heartbeat: Heartbeat) -> None:

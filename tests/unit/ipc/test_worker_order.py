@@ -12,7 +12,7 @@ from edged.ipc.worker_order import Order, PipelineOrder
 from edged.supervisor import order_builder
 
 texts = st.text(max_size=40)
-seats = st.builds(
+pipelines = st.builds(
     PipelineOrder,
     name=texts,
     section=st.dictionaries(texts, st.none() | st.booleans() | st.integers() | texts, max_size=4),
@@ -25,7 +25,7 @@ seats = st.builds(
 )
 
 
-@given(st.builds(Order, texts, st.integers(1, 2**22), texts, st.lists(seats).map(tuple), st.booleans()))
+@given(st.builds(Order, texts, st.integers(1, 2**22), texts, st.lists(pipelines).map(tuple), st.booleans()))
 def test_an_order_arrives_as_it_was_given(order: Order) -> None:
     assert Order.from_json(order.to_json()) == order
 
@@ -43,9 +43,9 @@ def test_the_configuration_survives_the_way() -> None:
     order = order_builder.order(
         {"porch": written}, {"porch": "cat"}, on_tpu=False, isolation="required", threads=2
     )
-    (seat,) = Order.from_json(order.to_json()).seats
-    assert PipelineSection.model_validate(seat.section) == written
-    assert (seat.resume, seat.threads, seat.degraded, seat.model) == ("cat", 2, False, -1)
+    (pipeline,) = Order.from_json(order.to_json()).pipelines
+    assert PipelineSection.model_validate(pipeline.section) == written
+    assert (pipeline.resume, pipeline.threads, pipeline.degraded, pipeline.model) == ("cat", 2, False, -1)
 
 
 def test_the_cpu_is_less_than_prefer_asks_for() -> None:
@@ -59,10 +59,10 @@ def test_the_cpu_is_less_than_prefer_asks_for() -> None:
             isolation="required",
             threads=1,
         )
-        (seat,) = order.seats
-        assert seat.accelerator == ("edgetpu" if on_tpu else "cpu")
-        assert seat.degraded is not on_tpu
-        assert seat.model == (0 if on_tpu else 1)
+        (pipeline,) = order.pipelines
+        assert pipeline.accelerator == ("edgetpu" if on_tpu else "cpu")
+        assert pipeline.degraded is not on_tpu
+        assert pipeline.model == (0 if on_tpu else 1)
 
 
 def test_who_shares_a_worker_gets_the_most_patient_deadline() -> None:

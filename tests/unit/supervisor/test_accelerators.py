@@ -1,78 +1,91 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.supervisor.accelerator_choice import BREAKER_S, FIRST_S, LONGEST_S, SETTLE_S, STABLE_S, Choice
+from edged.supervisor.accelerators import (
+    BREAKER_S,
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    SETTLE_S,
+    STABLE_S,
+    AcceleratorPresence,
+    CircuitBreaker,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_is_used_until_it_fails() -> None:
-    choice = Choice()
-    assert choice.usable
-    assert not choice.due(1e9)
+    breaker = CircuitBreaker()
+    assert breaker.usable
+    assert not breaker.is_probe_due(1e9)
 
 
 def test_pauses_double_up_to_an_hour() -> None:
-    choice, now, pauses = Choice(), 0.0, []
+    breaker, now, pauses = CircuitBreaker(), 0.0, []
     for _ in range(7):
-        pauses.append(choice.failed(now))
-        assert not choice.usable
-        assert not choice.due(now + pauses[-1] - 1)
+        pauses.append(breaker.failed(now))
+        assert not breaker.usable
+        assert not breaker.is_probe_due(now + pauses[-1] - 1)
         now += pauses[-1]
-        assert choice.due(now)
+        assert breaker.is_probe_due(now)
     assert pauses == [300, 600, 1200, 2400, 3600, 3600, 3600]
 
 
 def test_a_probe_that_works_makes_it_usable() -> None:
-    choice = Choice()
-    choice.failed(0.0)
-    choice.proved(300.0)
-    assert choice.usable
-    assert not choice.due(301.0)
+    breaker = CircuitBreaker()
+    breaker.failed(0.0)
+    breaker.works(300.0)
+    assert breaker.usable
+    assert not breaker.is_probe_due(301.0)
 
 
 def test_pauses_begin_anew_after_ten_good_minutes_and_not_before() -> None:
-    choice = Choice()
-    choice.failed(0.0)
-    choice.proved(FIRST_S)
-    assert choice.failed(FIRST_S + STABLE_S - 1) == 2 * FIRST_S
-    choice.proved(5000.0)
-    assert choice.failed(5000.0 + STABLE_S + 1) == FIRST_S
+    breaker = CircuitBreaker()
+    breaker.failed(0.0)
+    breaker.works(FIRST_PAUSE_S)
+    assert breaker.failed(FIRST_PAUSE_S + STABLE_S - 1) == 2 * FIRST_PAUSE_S
+    breaker.works(5000.0)
+    assert breaker.failed(5000.0 + STABLE_S + 1) == FIRST_PAUSE_S
 
 
 def test_a_device_that_appears_is_tried_at_once() -> None:
-    choice = Choice()
-    choice.failed(0.0)
-    choice.appeared(20.0)
-    assert not choice.due(20.0)
-    assert choice.due(20.0 + SETTLE_S)
+    breaker = CircuitBreaker()
+    breaker.failed(0.0)
+    breaker.plugged_in(20.0)
+    assert not breaker.is_probe_due(20.0)
+    assert breaker.is_probe_due(20.0 + SETTLE_S)
 
 
 def test_one_that_comes_and_goes_trips_the_breaker() -> None:
-    choice, now = Choice(), 0.0
+    breaker, now = CircuitBreaker(), 0.0
     for _ in range(2):
-        choice.failed(now)
-        choice.appeared(now + 1)
-        choice.proved(now + 2)
+        breaker.failed(now)
+        breaker.plugged_in(now + 1)
+        breaker.works(now + 2)
         now += 100
-    assert choice.failed(now) == LONGEST_S
-    choice.appeared(now + 1)
-    assert not choice.due(now + LONGEST_S - 1)
-    assert choice.due(now + LONGEST_S)
-    choice.failed(now + LONGEST_S)
-    choice.appeared(now + LONGEST_S + 10)
-    assert choice.due(now + LONGEST_S + 10 + SETTLE_S)
+    assert breaker.failed(now) == LONGEST_PAUSE_S
+    breaker.plugged_in(now + 1)
+    assert not breaker.is_probe_due(now + LONGEST_PAUSE_S - 1)
+    assert breaker.is_probe_due(now + LONGEST_PAUSE_S)
+    breaker.failed(now + LONGEST_PAUSE_S)
+    breaker.plugged_in(now + LONGEST_PAUSE_S + 10)
+    assert breaker.is_probe_due(now + LONGEST_PAUSE_S + 10 + SETTLE_S)
 
 
 def test_appearing_while_in_use_means_nothing() -> None:
-    choice = Choice()
-    choice.appeared(1.0)
-    assert choice.usable
-    assert not choice.due(1e9)
+    breaker = CircuitBreaker()
+    breaker.plugged_in(1.0)
+    assert breaker.usable
+    assert not breaker.is_probe_due(1e9)
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["failed", "proved", "appeared"]), st.floats(0, 4000)), max_size=80
+    st.tuples(st.sampled_from(["failed", "works", "plugged_in"]), st.floats(0, 4000)), max_size=80
 )
 
 
@@ -80,16 +93,70 @@ steps = st.lists(
 def test_it_is_never_given_up_and_never_tried_three_times_in_ten_minutes(
     steps: list[tuple[str, float]],
 ) -> None:
-    choice, now, attempts = Choice(), 0.0, []
+    breaker, now, attempts = CircuitBreaker(), 0.0, []
     for what, gap in steps:
         now += gap
-        if what == "failed" and (choice.usable or choice.due(now)):
+        if what == "failed" and (breaker.usable or breaker.is_probe_due(now)):
             attempts.append(now)
-            assert 0 < choice.failed(now) <= LONGEST_S
-        elif what == "proved" and choice.due(now):
-            choice.proved(now)
-        elif what == "appeared":
-            choice.appeared(now)
-        assert choice.usable or choice.due(now + LONGEST_S)
+            assert 0 < breaker.failed(now) <= LONGEST_PAUSE_S
+        elif what == "works" and breaker.is_probe_due(now):
+            breaker.works(now)
+        elif what == "plugged_in":
+            breaker.plugged_in(now)
+        assert breaker.usable or breaker.is_probe_due(now + LONGEST_PAUSE_S)
     for first, fourth in zip(attempts, attempts[3:], strict=False):
         assert fourth - first > BREAKER_S
+
+
+def plug(root: Path, port: str, vendor: str, product: str) -> None:
+    folder = root / "sys/bus/usb/devices" / port
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "idVendor").write_text(f"{vendor}\n")
+    (folder / "idProduct").write_text(f"{product}\n")
+
+
+def unplug(root: Path, port: str) -> None:
+    folder = root / "sys/bus/usb/devices" / port
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def test_a_machine_without_usb_has_none(tmp_path: Path) -> None:
+    presence = AcceleratorPresence(tmp_path)
+    assert presence.devices() == frozenset()
+    assert not presence.appeared()
+
+
+def test_an_edge_tpu_that_is_plugged_in_appears_once(tmp_path: Path) -> None:
+    plug(tmp_path, "usb1", "1d6b", "0002")
+    plug(tmp_path, "1-1", "046d", "0825")
+    presence = AcceleratorPresence(tmp_path)
+    plug(tmp_path, "2-1", "1a6e", "089a")
+    assert presence.appeared()
+    assert not presence.appeared()
+    unplug(tmp_path, "2-1")
+    assert not presence.appeared()
+    plug(tmp_path, "2-1", "18d1", "9302")
+    assert presence.appeared()
+
+
+def test_one_that_got_its_firmware_did_not_appear(tmp_path: Path) -> None:
+    plug(tmp_path, "2-1", "1a6e", "089a")
+    presence = AcceleratorPresence(tmp_path)
+    plug(tmp_path, "2-1", "18d1", "9302")
+    assert not presence.appeared()
+
+
+def test_an_interface_and_a_half_gone_device_are_none(tmp_path: Path) -> None:
+    plug(tmp_path, "2-1:1.0", "1a6e", "089a")
+    (tmp_path / "sys/bus/usb/devices/3-1").mkdir()
+    assert AcceleratorPresence(tmp_path).devices() == frozenset()
+
+
+def test_a_card_appears_too(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    presence = AcceleratorPresence(tmp_path)
+    (tmp_path / "dev/apex_0").touch()
+    assert presence.appeared()
+    assert presence.devices() == {"apex_0"}

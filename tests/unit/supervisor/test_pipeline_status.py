@@ -32,7 +32,7 @@ class Diary:
 def running(diary: Diary, *names: str) -> StatusBoard:
     status_board = StatusBoard(names, diary)
     status_board.starting()
-    status_board.born(4711, names)
+    status_board.started(4711, names)
     for name in names:
         status_board.take(worker_messages.Ready(name, TAG, "litert", "cpu", isolation=("seccomp",)))
         status_board.take(worker_messages.Running(name))
@@ -49,7 +49,7 @@ def test_a_pipeline_starts_and_runs() -> None:
     status_board = StatusBoard(["porch"], diary)
     assert only(status_board).state == "starting"
     status_board.starting()
-    status_board.born(4711, ["porch"])
+    status_board.started(4711, ["porch"])
     status_board.take(worker_messages.Ready("porch", TAG, "litert", "cpu", isolation=("seccomp",)))
     assert (only(status_board).state, only(status_board).online) == ("starting", False)
     status_board.take(worker_messages.Running("porch"))
@@ -82,7 +82,7 @@ def test_figures_go_on_over_restarts() -> None:
     status_board = running(diary, "porch")
     status_board.take(worker_messages.Beat("porch", 10.0, 1.0, 2.0, 3.0, 100, {"frozen": 2}))
     status_board.exited("defect", "the worker was ended by SIGKILL", ())
-    status_board.born(4712, ["porch"])
+    status_board.started(4712, ["porch"])
     status_board.take(worker_messages.Ready("porch", TAG, "litert", "cpu"))
     status_board.take(worker_messages.Beat("porch", 9.0, 1.0, 2.0, 3.0, 7, {"frozen": 1, "black": 1}))
     status = only(status_board)

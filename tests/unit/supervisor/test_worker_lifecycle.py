@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,17 +15,21 @@ from edged.supervisor.pipeline_status import StatusBoard
 from edged.supervisor.stall_detector import Overdue
 from edged.supervisor.worker_lifecycle import KILLED_S, WorkerLifecycle
 from edged.system import clock
+from edged.system.processes import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-SEATS = (PipelineOrder("porch", {}, accelerator="edgetpu"), PipelineOrder("attic", {}, accelerator="edgetpu"))
-TPU = Order("porch", 1, "required", SEATS)
+PIPELINES = (
+    PipelineOrder("porch", {}, accelerator="edgetpu"),
+    PipelineOrder("attic", {}, accelerator="edgetpu"),
+)
+TPU = Order("porch", 1, "required", PIPELINES)
 CPU = Order("porch", 1, "required", (PipelineOrder("porch", {}), PipelineOrder("attic", {})))
 
 
 class Held:
-    """A worker as a keeper holds it, without a process."""
+    """A worker as its lifecycle holds it, without a process."""
 
     born_workers: list[Held]
 
@@ -41,13 +46,13 @@ class Held:
     def model(self) -> Held:
         return self
 
-    def capture(self, _seat: int) -> Held:
+    def capture(self, _slot: int) -> Held:
         return self
 
     def read(self) -> Reading:
         return self.reading
 
-    def born(self, pid: int) -> None:
+    def forked(self, pid: int) -> None:
         self.pid = pid
         self.born_workers.append(self)
 
@@ -87,10 +92,10 @@ class Silent:
 
 
 class Stand:
-    """A keeper on its test stand."""
+    """A lifecycle on its test stand."""
 
     def __init__(self, order: Order, *failures: Exception) -> None:
-        self.status_board = StatusBoard([seat.name for seat in order.seats], Silent())
+        self.status_board = StatusBoard([pipeline.name for pipeline in order.pipelines], Silent())
         self.server = Server(*failures)
         self.lost: list[str] = []
         self.order = order
@@ -124,13 +129,15 @@ class Stand:
         self.lifecycle.reported(self.worker, report)
 
     def runs(self) -> None:
-        for seat in self.order.seats:
-            self.says(worker_messages.Ready(seat.name, ModelTag("m", "0" * 8), "litert", seat.accelerator))
-            self.says(worker_messages.Running(seat.name))
+        for pipeline in self.order.pipelines:
+            self.says(
+                worker_messages.Ready(pipeline.name, ModelTag("m", "0" * 8), "litert", pipeline.accelerator)
+            )
+            self.says(worker_messages.Running(pipeline.name))
 
-    def dies(self, how: str = "was ended by SIGKILL", stage: Stage = Stage.IDLE) -> None:
+    def dies(self, status: int = -signal.SIGKILL, stage: Stage = Stage.IDLE) -> None:
         self.worker.stage = stage
-        self.lifecycle.exited(self.worker, how)
+        self.lifecycle.exited(self.worker, Ending(status))
 
     def status(self, name: str = "porch") -> PipelineStatus:
         return next(status for status in self.status_board.all() if status.name == name)
@@ -165,7 +172,7 @@ def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> No
         stand.lifecycle.start()
         await stand.born()
         stand.says(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
-        stand.dies("ended with exit status 78")
+        stand.dies(78)
         assert stand.status("porch").last_error == "m.tflite: truncated"
         assert stand.status("attic").last_error == "the worker ended with exit status 78"
 
@@ -180,7 +187,7 @@ def test_an_old_reason_does_not_explain_a_new_end() -> None:
         stand.says(worker_messages.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
         stand.says(worker_messages.Fault("porch", "picture", "black", "the picture is black"))
         stand.says(worker_messages.Running("porch"))
-        stand.dies("was ended by SIGSEGV")
+        stand.dies(-signal.SIGSEGV)
         assert stand.status().fault == "defect"
         assert stand.status().last_error == "the worker was ended by SIGSEGV"
 
@@ -188,23 +195,23 @@ def test_an_old_reason_does_not_explain_a_new_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "how", "stage", "blamed"),
+    ("order", "status", "stage", "blamed"),
     [
-        (TPU, "was ended by SIGSEGV", Stage.INVOKE, True),
-        (TPU, "was ended by SIGABRT", Stage.DELEGATE, True),
-        (TPU, "was ended by SIGABRT", Stage.IDLE, False),
-        (TPU, "was ended by SIGKILL", Stage.INVOKE, False),
-        (TPU, "ended with exit status 70", Stage.IDLE, False),
-        (CPU, "was ended by SIGSEGV", Stage.INVOKE, False),
+        (TPU, -signal.SIGSEGV, Stage.INVOKE, True),
+        (TPU, -signal.SIGABRT, Stage.DELEGATE, True),
+        (TPU, -signal.SIGABRT, Stage.IDLE, False),
+        (TPU, -signal.SIGKILL, Stage.INVOKE, False),
+        (TPU, 70, Stage.IDLE, False),
+        (CPU, -signal.SIGSEGV, Stage.INVOKE, False),
     ],
 )
-def test_who_is_to_blame(order: Order, how: str, stage: Stage, blamed: bool) -> None:
+def test_who_is_to_blame(order: Order, status: int, stage: Stage, blamed: bool) -> None:
     async def scenario() -> None:
         stand = Stand(order)
         stand.lifecycle.start()
         await stand.born()
         stand.runs()
-        stand.dies(how, stage)
+        stand.dies(status, stage)
         assert bool(stand.lost) is blamed
         assert stand.status().fault == ("accelerator" if blamed else "defect")
 
@@ -218,7 +225,7 @@ def test_a_crash_out_of_nowhere_is_the_accelerators_the_second_time() -> None:
         for count in (1, 2):
             await stand.born(count)
             stand.runs()
-            stand.dies("was ended by SIGABRT")
+            stand.dies(-signal.SIGABRT)
         assert stand.lost == ["the worker was ended by SIGABRT"]
 
     run(scenario())
@@ -313,7 +320,7 @@ def test_a_worker_that_makes_room_is_no_restart() -> None:
         stand.runs()
         stand.lifecycle.replace("a model file was changed")
         assert worker.asked
-        stand.dies("ended with exit status 0")
+        stand.dies(0)
         status = stand.status()
         assert (status.state, status.restarts, status.last_error) == ("starting", 0, "")
         await stand.born(2)
@@ -321,7 +328,7 @@ def test_a_worker_that_makes_room_is_no_restart() -> None:
     run(scenario())
 
 
-def test_a_retired_keeper_starts_nothing() -> None:
+def test_a_retired_lifecycle_starts_nothing() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)
         stand.lifecycle.start()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edged.config.pipeline import Accelerator
 from edged.config.root import PipelineSection
 from edged.models import bundled
-from edged.supervisor import Presence
+from edged.supervisor import AcceleratorPresence
 from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together, warning
 
@@ -66,7 +66,7 @@ def isolation(run: Run, config: Config | None) -> Verdict:
 
 async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:
     """Judge the Edge TPU: whether one is there, its library, and what the models do on it."""
-    there = sorted(Presence(subject.root).devices())
+    there = sorted(AcceleratorPresence(subject.root).devices())
     wanted = _on_tpu(subject.config)
     if not there and not wanted:
         return absent("no Edge TPU (USB 1a6e:089a or 18d1:9302, /dev/apex_*)")
