@@ -1,1 +1,1 @@
-"""Model files: .tflite, labels, runtimes. Needs no numpy, so main may read a model without running it."""
+"""Model files: .tflite, labels, installed runtimes. Needs no numpy: main reads models but never runs them."""

@@ -1,4 +1,4 @@
-"""The classifier and the photographs that come with edged: where they are, and what to expect of them."""
+"""The bundled classifier and photographs: their paths, and the answer to expect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LABELS = _HERE / "efficientnet_lite0_uint8.txt"
 PHOTOS = _HERE.parent / "photos"
 PHOTO, ANSWER = PHOTOS / "01-cat.jpg", "Egyptian cat"
 
-# The scores of this model are soft: right answers lie at 0.3 to 0.5.
+# This model's scores are low: correct answers score 0.3 to 0.5.
 THRESHOLD = 0.25
 
 MODEL_SHA256 = "35e8e20b17f6cfd7414aa9c57678568b9958dabeea5ae8d79490d4025ba1f0d0"

@@ -1,4 +1,4 @@
-"""Reads label files: one name a line, or Coral's ``id name`` lines; and checks that they fit the model."""
+"""Reads label files, one name or Coral's ``id name`` per line, and checks that they fit the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edged.models.tflite.file import ModelFile
 
 MAX_BYTES = 1_000_000
-MAX_CHARACTERS = 128  # of one label; an event has room for ten of them
+MAX_CHARACTERS = 128  # of one label; an event holds up to ten labels
 MAX_CLASSES = 100_000
 
 _NUMBERED = re.compile(r"(\d{1,6})(?:\s*:\s*|\s+)(\S.*)")
@@ -26,34 +26,34 @@ def load(path: Path) -> tuple[str, ...]:
     """Return the labels in a text file, by class.
 
     Raises:
-        ModelError: the file cannot be read or is no list of labels; one sentence that names it.
+        ModelError: the file cannot be read or is not a label file; the message names it.
     """
     try:
         if not path.is_file():
-            raise ModelError(f"{path}: there is no such file of labels")
+            raise ModelError(f"{path}: there is no such file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ModelError(f"{path}: the labels cannot be read: {error.strerror}") from None
+        raise ModelError(f"{path}: the label file cannot be read: {error.strerror}") from None
     return parse(data, str(path))
 
 
 def parse(data: bytes, where: str) -> tuple[str, ...]:
     """Return the labels in the content of a label file; ``where`` names it in errors.
 
-    UTF-8 with or without byte order mark, any line ends. Where every line begins with a number, the numbers
-    are the classes and may have gaps, which get the name ``class N``.
+    The text is UTF-8 with or without a byte order mark, with any line ends. If every line begins with a
+    number, the numbers are the classes; a class without a line is named ``class N``.
 
     Raises:
-        ModelError: it is no list of labels.
+        ModelError: the content is not a list of labels.
     """
     if len(data) > MAX_BYTES:
-        raise ModelError(f"{where}: a file of labels has at most {MAX_BYTES // 1_000_000} MB")
+        raise ModelError(f"{where}: a label file may have at most {MAX_BYTES // 1_000_000} MB")
     lines = [line.strip() for line in _text(data, where).replace("\r\n", "\n").split("\n")]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
-        raise ModelError(f"{where}: there is no label in it")
+        raise ModelError(f"{where}: the label file is empty")
     numbered = [_NUMBERED.fullmatch(line) for line in lines if line]
     named = _by_number([(int(m[1]), m[2]) for m in numbered if m], where) if all(numbered) else lines
     for number, label in enumerate(named, 1):
@@ -70,13 +70,13 @@ def _text(data: bytes, where: str) -> str:
 
 
 def _by_number(pairs: Sequence[tuple[int, str]], where: str) -> list[str]:
-    """Lay the names out by their numbers. A list that is in order and starts at 0 or 1 is meant so."""
+    """Return the names by class. The numbers count from 0; a class without a line gets a substitute name."""
     numbers = [number for number, _ in pairs]
     if len(set(numbers)) != len(numbers):
-        double = next(n for n in numbers if numbers.count(n) > 1)
-        raise ModelError(f"{where}: number {double} stands there twice")
+        duplicate = next(n for n in numbers if numbers.count(n) > 1)
+        raise ModelError(f"{where}: duplicate number {duplicate}")
     if max(numbers) >= MAX_CLASSES:
-        raise ModelError(f"{where}: number {max(numbers)} is more than any classifier has")
+        raise ModelError(f"{where}: number {max(numbers)} is too large; the maximum is {MAX_CLASSES - 1}")
     named = [f"class {number}" for number in range(max(numbers) + 1)]
     for number, name in pairs:
         named[number] = name
@@ -87,51 +87,51 @@ def _check(label: str, where: str) -> None:
     if not label:
         raise ModelError(f"{where} is empty; every class needs a name")
     if len(label) > MAX_CHARACTERS:
-        raise ModelError(f"{where} has {len(label)} characters; {MAX_CHARACTERS} are allowed")
+        raise ModelError(f"{where} has {len(label)} characters; the maximum is {MAX_CHARACTERS}")
     if any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in label):
-        raise ModelError(f"{where} has a control character in it; is this a text file?")
+        raise ModelError(f"{where} contains a control character; is this a text file?")
 
 
 def fit(labels: Sequence[str], classes: int, where: str) -> tuple[str, ...]:
     """Return the labels if there is one for each class.
 
     Args:
-        labels: by class.
-        classes: how many the model tells apart.
-        where: what the labels came from, for the error.
+        labels: the labels, by class.
+        classes: the number of classes of the model.
+        where: the labels' origin, for the error.
 
     Raises:
-        ModelError: the counts differ; it says what to do where one is off by the background class.
+        ModelError: the counts differ; if only by the background class, the message says what to do.
     """
     if len(labels) == classes:
         return tuple(labels)
     hint = "these labels belong to another model"
     if len(labels) == classes + 1 and labels[0].lower() in _BACKGROUND:
-        hint = f"this model has no background class: remove the first line ({labels[0]})"
+        hint = f"this model does not have a background class: remove the first line ({labels[0]})"
     elif len(labels) == classes - 1 and labels[0].lower() in _BACKGROUND:
-        hint = "a line is missing: the background class is there already, so the file seems to be cut"
+        hint = "a line is missing, and it is not the background class: the file may be truncated"
     elif len(labels) == classes - 1:
-        hint = "this model probably has a background class: put a line background first"
+        hint = "this model probably has a background class: insert a first line with the word background"
     raise ModelError(f"{where}: {len(labels)} labels do not fit the {classes} classes of the model; {hint}")
 
 
 def of_model(
     model: ModelFile, classes: int, given: Sequence[str] | None, where: str, hint: str = ""
 ) -> tuple[str, ...]:
-    """Return the labels of a model: those given, else those that are packed in it.
+    """Return the labels of a model: those given, else those packed in its file.
 
     Args:
-        model: whose.
-        classes: how many it tells apart.
-        given: by class; None: there is no file of labels.
-        where: what they came from, for the error.
-        hint: said behind the error where there are none.
+        model: the model.
+        classes: its number of classes.
+        given: the labels of a label file, by class; None: there is no label file.
+        where: the labels' origin, for the error.
+        hint: appended to the error where the model has no labels.
 
     Raises:
-        ModelError: there are none, or not one for each class.
+        ModelError: there are no labels, or not one for each class.
     """
     found = given if given is not None else model.labels
     if found is None:
-        what = f"no labels are packed in it: write labels, a text file with {classes} lines"
-        raise ModelError(f"{model.path}: {what}{hint}")
+        message = f"no labels are packed in it: write labels, a text file with {classes} lines"
+        raise ModelError(f"{model.path}: {message}{hint}")
     return fit(found, classes, where)

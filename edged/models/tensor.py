@@ -1,4 +1,4 @@
-"""What goes into a model or comes out of it, and whether edged can use it; for every kind of model."""
+"""The description of a model's input or output, and whether edged can use it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ class Tensor:
     """An input or an output.
 
     Attributes:
-        shape: as allocated.
-        dtype: numpy's name of it, such as ``uint8``.
-        scale, zero_point: real = (stored - zero_point) * scale; scale 0 where it is not quantised.
-        dynamic: which dimensions the file leaves open, by position.
-        channels: how many scales there are; more than 1 is quantised for each channel.
+        name: its name in the model.
+        shape: the shape as allocated.
+        dtype: numpy's name of its type, such as ``uint8``.
+        scale, zero_point: real = (stored - zero_point) * scale; scale is 0 where it is not quantised.
+        dynamic: the positions of the dimensions that the file leaves open.
+        channels: the number of scales; more than 1 means that it is quantised per channel.
     """
 
     name: str
@@ -29,25 +30,25 @@ class Tensor:
 
     @property
     def shown(self) -> str:
-        """Its shape for messages, such as ``1 x 224 x 224 x 3``."""
+        """The shape for messages, such as ``1 x 224 x 224 x 3``."""
         return " x ".join(map(str, self.shape)) or "a single number"
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """The dimensions that are more than a bracket."""
+        """The dimensions other than 1."""
         return tuple(side for side in self.shape if side != 1)
 
     def unfit(self, what: str, *, scaled: bool) -> str:
-        """Return why edged cannot use it, in a few words; nothing where it can.
+        """Return why edged cannot use the tensor, as a clause; empty where it can.
 
         Args:
-            what: it is: ``input`` or ``output``.
-            scaled: whole numbers must say which real ones they stand for.
+            what: ``input`` or ``output``.
+            scaled: an integer tensor must have a scale.
         """
         if self.dtype not in _TYPES:
             return f"its {what} is {self.dtype}, not uint8, int8 or float32"
         if self.channels > 1:
-            return f"its {what} has a scale for each channel"
+            return f"its {what} is quantised per channel"
         if self.scale < 0:
             return f"its {what} has a negative scale"
         if scaled and self.dtype != "float32" and self.scale == 0:

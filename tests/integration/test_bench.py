@@ -194,7 +194,7 @@ def test_every_kind_of_tensor_is_measured(tmp_path: Path, images: Path) -> None:
         (("MODEL", "--json", "none/out.json"), 73, "none/out.json cannot be written: no such file"),
         (("MODEL", "--json", "/proc/out.json"), 73, "/proc/out.json cannot be written"),
         (("MODEL", "--plot", "none/out.png"), 73, "none/out.png cannot be written: no such file"),
-        (("MODEL", "--labels", "/dev/null"), 69, "there is no such file of labels"),
+        (("MODEL", "--labels", "/dev/null"), 69, "there is no such file"),
     ],
 )
 def test_it_says_in_one_sentence_why_it_cannot(

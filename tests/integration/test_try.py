@@ -81,7 +81,7 @@ def test_try_with_one_photograph_ends_after_it() -> None:
         (("--source", "/dev/video99"), 66, "/dev/video99: there is no such file"),
         (("--model", "none.tflite"), 66, "--model none.tflite: there is no such file"),
         (("--labels", __file__), 64, "write --model too"),
-        (("--model", __file__), 69, "this is no .tflite file"),
+        (("--model", __file__), 69, "it is not a .tflite file"),
         (("--source", __file__), 69, "holds no video"),
         (("--broker", "127.0.0.1:1"), 69, "cannot be used: connection refused"),
         (("--broker", "host:port"), 64, "the port must be a number"),

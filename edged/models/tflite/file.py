@@ -1,10 +1,10 @@
-"""Reads what a .tflite file says about itself, without a runtime and without numpy.
+"""Reads and validates a .tflite file without a runtime and without numpy.
 
-Runtimes crash on damaged files, so no runtime sees a file before it was walked here from end to end. ``edged
-check`` reads models through this too, in a process that holds no pixels. The file is read once; its checksum
-is that of exactly the bytes which a runtime gets later.
+Runtimes crash on damaged files, so every file is walked here from end to end before a runtime opens it.
+``edged check`` also reads models through this module, in a process that holds no pixels. The file is read
+once; the checksum covers exactly the bytes that a runtime gets later.
 
-Positions of fields are those of TFLite's ``schema.fbs`` version 3.
+Field numbers are those of TFLite's ``schema.fbs``, version 3.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ MAX_BYTES = 512 * 1024 * 1024
 
 EDGETPU_OP = "edgetpu-custom-op"
 DETECTION_OP = "TFLite_Detection_PostProcess"
-# Custom operators that both runtimes bring with them.
+# Custom operators that both runtimes include.
 _BUILT_IN = frozenset({DETECTION_OP, "AudioSpectrogram", "Mfcc", "NumericVerify"})
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A .tflite file that is whole.
+    """A complete and valid .tflite file.
 
     Attributes:
-        path: where it was read.
+        path: the file.
         content: its bytes, for the runtime.
-        sha256: of these bytes, 64 hex digits.
-        inputs, outputs: of its main graph.
-        custom_ops: names of operators that are not TFLite's own.
-        last_step: what gives its first output: ``softmax``, ``sigmoid``, ``layer``, or empty where nothing
-            can be told.
-        labels: from its metadata, or None.
-        normalization: from its metadata, or None.
+        sha256: the checksum of these bytes, 64 hex digits.
+        inputs, outputs: the tensors of its main graph.
+        custom_ops: the names of operators that are not TFLite's own.
+        last_step: the operator that computes the first output: ``softmax``, ``sigmoid``, ``layer``; empty
+            where it is another one.
+        labels: the labels in its metadata, or None.
+        normalization: the normalisation in its metadata, or None.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class ModelFile:
 
     @property
     def for_edgetpu(self) -> bool:
-        """Whether it is compiled for an Edge TPU."""
+        """Whether the model is compiled for an Edge TPU."""
         return EDGETPU_OP in self.custom_ops
 
 
@@ -76,17 +76,16 @@ def read(
 
     Args:
         path: the .tflite file.
-        sha256: the checksum that it must have, at least its first 8 hex digits; None: any.
-        edgetpu: it is to run on an Edge TPU, so it must be compiled for one; otherwise it must not. None:
-            either will do.
+        sha256: the required checksum, or at least its first 8 hex digits; None: any.
+        edgetpu: True: it must be compiled for an Edge TPU; False: it must not be; None: either is accepted.
         content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
 
     Raises:
-        ModelError: it cannot be used; one sentence that names it.
+        ModelError: the model cannot be used; the message names the file.
     """
     data = _content(path) if content is None else mmap.mmap(content, 0, prot=mmap.PROT_READ)
     if data[4:8] != b"TFL3":
-        raise ModelError(f"{path}: this is no .tflite file; {lookalikes.guess(data[:])}")
+        raise ModelError(f"{path}: it is not a .tflite file; {lookalikes.guess(data[:])}")
     digest = hashlib.sha256(data).hexdigest()
     wrong = sha256 is not None and not digest.startswith(sha256.lower())
     try:
@@ -96,30 +95,28 @@ def read(
         raise ModelError(f"{path}: the file is truncated or damaged{has}; copy it again") from None
     if wrong and sha256:
         raise ModelError(
-            f"{path}: its sha256 begins {digest[:8]}, but {sha256[:8]} is wanted; another model?"
+            f"{path}: its sha256 begins with {digest[:8]}, not {sha256[:8]}: is it another model?"
         )
     _check_operators(model, edgetpu=edgetpu)
     return model
 
 
 def _content(path: Path) -> bytes:
-    """Return the bytes of a regular file of a bearable size."""
+    """Return the bytes of a regular file of at most ``MAX_BYTES``."""
     try:
-        # A FIFO would block here for ever.
+        # Without O_NONBLOCK, opening a FIFO would block for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode):
-                raise ModelError(f"{path}: this is no regular file")
-            if about.st_size > MAX_BYTES:
-                raise ModelError(f"{path}: the file has {about.st_size >> 20} MB; 512 are the most")
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelError(f"{path}: it is not a regular file")
+            if status.st_size > MAX_BYTES:
+                raise ModelError(f"{path}: the file has {status.st_size >> 20} MB; the maximum is 512")
             content = file.read(MAX_BYTES)
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise ModelError(
-            f"{path}: this is a folder, perhaps a SavedModel; edged runs .tflite files"
-        ) from None
+        raise ModelError(f"{path}: it is a folder, perhaps a SavedModel; edged runs .tflite files") from None
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
@@ -160,7 +157,7 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
 
 
 def _blob(entry: Table, buffer: FlatBuffer) -> memoryview:
-    """Return a buffer's bytes: behind the FlatBuffer where the file is too large for it, inside otherwise."""
+    """Return a buffer's bytes: after the FlatBuffer in a file too large for it, else inside."""
     offset, size = entry.integer(1, "Q"), entry.integer(2, "Q")
     if offset > 1:  # 0: not used, 1: a placeholder
         buffer.reach(offset, size)
@@ -180,17 +177,17 @@ def _check_operators(model: ModelFile, *, edgetpu: bool | None) -> None:
     compiled = model.for_edgetpu
     if compiled and edgetpu is False:
         raise ModelError(
-            f"{model.path}: this model is compiled for the Edge TPU and cannot run on the CPU; "
-            "write it as edgetpu_file, and its CPU twin as file"
+            f"{model.path}: the model is compiled for the Edge TPU and cannot run on the CPU; "
+            "write it as edgetpu_file, and the model for the CPU as file"
         )
     if edgetpu and not compiled:
         raise ModelError(
-            f"{model.path}: this model is not compiled for the Edge TPU; edgetpu_compiler does that"
+            f"{model.path}: the model is not compiled for the Edge TPU; compile it with edgetpu_compiler"
         )
     for name in model.custom_ops:
         if name.startswith("Flex"):
             raise ModelError(
-                f"{model.path}: it needs {name[4:]} of full TensorFlow; convert it without Select ops"
+                f"{model.path}: it needs {name[4:]} from full TensorFlow; convert it without Select ops"
             )
         if name not in _BUILT_IN and name != EDGETPU_OP:
-            raise ModelError(f"{model.path}: it needs the custom operator {name}, which no runtime here has")
+            raise ModelError(f"{model.path}: it needs the custom operator {name}, which no runtime supports")

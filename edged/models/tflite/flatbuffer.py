@@ -1,8 +1,8 @@
-"""Walks over a FlatBuffer without ever leaving it: offsets and lengths are checked before use.
+"""Reads FlatBuffers safely: every offset and length is checked before use.
 
-FlatBuffers are offsets all the way down. The runtimes follow them unchecked, so a truncated file ends in a
-segmentation fault; here it ends in :class:`Malformed`. The work is bounded too: crafted offsets make a tree
-of any size out of a small file, so what may be visited is limited.
+A FlatBuffer consists of nested offsets. The runtimes follow them unchecked, so a truncated file causes a
+segmentation fault; here it raises :class:`Malformed`. The work is bounded too, because crafted offsets can
+make a small file look like a tree of any size.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterator
 
-_MOST_WORK = 2_000_000  # numbers read; the largest classifiers need some 100,000
-_TABLE_WORK = 20  # what a table costs beside its fields
-_MAX_TEXT = 4096  # bytes of a name that are looked at
+_MAX_WORK = 2_000_000  # numbers read; the largest classifiers need about 100,000
+_TABLE_WORK = 20  # the cost of a table in addition to its fields
+_MAX_TEXT = 4096  # bytes of a name that are read
 
 _I32 = struct.Struct("<i")
 _U32 = struct.Struct("<I")
 _U16 = struct.Struct("<H")
 
 
-class Malformed(Exception):  # noqa: N818 - it says what is the matter; its reader turns it into a ModelError
+class Malformed(Exception):  # noqa: N818 - the reader of the file turns it into a ModelError
     """An offset or a length points out of the buffer."""
 
 
 class FlatBuffer:
-    """The bytes, how far they have been walked, and how much more may be walked.
+    """The bytes, the position reached so far, and the work done so far.
 
     Attributes:
-        end: the first byte that nothing reached so far, which is where appended data may begin.
+        end: the first byte after everything that was read, where appended data may begin.
     """
 
     def __init__(self, data: bytes | memoryview | mmap.mmap) -> None:
@@ -50,16 +50,16 @@ class FlatBuffer:
         return int(kind.unpack_from(self.data, at)[0])
 
     def reach(self, at: int, length: int) -> None:
-        """Check that ``length`` bytes from ``at`` are inside."""
+        """Check that ``length`` bytes from ``at`` are inside the buffer. Raises ``Malformed``."""
         if at < 0 or at + length > self.size:
             raise Malformed(f"byte {at + length} of {self.size}")
         self.end = max(self.end, at + length)
 
     def spend(self, work: int) -> None:
-        """Bound the work."""
+        """Count work and stop at the limit. Raises ``Malformed``."""
         self._work += work
-        if self._work > _MOST_WORK:
-            raise Malformed("more parts than any model has")
+        if self._work > _MAX_WORK:
+            raise Malformed("too many parts")
 
 
 class Table:
@@ -88,7 +88,7 @@ class Table:
         return int(self._at + offset)
 
     def integer(self, slot: int, code: str, default: int = 0) -> int:
-        """Return a number field; ``code`` is that of :mod:`struct`."""
+        """Return a number field; ``code`` is a format character of :mod:`struct`."""
         kind = struct.Struct("<" + code)
         at = self._position(slot, kind.size)
         return default if at is None else self._buffer.number(kind, at)
@@ -103,7 +103,7 @@ class Table:
         return None if at is None else Table(self._buffer, at)
 
     def span(self, slot: int, width: int) -> tuple[int, int]:
-        """Return (first byte, count) of a vector of items of ``width`` bytes; (0, 0) for none."""
+        """Return (first byte, count) of a vector of items of ``width`` bytes; (0, 0) if it is missing."""
         at = self._target(slot)
         if at is None:
             return 0, 0
@@ -118,7 +118,7 @@ class Table:
         return struct.unpack_from(f"<{count}{code}", self._buffer.data, at) if count else ()
 
     def tables(self, slot: int) -> Iterator[Table]:
-        """Give the tables of a vector."""
+        """Yield the tables of a vector."""
         at, count = self.span(slot, 4)
         for here in range(at, at + 4 * count, 4):
             yield Table(self._buffer, here + self._buffer.number(_U32, here))
@@ -129,5 +129,5 @@ class Table:
         return memoryview(self._buffer.data)[at : at + count]
 
     def text(self, slot: int) -> str:
-        """Return a string field; empty where there is none."""
+        """Return a string field; empty if it is missing."""
         return bytes(self.blob(slot)[:_MAX_TEXT]).decode("utf-8", "replace")

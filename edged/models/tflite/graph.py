@@ -1,6 +1,6 @@
-"""Walks over the graph of a .tflite file: its tensors, its operators, and what gives the answer.
+"""Reads the graph of a .tflite file: its tensors, its operators, and the operator that computes the output.
 
-Positions of fields are those of TFLite's ``schema.fbs`` version 3.
+Field numbers are those of TFLite's ``schema.fbs``, version 3.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _REPACKING = frozenset({22, 43, 6, 114})  # RESHAPE, SQUEEZE, DEQUANTIZE, QUANTI
 
 @dataclass(frozen=True)
 class Graph:
-    """The inputs and outputs of a graph, and the kind of step that computes its first output."""
+    """The inputs and outputs of a graph, and the kind of operator that computes its first output."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -56,15 +56,15 @@ class _Operator:
 
 
 def read(graph: Table, buffers: int, codes: Sequence[int]) -> Graph:
-    """Look at everything in a graph.
+    """Read and check everything in a graph.
 
     Args:
         graph: the SubGraph.
-        buffers: how many buffers the model has.
+        buffers: the number of buffers of the model.
         codes: the builtin code of each of its operator codes.
 
     Raises:
-        Malformed: something points out of the file or to what is not there.
+        Malformed: an offset points out of the file, or a number refers to something that does not exist.
     """
     tensors = [_tensor(table, buffers) for table in graph.tables(0)]
     operators = [_operator(table, len(tensors), codes) for table in graph.tables(3)]
@@ -99,7 +99,7 @@ def _tensor(table: Table, buffers: int) -> Tensor:
 
 
 def _operator(table: Table, tensors: int, codes: Sequence[int]) -> _Operator:
-    table.table(4)  # its options; what they hold is the runtime's to check
+    table.table(4)  # its options, whose content the runtime checks
     table.table(11)
     table.blob(5)
     code = codes[within(table.integer(0, "I"), len(codes))]
@@ -108,7 +108,7 @@ def _operator(table: Table, tensors: int, codes: Sequence[int]) -> _Operator:
 
 
 def _indices(table: Table, slot: int, tensors: int) -> tuple[int, ...]:
-    """Return numbers of tensors; -1 stands for an optional one that is left out."""
+    """Return tensor numbers; -1 stands for an optional tensor that is omitted."""
     numbers = tuple(map(int, table.numbers(slot, "i")))
     if numbers and not (min(numbers) >= -1 and max(numbers) < tensors):
         raise Malformed("number of a tensor")
@@ -116,14 +116,14 @@ def _indices(table: Table, slot: int, tensors: int) -> tuple[int, ...]:
 
 
 def within(number: int, count: int) -> int:
-    """Return the number if it is one of ``count``."""
+    """Return the number if it is in ``range(count)``. Raises ``Malformed``."""
     if not 0 <= number < count:
         raise Malformed(f"number {number} of {count}")
     return number
 
 
 def _last_step(operators: Sequence[_Operator], output: int) -> str:
-    """Follow the output back over steps that only repack it."""
+    """Return the kind of the last operator before the output, ignoring those that only repack it."""
     for operator in reversed(operators):
         if output not in operator.outputs:
             continue

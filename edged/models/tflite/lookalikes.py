@@ -1,4 +1,4 @@
-"""Guesses what a file is that should have been a .tflite, so that the error says more than "no"."""
+"""Guesses the format of a file that is not a .tflite file, so that the error can say what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONVERT = "convert it to .tflite"
 
 
 def guess(content: bytes) -> str:
-    """Return half a sentence about what the file looks like and what to do."""
+    """Return a clause that names the likely format and what to do."""
     head = content[:512]
     for start, answer in _STARTS:
         if head.startswith(start):
@@ -28,16 +28,16 @@ def guess(content: bytes) -> str:
     if len(content) < 8:
         return "it is too short"
     if not any(head):
-        return "it holds zeros, as after a copy that was cut off: copy it again"
+        return "it contains only zeros, as after an interrupted copy: copy it again"
     if head[257:262] == b"ustar":
         return "it looks like a tar archive: unpack it and take the .tflite inside"
-    return _guess_graph(head) or _guess_text(head) or "it looks like something else altogether"
+    return _guess_graph(head) or _guess_text(head) or "its format is unknown"
 
 
 def _guess_graph(head: bytes) -> str | None:
-    """Protocol buffers have no mark: ONNX and SavedModel begin with a version, a graph with a node."""
+    """Recognise protocol buffers, which have no signature, by their first field: a version or a node."""
     if head[4:7] == b"TFL":
-        return f"it is TFLite in version {head[7:8].decode('latin-1')!r}, and edged reads version 3"
+        return f"it is TFLite version {head[7:8].decode('latin-1')!r}, but edged reads version 3"
     if head[0] == 8 and 3 <= head[1] <= 20 and head[2] in {0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A, 0x42}:
         return f"it looks like an ONNX model: {_CONVERT}"
     if head[0] == 8 and head[1] == 1 and head[2] == 0x12:

@@ -1,7 +1,7 @@
-"""What TFLite metadata says about a classifier: its labels and the normalisation that it was trained with.
+"""Reads TFLite metadata: a classifier's labels and the normalisation that it was trained with.
 
-The metadata is a FlatBuffer inside a buffer of the model; the label file that it names lies in a zip archive
-that is appended to the .tflite (schema: ``metadata_schema.fbs`` of tflite-support).
+The metadata is a FlatBuffer in one of the model's buffers. The label file that it names is in a zip archive
+appended to the .tflite file (schema: ``metadata_schema.fbs`` of tflite-support).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
 _NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
 _READABLE = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _LOCAL_HEADER = b"PK\x03\x04"
-# What zipfile raises on archives that are cut, crafted, encrypted or compressed in an odd way.
+# Raised by zipfile on archives that are truncated, crafted, encrypted or compressed in an unusual way.
 _BAD_ARCHIVE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -39,7 +39,7 @@ _BAD_ARCHIVE = (
 
 @dataclass(frozen=True)
 class Normalization:
-    """Scaling of pixels: (pixel - mean) / std; one number for all channels or one for each."""
+    """Scaling of pixels: (pixel - mean) / std, with one number for all channels or one per channel."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -47,10 +47,10 @@ class Normalization:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the metadata says.
+    """The metadata of a model.
 
     Attributes:
-        normalization: of the input, or None.
+        normalization: the normalisation of the input, or None.
         label_file: the name of the packed file with the labels of the output, or None.
     """
 
@@ -59,10 +59,10 @@ class Metadata:
 
 
 def read(blob: memoryview) -> Metadata:
-    """Read the content of the buffer that TFLITE_METADATA names.
+    """Read the metadata from the buffer named TFLITE_METADATA.
 
     Raises:
-        Malformed: it is not whole.
+        Malformed: it is truncated or damaged.
     """
     if len(blob) < 8 or bytes(blob[4:8]) != b"M001":
         raise Malformed("metadata")
@@ -93,7 +93,7 @@ def _usable(mean: tuple[float, ...], std: tuple[float, ...]) -> bool:
 
 
 def _label_file(tensor: Table) -> str | None:
-    """Return the file that names the classes; of several the one without locale, else the English one."""
+    """Return the label file's name: the one without a locale, else the English one, else any."""
     ranked: list[tuple[int, str]] = []
     for file in tensor.tables(6):
         if file.integer(2, "b") == _AXIS_LABELS and file.text(0):
@@ -103,17 +103,17 @@ def _label_file(tensor: Table) -> str | None:
 
 
 def packed_labels(content: bytes | mmap.mmap, end: int, name: str, where: str) -> tuple[str, ...] | None:
-    """Return the labels in a packed file, or None where nothing is packed.
+    """Return the labels in a packed file, or None where the file is not packed.
 
     Args:
-        content: the whole .tflite.
-        end: where its FlatBuffer ends at the earliest.
-        name: of the packed file.
-        where: names the model in errors.
+        content: the bytes of the whole .tflite file.
+        end: a position at or before the end of its FlatBuffer.
+        name: the name of the packed file.
+        where: the model's name in errors.
 
     Raises:
-        Malformed: an archive begins behind the FlatBuffer but cannot be read.
-        ModelError: the packed file is no list of labels.
+        Malformed: an archive follows the FlatBuffer but cannot be read.
+        ModelError: the packed file is not a label file.
     """
     if content.find(_LOCAL_HEADER, end) < 0:
         return None

@@ -64,7 +64,7 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
         (_with(()), "a single number"),
         (_with(dtype="int16"), "int16"),
         (_with(dtype="string"), "text"),
-        (_with(channels=3), "each channel"),
+        (_with(channels=3), "per channel"),
         (_with(scale=-1.0), "negative"),
         (_with(out=(1, 1)), "one number"),
         (_with(out=(1, 1917, 4)), "boxes"),

@@ -43,8 +43,8 @@ def test_reads(data: bytes, named: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "no label"),
-        (b"\r\n\n", "no label"),
+        (b"", "the label file is empty"),
+        (b"\r\n\n", "the label file is empty"),
         (b"cat\n\ndog\n", "label 2 is empty"),
         (b"cat\nd\xe4ckel\n", "line 2"),
         ("cat\n".encode("utf-16"), "UTF-8"),
@@ -52,8 +52,8 @@ def test_reads(data: bytes, named: tuple[str, ...]) -> None:
         (b"a\x1b[31m\n", "control"),
         ("a\u2028b\n".encode(), "control"),
         (b"x" * 129, "129 characters"),
-        (b"1 a\n1 b\n", "twice"),
-        (b"999999 a\n", "more than"),
+        (b"1 a\n1 b\n", "duplicate number 1"),
+        (b"999999 a\n", "number 999999 is too large"),
         (b"x\n" * 600_000, "1 MB"),
     ],
 )
@@ -88,7 +88,7 @@ def test_fit_catches_the_background_class_both_ways() -> None:
     assert labels.fit(["cat", "dog"], 2, "x.txt") == ("cat", "dog")
     with pytest.raises(ModelError, match=r"3 labels do not fit the 2 classes.*remove the first line"):
         labels.fit(["background", "cat", "dog"], 2, "x.txt")
-    with pytest.raises(ModelError, match=r"2 labels do not fit the 3 classes.*put a line background first"):
+    with pytest.raises(ModelError, match=r"2 labels do not fit the 3 classes.*insert a first line"):
         labels.fit(["cat", "dog"], 3, "x.txt")
     with pytest.raises(ModelError, match="another model"):
         labels.fit(["cat", "dog"], 9, "x.txt")

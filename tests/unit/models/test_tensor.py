@@ -13,7 +13,7 @@ WINDOW = Tensor("window", (1, 64, 3), "int8", 0.1)
     ("change", "says"),
     [
         ({"dtype": "float16"}, "its input is float16, not uint8, int8 or float32"),
-        ({"channels": 3}, "its input has a scale for each channel"),
+        ({"channels": 3}, "its input is quantised per channel"),
         ({"scale": -0.1}, "its input has a negative scale"),
         ({"scale": 0.0}, "its int8 input has no scale"),
         ({"dtype": "float32", "scale": 0.0}, ""),

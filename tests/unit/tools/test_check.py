@@ -68,7 +68,7 @@ def test_a_model_in_the_state_folder_is_found(base: Path) -> None:
     [
         (b"", "is empty"),
         (b"\x1c\0\0\0TFL3", "truncated or damaged"),
-        (b"PK\x03\x04 a zip", "no .tflite file"),
+        (b"PK\x03\x04 a zip", "not a .tflite file"),
     ],
 )
 def test_a_file_that_is_no_model_is_told(base: Path, content: bytes, expected: str) -> None:

@@ -169,7 +169,7 @@ def test_a_damaged_file_with_a_wrong_checksum_is_called_damaged(tmp_path: Path) 
         (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
         (b"\xff\xd8\xff\xe0" + bytes(40), "photograph"),
         (b"background\ntench\ngoldfish\n", "text"),
-        (bytes(range(1, 255)), "something else"),
+        (bytes(range(1, 255)), "its format is unknown"),
     ],
 )
 def test_says_what_else_it_looks_like(tmp_path: Path, content: bytes, said: str) -> None:
@@ -180,7 +180,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
     assert "no such file" in _message(tmp_path / "absent.tflite")
     assert "folder" in _message(tmp_path)
     os.mkfifo(tmp_path / "fifo")
-    assert "no regular file" in _message(tmp_path / "fifo")
+    assert "not a regular file" in _message(tmp_path / "fifo")
     assert "cannot be read" in _message(tmp_path / "with\0nul")
 
 

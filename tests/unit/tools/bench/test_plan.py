@@ -96,7 +96,7 @@ def test_a_model_that_cannot_be_used_is_kept_with_its_problem(colours: Path, tmp
     assert "truncated or damaged" in problems[0]
     assert "object detector" in problems[1]
     assert problems[2] == ""
-    assert "this is a folder" in problems[3]
+    assert "it is a folder" in problems[3]
     assert plan.candidates[0].size == 300
 
 
@@ -105,7 +105,7 @@ def test_labels_that_do_not_fit_are_the_problem_of_that_model(colours: Path, tmp
     [candidate] = planned(colours, labels=tmp_path / "two.txt").candidates
     assert "2 labels do not fit the 3 classes" in candidate.problem
     (tmp_path / "none.txt").write_text("")
-    with pytest.raises(ModelError, match="no label in it"):
+    with pytest.raises(ModelError, match="the label file is empty"):
         planned(colours, labels=tmp_path / "none.txt")
 
 
