@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = sorted(
+    [
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md")),
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+)
 GENERATED = {ROOT / "docs" / "configuration.md"}
 _BLOCK = re.compile(
-    r"(?:^<!-- test: (?P<marker>[^\n]*?) -->\n)?^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$",
+    r"(?:^ *<!-- test: (?P<marker>[^\n]*?) -->\n)?^ *```(?P<language>[a-z]*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -34,6 +40,16 @@ class Block:
     marker: str
 
     @property
+    def word(self) -> str:
+        """The first word of the marker."""
+        return self.marker.partition(" ")[0]
+
+    @property
+    def rest(self) -> str:
+        """What follows the first word of the marker."""
+        return self.marker.partition(" ")[2]
+
+    @property
     def name(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
@@ -45,11 +61,17 @@ def blocks(page: Path) -> list[Block]:
             page,
             text.count("\n", 0, found.start("language")) + 1,
             found["language"],
-            found["text"],
+            textwrap.dedent(found["text"]),
             found["marker"] or "",
         )
         for found in _BLOCK.finditer(text)
     ]
+
+
+def commands(block: Block) -> list[str]:
+    """Return the commands of a console block: what follows ``$ ``, over lines that end with a backslash."""
+    joined = block.text.replace("\\\n", " ")
+    return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ ")]
 
 
 def all_blocks(language: str) -> list[Block]:

@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"/[A-Z-]{3,}(/|$|\.py)")
 
 
 def _without_blocks(text: str) -> str:
-    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def _anchors(page: Path) -> set[str]:

@@ -66,7 +66,7 @@ def examine(unit: Mapping[str, str] | None) -> Verdict:
     if unit is None:
         return skipped("systemd does not run here, or does not answer")
     if unit.get("LoadState") != "loaded":
-        return absent(f"there is no {UNIT}", "README, 'As a service', or deploy/README.md, installs it")
+        return absent(f"there is no {UNIT}", "deploy/README.md describes how to install it")
     boot = unit.get("UnitFileState") or "unknown"
     detail = f"{unit.get('ActiveState')} ({unit.get('SubState')}), {boot} at boot"
     if unit.get("NRestarts", "0") != "0":
