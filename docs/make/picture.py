@@ -11,7 +11,7 @@ import sys
 
 COUNT = 4  # inferences: the fourth is of the first photograph again, and there is a rate by then
 WIDTH = 100  # columns
-_REDRAWN = "\x1b[1A\x1b[2K"  # up a line, and clear it: rich draws the table anew from here
+_CLEARED = "\x1b[2K"  # rich clears each line of the old table, then draws the new one
 _FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
   <title>edged try, on a terminal</title>
@@ -52,7 +52,7 @@ def run(*, count: int) -> str:
     os.close(ours)
     if process.wait(60):
         raise RuntimeError(f"edged try ended with {process.returncode}: {shown}")
-    screen = shown.rpartition(_REDRAWN)[2].replace("\r", "")
+    screen = shown.rpartition(_CLEARED)[2].replace("\r", "")
     return re.sub(r"\x1b\[\?\d+[hl]", "", screen).rstrip()
 
 
