@@ -31,24 +31,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal stops the daemon."""
-    from edged.daemon.publisher import EventPublisher
     from edged.daemon.systemd import Notifier
-    from edged.supervisor import Supervisor
+    from edged.supervisor import ForkServer, Listener, Supervisor
     from edged.system.signals import Signals
 
     signals = Signals()
     signals.install()
     notifier = Notifier.of()
-    publisher = EventPublisher()
-    supervisor = Supervisor({}, listener=publisher)
-    supervisor.prepare()  # its slow imports run while this process reads the configuration
+    forkserver = ForkServer()
+    forkserver.start()  # its slow imports run while this process reads the configuration
     from edged.daemon import app
     from edged.errors import ConfigError, Unavailable
     from edged.system import log as logs
 
+    def supervise(listener: Listener) -> Supervisor:
+        return Supervisor({}, listener=listener, forkserver=forkserver)
+
     logs.setup(arguments.log)
     try:
-        app.run(Path(arguments.config), supervisor, publisher, signals, notifier)
+        app.run(Path(arguments.config), supervise, signals, notifier)
     except ConfigError as error:
         _report(error.problems, plain=arguments.log == "text" and not logs.is_journal(sys.stderr))
         notifier.status(f"configuration refused: {error.problems[0]}")
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         log.critical("the daemon ends because of a defect in edged", exc_info=True)
         return terminal.SOFTWARE
     finally:
+        forkserver.stop()
         signals.release()
     return 0
 

@@ -1,14 +1,14 @@
-"""The daemon, put together. The only file that knows every part.
+"""Puts the daemon together: the only module that knows every part.
 
 ```
- Config ─▶ spool ─▶ outlet (MQTT or JSON lines) ◀─ Home Assistant's announcer
-                      ▲
- Supervisor ─▶ EventPublisher ─▶ topics, events          every half second: health ─▶ topic, file, systemd
- Sensors ─▶ SensorPublisher ─▶ topics
+ Config ─▶ Spool ─▶ sink (MQTT or JSON lines) ◀─ Home Assistant's announcer
+             ▲        ▲
+ Supervisor ─▶ EventPublisher ─▶ events, topics      every half second: health ─▶ topic, file, systemd
+ SensorWorker ─▶ SensorPublisher ─▶ topics
 ```
 
 It reads in the order in which things happen: build, start, ready, run, reload, stop. Nothing waits for the
-broker: events wait in the spool, and retained values are sent when it is there.
+broker: events wait in the spool, and retained values are sent once it is connected.
 """
 
 from __future__ import annotations
@@ -21,25 +21,27 @@ from typing import TYPE_CHECKING
 
 from edged.config import loader
 from edged.daemon import commands, health, outputs
-from edged.daemon.event_maker import EventMaker
-from edged.daemon.report import HealthSchedule
+from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.daemon.sensor_publisher import SensorPublisher
-from edged.errors import ConfigError, EdgedError, Problem
+from edged.daemon.status_file import HealthSchedule
+from edged.errors import ConfigError, Problem
 from edged.supervisor import SensorWorker
 from edged.system import clock
 from edged.system.child import interpreter
 from edged.system.claim import Claim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edged.config.root import Config
     from edged.config.secrets import Secret
     from edged.daemon.outputs import Outputs
-    from edged.daemon.publisher import EventPublisher
     from edged.daemon.systemd import Notifier
-    from edged.supervisor import Supervisor
+    from edged.supervisor import Listener, Supervisor
     from edged.system.signals import Signals
+
+    Supervise = Callable[[Listener], Supervisor]
 
 log = logging.getLogger(__name__)
 
@@ -53,28 +55,18 @@ class Daemon:
     """One configuration, running. Everything happens on the event loop's thread.
 
     Args:
-        path: of the configuration, which is read again at a reload.
-        supervisor: without pipelines yet, its fork server started.
-        publisher: its listener.
-        signals: installed already.
-        notifier: to systemd.
+        path: the configuration file, which is read again at a reload.
+        supervise: returns a supervisor without pipelines, for its listener.
+        signals: the signals, already installed.
+        notifier: notifies systemd.
 
     Raises:
         ConfigError: the configuration is wrong, or a file that it names for the broker.
-        Unavailable: another daemon has this run directory.
+        Unavailable: another daemon uses this run directory.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        supervisor: Supervisor,
-        publisher: EventPublisher,
-        signals: Signals,
-        notifier: Notifier,
-    ) -> None:
+    def __init__(self, path: Path, supervise: Supervise, signals: Signals, notifier: Notifier) -> None:
         self._path = path
-        self._supervisor = supervisor
-        self._publisher = publisher
         self._signals = signals
         self._notifier = notifier
         self._started_at = clock.monotonic()
@@ -85,17 +77,18 @@ class Daemon:
         self._config = config = loader.load(path)
         self._claim = Claim(config.run_dir)
         self._claim.take()
-        self._spool = outputs.spool(config, asyncio.get_running_loop(), publisher.committed)
+        self._spool = outputs.spool(config, asyncio.get_running_loop(), self._committed)
         self._event_maker = EventMaker(config.node)
+        self._publisher = EventPublisher(self._event_maker, self._spool, _kinds(config), at_once=False)
         self._secret = outputs.secret(config)
         self._outputs = self._wire(config)
-        self._report = HealthSchedule(config.run_dir)
-        self._sensor_report = SensorPublisher(publisher, config.node)
-        self._sensors = SensorWorker(self._sensor_report, supervisor.readings_page)
-        publisher.begin(self._event_maker, self._spool, _kinds(config), at_once=False)
+        self._health = HealthSchedule(config.run_dir)
+        self._supervisor = supervise(self._publisher)
+        self._sensor_publisher = SensorPublisher(self._publisher, config.node)
+        self._sensors = SensorWorker(self._sensor_publisher, self._supervisor.readings_page)
 
     async def run(self) -> None:
-        """Work until a signal asks to stop; ends in order also when a defect shows."""
+        """Work until a signal asks to stop; stop in order also after a defect."""
         self._signals.attach(asyncio.get_running_loop(), self._stop.set, self._reload.set)
         work = asyncio.create_task(self._work())
         stop = asyncio.create_task(self._stop.wait())
@@ -112,7 +105,7 @@ class Daemon:
 
     async def _work(self) -> None:
         if self._stop.is_set():
-            return  # asked for while all this was built
+            return  # requested while all this was built
         self._outputs.sink.open()
         self._publisher.attach(self._outputs.sink, self._outputs.copy)
         await self._supervisor.start()
@@ -132,60 +125,64 @@ class Daemon:
 
     def _read_sensors(self, config: Config) -> None:
         if self._sensors.apply(config.sensors, config.isolation, config.looked_at, config.followed):
-            self._sensor_report.sensors(config.sensors)
+            self._sensor_publisher.sensors(config.sensors)
 
     async def _close(self) -> None:
-        """Stop the workers, say goodbye, in less than the 5 s that there are."""
+        """Stop the workers, then publish what still can be, in less than the 5 s allowed."""
         log.info("stopping")
         await self._sensors.stop(SENSORS_STOP_S)
-        self._sensor_report.offline()
+        self._sensor_publisher.offline()
         try:
             await asyncio.wait_for(self._supervisor.stop(WORKERS_STOP_S), WORKERS_STOP_S + 0.3)
         except TimeoutError:
-            log.error("workers did not stop in time")  # noqa: TRY400 - where it waited says nothing
+            log.error("workers did not stop in time")  # noqa: TRY400 - the place where it waited tells nothing
         self._publisher.offline()
         self._outputs.close(SINK_STOP_S)
         queued = self._spool.counts().queued
         if queued:
             log.warning("not delivered yet: %d", queued)
         self._spool.close()
-        self._report.close()
+        self._health.close()
         self._claim.release()
         log.info("stopped")
 
-    # Out.
+    # Output.
+
+    def _committed(self, payloads: Sequence[bytes]) -> None:
+        """Publish what the spool has safely on disk."""
+        self._publisher.committed(payloads)
 
     def _wire(self, config: Config) -> Outputs:
-        """Build what goes out; nothing is opened yet. Raises ``ConfigError``."""
+        """Build the outputs; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
         return outputs.wire(
-            config, spool=self._spool, loop=loop, on_switch=self._switch, on_command=self._obey
+            config, spool=self._spool, loop=loop, on_switch=self._switch, on_command=self._command
         )
 
-    def _obey(self, verb: str, payload: bytes) -> bytes:
-        """Do what came on ``cmd/<verb>``, and return the answer."""
+    def _command(self, verb: str, payload: bytes) -> bytes:
+        """Carry out a command that arrived on ``cmd/<verb>``; return the result."""
         return commands.answer(verb, payload, self._config.pipelines, self._supervisor.command)
 
     def _switch(self, name: str, on: bool) -> None:
-        """Do what came on ``enabled/set``."""
+        """Switch a pipeline: a message arrived on ``enabled/set``."""
         try:
             self._supervisor.enable(name, on)
         except KeyError:
-            log.warning("MQTT switches %s, and there is no such pipeline", name)
+            log.warning("MQTT switches the pipeline %s, which does not exist", name)
         else:
             log.info("%s: switched %s over MQTT", name, "on" if on else "off")
 
     # Reload.
 
     async def _read_again(self) -> None:
-        """Take over the changed configuration, or say why not and go on with the old one."""
+        """Apply the changed configuration, or report why not and keep the old one."""
         self._notifier.reloading()
         try:
             config = loader.load(self._path)
-            _refuse_what_needs_a_restart(self._path, self._config, config)
+            _refuse_restart_keys(self._path, self._config, config)
             secret = outputs.secret(config)
             await self._check()
-            wired = self._wire(config) if self._outward(config, secret) else None
+            wired = self._wire(config) if self._changes_outputs(config, secret) else None
         except ConfigError as error:
             self._refuse(error.problems)
         else:
@@ -217,8 +214,8 @@ class Daemon:
             found = (line.partition(": ") for line in said.decode(errors="replace").splitlines())
             raise ConfigError([Problem(where, what) for where, _, what in found])
 
-    def _outward(self, config: Config, secret: Secret | None) -> bool:
-        """Whether what goes out has to be rebuilt."""
+    def _changes_outputs(self, config: Config, secret: Secret | None) -> bool:
+        """Return whether the outputs have to be rebuilt."""
         return outputs.needs(config, secret) != outputs.needs(self._config, self._secret)
 
     def _refuse(self, problems: list[Problem]) -> None:
@@ -230,7 +227,7 @@ class Daemon:
     async def _adopt(self, config: Config, secret: Secret | None, wired: Outputs | None) -> None:
         old, self._config, self._secret = self._config, config, secret
         self._complaints = []
-        # Both for the moment: the last words of what goes must be heard as the first of what comes.
+        # Both at first: the last reports of pipelines that go and the first of those that come must pass.
         self._publisher.pipelines({**_kinds(old), **_kinds(config)})
         moved = await self._supervisor.apply(config.pipelines, config.isolation)
         self._publisher.pipelines(_kinds(config))
@@ -261,12 +258,12 @@ class Daemon:
             self._publisher.tick()
             message = self._message()
             self._notifier.status(health.headline(message))
-            if self._report.is_due(message, self._config.health.interval_s):
+            if self._health.is_due(message, self._config.health.interval_s):
                 self._publisher.retain(
                     "health", json.dumps(message, ensure_ascii=False, separators=(",", ":"))
                 )
         except Exception:
-            log.exception("a defect in the report on health")  # which must not end what it reports on
+            log.exception("a defect in the health report")  # which must not end what it reports on
 
     def _message(self) -> dict[str, object]:
         pids = {"main": os.getpid(), **self._supervisor.processes()}
@@ -292,7 +289,7 @@ class Daemon:
         )
 
     async def _feed_watchdog(self) -> None:
-        """Tell systemd that all is well for as long as every enabled pipeline gets on."""
+        """Feed systemd's watchdog while every enabled pipeline makes progress."""
         every_s = self._notifier.watchdog_s
         while every_s is not None:
             stalled = self._supervisor.stalled()
@@ -303,18 +300,11 @@ class Daemon:
             await asyncio.sleep(every_s / 3)
 
 
-def run(
-    path: Path, supervisor: Supervisor, publisher: EventPublisher, signals: Signals, notifier: Notifier
-) -> None:
+def run(path: Path, supervise: Supervise, signals: Signals, notifier: Notifier) -> None:
     """Run the daemon until a signal asks it to stop; see :class:`Daemon`."""
 
     async def life() -> None:
-        try:
-            daemon = Daemon(path, supervisor, publisher, signals, notifier)
-        except EdgedError:
-            await supervisor.stop(WORKERS_STOP_S)  # its fork server is there already
-            raise
-        await daemon.run()
+        await Daemon(path, supervise, signals, notifier).run()
 
     asyncio.run(life())
 
@@ -323,7 +313,7 @@ def _kinds(config: Config) -> dict[str, str]:
     return {name: pipeline.source.kind for name, pipeline in config.pipelines.items()}
 
 
-def _refuse_what_needs_a_restart(path: Path, old: Config, new: Config) -> None:
+def _refuse_restart_keys(path: Path, old: Config, new: Config) -> None:
     changed = [
         key for key in ("node", "state_dir", "run_dir", "spool") if getattr(old, key) != getattr(new, key)
     ]

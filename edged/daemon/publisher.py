@@ -1,8 +1,8 @@
-"""Hears the supervisor and tells the world: events through the spool, and the retained topics of pipelines.
+"""Publishes what pipelines report: events through the spool, and the retained topics.
 
 ```
- supervisor ──outcome──▶ EventPublisher ──▶ spool.accept ──▶ outlet.drain        event
-            ──changed──▶          ──▶ outlet.retain                        state, availability, enabled/state
+ supervisor ──outcome──▶ EventPublisher ──▶ spool.accept ──▶ sink.drain    event
+            ──changed──▶                ──▶ sink.retain                    state, availability, enabled/state
 ```
 """
 
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.errors import Unavailable
+from edged.events import UNKNOWN, Event, ModelTag
 from edged.sinks import TakesLines
+from edged.system import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from edged.daemon.event_maker import EventMaker
-    from edged.events import Event
     from edged.ipc.worker_messages import Outcome
     from edged.sinks import EventSink
     from edged.sinks.jsonl import JsonlSink
@@ -30,29 +30,126 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TOPICS = ("state", "availability", "enabled/state")
+SYNCED_FOR_S = 10.0  # one look at the kernel's clock is valid for this long
+MOST_LATENCY_MS = 1e9  # the schema's limit; a clock that was set meanwhile gives any number
+NUMBERED = frozenset({"folder", "video"})  # sources whose frame numbers mean something to a reader
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a pipeline's state topic says, and since when."""
+    """The label on a pipeline's state topic, and since when it holds (RFC 3339)."""
 
     label: str
     since: str
 
 
-class EventPublisher:
-    """The supervisor's listener.
+class EventMaker:
+    """Makes events from a worker's reports: adds the node, the times, and whether they can be trusted.
 
-    It can be made before anything is known, so that the supervisor can start its fork server first; until
-    :meth:`begin` nothing happens that could be reported.
+    Args:
+        node: this node's name.
+        synced: returns whether the wall clock is synchronised.
+        monotonic: returns monotonic time in s.
+        wall: returns wall time, s since 1970.
     """
 
-    _event_maker: EventMaker
-    _spool: Spool
-    _at_once: bool
+    def __init__(
+        self,
+        node: str,
+        *,
+        synced: Callable[[], bool] = clock.synced,
+        monotonic: Callable[[], float] = clock.monotonic,
+        wall: Callable[[], float] = clock.wall,
+    ) -> None:
+        self._node = node
+        self._is_synced = synced
+        self._monotonic = monotonic
+        self._wall = wall
+        self._synced = False
+        self._looked_at = float("-inf")
 
-    def __init__(self) -> None:
-        self._kinds: dict[str, str] = {}
+    @property
+    def synced(self) -> bool:
+        """Whether the wall clock is synchronised, as of at most ``SYNCED_FOR_S`` ago."""
+        now = self._monotonic()
+        if now - self._looked_at >= SYNCED_FOR_S:
+            self._synced, self._looked_at = self._is_synced(), now
+        return self._synced
+
+    def event(self, outcome: Outcome, status: PipelineStatus, *, kind: str) -> Event:
+        """Return the event of an outcome.
+
+        Args:
+            outcome: the worker's report.
+            status: its pipeline's status; ``Ready`` came before any outcome, so it names the model.
+            kind: the kind of its source, which decides whether the frame has a number.
+        """
+        latency_ms = (outcome.decided_at - outcome.captured_at) * 1000
+        return Event(
+            type=outcome.type,
+            node=self._node,
+            pipeline=outcome.pipeline,
+            label=outcome.label,
+            score=outcome.score,
+            previous=outcome.previous,
+            top=outcome.top,
+            captured_at=clock.rfc3339(outcome.captured_at),
+            ts=clock.rfc3339(outcome.decided_at),
+            clock=self._clock(),
+            model=status.model or ModelTag(UNKNOWN, "0" * 8),
+            accelerator=status.accelerator or "cpu",
+            latency_ms=min(max(latency_ms, 0.0), MOST_LATENCY_MS),
+            degraded=status.degraded,
+            frame=outcome.frame if kind in NUMBERED else None,
+            network=status.network,
+            readings=outcome.readings,
+        )
+
+    def nothing(self, status: PipelineStatus) -> Event:
+        """Return the event whose state is that nothing is decided yet: for the state topic only."""
+        now = clock.rfc3339(self._wall())
+        return Event(
+            type="heartbeat",
+            node=self._node,
+            pipeline=status.name,
+            label=UNKNOWN,
+            score=0.0,
+            previous=UNKNOWN,
+            top=(),
+            captured_at=now,
+            ts=now,
+            clock=self._clock(),
+            model=status.model or ModelTag(UNKNOWN, "0" * 8),
+            accelerator=status.accelerator or "cpu",
+            latency_ms=0.0,
+            degraded=status.degraded,
+            network=status.network,
+        )
+
+    def _clock(self) -> str:
+        return "synced" if self.synced else "unsynced"
+
+
+class EventPublisher:
+    """The supervisor's listener: publishes at the attached sink.
+
+    Until :meth:`attach` no sink is there: retained topics are kept for it, and outcomes are ignored.
+
+    Args:
+        event_maker: makes the events.
+        spool: accepts them.
+        kinds: the kind of each pipeline's source, by the pipeline's name.
+        at_once: whether the spool holds an event safely when ``accept`` returns; otherwise it calls
+            :meth:`committed` later, and the event must not leave before.
+    """
+
+    def __init__(
+        self, event_maker: EventMaker, spool: Spool, kinds: Mapping[str, str], *, at_once: bool = True
+    ) -> None:
+        self._event_maker = event_maker
+        self._spool = spool
+        self._kinds = dict(kinds)
+        self._at_once = at_once
         self._sink: EventSink | None = None
         self._copy: JsonlSink | None = None
         self._copying = True
@@ -60,27 +157,12 @@ class EventPublisher:
         self._decided: dict[str, Decided] = {}
         self._undecided: dict[str, PipelineStatus] = {}  # online, and no news yet
 
-    def begin(
-        self, event_maker: EventMaker, spool: Spool, kinds: Mapping[str, str], *, at_once: bool = True
-    ) -> None:
-        """Report from now on.
-
-        Args:
-            event_maker: makes the events.
-            spool: takes them over.
-            kinds: the pipelines, with the kinds of their sources.
-            at_once: the spool has an event for good when ``accept`` returns; otherwise it calls
-                :meth:`committed` later, and nobody may see the event before.
-        """
-        self._at_once = at_once
-        self._event_maker, self._spool, self._kinds = event_maker, spool, dict(kinds)
-
     def attach(self, sink: EventSink, copy: JsonlSink | None = None) -> None:
-        """Tell it there from now on, beginning with what is known already.
+        """Publish at this sink from now on, beginning with the topics that are kept.
 
         Args:
-            sink: gets everything.
-            copy: gets each event too; what it does not take is not kept for it.
+            sink: gets everything; it is open.
+            copy: gets each event too; an event that it does not take is not kept for it.
         """
         self._sink, self._copy = sink, copy
         self._copying = True
@@ -89,58 +171,58 @@ class EventPublisher:
         sink.drain()
 
     def pipelines(self, kinds: Mapping[str, str]) -> None:
-        """The configuration has these pipelines from now on; the topics of others are cleared."""
+        """Publish for these pipelines from now on; clear the topics of others."""
         gone = self._kinds.keys() - kinds.keys()
         self._kinds = dict(kinds)
         self.clear(gone)
 
     def clear(self, names: Iterable[str]) -> None:
-        """Take the retained topics of these pipelines back."""
+        """Clear the retained topics of these pipelines."""
         for name in sorted(names):
             self._decided.pop(name, None)
             self._undecided.pop(name, None)
             self.forget(f"{name}/{topic}" for topic in TOPICS)
 
     def forget(self, suffixes: Iterable[str]) -> None:
-        """Take these topics back."""
+        """Clear these topics."""
         for suffix in suffixes:
             if self._retained.pop(suffix, None) is not None and self._sink is not None:
                 self._sink.retain(suffix, "")
 
     def withdraw(self) -> None:
-        """Clear every topic at the outlet that is about to go; the next one gets them all."""
+        """Clear every topic at the sink that is about to close; the next sink gets them all."""
         if self._sink is not None:
             for suffix in self._retained:
                 self._sink.retain(suffix, "")
 
     def offline(self) -> None:
-        """The daemon stops: nothing is seen any more."""
+        """Publish every pipeline as offline: the daemon stops."""
         for name in self._kinds:
             self.retain(f"{name}/availability", "offline")
 
     def retain(self, suffix: str, payload: str) -> None:
-        """Keep a topic at this value, also through a change of outlets."""
+        """Keep a topic at this value, also through a change of sinks."""
         self._retained[suffix] = payload
         if self._sink is not None:
             self._sink.retain(suffix, payload)
 
     def line(self, reading: bytes) -> None:
-        """Send a reading where there are lines and no topics."""
+        """Send a reading as a JSON line, where the sink writes lines."""
         sink: object = self._sink
         if isinstance(sink, TakesLines):
             sink.reading(reading)
 
     def decided(self) -> Mapping[str, Decided]:
-        """Return what pipelines decided last, by name."""
+        """Return what each pipeline decided last, by name."""
         return self._decided
 
-    # What the supervisor calls, and the spool.
+    # Called by the supervisor and by the spool.
 
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
         """Send the news of a pipeline, or one inference."""
         kind = self._kinds.get(outcome.pipeline)
         if kind is None or self._sink is None:
-            return  # the last words of a pipeline that was removed
+            return  # a last report of a pipeline that was removed
         event = self._event_maker.event(outcome, status, kind=kind)
         if event.type == "result":
             self._sink.result(event.pipeline, event.to_json())
@@ -153,7 +235,7 @@ class EventPublisher:
         self._write_copy(event.to_json())
 
     def committed(self, payloads: Sequence[bytes]) -> None:
-        """Send what the spool has for good; with none, older events came within its reach."""
+        """Send events that the spool holds safely; an empty list means that older ones can be sent."""
         if self._sink is not None:
             self._sink.drain()
         for payload in payloads:
@@ -165,7 +247,7 @@ class EventPublisher:
         if name not in self._kinds:
             return
         if not status.enabled:
-            self._decided.pop(name, None)  # switched on again, it begins anew
+            self._decided.pop(name, None)  # switched on again, it starts undecided
         if status.online and name not in self._decided:
             self._undecided[name] = status
         else:
@@ -174,7 +256,7 @@ class EventPublisher:
         self.retain(f"{name}/availability", "online" if status.online else "offline")
 
     def tick(self) -> None:
-        """Say ``unknown`` of pipelines that see something and have had no news; call it now and then."""
+        """Publish ``unknown`` for pipelines that are online without news; to be called now and then."""
         for status in list(self._undecided.values()):
             self._state(self._event_maker.nothing(status))
 

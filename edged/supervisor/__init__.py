@@ -10,18 +10,20 @@
 
     SensorWorker ──▶ the sensor process: one process for all sensors
 
-A worker is a child of this process: :func:`Supervisor.prepare` makes main the subreaper of what the fork
-server forks. A stage that lasts longer than its deadline is found in the worker's heartbeat, five times a
+A worker is a child of this process: :func:`ForkServer.start` makes main the subreaper of what the fork server
+forks. A stage that lasts longer than its deadline is found in the worker's heartbeat, five times a
 second.
 """
 
 from edged.supervisor.accelerators import AcceleratorPresence
+from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.pipeline_status import Listener, PipelineStatus
 from edged.supervisor.sensor_worker import SensorListener, SensorWorker
 from edged.supervisor.supervisor import Supervisor
 
 __all__ = [
     "AcceleratorPresence",
+    "ForkServer",
     "Listener",
     "PipelineStatus",
     "SensorListener",

@@ -43,6 +43,7 @@ class Supervisor:
         pipelines: the pipelines' part of the configuration, by name.
         isolation: required | optional.
         listener: receives what happens to the pipelines.
+        forkserver: forks the workers; it may be started already. None: one of its own.
         results: whether to report every inference of every pipeline, also where its configuration does not
             ask for it.
         root: the folder that holds ``sys`` and ``dev``, where accelerators are looked for.
@@ -54,6 +55,7 @@ class Supervisor:
         *,
         isolation: str = "required",
         listener: Listener,
+        forkserver: ForkServer | None = None,
         results: bool = False,
         root: Path = Path("/"),
     ) -> None:
@@ -62,7 +64,7 @@ class Supervisor:
         self._listener = listener
         self._results = results
         self._enabled = {name: section.enabled for name, section in pipelines.items()}
-        self._forkserver = ForkServer()
+        self._forkserver = forkserver or ForkServer()
         self._model_cache = ModelCache()
         self.readings_page = self._model_cache.readings_page  # shows workers what sensors read
         self._groups: dict[str, WorkerGroup] = {}

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.daemon import app
-from edged.daemon.publisher import EventPublisher
 from edged.daemon.systemd import Notifier
 from edged.system import log
 from edged.system.signals import Signals
@@ -39,6 +38,8 @@ from edged.tools import audit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from edged.supervisor import Listener
+
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("cat", "dog", "bird", "fox")
 READY_S = 300.0
@@ -47,7 +48,7 @@ READY_S = 300.0
 class Source(Supervised):
     """A supervisor whose one pipeline decides something new at a fixed rate, until it is told to be quiet."""
 
-    def __init__(self, listener: EventPublisher, every_s: float, offset_s: float) -> None:
+    def __init__(self, listener: Listener, every_s: float, offset_s: float) -> None:
         super().__init__(listener)
         self._every_s = every_s
         self._offset_s = offset_s
@@ -177,10 +178,12 @@ def run_node(place: Place, name: str, every_s: float, offset_s: float) -> int:
         os.dup2(out.fileno(), 2)
     signals = Signals()
     signals.install()
-    publisher = EventPublisher()
     log.setup("text")
-    source: Any = Source(publisher, every_s, offset_s)  # has the contract of the real supervisor
-    app.run(folder / "edged.yaml", source, publisher, signals, Notifier())
+
+    def supervise(listener: Listener) -> Any:  # it has the contract of the real supervisor
+        return Source(listener, every_s, offset_s)
+
+    app.run(folder / "edged.yaml", supervise, signals, Notifier())
     signals.release()
     return 0
 

@@ -302,7 +302,7 @@ def test_status_reads_the_running_daemon(tmp_path: Path) -> None:
         daemon.process.wait()
         shown = subprocess.run(command, capture_output=True, text=True, check=False)
         assert shown.returncode == 69
-        assert "is gone without a goodbye" in shown.stderr
+        assert "no daemon is running: it died" in shown.stderr
 
 
 def test_a_second_daemon_for_one_run_directory_is_refused(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Protocol
 
-from edged.daemon.event_maker import EventMaker
-from edged.daemon.publisher import EventPublisher
+from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
@@ -76,7 +75,7 @@ class Trial:
         self._shown = 0
         self._checked_isolation = False
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._publisher = EventPublisher()
+        self._publisher: EventPublisher | None = None  # with a broker only
         self._sink: MqttSink | None = None
         self._supervisor = Supervisor({}, isolation="optional", listener=self, results=True)
         self._supervisor.prepare()  # its slow imports run while this process does its own
@@ -94,8 +93,9 @@ class Trial:
             return await self._done
         finally:
             await self._supervisor.stop(STOP_S)
-            if self._sink is not None:
+            if self._publisher is not None:
                 self._publisher.clear([NAME])
+            if self._sink is not None:
                 self._sink.close(BROKER_S)
 
     def _choose(self) -> PipelineSection:
@@ -115,7 +115,7 @@ class Trial:
         """Show an inference; publish every outcome."""
         if self._done.done():
             return
-        if self._sink is not None:
+        if self._publisher is not None:
             self._publisher.outcome(outcome, status)
         if outcome.type != "result":
             return
@@ -131,7 +131,7 @@ class Trial:
 
     def changed(self, status: PipelineStatus) -> None:
         """Stop at the end of the source, and report faults."""
-        if self._sink is not None:
+        if self._publisher is not None:
             self._publisher.changed(status)
         if self._done.done():
             return
@@ -169,7 +169,9 @@ class Trial:
     # The broker.
 
     async def _connect(self, broker: str) -> None:
-        sink = self._sink = self._mqtt(broker)
+        spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
+        self._publisher = EventPublisher(self._event_maker, spool, {NAME: self._kind})
+        sink = self._sink = self._mqtt(broker, spool)
         sink.open()
         self._publisher.attach(sink)
         for _ in range(round(BROKER_S / LOOK_S)):
@@ -179,7 +181,7 @@ class Trial:
         if sink.state != "connected":
             raise Refused(f"the broker {broker} cannot be used: {sink.state}: {sink.detail}")
 
-    def _mqtt(self, broker: str) -> MqttSink:
+    def _mqtt(self, broker: str, spool: MemorySpool) -> MqttSink:
         from edged.config.outputs import Mqtt
         from edged.sinks.mqtt import MqttSink
 
@@ -188,8 +190,6 @@ class Trial:
             section = Mqtt(host=host, port=port)
         except ValueError:
             raise Refused(f"--broker {broker}: must be HOST or HOST:PORT", os.EX_USAGE) from None
-        spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
-        self._publisher.begin(self._event_maker, spool, {NAME: self._kind})
         return MqttSink(
             section,
             node=self._node,

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from edged.cli.try_ import Lines, LiveTable
-from edged.daemon.event_maker import EventMaker
+from edged.daemon.publisher import EventMaker
 from edged.testing.supervisor import outcome, status
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from edged.daemon import app
-from edged.daemon.publisher import EventPublisher
 from edged.daemon.status_file import NAME
 from edged.daemon.systemd import Notifier
 from edged.errors import ConfigError
@@ -21,6 +20,8 @@ from edged.testing.supervisor import Supervised, outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
+
+    from edged.supervisor import Listener
 
 PIPELINE = """
   porch:
@@ -61,21 +62,33 @@ class Told(Notifier):
 class Life:
     """``async with Life(tmp_path) as life`` is a daemon that is ready."""
 
-    def __init__(self, folder: Path, more: str = "", *, watchdog_s: float | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        more: str = "",
+        *,
+        watchdog_s: float | None = None,
+        kind: type[Supervised] = Supervised,
+    ) -> None:
+        self._kind = kind
         self.folder = folder
         self.path = folder / "edged.yaml"
         self.path.write_text(text(folder, more))
         self.hand = Hand()
         self.systemd = Told(watchdog_s)
-        self.publisher = EventPublisher()
-        self.supervisor = Supervised(self.publisher)
+        self.supervisor: Supervised
 
     async def __aenter__(self) -> Self:
-        self.task = asyncio.create_task(
-            app.Daemon(self.path, self.supervisor, self.publisher, self.hand, self.systemd).run()
-        )
+        self.task = asyncio.create_task(self.daemon().run())
         await self.until(lambda: "READY=1" in self.systemd.told)
         return self
+
+    def daemon(self) -> app.Daemon:
+        return app.Daemon(self.path, self.supervise, self.hand, self.systemd)  # type: ignore[arg-type]
+
+    def supervise(self, listener: Listener) -> Supervised:
+        self.supervisor = self._kind(listener)
+        return self.supervisor
 
     async def __aexit__(self, *_: object) -> None:
         self.hand.stop()
@@ -245,9 +258,10 @@ def test_it_stops_also_while_it_starts(tmp_path: Path) -> None:
             await asyncio.sleep(timeout_s)
 
     async def life() -> None:
-        daemon = Life(tmp_path)
-        daemon.supervisor = Slow(daemon.publisher)
+        daemon = Life(tmp_path, kind=Slow)
         entering = asyncio.create_task(daemon.__aenter__())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         while "apply" not in daemon.supervisor.calls:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.01)
         daemon.hand.stop()
@@ -267,9 +281,8 @@ def test_it_stops_where_that_was_asked_for_before_it_began(tmp_path: Path) -> No
 
     async def life() -> None:
         daemon = Life(tmp_path)
-        early = Early()
-        task = app.Daemon(daemon.path, daemon.supervisor, daemon.publisher, early, daemon.systemd).run()
-        await asyncio.wait_for(task, 5)
+        daemon.hand = Early()
+        await asyncio.wait_for(daemon.daemon().run(), 5)
         assert daemon.supervisor.calls == ["stop"]
         assert daemon.systemd.told == ["STOPPING=1"]
 
@@ -282,12 +295,9 @@ def test_a_defect_ends_it_in_order_and_is_told(tmp_path: Path) -> None:
             raise ZeroDivisionError(timeout_s)
 
     async def life() -> None:
-        daemon = Life(tmp_path)
-        daemon.supervisor = Broken(daemon.publisher)
+        daemon = Life(tmp_path, kind=Broken)
         with pytest.raises(ExceptionGroup) as told:
-            await app.Daemon(
-                daemon.path, daemon.supervisor, daemon.publisher, daemon.hand, daemon.systemd
-            ).run()
+            await daemon.daemon().run()
         assert told.group_contains(ZeroDivisionError)
         assert daemon.supervisor.calls[-1] == "stop"
 
@@ -298,6 +308,6 @@ def test_a_wrong_password_file_is_told_before_anything_runs(tmp_path: Path) -> N
     async def life() -> None:
         daemon = Life(tmp_path, "mqtt: {host: h, username: u, password_file: none}")
         with pytest.raises(ConfigError, match="none"):
-            app.Daemon(daemon.path, daemon.supervisor, daemon.publisher, daemon.hand, daemon.systemd)
+            daemon.daemon()
 
     live(life())

@@ -1,19 +1,24 @@
-"""The supervisor's listener: what goes to which topic, and what is kept."""
+"""From a report to an event, to its topics, and what is kept."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from edged.daemon.event_maker import EventMaker
-from edged.daemon.publisher import Decided, EventPublisher
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edged
+from edged.daemon.publisher import SYNCED_FOR_S, Decided, EventMaker, EventPublisher
+from edged.events import Finding
+from edged.ipc.worker_messages import Outcome
 from edged.sinks.json_lines import Lines
 from edged.sinks.jsonl import JsonlSink
 from edged.spool.memory import MemorySpool
 from edged.testing.supervisor import outcome, status
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class EventSink:
@@ -55,11 +60,11 @@ class Timer:
 
 
 class House:
-    def __init__(self, copy: JsonlSink | None = None) -> None:
+    def __init__(self, copy: JsonlSink | None = None, *, at_once: bool = True) -> None:
         self.sink = EventSink()
         self.spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
-        self.publisher = EventPublisher()
-        self.publisher.begin(EventMaker("n", synced=lambda: True), self.spool, {"porch": "v4l2"})
+        event_maker = EventMaker("n", synced=lambda: True)
+        self.publisher = EventPublisher(event_maker, self.spool, {"porch": "v4l2"}, at_once=at_once)
         self.publisher.attach(self.sink, copy)
 
     def state(self) -> dict[str, Any]:
@@ -173,16 +178,20 @@ def test_at_the_end_nothing_is_seen() -> None:
     assert house.sink.topics["porch/availability"] == "offline"
 
 
-def test_before_it_begins_nothing_is_said() -> None:
-    publisher = EventPublisher()
+def test_without_a_sink_outcomes_are_ignored_and_topics_kept() -> None:
+    spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
+    publisher = EventPublisher(EventMaker("n", synced=lambda: True), spool, {"porch": "v4l2"})
     publisher.changed(status())
     publisher.outcome(outcome(), status())
     publisher.tick()
+    assert spool.counts().accepted == 0
+    sink = EventSink()
+    publisher.attach(sink)
+    assert sink.topics["porch/availability"] == "online"
 
 
 def test_nobody_sees_an_event_before_its_spool_has_it_for_good(tmp_path: Path) -> None:
-    house = House(JsonlSink(str(tmp_path / "events.jsonl")))
-    house.publisher.begin(EventMaker("n"), house.spool, {"porch": "v4l2"}, at_once=False)
+    house = House(JsonlSink(str(tmp_path / "events.jsonl")), at_once=False)
     before = house.sink.drained
     house.publisher.outcome(outcome(), status())
     assert house.sink.drained == before
@@ -215,3 +224,91 @@ def test_a_reading_is_a_line_only_where_there_are_no_topics(tmp_path: Path) -> N
     house.publisher.attach(Lines(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
     house.publisher.line(b'{"type":"reading"}')
     assert file.read_text() == '{"type":"reading"}\n'
+
+
+FOLDER = Path(edged.__file__).parent / "schema"
+EVENT = jsonschema.Draft202012Validator(json.loads((FOLDER / "event.schema.json").read_text()))
+STATE = jsonschema.Draft202012Validator(json.loads((FOLDER / "state.schema.json").read_text()))
+
+labels = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1, max_size=128)
+times = st.floats(0, 253402300799)
+outcomes = st.builds(
+    Outcome,
+    pipeline=st.just("porch"),
+    type=st.sampled_from(["start", "change", "end", "heartbeat", "result"]),
+    label=labels,
+    score=st.floats(0, 1),
+    previous=labels,
+    top=st.lists(st.builds(Finding, labels, st.floats(0, 1)), max_size=10).map(tuple),
+    captured_at=times,
+    decided_at=times,
+    frame=st.none() | st.integers(0, 2**53 - 1),
+)
+
+
+def event_maker(*, synced: bool = True) -> EventMaker:
+    return EventMaker("porch-pi", synced=lambda: synced)
+
+
+@given(outcomes, st.booleans(), st.sampled_from(["folder", "video", "v4l2"]))
+def test_whatever_a_worker_says_becomes_an_event_by_the_schema(
+    news: Outcome, network: bool, kind: str
+) -> None:
+    event = event_maker().event(news, status(network=network), kind=kind)
+    if event.type != "result":
+        event = event.with_id("porch-pi/3f9c/1")
+    EVENT.validate(json.loads(event.to_json()))
+    STATE.validate(event.state(event.ts))
+
+
+def test_the_event() -> None:
+    event = event_maker().event(outcome(), status(degraded=True), kind="v4l2")
+    assert event.payload() == {
+        "v": 1,
+        "type": "start",
+        "node": "porch-pi",
+        "pipeline": "porch",
+        "label": "cat",
+        "score": 0.75,
+        "previous": "unknown",
+        "top": [{"label": "cat", "score": 0.75}, {"label": "dog", "score": 0.1}],
+        "captured_at": "2026-01-31T12:00:00.000Z",
+        "ts": "2026-01-31T12:00:00.012Z",
+        "clock": "synced",
+        "model": {"name": "efficientnet_lite0_uint8", "sha256": "35e8e20b"},
+        "accelerator": "cpu",
+        "degraded": True,
+        "latency_ms": pytest.approx(12.0, abs=0.01),
+        "replayed": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame"), [("folder", 7), ("video", 7), ("v4l2", None), ("picamera2", None)]
+)
+def test_only_photographs_and_videos_have_numbered_frames(kind: str, frame: int | None) -> None:
+    assert event_maker().event(outcome(frame=7), status(), kind=kind).frame == frame
+
+
+def test_a_clock_that_was_set_back_makes_no_negative_latency() -> None:
+    assert event_maker().event(outcome(decided_at=0.0), status(), kind="v4l2").latency_ms == 0
+
+
+def test_the_kernel_is_asked_about_its_clock_now_and_then() -> None:
+    now, asked = [0.0], []
+    clocked = EventMaker(
+        "n", synced=lambda: bool(asked.append(now[0])) or len(asked) > 1, monotonic=lambda: now[0]
+    )
+    clocks = []
+    for second in range(25):
+        now[0] = float(second)
+        clocks.append(clocked.event(outcome(), status(), kind="v4l2").clock)
+    assert asked == [0, SYNCED_FOR_S, 2 * SYNCED_FOR_S]
+    assert clocks == ["unsynced"] * 10 + ["synced"] * 15
+
+
+def test_nothing_decided_is_a_state_too() -> None:
+    event = EventMaker("n", synced=lambda: False, wall=lambda: 1769860800.0).nothing(status())
+    state = event.state(event.ts)
+    STATE.validate(state)
+    assert (state["label"], state["score"], state["since"]) == ("unknown", 0.0, "2026-01-31T12:00:00.000Z")

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from edged.daemon.event_maker import EventMaker
+from edged.daemon.publisher import EventMaker
 from edged.sinks import TakesLines
 from edged.sinks.json_lines import AT_ONCE, LONGEST_S, SHORTEST_S, Lines
 from edged.sinks.jsonl import JsonlSink
