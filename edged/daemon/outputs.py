@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edged.config.secrets import read_secret
 from edged.homeassistant.announcer import Announcer
-from edged.sinks.jsonl import JsonlSink
+from edged.sinks.jsonl import JsonlSink, SpooledLines
 from edged.spool import open_spool
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ def wire(
     jsonl = config.jsonl
     lines = JsonlSink(jsonl.path, max_mb=jsonl.max_mb, keep=jsonl.keep) if jsonl else None
     if config.mqtt is None:
-        from edged.sinks.json_lines import Lines
-
-        return Outputs(Lines(lines or JsonlSink(), spool, loop.call_later))
+        return Outputs(SpooledLines(lines or JsonlSink(), spool, loop.call_later))
     wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch, on_command=on_command)
     return wired._replace(copy=lines)
 
@@ -126,8 +124,8 @@ def _mqtt(
         spool=spool,
         call_soon=loop.call_soon_threadsafe,
         on_switch=on_switch,
-        on_command=lambda command: sink.reply(command, on_command(command.verb, command.payload)),
-        homeassistant=announcer,
+        on_command=on_command,
+        discovery=announcer,
         strict=config.spool.ordering == "strict",
         confirm=config.spool.ack == "application",
     )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from edged.errors import Unavailable
 from edged.events import UNKNOWN, Event, ModelTag
-from edged.sinks import TakesLines
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -208,9 +207,8 @@ class EventPublisher:
 
     def line(self, reading: bytes) -> None:
         """Send a reading as a JSON line, where the sink writes lines."""
-        sink: object = self._sink
-        if isinstance(sink, TakesLines):
-            sink.reading(reading)
+        if self._sink is not None:
+            self._sink.reading(reading)
 
     def decided(self) -> Mapping[str, Decided]:
         """Return what each pipeline decided last, by name."""

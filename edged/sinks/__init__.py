@@ -1,26 +1,22 @@
 """Sinks: where events leave. MQTT (:mod:`edged.sinks.mqtt`) and JSON lines (:mod:`edged.sinks.jsonl`).
 
-One of them is the outlet, which takes events out of the spool: MQTT where a broker is configured, else JSON
-lines (:mod:`edged.sinks.json_lines`).
+One of them takes events out of the spool: MQTT where a broker is configured, else JSON lines.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class EventSink(Protocol):
-    """Takes events out of the spool, and keeps values of topics where it has topics.
-
-    Attributes:
-        state: now, in one or two words; ``connected`` and ``none`` are in order.
-        detail: a sentence that goes with it.
-        degraded: what a person has to put right: ``auth``, ``certificate``, or "" for nothing.
-    """
+    """Takes events out of the spool, and keeps topics at their values where it has topics."""
 
     @property
     def state(self) -> str:
-        """Now, in one or two words."""
+        """The state now, in one or two words; ``connected`` and ``none`` are in order."""
 
     @property
     def detail(self) -> str:
@@ -31,7 +27,7 @@ class EventSink(Protocol):
         """What a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
 
     def open(self) -> None:
-        """Begin; never raises because somebody else is away."""
+        """Begin; never raises because the other side is away."""
 
     def check(self) -> None:
         """Look after itself; called about once a second."""
@@ -45,13 +41,32 @@ class EventSink(Protocol):
     def result(self, pipeline: str, payload: bytes) -> None:
         """Send one inference, or drop it."""
 
+    def reading(self, line: bytes) -> None:
+        """Send one reading of a sensor, or drop it; a sink with topics gets its readings by ``retain``."""
+
     def close(self, timeout_s: float) -> None:
         """Send what can still be sent, and end, in that time."""
 
 
-@runtime_checkable
-class TakesLines(Protocol):
-    """What an outlet without topics has beside: readings have no topic to be kept at."""
+class Discovery(Protocol):
+    """Keeps a retained topic of another system's convention up to date. It decides; the sink sends."""
 
-    def reading(self, line: bytes) -> None:
-        """Send a reading, or drop it."""
+    @property
+    def subscriptions(self) -> Sequence[str]:
+        """The topics whose messages it needs."""
+
+    @property
+    def wake_at(self) -> float | None:
+        """Monotonic time of the next thing to do; None for nothing."""
+
+    def connected(self, now: float) -> None:
+        """Begin a connection, whose subscriptions were just sent."""
+
+    def disconnected(self) -> None:
+        """Wait for the next connection."""
+
+    def message(self, topic: str, payload: bytes, *, retained: bool, now: float) -> None:
+        """Take a message on one of the subscriptions."""
+
+    def poll(self, now: float) -> Sequence[tuple[str, bytes]]:
+        """Return what is to be published now, retained: topics and payloads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edged.config.outputs import Mqtt
 from edged.events import Event, ModelTag
-from edged.sinks.mqtt import Command, MqttSink
+from edged.sinks.mqtt import MqttSink
+from edged.sinks.mqtt.connection import Connection
 from edged.spool.disk import DiskSpool
 from edged.spool.memory import MemorySpool
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edged.sinks.mqtt import Discovery
+    from edged.sinks import Discovery
 
 PATIENCE_S = 15.0
 
@@ -57,13 +59,15 @@ class Node:
         strict: bool = False,
         confirm: bool = False,
         disk: Path | None = None,
+        jitter: Callable[[float, float], float] = random.uniform,
         **mqtt: Any,
     ) -> None:
         # The spool on disk calls back from its beginning; without one a node may be made outside of a loop.
         self._loop = asyncio.get_running_loop() if disk else None
-        self.fails = False  # each order raises after it was noted
+        self._jitter = jitter  # of the pauses between attempts
+        self.fails = False  # each switch and command raises after it was noted
         self.switched: list[tuple[str, bool]] = []
-        self.commands: list[Command] = []
+        self.commands: list[tuple[str, bytes]] = []
         self.spool = self._disk(disk, node) if disk else MemorySpool(node, max_mb=8, max_age_h=1)
         self.sink = MqttSink(
             Mqtt(**({"host": "127.0.0.1", "keepalive_s": 5} | mqtt)),
@@ -73,7 +77,8 @@ class Node:
             call_soon=self._call_soon,
             on_switch=self._switch,
             on_command=self._command,
-            homeassistant=discovery,
+            discovery=discovery,
+            connect=self._connect,
             strict=strict,
             confirm=confirm,
         )
@@ -92,11 +97,15 @@ class Node:
         if self.fails:
             raise RuntimeError("poison")
 
-    def _command(self, command: Command) -> None:
-        self.commands.append(command)
+    def _command(self, verb: str, payload: bytes) -> bytes:
+        self.commands.append((verb, payload))
         if self.fails:
             raise RuntimeError("poison")
-        self.sink.reply(command, b"done")
+        return b"done"
+
+    def _connect(self, *arguments: Any) -> Connection:
+        self.connection = Connection(*arguments, jitter=self._jitter)
+        return self.connection
 
     def happen(self, label: str = "cat", pipeline: str = "porch") -> int:
         """Let an event happen and return its number."""
@@ -132,6 +141,7 @@ class Seen:
     payload: bytes
     retained: bool
     expiry_s: int | None = None
+    correlation: bytes | None = None
     at: float = field(default_factory=time.perf_counter)
 
 
@@ -155,7 +165,8 @@ class Subscriber:
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         expiry_s = getattr(message.properties, "MessageExpiryInterval", None)
-        self.seen.append(Seen(message.topic, bytes(message.payload), bool(message.retain), expiry_s))
+        mark = getattr(message.properties, "CorrelationData", None)
+        self.seen.append(Seen(message.topic, bytes(message.payload), bool(message.retain), expiry_s, mark))
 
     def publish(self, topic: str, payload: bytes, **more: Any) -> None:
         self._sent.append(self._client.publish(topic, payload, qos=1, **more))

@@ -189,7 +189,7 @@ def test_a_broker_that_says_nothing_is_given_up_after_its_deadline(tmp_path: Pat
         began = time.monotonic()
         found = broker(tmp_path, f"host: 127.0.0.1, port: {real.port}")
         assert time.monotonic() - began < 30
-        assert (found["status"], "no answer: nothing was heard of it within 5 s" in found["detail"]) == (
+        assert (found["status"], "no answer: nothing was heard from it within 5 s" in found["detail"]) == (
             "error",
             True,
         )

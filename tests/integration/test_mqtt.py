@@ -70,7 +70,7 @@ def test_a_response_goes_where_mqtt_5_says(tmp_path: Path) -> None:
                 properties.CorrelationData = b"42"
                 other.publish("edged/n/cmd/restart", b"", properties=properties)
                 await until(lambda: other.on("me/answers") == [b"done"], "answer")
-                assert node.commands[0].correlation == b"42"
+                assert next(m.correlation for m in other.seen if m.topic == "me/answers") == b"42"
 
     asyncio.run(life())
 
@@ -174,7 +174,7 @@ def test_the_will_speaks_for_a_node_that_was_killed(tmp_path: Path) -> None:
             async with Node(port=broker.port) as node:
                 await node.connected()
                 await until(lambda: other.last(STATUS) == b"online", "online")
-                node.sink._link.abort("as if it were killed")
+                node.connection.abort("as if it were killed")
                 await until(lambda: other.on(STATUS) == [b"online", b"offline", b"online"], "will, then back")
 
     asyncio.run(life())

@@ -52,7 +52,7 @@ def test_passwords(tmp_path: Path, protocol: str, caplog: pytest.LogCaptureFixtu
     assert right not in caplog.text
     assert wrong not in caplog.text
     node = Node(port=1, username="porch", password=right)
-    assert right not in repr(vars(node.sink)) + repr(vars(node.sink._link)) + repr(node.sink._link._settings)
+    assert right not in repr(vars(node.sink)) + repr(vars(node.connection)) + repr(node.sink)
 
 
 def test_tls(tmp_path: Path, pem: Path) -> None:
@@ -86,14 +86,14 @@ def test_tls_where_the_broker_speaks_none(tmp_path: Path, pem: Path) -> None:
     ("wrong", "names"),
     [
         ({"ca_file": "missing.pem"}, "missing.pem: No such file"),
-        ({"ca_file": "client.key"}, "client.key: this is no PEM file"),
+        ({"ca_file": "client.key"}, "client.key: this is not a PEM file"),
         (
             {"ca_file": "ca.pem", "cert_file": "client.key", "key_file": "client.key"},
-            "client.key: this is no PEM",
+            "client.key: this is not a PEM",
         ),
         (
             {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "client.pem"},
-            "client.pem: this is no PEM",
+            "client.pem: this is not a PEM",
         ),
         (
             {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "server.key"},

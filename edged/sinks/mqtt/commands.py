@@ -1,11 +1,10 @@
-"""Switches and commands: what others may ask of this node over MQTT."""
+"""Switches and commands: what others may send to this node over MQTT."""
 
 from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,52 +18,54 @@ _PIPELINE = re.compile(r"[a-z0-9-]{1,32}")
 _VERB = re.compile(r"[a-z0-9_-]{1,32}")
 
 
-@dataclass(frozen=True)
-class Command:
-    """A request on ``cmd/<verb>``; hand it back with the answer to ``MqttSink.reply``."""
+class Reply(Protocol):
+    """Sends an answer with QoS 0."""
 
-    verb: str
-    payload: bytes
-    response_topic: str | None = None
-    correlation: bytes | None = None
+    def __call__(self, topic: str, payload: bytes, correlation: bytes | None) -> object:
+        """Send it, or drop it where there is no connection."""
 
 
 class CommandTopics:
-    """Checks an order and gives it to whom it concerns.
+    """Checks a message on one of the node's command topics, carries it out and answers it.
+
+    Retained messages are ignored: they were sent some other day and would be carried out at every reconnect.
 
     Args:
         base: the node's topic, ``<prefix>/<node>``.
         on_switch: gets a pipeline's name and whether to enable it.
-        on_command: gets requests.
-        closed: topics beside which no answer may go, as none goes to those of nodes.
-
-    Retained orders are ignored: they were given some other day and would be carried out at every reconnect.
+        on_command: carries out the command of a verb with a payload and returns the answer; None: there are
+            no commands.
+        reply: sends an answer.
+        closed: topics beside which no answer may go, as none may go beside those of other nodes.
     """
 
     def __init__(
         self,
         base: str,
+        *,
         on_switch: Callable[[str, bool], None],
-        on_command: Callable[[Command], None] | None,
+        on_command: Callable[[str, bytes], bytes] | None,
+        reply: Reply,
         closed: Sequence[str] = (),
     ) -> None:
         self._base = base
-        # By their first level, as that of homeassistant/device/…
+        # By their first level, such as homeassistant/ for homeassistant/device/…
         self._closed = tuple(
             {f"{base.rpartition('/')[0]}/", *(f"{topic.split('/')[0]}/" for topic in closed)}
         )
         self._on_switch = on_switch
-        self._said: set[str] = set()
         self._on_command = on_command
+        self._reply = reply
+        self._logged: set[str] = set()
 
     @property
     def subscriptions(self) -> list[str]:
-        """The topics on which orders come."""
+        """The topics on which switches and commands come."""
         commands = [] if self._on_command is None else [f"{self._base}/cmd/+"]
         return [f"{self._base}/+/enabled/set", *commands]
 
     def handle(self, message: Message) -> bool:
-        """Carry an order out; False where it is none."""
+        """Carry out a switch or a command; return whether the message was one."""
         if message.retained:
             return False
         match message.topic.removeprefix(f"{self._base}/").split("/"):
@@ -74,21 +75,20 @@ class CommandTopics:
                 return self._command(verb, message)
         return False
 
-    def _complain(self, sentence: str) -> None:
-        """Say it once: whoever sends nonsense sends a lot of it."""
-        if sentence not in self._said:
-            self._said.add(sentence)
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._logged:  # whoever sends nonsense sends a lot of it
+            self._logged.add(sentence)
             log.warning("%s", sentence)
 
-    def _may_answer(self, topic: str) -> bool:
-        """Whether an answer may go there: not where nodes and Home Assistant are told what is so."""
+    def _may_answer_on(self, topic: str) -> bool:
+        """Whether an answer may go there: not to topics from which others read the state of nodes."""
         if not topic or topic[0] == "$" or set(topic) & set("+#\0"):
             return False
         return topic.startswith(f"{self._base}/cmd/") or not topic.startswith(self._closed)
 
     def _switch(self, pipeline: str, word: bytes) -> bool:
         if word not in (b"ON", b"OFF"):
-            self._complain(f"{self._base}/PIPELINE/enabled/set takes ON or OFF; what came was ignored")
+            self._warn_once(f"{self._base}/PIPELINE/enabled/set takes ON or OFF; another payload was ignored")
             return False
         self._on_switch(pipeline, word == b"ON")
         return True
@@ -97,10 +97,10 @@ class CommandTopics:
         if self._on_command is None:
             return False
         if len(message.payload) > MAX_COMMAND:
-            self._complain(f"{self._base}/cmd takes at most {MAX_COMMAND} bytes; what came was ignored")
+            self._warn_once(f"{self._base}/cmd takes at most {MAX_COMMAND} bytes; a longer one was ignored")
             return False
-        response = message.response_topic
-        if response is not None and not self._may_answer(response):
-            response = None
-        self._on_command(Command(verb, message.payload, response, message.correlation))
+        topic = message.response_topic
+        if topic is None or not self._may_answer_on(topic):
+            topic = f"{self._base}/cmd/{verb}/result"
+        self._reply(topic, self._on_command(verb, message.payload), message.correlation)
         return True

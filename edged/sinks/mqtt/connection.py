@@ -1,4 +1,4 @@
-"""The thread that connects, runs paho's loop, and connects again.
+"""The connection's thread: it connects, runs paho's loop, and connects again.
 
 paho's own thread dies of the first exception in a callback, comes back up to 28 s late and looks healthy all
 the while. This one calls ``Client.loop`` itself: every callback is guarded, every wait is at most 5 s, and a
@@ -21,11 +21,12 @@ from paho.mqtt.properties import Properties
 
 from edged.errors import ConfigError
 from edged.sinks.mqtt import state
-from edged.sinks.mqtt.defects import Defects
-from edged.sinks.mqtt.renewal import Renewal
+from edged.sinks.mqtt.inbox import DefectLog
 from edged.sinks.mqtt.session import Message, Session
+from edged.sinks.mqtt.settings import FileChanges
 from edged.sinks.mqtt.state import State, Why
 from edged.system import clock
+from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,44 +39,51 @@ CONNECT_S = 5.0  # for TCP and for TLS each
 CONNACK_S = 10.0  # from then to the broker's answer
 SHORTEST_S, LONGEST_S = 1.0, 5.0  # between the beginnings of two attempts
 PATIENT_S = 60.0  # instead of LONGEST_S where a person has to do something first
-STABLE_S = 10.0  # a connection that lived so long starts the back-off anew
-TURN_S = 1.0  # the loop looks up at least so often, and ten times in a keep-alive
-# paho pings after a keep-alive without news and waits another one for the answer. With this part of ours for
-# each, a connection that went silent is found in less than 1.5 times what was asked for.
+STABLE_S = 10.0  # a connection that lived this long starts the back-off anew
+TURN_S = 1.0  # the loop returns at least this often, and ten times in a keep-alive
+# paho pings after a keep-alive without a message and waits another one for the answer. With this part of ours
+# for each, a connection that fell silent is found in less than 1.5 times what was asked for.
 PING_SHARE = 0.65
 STUCK_S = 120.0  # without a sign of life: longer than any name lookup
-MOST_UNREAD = 2000  # messages that arrived and wait for the main thread; what comes on top is dropped
+MOST_UNREAD = 2000  # messages that arrived and wait for the main thread; more are dropped
 MAX_INCOMING = 1 << 20  # bytes of a packet; MQTT 5 brokers keep to it
 
 
 class Listener(Protocol):
-    """What the link reports, on the main thread and in order."""
+    """The receiver of what a connection reports, on the main thread and in order."""
 
     def up(self, session: Session) -> None:
-        """Connected; the session is valid until ``down``."""
+        """Take over a connection; its session is valid until ``down``."""
 
     def down(self, why: Why) -> None:
-        """Not connected: lost, or one more attempt failed."""
+        """Note that there is no connection: it was lost, or one more attempt failed."""
 
     def acked(self, mid: int, code: int, name: str) -> None:
-        """The broker answered a publish; below 128 is success."""
+        """Take the broker's answer to a publish; a code below 128 is success."""
 
     def received(self, message: Message) -> None:
-        """A message on a topic that was subscribed to."""
+        """Take a message on a topic that was subscribed to."""
 
     def unsubscribed(self, count: int) -> None:
-        """The broker refused so many subscriptions."""
+        """Note how many subscriptions the broker refused."""
 
     def tick(self) -> None:
-        """The time of ``Link.wake`` has come."""
+        """Do what was planned: the time of ``Connection.wake`` has come."""
 
 
 class Connection:
-    """Keeps a connection for as long as it is not stopped.
+    """Keeps a connection until it is stopped.
+
+    Args:
+        settings: where to connect, and how to log in.
+        listener: gets what is reported.
+        post: has a function called on the main thread; callable from any thread.
+        jitter: draws a number between two, for the pauses between attempts.
 
     Attributes:
-        wake: monotonic time at which ``Listener.tick`` is wanted, set by the main thread; None for never. It
-            is kept only while there is a connection, to within ``TURN_S``.
+        wake: monotonic time at which ``Listener.tick`` is to be called, set by the main thread; None: never.
+            It is kept only while there is a connection, to within ``TURN_S``.
+        overflowed: messages that were dropped because the main thread did not keep up.
     """
 
     def __init__(
@@ -84,25 +92,26 @@ class Connection:
         listener: Listener,
         post: Callable[[Callable[[], None]], None],
         *,
-        uniform: Callable[[float, float], float] = random.uniform,
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._post = post
-        self._uniform = uniform
         self._turn_s = min(TURN_S, settings.keepalive_s / 10)
-        self._renewal = Renewal(settings.files)
-        self._defects = Defects()
+        # Spread over the whole pause, so that a hundred nodes do not come back to a broker at once.
+        self._backoff = Backoff(SHORTEST_S, LONGEST_S, jitter=jitter)
+        self._renewed = FileChanges(settings.files)
+        self._defects = DefectLog()
         self._stopping = threading.Event()
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._alive_at = clock.monotonic()
-        self._told = self._heard = 0  # calls posted, and made; each is counted by one thread only
+        self._posted = self._called = 0  # calls to the main thread; each is counted by one thread only
         self._session: Session | None = None  # of this connection
         self._up_since: float | None = None
         self._why: Why | None = None  # of the connection that is ending
         self._abort: Why | None = None  # set by the main thread
-        self.overflowed = 0  # messages dropped because the main thread did not keep up
+        self.overflowed = 0
         self.wake: float | None = None
 
     def start(self) -> None:
@@ -121,75 +130,70 @@ class Connection:
         return "its thread is stuck" if clock.monotonic() - self._alive_at > STUCK_S else ""
 
     def abandon(self) -> None:
-        """Have nothing more to do with it: what it still says is not heard."""
+        """Give the connection up: whatever it still reports is dropped."""
         self._abandoned = True
         self._stopping.set()
 
     def stop(self, timeout_s: float) -> bool:
-        """End the thread; False where it is still stuck (in a name lookup, say) and left to end by itself."""
+        """End the thread; return False where it is still stuck (in a name lookup, say), to end by itself."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(max(0.0, timeout_s))
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopping.is_set():
             began = clock.monotonic()
-            self._renewal.mark()
-            why, lived_s = self._connection()
-            failures = 0 if lived_s >= STABLE_S else failures + 1
-            self._tell(self._listener.down, why)
-            self._rest(self._pause_s(why, failures) - (clock.monotonic() - began - lived_s))
-
-    def _pause_s(self, why: Why, failures: int) -> float:
-        longest = PATIENT_S if why.state in (State.AUTH, State.CERTIFICATE) else LONGEST_S
-        # Spread over the whole interval, so that a hundred nodes do not come back to a broker at once.
-        return self._uniform(SHORTEST_S, min(longest, SHORTEST_S + 2 ** min(failures, 10)))
+            self._renewed.mark()
+            why, lived_s = self._connect_once()
+            if lived_s >= STABLE_S:
+                self._backoff.reset()
+            self._report(self._listener.down, why)
+            patient = why.state in (State.AUTH, State.CERTIFICATE)
+            pause_s = self._backoff.pause_s(longest_s=PATIENT_S if patient else None)
+            self._rest(pause_s - (clock.monotonic() - began - lived_s))
 
     def _rest(self, seconds: float) -> None:
         """Wait for the next attempt, or for a renewed file."""
         end = clock.monotonic() + max(SHORTEST_S, seconds)
         while (left := end - clock.monotonic()) > 0 and not self._stopping.wait(min(TURN_S, left)):
             self._alive_at = clock.monotonic()
-            if self._renewal.happened:
+            if self._renewed.happened:
                 return
 
-    def _tell(self, call: Callable[..., None], *args: object) -> None:
-        """Have the listener called on the main thread."""
-        self._told += 1
-        self._post(functools.partial(self._hear, call, *args))
+    def _report(self, call: Callable[..., None], *args: object) -> None:
+        """Have a method of the listener called on the main thread."""
+        self._posted += 1
+        self._post(functools.partial(self._call, call, *args))
 
-    def _hear(self, call: Callable[..., None], *args: object) -> None:
-        self._heard += 1
+    def _call(self, call: Callable[..., None], *args: object) -> None:
+        self._called += 1
         if not self._abandoned:
             call(*args)
 
     def _guarded(self, function: Callable[..., None]) -> Callable[..., None]:
         """Keep exceptions out of paho: they would end the connection and hide their cause."""
 
-        def safe(*args: Any) -> None:
+        def guarded(*args: Any) -> None:
             try:
                 function(*args)
-            except Exception as error:
-                if self._defects.is_new(error):
-                    log.exception("a defect in the handling of MQTT")
+            except Exception as error:  # noqa: BLE001  whatever it is, paho must not see it
+                self._defects.add("a callback of paho", error)
 
-        return safe
+        return guarded
 
-    def _connection(self) -> tuple[Why, float]:
-        """Make one connection and stay until it ends; return why it ended and how long it was up."""
-        self._forget()
+    def _connect_once(self) -> tuple[Why, float]:
+        """Make one connection and stay until it ends; return why it ended and how long it was up, in s."""
+        self._why = self._abort = self._up_since = self._session = None
         client: Client | None = None
         try:
             client = self._client()
             self._connect(client)
-            self._turn(client)
-        except (OSError, ValueError) as error:  # away, misconfigured, or no name that can be looked up
+            self._loop(client)
+        except (OSError, ValueError) as error:  # away, misconfigured, or a name that cannot be looked up
             self._end(state.of_error(error))
-        except Exception as error:  # whatever it is, the answer is to say so and try again
-            if self._defects.is_new(error):
-                log.exception("a defect in the connection to the broker")
+        except Exception as error:  # noqa: BLE001  whatever it is, it is logged and tried again
+            self._defects.add("the connection to the broker", error)
             self._end(state.of_error(error))
         finally:
             self._throw_away(client)
@@ -204,9 +208,6 @@ class Connection:
             except OSError as error:
                 log.debug("a socket that could not be closed: %s", error)
 
-    def _forget(self) -> None:
-        self._why = self._abort = self._up_since = self._session = None
-
     def _end(self, why: Why | None) -> None:
         """Note why this connection ends; the first reason is the cause of the others."""
         self._why = self._why or why
@@ -220,13 +221,13 @@ class Connection:
         silent = "the broker closed the connection without an answer; perhaps it wants TLS on this port"
         return self._why or Why(State.LOST, silent), 0.0
 
-    def _turn(self, client: Client) -> None:
+    def _loop(self, client: Client) -> None:
         """Run paho's loop until the connection ends."""
-        patience = clock.monotonic() + CONNACK_S
+        deadline = clock.monotonic() + CONNACK_S
         while client.loop(self._wait_s()) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             now = self._alive_at = clock.monotonic()
-            if self._up_since is None and now > patience:
-                self._end(Why(State.TIMEOUT, "it accepts connections and says nothing"))
+            if self._up_since is None and now > deadline:
+                self._end(Why(State.TIMEOUT, "it accepts the connection and does not answer"))
                 return
             if self._abort is not None:
                 self._end(self._abort)
@@ -235,7 +236,7 @@ class Connection:
                 return  # a goodbye that still waits for the socket goes first
             if self.wake is not None and now >= self.wake:
                 self.wake = None
-                self._tell(self._listener.tick)
+                self._report(self._listener.tick)
 
     def _wait_s(self) -> float:
         wake = self.wake
@@ -250,7 +251,7 @@ class Connection:
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_S
-        client.max_inflight_messages_set(0)  # the window is ours
+        client.max_inflight_messages_set(0)  # the sink limits what is in flight
         if settings.will_topic:
             client.will_set(settings.will_topic, b"offline", qos=1, retain=True)
         if settings.username is not None:
@@ -283,6 +284,8 @@ class Connection:
         keepalive_s = int(settings.keepalive_s * PING_SHARE)
         client.connect(settings.host, settings.port, keepalive_s, properties=properties)
 
+    # Callbacks of paho.
+
     def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # What is sent into a pulled cable fails after the keep-alive, not after a quarter of an hour.
@@ -299,17 +302,17 @@ class Connection:
             max_packet=getattr(properties, "MaximumPacketSize", 0),
             mqtt5=self._settings.mqtt5,
         )
-        self._tell(self._listener.up, session)
+        self._report(self._listener.up, session)
 
     def _on_disconnect(self, _client: Client, _userdata: Any, flags: Any, code: Any, _props: Any) -> None:
         if flags.is_disconnect_packet_from_server:
             self._end(state.of_code(code.value, code.getName(), connected=True))
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, code: Any, _properties: Any) -> None:
-        self._tell(self._listener.acked, mid, code.value, code.getName())
+        self._report(self._listener.acked, mid, code.value, code.getName())
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        if self._told - self._heard > MOST_UNREAD:
+        if self._posted - self._called > MOST_UNREAD:
             self.overflowed += 1
             return
         properties = message.properties
@@ -320,12 +323,12 @@ class Connection:
             response_topic=getattr(properties, "ResponseTopic", None),
             correlation=getattr(properties, "CorrelationData", None),
         )
-        self._tell(self._listener.received, arrived)
+        self._report(self._listener.received, arrived)
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, codes: Any, _properties: Any) -> None:
         refused = sum(code.is_failure for code in codes)
         if refused:
-            self._tell(self._listener.unsubscribed, refused)
+            self._report(self._listener.unsubscribed, refused)
 
     def _on_log(self, _client: Client, _userdata: Any, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:

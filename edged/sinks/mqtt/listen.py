@@ -1,4 +1,4 @@
-"""Logs in at the broker and says nothing: for a person's commands, not for the daemon."""
+"""Logs in at the broker and publishes nothing: for the commands of a person, not for the daemon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edged.errors import Reason, Unavailable
 from edged.sinks.mqtt.connection import Connection
-from edged.sinks.mqtt.settings import settings
+from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
 from edged.system import clock
 
@@ -18,21 +18,20 @@ if TYPE_CHECKING:
 
     from edged.config.outputs import Mqtt
     from edged.sinks.mqtt.session import Message, Session
-    from edged.sinks.mqtt.settings import Settings
 
 
-_GLANCE_S = 0.02  # between two looks whether there is an answer
+_GLANCE_S = 0.02  # between two looks for an answer
 _SILENT = Why(State.TIMEOUT, "no answer")
 
 
-class _Ear:
-    """Subscribes when there is a connection, and hands on what comes."""
+class _Subscriber:
+    """Subscribes when there is a connection, and hands on what arrives."""
 
-    def __init__(self, topics: Sequence[str], take: Callable[[str, bytes], None]) -> None:
+    def __init__(self, topics: Sequence[str], on_message: Callable[[str, bytes], None]) -> None:
         self._topics = topics
-        self._take = take
+        self._on_message = on_message
         self.session: Session | None = None
-        self.why: Why | None = None  # nothing was heard of the broker yet
+        self.why: Why | None = None  # None: the broker has not answered yet
         self.refused = 0
 
     def up(self, session: Session) -> None:
@@ -44,16 +43,16 @@ class _Ear:
         self.session, self.why = None, why
 
     def acked(self, mid: int, code: int, name: str) -> None:
-        """Nothing is published."""
+        """Do nothing: nothing is published."""
 
     def received(self, message: Message) -> None:
-        self._take(message.topic, message.payload)
+        self._on_message(message.topic, message.payload)
 
     def unsubscribed(self, count: int) -> None:
         self.refused = count
 
     def tick(self) -> None:
-        """Nothing is waited for."""
+        """Do nothing: nothing is planned."""
 
 
 def watch(
@@ -69,28 +68,28 @@ def watch(
 
     Args:
         config: the broker and how to log in.
-        password: for it.
+        password: for the broker.
         topics: filters.
         take: gets topic and payload.
-        seconds: how long; None for ever.
+        seconds: how long to listen; None: for ever.
         beat: is called about twice a second.
 
     Raises:
         ConfigError: a TLS file is missing or wrong.
-        Unavailable: in that time there was no connection, or the broker allows none of it.
+        Unavailable: in that time there was no connection, or the broker allows none of the subscriptions.
     """
-    plain = settings(config, client_id=f"edged-watch-{os.getpid()}", will_topic="", password=password)
-    ear = _Ear(topics, take)
+    settings = Settings.of(config, client_id=f"edged-watch-{os.getpid()}", will_topic="", password=password)
+    subscriber = _Subscriber(topics, take)
     end = None if seconds is None else clock.monotonic() + seconds
-    with _connected(plain, ear) as calls:
+    with _connected(settings, subscriber) as calls:
         while end is None or clock.monotonic() < end:
-            _hear(calls, 0.5 if end is None else min(0.5, max(0.0, end - clock.monotonic())))
+            _make_calls(calls, 0.5 if end is None else min(0.5, max(0.0, end - clock.monotonic())))
             beat()
-        if ear.session is None:
-            raise Unavailable(Reason.NETWORK, f"broker {plain}: {(ear.why or _SILENT).detail}")
-        if ear.refused:
+        if subscriber.session is None:
+            raise Unavailable(Reason.NETWORK, f"broker {settings}: {(subscriber.why or _SILENT).detail}")
+        if subscriber.refused:
             raise Unavailable(
-                Reason.DENIED, f"broker {plain} does not let this login read {', '.join(topics)}"
+                Reason.DENIED, f"broker {settings} does not let this login read {', '.join(topics)}"
             )
 
 
@@ -99,37 +98,39 @@ def knock(config: Mqtt, password: str | None, *, seconds: float) -> Why:
 
     Args:
         config: the broker and how to log in.
-        password: for it.
+        password: for the broker.
         seconds: how long to wait for an answer.
 
     Raises:
         ConfigError: a TLS file is missing or wrong.
     """
-    plain = settings(config, client_id=f"edged-doctor-{os.getpid()}", will_topic="", password=password)
-    ear = _Ear((), lambda _topic, _payload: None)
+    settings = Settings.of(config, client_id=f"edged-doctor-{os.getpid()}", will_topic="", password=password)
+    subscriber = _Subscriber((), lambda _topic, _payload: None)
     end = clock.monotonic() + seconds
-    with _connected(plain, ear) as calls:
-        while ear.why is None and (left := end - clock.monotonic()) > 0:
-            _hear(calls, min(_GLANCE_S, left))
-        return ear.why or Why(State.TIMEOUT, f"nothing was heard of it within {seconds:g} s")
+    with _connected(settings, subscriber) as calls:
+        while subscriber.why is None and (left := end - clock.monotonic()) > 0:
+            _make_calls(calls, min(_GLANCE_S, left))
+        return subscriber.why or Why(State.TIMEOUT, f"nothing was heard from it within {seconds:g} s")
 
 
 @contextlib.contextmanager
-def _connected(plain: Settings, ear: _Ear) -> Iterator[queue.SimpleQueue[Callable[[], None]]]:
+def _connected(
+    settings: Settings, subscriber: _Subscriber
+) -> Iterator[queue.SimpleQueue[Callable[[], None]]]:
     """Keep a connection meanwhile; gives the calls that are to be made for it."""
     calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    connection = Connection(plain, ear, calls.put)
+    connection = Connection(settings, subscriber, calls.put)
     connection.start()
     try:
         yield calls
     finally:
-        if ear.session is not None:
-            ear.session.disconnect()
+        if subscriber.session is not None:
+            subscriber.session.disconnect()
         connection.stop(1.0)
 
 
-def _hear(calls: queue.SimpleQueue[Callable[[], None]], timeout_s: float) -> None:
-    """Make the calls that come within that time."""
+def _make_calls(calls: queue.SimpleQueue[Callable[[], None]], timeout_s: float) -> None:
+    """Make the calls that come within that time; what they raise ends the program."""
     end = clock.monotonic() + timeout_s
     while (left := end - clock.monotonic()) > 0:
         try:

@@ -1,4 +1,4 @@
-"""One connection, as the main thread sees it: publish and subscribe until it is down."""
+"""A session: one connection as the main thread sees it, for publishing and subscribing until it is down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import Client, MQTTMessageInfo
 
-WINDOW = 20  # publishes in flight; fewer where the broker says so
+WINDOW = 20  # publishes in flight; fewer where the broker asks for fewer
 UNSENT = 20  # QoS 0 messages that may wait for the socket
 PACKET_OVERHEAD = 32  # bytes of a PUBLISH beside topic and payload, generously
 MAX_EXPIRY_S = 2**32 - 1
@@ -28,8 +28,8 @@ class Message:
     """A message that arrived.
 
     Attributes:
-        retained: the broker kept it from earlier; it is no news.
-        response_topic, correlation: where and with which mark MQTT 5 requesters want the answer.
+        retained: the broker kept it from earlier; it is not news.
+        response_topic, correlation: the topic and the mark with which an MQTT 5 requester wants the answer.
     """
 
     topic: str
@@ -40,11 +40,11 @@ class Message:
 
 
 class Session:
-    """Wraps the paho client of one connection. After ``end`` every call is harmless and leads nowhere.
+    """The paho client of one connection. After ``end`` every call is harmless and does nothing.
 
-    The main thread publishes while the link's thread may be throwing the client away, and paho does not bear
-    that: it closes the descriptor that a publish is about to write to. So each call holds a lock, for as long
-    as it takes to put a packet into paho's queue, and ``end`` takes the same one.
+    The main thread publishes while the connection's thread may be throwing the client away, and paho does not
+    cope with that: it closes the descriptor that a publish is about to write to. So each call holds a lock
+    for as long as it takes to put a packet into paho's queue, and ``end`` takes the same lock.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Session:
         self._unsent: deque[MQTTMessageInfo] = deque()
         self._lock = threading.Lock()
         self._over = False
-        self._nowhere = itertools.count(-1, -1)
+        self._unused_ids = itertools.count(-1, -1)
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Whether the broker takes a message of this size."""
@@ -67,25 +67,25 @@ class Session:
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
     ) -> int:
-        """Send with QoS 1; return the id that ``acked`` will name, after the end one that it never names.
+        """Send with QoS 1; return the id that ``acked`` will name, or after the end one that it never names.
 
         Args:
             topic: without wildcards.
-            payload: what :meth:`fits`.
+            payload: one that :meth:`fits`.
             retain: the broker keeps it for those who come later.
             expiry_s: an MQTT 5 broker does not pass it on when it is older.
         """
         properties = None
         if expiry_s is not None and self._mqtt5:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap
+            properties = _properties()
             properties.MessageExpiryInterval = min(MAX_EXPIRY_S, max(1, int(expiry_s)))
         with self._lock:
             if self._over:
-                return next(self._nowhere)
+                return next(self._unused_ids)
             return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
 
     def publish_once(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
-        """Send with QoS 0, or drop it where too many still wait for the socket. Tells whether it was sent."""
+        """Send with QoS 0, or drop it where too many wait for the socket; return whether it was sent."""
         with self._lock:
             while self._unsent and self._unsent[0].is_published():
                 self._unsent.popleft()
@@ -93,7 +93,7 @@ class Session:
                 return False
             properties = None
             if correlation is not None:
-                properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap
+                properties = _properties()
                 properties.CorrelationData = correlation
             info = self._client.publish(topic, payload, qos=0, properties=properties)
             if info.rc != MQTT_ERR_SUCCESS:
@@ -108,12 +108,16 @@ class Session:
                 self._client.subscribe([(topic, 1) for topic in topics])
 
     def disconnect(self) -> None:
-        """Say goodbye, so that the broker does not publish the will."""
+        """Disconnect in order, so that the broker does not publish the will."""
         with self._lock:
             if not self._over:
                 self._client.disconnect()
 
     def end(self) -> None:
-        """The connection is gone; called by the link before it throws the client away."""
+        """End the session, before the connection's thread throws the client away."""
         with self._lock:
             self._over = True
+
+
+def _properties() -> Properties:
+    return Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's gap

@@ -1,4 +1,4 @@
-"""Why there is no connection, in a word for programs and a sentence for people."""
+"""States of the connection: a word for programs, and a sentence for people about why it is not there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edged.errors import ConfigError
 
 
 class State(enum.StrEnum):
-    """The connection now."""
+    """The state of the connection."""
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -29,11 +29,15 @@ class State(enum.StrEnum):
 
 
 class Why(NamedTuple):
-    """A state and the sentence that goes with it; ``told``: by a broker that ended the connection itself."""
+    """A state and the sentence that goes with it.
+
+    Attributes:
+        by_broker: the broker itself ended the connection in order, so it was not killed.
+    """
 
     state: State
     detail: str
-    told: bool = False
+    by_broker: bool = False
 
 
 _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
@@ -43,7 +47,7 @@ _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
     0x87: Why(State.AUTH, "the broker does not let this user in"),
     0x8A: Why(State.AUTH, "the broker has banned this client"),
     0x8B: Why(State.LOST, "the broker is shutting down"),
-    0x8C: Why(State.AUTH, "the broker wants another way of logging in"),
+    0x8C: Why(State.AUTH, "the broker requires another way of logging in"),
     0x8E: Why(State.TAKEN, "another client logged in with this node's name"),
 }
 
@@ -51,11 +55,11 @@ _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
 def of_code(code: int, name: str, *, connected: bool) -> Why:
     """Explain a reason code with which the broker refuses or ends a connection."""
     state = State.LOST if connected else State.REFUSED
-    return _CODES.get(code, Why(state, f"the broker says: {name.lower()}"))._replace(told=connected)
+    return _CODES.get(code, Why(state, f"the broker's reason: {name.lower()}"))._replace(by_broker=connected)
 
 
 def of_error(error: Exception) -> Why:
-    """Explain an exception while connecting."""
+    """Explain an exception raised while connecting."""
     reason = getattr(error, "strerror", None) or str(error)
     match error:
         case ssl.SSLCertVerificationError():
@@ -80,10 +84,10 @@ def of_error(error: Exception) -> Why:
 
 
 def of_tls_text(text: str) -> Why | None:
-    """Explain what OpenSSL says; with TLS 1.3 a client's certificate is refused only after the handshake."""
+    """Explain a message of OpenSSL; with TLS 1.3 a client's certificate is refused after the handshake."""
     lowered = text.lower()
     if "alert" in lowered:
-        return Why(State.CERTIFICATE, f"the broker refuses this node's certificate, or wants one: {text}")
+        return Why(State.CERTIFICATE, f"the broker refuses this node's certificate, or requires one: {text}")
     if "wrong_version_number" in lowered or "wrong version number" in lowered:
         return Why(State.TLS, "the broker does not speak TLS on this port")
     return None

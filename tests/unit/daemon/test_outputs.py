@@ -10,9 +10,11 @@ import pytest
 from edged.config import loader
 from edged.daemon import outputs
 from edged.errors import ConfigError
-from edged.sinks.json_lines import Lines
+from edged.sinks.jsonl import SpooledLines
 from edged.sinks.mqtt import MqttSink
 from edged.spool.memory import MemorySpool
+from unit.sinks.events import event
+from unit.sinks.mqtt.doubles import Broker, Link
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +29,11 @@ def config(folder: Path, text: str = "") -> Config:
     return loader.loads(f"node: n\n{text}\n{PIPELINE}", "edged.yaml", folder)
 
 
-def wired(config: Config) -> outputs.Outputs:
+def wired(config: Config, spool: MemorySpool | None = None) -> outputs.Outputs:
     async def build() -> outputs.Outputs:
         return outputs.wire(
             config,
-            spool=MemorySpool("n", max_mb=1, max_age_h=1),
+            spool=spool or MemorySpool("n", max_mb=1, max_age_h=1),
             loop=asyncio.get_running_loop(),
             on_switch=lambda _name, _on: None,
             on_command=lambda _verb, _payload: b"{}",
@@ -42,7 +44,7 @@ def wired(config: Config) -> outputs.Outputs:
 
 def test_without_a_broker_events_are_lines(tmp_path: Path) -> None:
     found = wired(config(tmp_path))
-    assert isinstance(found.sink, Lines)
+    assert isinstance(found.sink, SpooledLines)
     assert (found.copy, found.announcer) == (None, None)
 
 
@@ -56,27 +58,46 @@ def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:
     assert "hunter2" not in repr(found)
 
 
-def test_a_password_is_read_for_each_attempt(tmp_path: Path) -> None:
+@pytest.fixture
+def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
+    """Give sinks a connection without a thread; returns those that were made."""
+    made: list[Link] = []
+
+    def connect(*arguments: Any) -> Link:
+        made.append(Link(*arguments))
+        return made[-1]
+
+    monkeypatch.setitem(MqttSink.__init__.__kwdefaults__, "connect", connect)
+    return made
+
+
+def test_a_password_is_read_for_each_attempt(tmp_path: Path, links: list[Link]) -> None:
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
-    sink = wired(config(tmp_path, MQTT)).sink
-    assert isinstance(sink, MqttSink)
-    assert sink._settings.password() == "hunter2"
+    wired(config(tmp_path, MQTT))
+    password = links[0].settings.password
+    assert password() == "hunter2"
     secret.write_text("hunter3\n")
-    assert sink._settings.password() == "hunter3"
+    assert password() == "hunter3"
     secret.unlink()
     with pytest.raises(ConfigError, match="no such file"):
-        sink._settings.password()
+        password()
 
 
 @pytest.mark.parametrize("ack", ["broker", "application"])
 @pytest.mark.parametrize("ordering", ["relaxed", "strict"])
-def test_how_events_are_delivered_is_the_spools_section(tmp_path: Path, ordering: str, ack: str) -> None:
+def test_how_events_are_delivered_is_the_spools_section(
+    tmp_path: Path, links: list[Link], ordering: str, ack: str
+) -> None:
     section = f"mqtt: {{host: h}}\nspool: {{ordering: {ordering}, ack: {ack}}}"
-    sink = wired(config(tmp_path, section)).sink
-    assert isinstance(sink, MqttSink)
-    assert sink._delivery._strict is (ordering == "strict")
-    assert sink._confirmations == ("edged/n/ack" if ack == "application" else "")
+    spool = MemorySpool("n", max_mb=1, max_age_h=1)
+    wired(config(tmp_path, section), spool)
+    for _ in range(3):
+        spool.accept(event())
+    broker = Broker()
+    links[0].listener.up(broker)  # type: ignore[arg-type]  # it behaves like a session
+    assert len(broker.events()) == (1 if ordering == "strict" else 3)
+    assert ("edged/n/ack" in broker.topics) == (ack == "application")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ import edged
 from edged.daemon.publisher import SYNCED_FOR_S, Decided, EventMaker, EventPublisher
 from edged.events import Finding
 from edged.ipc.worker_messages import Outcome
-from edged.sinks.json_lines import Lines
-from edged.sinks.jsonl import JsonlSink
+from edged.sinks.jsonl import JsonlSink, SpooledLines
 from edged.spool.memory import MemorySpool
 from edged.testing.supervisor import outcome, status
 
@@ -30,6 +29,7 @@ class EventSink:
         self.topics: dict[str, str] = {}
         self.told: list[tuple[str, str]] = []
         self.results: list[dict[str, Any]] = []
+        self.readings: list[bytes] = []
         self.drained = 0
 
     def open(self) -> None:
@@ -49,6 +49,9 @@ class EventSink:
     def result(self, pipeline: str, payload: bytes) -> None:
         assert pipeline == "porch"
         self.results.append(json.loads(payload))
+
+    def reading(self, line: bytes) -> None:
+        self.readings.append(line)
 
     def close(self, timeout_s: float) -> None:
         pass
@@ -215,13 +218,13 @@ def test_events_are_copied_and_one_that_cannot_be_harms_nothing(tmp_path: Path, 
     assert (json.loads(line)["label"], json.loads(line)["id"]) == ("dog", "n/e/4")
 
 
-def test_a_reading_is_a_line_only_where_there_are_no_topics(tmp_path: Path) -> None:
+def test_a_reading_goes_to_the_sink_as_a_line(tmp_path: Path) -> None:
     house = House()
     house.publisher.line(b"{}")
-    assert house.sink.told == []
+    assert (house.sink.readings, house.sink.told) == ([b"{}"], [])
     file = tmp_path / "out.jsonl"
     spool = MemorySpool("n", max_mb=1, max_age_h=1)
-    house.publisher.attach(Lines(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
+    house.publisher.attach(SpooledLines(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
     house.publisher.line(b'{"type":"reading"}')
     assert file.read_text() == '{"type":"reading"}\n'
 

@@ -29,7 +29,7 @@ def test_an_event_is_one_line_at_once(tmp_path: Path) -> None:
         top=(Finding("x", 0.5),), captured_at="t", ts="t", clock="synced", model=ModelTag("m", "35e8e20b"),
         accelerator="cpu", latency_ms=1.0,
     )  # fmt: skip
-    sink.send(event)
+    sink.send(event.to_json())
     sink.send(LINE)
     lines = path.read_bytes().split(b"\n")
     assert json.loads(lines[0])["label"] == "zwei\u2028Zeilen"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from unit.spool.kept import Clock, Settled, disk, memory
+from unit.spool.doubles import Clock, Flushed, disk, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def make(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Callable[...,
             if request.param == "memory":
                 return memory(clock, **changes)
             made.append(disk(clock, Path(folder) / str(len(made)), **changes))
-            return Settled(made[-1])
+            return Flushed(made[-1])
 
         yield build
         for spool in made:

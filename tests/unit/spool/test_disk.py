@@ -17,10 +17,21 @@ from jsonschema import Draft202012Validator
 from edged.config.outputs import SpoolSection
 from edged.errors import StateBusy
 from edged.spool import open_spool, recovery
-from edged.spool.database import DiskError, Sqlite, Trouble
+from edged.spool.database import Sqlite, Trouble
 from edged.spool.disk import LOCK, NAME, DiskSpool
 from edged.tools.audit import audit, text
-from unit.spool.kept import FLUSH_S, HOUR, Clock, Settled, disk, event, sequences
+from unit.spool.doubles import (
+    FLUSH_S,
+    HOUR,
+    Clock,
+    FaultyDisk,
+    Flushed,
+    disk,
+    event,
+    sequences,
+    until,
+    until_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,43 +41,6 @@ if TYPE_CHECKING:
 GAP = Draft202012Validator(
     json.loads(resources.files("edged").joinpath("schema/gap.schema.json").read_text("utf-8"))
 )
-
-
-class Disk:
-    """A connection whose disk can be told to fail."""
-
-    def __init__(self) -> None:
-        self.fault: Trouble | None = None
-        self.only = ""
-        self.once = False
-
-    def __call__(self, path: Path) -> _Faulty:
-        return _Faulty(self, path)
-
-    def check(self, sql: str) -> None:
-        fault = self.fault
-        if fault is not None and sql.startswith(self.only):
-            self.fault = None if self.once else fault
-            raise DiskError(fault, "as the test told it")
-
-
-class _Faulty:
-    def __init__(self, disk: Disk, path: Path) -> None:
-        disk.check("OPEN")
-        self._disk = disk
-        self._database = Sqlite(path)
-
-    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        if sql != "ROLLBACK":
-            self._disk.check(sql)
-        return self._database.rows(sql, values)
-
-    def many(self, sql: str, values: Any) -> None:
-        self._disk.check(sql)
-        self._database.many(sql, values)
-
-    def close(self) -> None:
-        self._database.close()
 
 
 @pytest.fixture
@@ -91,15 +65,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
 
 
-def until(spool: DiskSpool, state: str) -> None:
-    """Wait for a state."""
-    with spool._busy:
-        assert spool._busy.wait_for(lambda: spool.state.startswith(state), FLUSH_S), spool.state
-
-
 def records(spool: DiskSpool) -> list[dict[str, Any]]:
     """Take everything, and return what the spool itself said; all of it is as its schema says."""
-    found = [json.loads(row.payload) for row in Settled(spool).pending(10_000) if not row.pipeline]
+    found = [json.loads(row.payload) for row in Flushed(spool).pending(10_000) if not row.pipeline]
     for record in found:
         GAP.validate(record)
     return found
@@ -108,11 +76,11 @@ def records(spool: DiskSpool) -> list[dict[str, Any]]:
 def test_rows_outlive_the_process_and_ids_go_on(spools: Callable[..., DiskSpool]) -> None:
     kept = spools()
     ids = [kept.accept(event()).id for _ in range(3)]
-    Settled(kept).pending(1)
+    Flushed(kept).pending(1)
     kept.acknowledged(1)
     again = spools()
     assert again.accept(event()).id == f"n/{kept.epoch}/4"
-    rows = Settled(again).pending(9)
+    rows = Flushed(again).pending(9)
     assert [(row.sequence, row.waited) for row in rows] == [(2, True), (3, True), (4, False)]
     assert [json.loads(row.payload)["id"] for row in rows[:2]] == ids[1:]
     assert again.counts().acknowledged == 1
@@ -172,7 +140,7 @@ def test_the_audit_reads_beside_the_daemon_and_after_it(
     kept = spools()
     for _ in range(50):
         kept.accept(event())
-    for row in Settled(kept).pending(20):
+    for row in Flushed(kept).pending(20):
         kept.acknowledged(row.sequence)
     kept.flush(FLUSH_S)
     found = audit(tmp_path)
@@ -253,7 +221,7 @@ def test_with_little_room_on_the_disk_the_file_does_not_grow(
 def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_later(
     spools: Callable[..., DiskSpool], tmp_path: Path, fault: Trouble
 ) -> None:
-    broken, told = Disk(), []
+    broken, told = FaultyDisk(), []
     kept = spools(connect=broken, call_soon=lambda function: function(), on_committed=told.extend)
     for _ in range(3):
         kept.accept(event())
@@ -261,7 +229,7 @@ def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_lat
     epoch = kept.epoch
     broken.fault = fault
     kept.accept(event())
-    until(kept, f"memory: {fault.value}")
+    until_state(kept, f"memory: {fault.value}")
     kept.accept(event())
     rows = kept.pending(9)
     ids = [json.loads(row.payload)["id"] for row in rows]
@@ -272,13 +240,13 @@ def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_lat
     assert (kept.counts().accepted, kept.counts().queued) == (5, 3)
     assert kept.counts().balanced
     broken.fault = None
-    until(kept, "disk")
+    until_state(kept, "disk")
     assert kept.flush(FLUSH_S)
     found = audit(tmp_path)
     accepted = 6 if fault is Trouble.FAILED else 5  # a file that failed is made anew, and says so
     assert (found["accepted"], found["acknowledged"], found["balanced"]) == (accepted, 2, True)
     kept.released(row.sequence for row in rows)
-    back = [json.loads(row.payload)["id"] for row in Settled(kept).pending(9) if row.pipeline]
+    back = [json.loads(row.payload)["id"] for row in Flushed(kept).pending(9) if row.pipeline]
     assert back == [ids[1], ids[2], ids[4]]
     assert len(told) == 5
 
@@ -287,14 +255,14 @@ def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_lat
 def test_what_rests_in_memory_waits_again_too(
     spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Trouble
 ) -> None:
-    broken = Disk()
+    broken = FaultyDisk()
     kept = spools(connect=broken)
     for _ in range(2):
         kept.accept(event())
     assert kept.flush(FLUSH_S)
     broken.fault, broken.only = fault, "" if fault is Trouble.FAILED else "BEGIN"
     kept.accept(event())
-    until(kept, "memory")
+    until_state(kept, "memory")
     for _ in range(3):
         kept.accept(event())
     for row in kept.pending(5):
@@ -310,11 +278,11 @@ def test_what_rests_in_memory_waits_again_too(
     kept.acknowledged(4, keep=True)
     monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
     broken.fault = None
-    until(kept, "disk")
+    until_state(kept, "disk")
     assert kept.flush(FLUSH_S)
     kept.recalled([4])
     kept.released([2, 5, 6])
-    assert [row.sequence for row in Settled(kept).pending(9) if row.pipeline] == [2, 4, 5, 6]
+    assert [row.sequence for row in Flushed(kept).pending(9) if row.pipeline] == [2, 4, 5, 6]
     assert kept.counts().balanced
     kept.close()
     found = audit(tmp_path)
@@ -325,15 +293,15 @@ def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those
     spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
-    broken = Disk()
+    broken = FaultyDisk()
     broken.fault, broken.only = Trouble.FULL, "BEGIN"
     kept = spools(connect=broken, low_wear_s=600)
     for _ in range(3):
         kept.accept(event())
-    until(kept, "memory")
+    until_state(kept, "memory")
     kept.acknowledged(kept.pending(1)[0].sequence, keep=True)
     broken.fault = None
-    until(kept, "disk")
+    until_state(kept, "disk")
     assert kept.flush(FLUSH_S)
     kept.recalled([1])
     rows: list[Row] = []
@@ -350,13 +318,13 @@ def test_rows_in_memory_go_out_beside_a_file_that_came_late_and_cannot_be_writte
     before = spools()
     before.accept(event())
     before.close()
-    broken = Disk()
+    broken = FaultyDisk()
     broken.fault, broken.only = Trouble.LOCKED, "OPEN"
     kept = spools(connect=broken, free=lambda _: 0)
     for _ in range(3):
         kept.accept(event("a label of some length" * 3))
     broken.fault, broken.only = Trouble.FULL, "PRAGMA page_count"
-    until(kept, "memory: the disk is full")
+    until_state(kept, "memory: the disk is full")
     rows: list[Row] = []
     while len(rows) < 4:
         rows += kept.pending(9)
@@ -365,7 +333,7 @@ def test_rows_in_memory_go_out_beside_a_file_that_came_late_and_cannot_be_writte
 
 
 def test_while_the_disk_is_away_all_that_is_in_memory_goes_out(spools: Callable[..., DiskSpool]) -> None:
-    broken = Disk()
+    broken = FaultyDisk()
     broken.fault = Trouble.FAILED
     kept = spools(connect=broken)
     for _ in range(700):
@@ -386,7 +354,7 @@ def test_a_disk_that_cannot_be_read_at_the_start_is_taken_over_later(
     for _ in range(3):
         kept.accept(event())
     kept.close()
-    broken = Disk()
+    broken = FaultyDisk()
     broken.fault, broken.only = Trouble.LOCKED, "OPEN"
     later = spools(connect=broken)
     assert later.state == "memory: another program holds the file: as the test told it"
@@ -394,11 +362,11 @@ def test_a_disk_that_cannot_be_read_at_the_start_is_taken_over_later(
     row = later.pending(9)[0]
     assert json.loads(row.payload)["id"] == f"n/{later.epoch}/1"
     broken.fault = None
-    until(later, "disk")
+    until_state(later, "disk")
     assert later.flush(FLUSH_S)
     later.acknowledged(row.sequence)
     later.accept(event())
-    waiting = Settled(later).pending(9)
+    waiting = Flushed(later).pending(9)
     ids = [json.loads(row.payload)["id"] for row in waiting]
     assert sorted(ids) == sorted([*(f"n/{kept.epoch}/{n}" for n in (1, 2, 3)), f"n/{later.epoch}/1"])
     assert [row.waited for row in waiting] == [True, True, True, False]
@@ -411,13 +379,13 @@ def test_a_disk_that_cannot_be_read_at_the_start_is_taken_over_later(
 def test_memory_is_bounded_and_what_it_drops_is_counted(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
-    broken = Disk()
+    broken = FaultyDisk()
     kept = spools(connect=broken, max_mb=0.1)
     kept.flush(FLUSH_S)
     broken.fault = Trouble.FULL
     for _ in range(500):
         kept.accept(event())
-    until(kept, "memory")
+    until_state(kept, "memory")
     dropped = kept.counts().dropped["memory_full"]
     assert 300 < dropped < 500
     assert kept.counts().balanced
@@ -458,7 +426,7 @@ def test_a_damaged_file_is_set_aside_and_what_is_readable_goes_on(
     again = spools()
     assert again.state == "disk"
     assert again.epoch != kept.epoch
-    rows = Settled(again).pending(1000)
+    rows = Flushed(again).pending(1000)
     old = [json.loads(row.payload)["id"] for row in rows if row.pipeline]
     (reset,) = [json.loads(row.payload) for row in rows if not row.pipeline]
     GAP.validate(reset)
@@ -477,7 +445,7 @@ def test_a_damaged_file_is_set_aside_and_what_is_readable_goes_on(
 def test_damage_that_is_met_while_it_runs_is_mended_while_it_runs(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
-    broken = Disk()
+    broken = FaultyDisk()
     kept = spools(connect=broken)
     for _ in range(10):
         kept.accept(event())
@@ -485,8 +453,7 @@ def test_damage_that_is_met_while_it_runs_is_mended_while_it_runs(
     flying = kept.pending(2)
     broken.fault, broken.only, broken.once = Trouble.DAMAGED, "BEGIN", True
     kept.accept(event())
-    with kept._busy:
-        assert kept._busy.wait_for(lambda: broken.fault is None and kept.state == "disk", FLUSH_S)
+    until(lambda: broken.fault is None and kept.flush(FLUSH_S))
     kept.acknowledged(flying[0].sequence)
     (reset,) = records(kept)
     assert (reset["salvaged"], reset["lost"]) == (10, 0)
@@ -507,7 +474,18 @@ CRASH = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from unit.spool.kept import Clock, disk, event
+from unit.spool.doubles import (
+    FLUSH_S,
+    HOUR,
+    Clock,
+    FaultyDisk,
+    Flushed,
+    disk,
+    event,
+    sequences,
+    until,
+    until_state,
+)
 kept = disk(Clock(), Path(sys.argv[1]))
 for _ in range(40):
     kept.accept(event())
@@ -531,7 +509,7 @@ def test_after_a_crash_everything_is_there_and_the_epoch_goes_on(
     assert (before["accepted"], before["queued"]) == (40, 40)
     kept = spools()
     assert kept.epoch == before["epoch"]
-    assert sequences(Settled(kept).pending(99)) == list(range(1, 41))
+    assert sequences(Flushed(kept).pending(99)) == list(range(1, 41))
 
 
 @pytest.mark.parametrize("part", ["removed", "cut", "header", "middle", "zeroed"])
@@ -553,7 +531,7 @@ def test_where_the_log_is_damaged_no_id_is_given_twice(
     assert kept.epoch != epoch
     assert kept.counts().balanced
     kept.accept(event())
-    ids = [json.loads(row.payload)["id"] for row in Settled(kept).pending(99)]
+    ids = [json.loads(row.payload)["id"] for row in Flushed(kept).pending(99)]
     assert len(ids) == len(set(ids))
     assert f"n/{kept.epoch}/1" in ids
 
@@ -590,7 +568,7 @@ def test_the_time_while_the_machine_was_off_counts_where_both_clocks_were_right(
     kept = spools()
     kept.accept(event())
     kept.flush(FLUSH_S)
-    row = Settled(kept).pending(1)[0]
+    row = Flushed(kept).pending(1)[0]
     assert row.left_s == pytest.approx(0.5 * HOUR, abs=1)
     kept.released([1])
     clock.reboot("boot-3", 0.7 * HOUR)
@@ -625,7 +603,7 @@ def test_rows_that_are_confirmed_are_of_this_epoch(spools: Callable[..., DiskSpo
     _write(tmp_path / NAME, 60, (99).to_bytes(4, "big"))
     kept = spools()
     kept.accept(event())
-    rows = Settled(kept).pending(9)
+    rows = Flushed(kept).pending(9)
     assert [bool(row.pipeline) for row in rows] == [True, True, True, False, True]
     for row in rows:
         kept.delivered(row.sequence)
@@ -639,7 +617,7 @@ def test_close_may_be_called_twice_and_frees_the_folder(spools: Callable[..., Di
     kept = spools()
     kept.close()
     kept.close()
-    spools()
+    assert spools().state == "disk"
 
 
 def test_a_long_outage_leaves_no_large_file(
@@ -650,7 +628,7 @@ def test_a_long_outage_leaves_no_large_file(
     for _ in range(1000):
         kept.accept(event())
     assert kept.flush(FLUSH_S)
-    for row in Settled(kept).pending(1000):
+    for row in Flushed(kept).pending(1000):
         kept.acknowledged(row.sequence)
     assert kept.flush(FLUSH_S)
     kept.close()
@@ -679,9 +657,8 @@ def test_what_is_done_with_leaves_the_file_soon(
     kept.accept(event())
     assert kept.flush(FLUSH_S)
     kept.acknowledged(kept.pending(1)[0].sequence)
-    with kept._busy:
-        assert kept._busy.wait_for(lambda: not kept._accounts.rows.gone, FLUSH_S)
-    assert audit(tmp_path)["acknowledged"] == 1
+    until(lambda: audit(tmp_path)["acknowledged"] == 1)
+    assert audit(tmp_path)["queued"] == 0
 
 
 def test_what_rests_waits_again_after_a_kill_and_not_after_an_end_in_order(
@@ -690,7 +667,7 @@ def test_what_rests_waits_again_after_a_kill_and_not_after_an_end_in_order(
     kept = spools()
     for _ in range(4):
         kept.accept(event())
-    Settled(kept).pending(3)
+    Flushed(kept).pending(3)
     for sequence in (1, 2, 3):
         kept.acknowledged(sequence, keep=True)
     kept.settled([1])
@@ -701,12 +678,12 @@ def test_what_rests_waits_again_after_a_kill_and_not_after_an_end_in_order(
     for file in tmp_path.glob(f"{NAME}*"):  # as it is on disk now
         shutil.copy(file, killed)
     other = disk(clock, killed)
-    rows = Settled(other).pending(9)
+    rows = Flushed(other).pending(9)
     assert [(row.sequence, row.waited) for row in rows] == [(2, True), (3, True), (4, True)]
     assert (other.counts().acknowledged, other.counts().accepted) == (1, 4)
     other.close()
     again = spools()
-    assert sequences(Settled(again).pending(9)) == [4]
+    assert sequences(Flushed(again).pending(9)) == [4]
     assert again.counts().acknowledged == 3
 
 
@@ -714,20 +691,19 @@ def test_what_rests_waits_again_after_a_kill_and_not_after_an_end_in_order(
 def test_what_rests_is_forgotten_where_the_file_was_made_anew(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
-    faults = Disk()
+    faults = FaultyDisk()
     kept = spools(connect=faults)
     for _ in range(2):
         kept.accept(event())
-    Settled(kept).pending(1)
+    Flushed(kept).pending(1)
     kept.acknowledged(1, keep=True)
     assert kept.flush(FLUSH_S)
     for file in tmp_path.glob(f"{NAME}*"):
         file.unlink()
     faults.fault, faults.once = Trouble.FAILED, True
     kept.accept(event())
-    with kept._busy:
-        assert kept._busy.wait_for(lambda: kept.counts().dropped and kept.state == "disk", FLUSH_S)
+    until(lambda: kept.counts().dropped and kept.flush(FLUSH_S))
     kept.recalled([1])
     assert (kept.counts().acknowledged, kept.counts().dropped) == (1, {"damaged": 1})
-    assert 1 not in sequences(Settled(kept).pending(9))
+    assert 1 not in sequences(Flushed(kept).pending(9))
     assert kept.counts().balanced

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edged.events import MAX_BYTES
 from edged.spool.entry import MAX_PAYLOAD, SAMPLE, Entry, pack, unpack
-from unit.spool.kept import event
+from unit.spool.doubles import event
 
 entries = st.builds(
     Entry,

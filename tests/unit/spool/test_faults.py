@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.tools.audit import audit
-from unit.spool.kept import FLUSH_S, Clock, disk, event
+from unit.spool.doubles import FLUSH_S, Clock, disk, event, until_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +71,7 @@ def test_nothing_is_lost_and_nothing_is_two_things(
     before.close()
     flaky.rate = seed % 2  # every other time not even the start succeeds
     spool = disk(Clock(), tmp_path, connect=flaky, call_soon=lambda fetch: fetch(), on_committed=told.extend)
+    pause = threading.Event()
     seen: dict[str, bytes] = {}
     done: set[str] = set()
     flying: dict[int, str] = {}
@@ -80,8 +82,7 @@ def test_nothing_is_lost_and_nothing_is_two_things(
             spool.accept(event(f"label {number}"))
         if flaky.chance.random() < 0.3:
             spool.flush(0.02)
-        with spool._busy:
-            spool._busy.wait(0.005)  # the writer has its turn
+        pause.wait(0.002)  # the writer has its turn
         for row in spool.pending(flaky.chance.randrange(8)):
             id_ = json.loads(row.payload)["id"]
             assert seen.setdefault(id_, row.payload) == row.payload
@@ -99,8 +100,7 @@ def test_nothing_is_lost_and_nothing_is_two_things(
         assert spool.counts().balanced
     flaky.rate = 0.0
     assert flaky.failed
-    with spool._busy:
-        assert spool._busy.wait_for(lambda: spool.state == "disk", FLUSH_S)
+    until_state(spool, "disk")
     assert spool.flush(FLUSH_S)
     spool.released(flying)
     while rows := spool.pending(100):

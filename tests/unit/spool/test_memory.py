@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edged.spool.memory import ROW_BYTES, MemorySpool
-from unit.spool.kept import HOUR, Clock, event, memory, sequences
+from unit.spool.doubles import HOUR, Clock, event, memory, sequences
 
 
 def room(rows: int) -> float:

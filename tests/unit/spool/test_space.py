@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import NAME, DiskSpool
 from edged.spool.store import PAGE
 from edged.tools.audit import audit
-from unit.spool.kept import FLUSH_S, Clock, Settled, disk, event
+from unit.spool.doubles import FLUSH_S, Clock, Flushed, disk, event, until, until_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,21 +25,37 @@ if TYPE_CHECKING:
 NOBODY = 65534
 
 
-@pytest.fixture
-def free() -> list[int]:
-    """Bytes that are free on the disk."""
-    return [49_000_000]
+class Room:
+    """The bytes that are free on the disk, and how often the spool asked for them."""
+
+    def __init__(self) -> None:
+        self.bytes = 49_000_000
+        self.asked = 0
+
+    def __call__(self, _folder: Path) -> int:
+        self.asked += 1
+        return self.bytes
+
+    def retried(self, times: int = 3) -> None:
+        """Let the writer try again this many times: it asks before each commit."""
+        before = self.asked
+        until(lambda: self.asked >= before + times)
 
 
 @pytest.fixture
-def spools(clock: Clock, tmp_path: Path, free: list[int]) -> Iterator[Callable[..., DiskSpool]]:
+def room() -> Room:
+    return Room()
+
+
+@pytest.fixture
+def spools(clock: Clock, tmp_path: Path, room: Room) -> Iterator[Callable[..., DiskSpool]]:
     """Open spools in one folder, one after the other."""
     made: list[DiskSpool] = []
 
     def build(**changes: object) -> DiskSpool:
         for spool in made:
             spool.close()
-        made.append(disk(clock, tmp_path, free=lambda _: free[0], min_free_mb=50, **changes))
+        made.append(disk(clock, tmp_path, free=room, min_free_mb=50, **changes))
         return made[-1]
 
     yield build
@@ -71,27 +86,18 @@ def stranger(tmp_path: Path) -> Iterator[Callable[[], None]]:
     tmp_path.chmod(0o700)
 
 
-def settle(spool: DiskSpool, retries: int = 3) -> None:
-    """Let the writer try again so many times."""
-    for _ in range(retries):
-        with spool._busy:
-            at = spool._writer._retry_at
-            tried = functools.partial(lambda at: spool._writer._retry_at != at, at)
-            assert spool._busy.wait_for(tried, FLUSH_S)
-
-
 def ids(spool: DiskSpool) -> list[str]:
-    return [json.loads(row.payload)["id"] for row in Settled(spool).pending(10_000) if row.pipeline]
+    return [json.loads(row.payload)["id"] for row in Flushed(spool).pending(10_000) if row.pipeline]
 
 
 def test_what_does_not_fit_into_a_small_file_waits_in_memory(
-    spools: Callable[..., DiskSpool], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    spools: Callable[..., DiskSpool], room: Room, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = spools()
     for _ in range(500):
         kept.accept(event())
         kept.flush(0.001)
-    settle(kept)
+    room.retried()
     assert kept.state == "memory: the disk is full: less than 50 MB are free"
     assert (kept.counts().accepted, kept.counts().queued, kept.counts().dropped) == (500, 500, {})
     assert (tmp_path / NAME).stat().st_size <= SMALL * PAGE
@@ -106,27 +112,28 @@ def test_what_does_not_fit_into_a_small_file_waits_in_memory(
 
 
 def test_once_there_is_room_what_waited_moves_to_the_disk(
-    spools: Callable[..., DiskSpool], free: list[int], tmp_path: Path
+    spools: Callable[..., DiskSpool], room: Room, tmp_path: Path
 ) -> None:
     kept = spools()
     for _ in range(500):
         kept.accept(event())
-    settle(kept)
-    free[0] = 10**9
-    with kept._busy:
-        assert kept._busy.wait_for(lambda: kept.state == "disk", FLUSH_S)
+    room.retried()
+    room.bytes = 10**9
+    until_state(kept, "disk")
     assert kept.flush(FLUSH_S)
     found = audit(tmp_path)
     assert (found["accepted"], found["queued"], found["dropped"]) == (500, 500, {})
     assert len(set(ids(kept))) == 500
 
 
-def test_memory_drops_by_its_own_bound_only(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
+def test_memory_drops_by_its_own_bound_only(
+    spools: Callable[..., DiskSpool], room: Room, tmp_path: Path
+) -> None:
     kept = spools(max_mb=0.1)
     for _ in range(500):
         kept.accept(event())
         kept.flush(0.001)
-    settle(kept)
+    room.retried()
     counts = kept.counts()
     assert set(counts.dropped) == {"memory_full"}
     assert counts.balanced
@@ -141,7 +148,7 @@ def test_a_node_whose_broker_answers_goes_on_from_the_disk(
     for _ in range(100):
         kept.accept(event())
         assert kept.flush(FLUSH_S)
-        for row in Settled(kept).pending(9):
+        for row in Flushed(kept).pending(9):
             kept.acknowledged(row.sequence)
     assert (kept.counts().acknowledged, kept.counts().dropped, kept.state) == (100, {}, "disk")
     kept.close()
@@ -149,9 +156,9 @@ def test_a_node_whose_broker_answers_goes_on_from_the_disk(
 
 
 def test_in_a_large_file_the_oldest_make_room_one_for_one(
-    spools: Callable[..., DiskSpool], free: list[int], tmp_path: Path
+    spools: Callable[..., DiskSpool], room: Room, tmp_path: Path
 ) -> None:
-    free[0] = 10**9
+    room.bytes = 10**9
     kept = spools()
     for _ in range(1000):
         kept.accept(event())
@@ -159,7 +166,7 @@ def test_in_a_large_file_the_oldest_make_room_one_for_one(
     kept.close()
     size = (tmp_path / NAME).stat().st_size
     kept = spools()
-    free[0] = 49_000_000
+    room.bytes = 49_000_000
     for _ in range(200):
         kept.accept(event())
         assert kept.flush(FLUSH_S)
@@ -192,9 +199,9 @@ class _Full:
 
 @pytest.mark.parametrize("reason", ["min_free", "full", "age"])
 def test_what_was_to_make_room_stays_where_the_commit_fails(
-    spools: Callable[..., DiskSpool], free: list[int], clock: Clock, tmp_path: Path, reason: str
+    spools: Callable[..., DiskSpool], room: Room, clock: Clock, tmp_path: Path, reason: str
 ) -> None:
-    free[0] = 10**9
+    room.bytes = 10**9
 
     class Connection(_Full):
         pass
@@ -207,21 +214,20 @@ def test_what_was_to_make_room_stays_where_the_commit_fails(
     before = kept.counts()
     Connection.full = True
     if reason == "min_free":
-        free[0] = 49_000_000
+        room.bytes = 49_000_000
     if reason == "age":
         clock.step(3601)
-        kept._accounts.aged = True
+        kept.flush(0)  # which looks at ages, and finds the disk full
     for _ in range(20):
         kept.accept(event())
-    settle(kept, 5)
+    room.retried(5)
     assert kept.state == "memory: the disk is full: as the test told it"
     during = kept.counts()
     assert during.dropped == before.dropped
     assert during.queued == before.queued + 20
     assert during.balanced
     Connection.full = False
-    with kept._busy:
-        assert kept._busy.wait_for(lambda: kept.state == "disk", FLUSH_S)
+    until_state(kept, "disk")
     assert kept.flush(FLUSH_S)
     after = kept.counts()
     assert after.balanced
@@ -269,14 +275,20 @@ def test_a_file_that_this_user_may_not_write_is_named_with_the_command(
     file = killed.parent / folder / which
     mode = file.stat().st_mode
     file.chmod(mode & ~0o222)
-    kept = disk(clock, killed.parent / folder)
+    opened: list[Path] = []
+
+    def connect(path: Path) -> Sqlite:
+        opened.append(path)
+        return Sqlite(path)
+
+    kept = disk(clock, killed.parent / folder, connect=connect)
     kept.accept(event())
     assert kept.state.startswith(f"memory: this user may not write there: {file} is not writable for ")
     assert kept.state.endswith(f": chmod u+w {file}")
-    settle(kept, 1)
+    before = len(opened)
+    until(lambda: len(opened) > before)
     file.chmod(mode)
-    with kept._busy:
-        assert kept._busy.wait_for(lambda: kept.state == "disk", FLUSH_S)
+    until_state(kept, "disk")
     assert kept.flush(FLUSH_S)
     assert kept.counts().queued == 2
     kept.close()

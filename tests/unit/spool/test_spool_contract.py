@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from unit.spool.kept import FLUSH_S, HOUR, Clock, Settled, disk, event, memory, sequences
+from unit.spool.doubles import FLUSH_S, HOUR, Clock, Flushed, disk, event, memory, sequences
 
 Make = Callable[..., Any]
 
@@ -243,7 +243,7 @@ class OnDisk(Accounting):
 
     def open(self) -> None:
         self.spool = disk(self.clock, Path(self.folder.name), max_mb=0.005)
-        self.kept = Settled(self.spool)
+        self.kept = Flushed(self.spool)
 
     @rule(reboot=st.booleans())
     def restart(self, reboot: bool) -> None:

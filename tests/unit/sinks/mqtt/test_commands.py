@@ -1,44 +1,52 @@
-"""What counts as an order, and where an answer may go."""
+"""Messages that count as switches and commands, and topics on which they may be answered."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import pytest
 
 from edged.sinks.mqtt.commands import MAX_COMMAND, CommandTopics
 from edged.sinks.mqtt.session import Message
 
-if TYPE_CHECKING:
-    from edged.sinks.mqtt import Command
+BASE = "edged/n"
 
 
-class House:
+class Bench:
+    """The topics of commands, with all that was done and answered."""
+
     def __init__(self) -> None:
         self.switched: list[tuple[str, bool]] = []
-        self.commands: list[Command] = []
-        self.orders = CommandTopics(
-            "edged/n",
-            lambda name, on: self.switched.append((name, on)),
-            self.commands.append,
-            ["homeassistant/device/n/config", "homeassistant/status"],
+        self.commands: list[str] = []
+        self.answers: list[tuple[str, bytes, bytes | None]] = []
+        self.topics = CommandTopics(
+            BASE,
+            on_switch=lambda name, on: self.switched.append((name, on)),
+            on_command=self._command,
+            reply=lambda topic, payload, correlation: self.answers.append((topic, payload, correlation)),
+            closed=["homeassistant/device/n/config", "homeassistant/status"],
         )
 
+    def _command(self, verb: str, payload: bytes) -> bytes:
+        self.commands.append(verb)
+        return payload[::-1]
+
     def send(self, topic: str, payload: bytes = b"", response: str | None = None) -> bool:
-        return self.orders.handle(Message(topic, payload, retained=False, response_topic=response))
+        message = Message(topic, payload, retained=False, response_topic=response, correlation=b"7")
+        return self.topics.handle(message)
 
 
 @pytest.mark.parametrize("topic", ["me/answers", "edged/n/cmd/infer/result", "a"])
 def test_an_answer_goes_where_it_was_asked_for(topic: str) -> None:
-    house = House()
-    assert house.send("edged/n/cmd/infer", response=topic)
-    assert house.commands[0].response_topic == topic
+    bench = Bench()
+    assert bench.send("edged/n/cmd/infer", b"abc", topic)
+    assert bench.answers == [(topic, b"cba", b"7")]
 
 
 @pytest.mark.parametrize(
     "topic",
     [
+        None,
         "edged/n/status",
         "edged/n/porch/enabled/set",
         "edged/other/cmd/infer",
@@ -49,26 +57,26 @@ def test_an_answer_goes_where_it_was_asked_for(topic: str) -> None:
         "",
     ],
 )
-def test_no_answer_goes_where_nodes_and_home_assistant_are_told_what_is_so(topic: str) -> None:
-    house = House()
-    assert house.send("edged/n/cmd/infer", response=topic)
-    assert house.commands[0].response_topic is None
+def test_no_answer_goes_to_a_topic_on_which_others_read_the_state_of_nodes(topic: str | None) -> None:
+    bench = Bench()
+    assert bench.send("edged/n/cmd/infer", response=topic)
+    assert bench.answers == [("edged/n/cmd/infer/result", b"", b"7")]
 
 
 @pytest.mark.parametrize("word", [b"on", b"1", b"", b'{"a":1}'])
-def test_a_switch_that_says_something_else_is_ignored_aloud(
+def test_a_switch_with_another_payload_is_ignored_with_a_warning(
     word: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house = House()
+    bench = Bench()
     with caplog.at_level(logging.WARNING):
-        assert not house.send("edged/n/porch/enabled/set", word)
-    assert house.switched == []
+        assert not bench.send("edged/n/porch/enabled/set", word)
+    assert bench.switched == []
     assert "takes ON or OFF" in caplog.text
 
 
-def test_a_command_that_is_too_long_is_ignored_aloud(caplog: pytest.LogCaptureFixture) -> None:
-    house = House()
+def test_a_command_that_is_too_long_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
     with caplog.at_level(logging.WARNING):
-        assert not house.send("edged/n/cmd/infer", b"x" * (MAX_COMMAND + 1))
-    assert house.commands == []
+        assert not bench.send("edged/n/cmd/infer", b"x" * (MAX_COMMAND + 1))
+    assert bench.commands == []
     assert "at most 8192 bytes" in caplog.text

@@ -1,4 +1,4 @@
-"""What a consumer confirms; anything else means nothing, whatever it is."""
+"""Confirmations of a consumer; anything else means nothing, whatever it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.sinks.mqtt.confirmation import Confirmation, parse
+from edged.sinks.mqtt.delivery import Confirmation
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ from edged.sinks.mqtt.confirmation import Confirmation, parse
     ],
 )
 def test_meaning(payload: bytes, means: Confirmation | None) -> None:
-    assert parse(payload) == means
+    assert Confirmation.parse(payload) == means
 
 
 @given(st.binary(max_size=300) | st.text('0123456789[]{}:,"epochsqun -+.', max_size=300).map(str.encode))
 def test_nothing_raises(payload: bytes) -> None:
-    said = parse(payload)
-    assert said is None or said.sequence >= 0
+    found = Confirmation.parse(payload)
+    assert found is None or found.sequence >= 0

@@ -1,27 +1,31 @@
-"""The thread that connects: its patience, renewed files, floods and defects, without a network."""
+"""The thread that connects: its pauses, renewed files, floods and defects, without a network."""
 
 from __future__ import annotations
 
-import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from paho.mqtt.client import MQTTMessage
 
 from edged.errors import ConfigError, Problem
+from edged.sinks.mqtt import connection
 from edged.sinks.mqtt.connection import MOST_UNREAD, STUCK_S, Connection
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
+from edged.system import clock
+from unit.sinks.mqtt.doubles import Calls, Paho
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from edged.sinks.mqtt.session import Message, Session
 
+PATIENCE_S = 20.0
+
 
 class Listener:
-    """Keeps what it is told."""
+    """Keeps what is reported."""
 
     def __init__(self) -> None:
         self.heard: list[object] = []
@@ -36,7 +40,7 @@ class Listener:
         self.heard.append((mid, code, name))
 
     def received(self, message: Message) -> None:
-        self.heard.append(message)
+        self.heard.append(message.topic)
 
     def unsubscribed(self, count: int) -> None:
         self.heard.append(count)
@@ -46,11 +50,12 @@ class Listener:
 
 
 class Bench:
-    """A link whose calls to the main thread wait until they are made by hand."""
+    """A connection whose calls to the main thread wait until they are made by hand."""
 
     def __init__(self, **changes: Any) -> None:
         self.listener = Listener()
-        self.calls: list[Callable[[], None]] = []
+        self.calls = Calls()
+        self.pauses: list[float] = []
         self.connection = Connection(
             Settings(
                 **({"host": "broker.invalid", "port": 1, "client_id": "n", "mqtt5": True} | changes),
@@ -58,122 +63,180 @@ class Bench:
                 will_topic="edged/n/status",
             ),
             self.listener,
-            self.calls.append,
-            uniform=lambda _low, high: high,
+            self.calls.put,
+            jitter=self._jitter,
         )
 
-    def hear(self) -> list[object]:
-        for call in self.calls:
-            call()
-        self.calls.clear()
-        return self.listener.heard
+    def _jitter(self, _shortest_s: float, longest_s: float) -> float:
+        self.pauses.append(longest_s)
+        return longest_s
+
+    def next_failure(self) -> Why:
+        """Wait for the end of the next connection, or attempt."""
+        while not (self.listener.heard and isinstance(why := self.listener.heard[-1], Why)):
+            self.calls.make_next(PATIENCE_S)
+        self.listener.heard.clear()
+        return why
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[Paho], object]], None]]:
+    """Replace paho's client by one that does what a script says, and connects again at once."""
+    monkeypatch.setattr("edged.sinks.mqtt.connection.Client", Paho)
+    yield lambda script: monkeypatch.setattr(Paho, "script", staticmethod(script))
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize(
-    ("state", "pauses"),
+    ("error", "state", "pauses"),
     [
-        (State.AUTH, [3, 5, 9, 17, 33, 60, 60]),
-        (State.CERTIFICATE, [3, 5, 9, 17, 33, 60, 60]),
-        (State.REFUSED, [3, 5, 5, 5, 5, 5, 5]),
-        (State.NAME, [3, 5, 5, 5, 5, 5, 5]),
-        (State.TIMEOUT, [3, 5, 5, 5, 5, 5, 5]),
+        (ConfigError([Problem("password", "no such file")]), State.AUTH, [2, 4, 8, 16, 32, 60, 60]),
+        (ConnectionRefusedError(), State.REFUSED, [2, 4, 5, 5, 5, 5, 5]),
+        (TimeoutError(), State.TIMEOUT, [2, 4, 5, 5, 5, 5, 5]),
     ],
 )
-def test_a_broker_that_is_away_is_asked_often_one_that_refuses_us_seldom(
-    state: State, pauses: list[int]
+def test_a_broker_that_is_away_is_tried_often_and_one_that_refuses_the_login_seldom(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, state: State, pauses: list[float]
 ) -> None:
-    connection = Bench().connection
-    assert [connection._pause_s(Why(state, ""), failures) for failures in range(1, 8)] == pauses
-    assert connection._pause_s(Why(state, ""), 10**6) == pauses[-1]
+    for name in ("SHORTEST_S", "LONGEST_S", "PATIENT_S"):  # milliseconds in the place of seconds
+        seconds = getattr(connection, name)
+        monkeypatch.setattr(connection, name, seconds / 1000)
+
+    def password() -> str:
+        raise error
+
+    bench = Bench(username="n", password=password)
+    bench.connection.start()
+    for _ in pauses:
+        assert bench.next_failure().state is state
+    assert bench.connection.stop(PATIENCE_S)
+    assert bench.pauses[: len(pauses)] == pytest.approx([pause / 1000 for pause in pauses])
 
 
-def test_a_renewed_file_ends_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_renewed_file_ends_the_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edged.sinks.mqtt.connection.TURN_S", 0.01)
+    monkeypatch.setattr("edged.sinks.mqtt.connection.SHORTEST_S", 3600.0)
     file = tmp_path / "password"
-    now = itertools.count()
-    monkeypatch.setattr("edged.system.clock.monotonic", lambda: next(now) * 0.1)
-    connection = Bench(files=(file,)).connection
+
+    def password() -> str:
+        raise ConfigError([Problem(str(file), "there is no such file")])
+
+    bench = Bench(username="n", password=password, files=(file,))
+    bench.connection.start()
+    assert bench.next_failure().state is State.AUTH
     for change in (lambda: file.write_text("a"), lambda: file.write_text("bc"), file.unlink):
         change()
-        began = next(now)
-        connection._rest(9)
-        assert next(now) - began < 50
-        connection._renewal.mark()
-    began = next(now)
-    connection._rest(9)
-    assert next(now) - began >= 90
+        assert bench.next_failure().state is State.AUTH  # an hour early
+    assert bench.connection.stop(PATIENCE_S)
+    assert bench.calls.make_all() == 0  # and no attempt without a change
 
 
-def test_the_password_is_read_for_each_attempt_and_may_be_away() -> None:
+def test_the_password_is_read_for_each_attempt_and_may_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.sinks.mqtt.connection.SHORTEST_S", 0.001)
+    monkeypatch.setattr("edged.sinks.mqtt.connection.PATIENT_S", 0.001)
     read: list[str] = []
 
     def password() -> str:
         read.append("")
         raise ConfigError([Problem("/etc/edged/password", "there is no such file")])
 
-    connection = Bench(username="n", password=password).connection
+    bench = Bench(username="n", password=password)
+    bench.connection.start()
     for _ in range(2):
-        why, lived_s = connection._connection()
-        assert (why.state, lived_s) == (State.AUTH, 0)
+        why = bench.next_failure()
+        assert why.state is State.AUTH
         assert "/etc/edged/password: there is no such file" in why.detail
-    assert len(read) == 2
+    bench.connection.stop(PATIENCE_S)
+    assert len(read) >= 2
 
 
-def test_a_flood_of_messages_is_bounded_and_counted() -> None:
+def test_a_flood_of_messages_is_bounded_and_counted(
+    script: Callable[[Callable[[Paho], object]], None],
+) -> None:
+    counted = threading.Barrier(2, timeout=PATIENCE_S)
+
+    def flood(client: Paho) -> None:
+        for _ in range(MOST_UNREAD + 500):
+            client.arrived()
+        counted.wait()  # the main thread looks,
+        counted.wait()  # and catches up
+        client.arrived()
+
+    script(flood)
     bench = Bench()
-    for _ in range(MOST_UNREAD + 500):
-        bench.connection._on_message(None, None, MQTTMessage(topic=b"edged/n/cmd/x"))  # type: ignore[arg-type]  # unused
-    assert len(bench.calls) == MOST_UNREAD + 1
+    bench.connection.start()
+    counted.wait()
     assert bench.connection.overflowed == 499
-    bench.hear()
-    bench.connection._on_message(None, None, MQTTMessage(topic=b"edged/n/cmd/x"))  # type: ignore[arg-type]  # unused
-    assert len(bench.calls) == 1
+    assert bench.calls.make_all() == MOST_UNREAD + 1
+    counted.wait()
+    bench.connection.stop(PATIENCE_S)
+    bench.next_failure()
+    assert bench.connection.overflowed == 499
 
 
-def test_a_defect_in_a_callback_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    def broken() -> None:
-        raise ZeroDivisionError
+def test_a_defect_in_a_callback_is_logged_once(
+    script: Callable[[Callable[[Paho], object]], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(client: Paho) -> None:
+        for _ in range(1000):
+            client.on_message(client, None, None)  # no message at all
 
-    guarded = Bench().connection._guarded(broken)
-    for _ in range(1000):
-        guarded()
-    assert len(caplog.records) == 1
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_what_a_link_that_was_given_up_still_says_is_not_heard() -> None:
+    script(broken)
     bench = Bench()
-    bench.connection._on_publish(None, None, 1, _Code(), None)  # type: ignore[arg-type]  # unused
+    bench.connection.start()
+    bench.next_failure()
+    bench.connection.stop(PATIENCE_S)
+    assert len(caplog.records) == 1
+    assert "AttributeError" in caplog.text
+
+
+def test_a_connection_that_was_given_up_is_not_heard_any_more(
+    script: Callable[[Callable[[Paho], object]], None],
+) -> None:
+    connected, given_up = threading.Event(), threading.Event()
+
+    def answer(client: Paho) -> None:
+        client.accepted()
+        client.acknowledged(1)
+        connected.set()
+        given_up.wait(PATIENCE_S)
+        client.acknowledged(2)
+
+    script(answer)
+    bench = Bench()
+    bench.connection.start()
+    connected.wait(PATIENCE_S)
     bench.connection.abandon()
-    bench.connection._on_publish(None, None, 2, _Code(), None)  # type: ignore[arg-type]  # unused
-    assert bench.hear() == []
-
-
-class _Code:
-    value = 0
-
-    def getName(self) -> str:  # noqa: N802  paho's name
-        return "Success"
+    given_up.set()
+    assert bench.connection.stop(PATIENCE_S)
+    assert bench.calls.make_all() == 4  # up, two answers, down
+    assert bench.listener.heard == []
 
 
 # Ending the thread from inside is the point.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_died_or_is_stuck_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = Bench().connection
-    assert connection.fault() == "its thread has died"
-
-    def die(_connection: Connection) -> None:
+def test_a_thread_that_died_is_a_fault(script: Callable[[Callable[[Paho], object]], None]) -> None:
+    def die(_client: Paho) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(Connection, "_connection", die)
-    connection.start()
-    connection._thread.join()
-    assert connection.fault() == "its thread has died"
+    script(die)
+    bench = Bench()
+    assert bench.connection.fault() == "its thread has died"
+    bench.connection.start()
+    assert bench.connection.stop(PATIENCE_S)
+    assert bench.connection.fault() == "its thread has died"
 
-    monkeypatch.setattr(Connection, "_run", lambda connection: connection._stopping.wait())
-    connection = Bench().connection
-    connection.start()
-    assert connection.fault() == ""
-    connection._alive_at -= STUCK_S + 1
-    assert connection.fault() == "its thread is stuck"
-    assert connection.stop(5)
+
+def test_a_thread_that_is_stuck_is_a_fault(
+    script: Callable[[Callable[[Paho], object]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    script(lambda _client: looked.wait(PATIENCE_S))
+    bench = Bench()
+    bench.connection.start()
+    assert bench.connection.fault() == ""
+    later = clock.monotonic() + STUCK_S + 1
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
+    assert bench.connection.fault() == "its thread is stuck"
+    looked.set()
+    assert bench.connection.stop(PATIENCE_S)

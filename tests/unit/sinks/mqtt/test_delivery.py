@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.sinks.mqtt.delivery import LONGEST_S, UNCONFIRMED_S, Delivery
+from edged.spool.database import Trouble
 from edged.spool.memory import MemorySpool
-from unit.sinks.happened import event
+from unit.sinks.events import event
+from unit.spool.doubles import Clock, FaultyDisk, disk, until, until_state
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
     from edged.spool import Row
 
 HOUR = 3600.0
@@ -20,9 +25,11 @@ HOUR = 3600.0
 class Bench:
     """A spool and its delivery, on a clock that is set by hand."""
 
-    def __init__(self, waiting: int = 0, *, strict: bool = False, confirm: bool = False) -> None:
+    def __init__(
+        self, waiting: int = 0, *, strict: bool = False, confirm: bool = False, max_age_h: float = 1
+    ) -> None:
         self.now = 1000.0
-        self.spool = MemorySpool("n", max_mb=8, max_age_h=1, now=lambda: self.now, epoch="e")
+        self.spool = MemorySpool("n", max_mb=8, max_age_h=max_age_h, now=lambda: self.now, epoch="e")
         self.happen(waiting)
         self.delivery = Delivery(self.spool, strict=strict, confirm=confirm)
         self.delivery.connected()
@@ -99,7 +106,17 @@ def test_a_backlog_that_is_gone_is_not_asked_for_any_more() -> None:
     bench.happen(3)
     while bench.deliver():
         pass
-    assert not bench.delivery._backlog
+    asked: list[int] = []
+    pending = bench.spool.pending
+
+    def counted(limit: int, *, after: int = 0, without: Collection[str] = ()) -> Sequence[Row]:
+        asked.append(after)
+        return pending(limit, after=after, without=without)
+
+    bench.spool.pending = counted  # type: ignore[method-assign]  # only to count
+    bench.happen()
+    assert bench.deliver() == [9]
+    assert asked == [0]  # one stream again: nothing is asked for past a backlog
 
 
 def test_what_waited_is_no_news_and_what_is_fresh_is() -> None:
@@ -228,8 +245,7 @@ def test_without_it_nothing_is_confirmed() -> None:
 
 
 def test_what_is_not_confirmed_in_time_is_sent_again_ever_more_seldom() -> None:
-    bench = Bench(waiting=2, confirm=True)
-    bench.spool._max_age_s = 1e9  # type: ignore[attr-defined]  # only the pauses are looked at here
+    bench = Bench(waiting=2, confirm=True, max_age_h=1e6)
     pauses = []
     for _ in range(9):
         assert bench.deliver() == [1, 2]
@@ -255,14 +271,35 @@ def test_what_happens_meanwhile_does_not_wait_behind_what_is_sent_again() -> Non
     assert bench.deliver(1) == [201]
 
 
-def test_a_new_epoch_is_confirmed_from_its_beginning() -> None:
-    bench = Bench(waiting=5, confirm=True)
-    bench.deliver()
-    bench.confirm(5)
-    bench.spool._epoch = "f"  # as after damage
-    bench.happen()
-    bench.deliver()
-    assert not bench.confirm({"epoch": "e", "sequence": 6})
-    assert bench.confirm({"epoch": "f", "sequence": 1})
-    assert bench.confirm({"epoch": "f", "sequence": 6})
-    assert bench.spool.counts().queued == 0
+def test_a_new_epoch_is_confirmed_from_its_beginning(tmp_path: Path) -> None:
+    broken = FaultyDisk()
+    spool = disk(Clock(), tmp_path, connect=broken)
+    delivery = Delivery(spool, confirm=True)
+    delivery.connected()
+    old = spool.epoch
+
+    def deliver() -> int:
+        rows = delivery.take(20, 1000.0)
+        for row in rows:
+            delivery.accepted(row, 1000.0)
+        return len(rows)
+
+    def confirm(epoch: str, sequence: int) -> bool:
+        payload = json.dumps({"epoch": epoch, "sequence": sequence}).encode()
+        return delivery.confirm(payload, retained=False, now=1000.0)
+
+    for _ in range(5):
+        spool.accept(event())
+    until(deliver)
+    until(lambda: confirm(old, 5) and spool.counts().queued == 0)
+    broken.fault = Trouble.FULL
+    for _ in range(2):
+        spool.accept(event())
+    until_state(spool, "memory")
+    until(deliver)
+    assert not confirm(old, 6)
+    assert confirm(spool.epoch, 1)
+    assert spool.counts().queued == 1
+    assert confirm(spool.epoch, 2)
+    assert spool.counts().queued == 0
+    spool.close()

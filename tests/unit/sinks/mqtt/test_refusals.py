@@ -117,4 +117,8 @@ def test_what_is_remembered_is_bounded() -> None:
     for sequence in range(5000):
         refusals.refused(row(sequence), UNSPECIFIED, 0.0)
         refusals.release()
-    assert len(refusals._records) == 1000
+    refusals.accepted(None, 1.0)
+    newest, oldest = row(4999), row(0)
+    given_up = [refusals.refused(newest, UNSPECIFIED, 2.0) for _ in range(TRIES - 1)]
+    assert given_up == [False] * (TRIES - 2) + [True]  # its first refusal is remembered
+    assert not any(refusals.refused(oldest, UNSPECIFIED, 2.0) for _ in range(TRIES - 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,55 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.config.outputs import Mqtt
-from edged.sinks.mqtt import Command, MqttSink, State
+from edged.sinks.mqtt import MqttSink, State
 from edged.sinks.mqtt.session import Message
 from edged.sinks.mqtt.state import Why
 from edged.spool.memory import MemorySpool
-from unit.sinks.happened import event
+from unit.sinks.events import event
+from unit.sinks.mqtt.doubles import Broker, Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 NO_PUBACK = Why(State.LOST, "gone")
-
-
-class Broker:
-    """A session whose broker acknowledges in order, when it is asked to; and what it received."""
-
-    def __init__(self, window: int = 20, largest: int = 0) -> None:
-        self.window = window
-        self.largest = largest
-        self.topics: list[str] = []
-        self.received: list[tuple[str, bytes, bool]] = []
-        self.unanswered: deque[int] = deque()
-        self.expiries: list[float | None] = []
-        self.mid = 0
-
-    def fits(self, topic: str, payload: bytes) -> bool:
-        return not self.largest or len(topic) + len(payload) <= self.largest
-
-    def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
-    ) -> int:
-        self.mid += 1
-        self.expiries.append(expiry_s)
-        self.received.append((topic, payload, retain))
-        self.unanswered.append(self.mid)
-        assert len(self.unanswered) <= self.window
-        return self.mid
-
-    def publish_once(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
-        self.received.append((topic, payload, False))
-        return correlation != b"full"
-
-    def subscribe(self, topics: Sequence[str]) -> None:
-        self.topics += topics
-
-    def disconnect(self) -> None:
-        pass
-
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(payload) for topic, payload, _ in self.received if topic.endswith("/event")]
 
 
 class Node:
@@ -68,8 +29,9 @@ class Node:
 
     def __init__(self, **changes: Any) -> None:
         self.switched: list[tuple[str, bool]] = []
-        self.commands: list[Command] = []
+        self.commands: list[tuple[str, bytes]] = []
         self.calls: list[Callable[[], None]] = []
+        self.links: list[Link] = []
         self.spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
         self.sink = MqttSink(
             Mqtt(host="broker.test"),
@@ -78,9 +40,22 @@ class Node:
                 "spool": self.spool,
                 "call_soon": self.calls.append,
                 "on_switch": lambda name, on: self.switched.append((name, on)),
-                "on_command": self.commands.append,
+                "on_command": self._command,
+                "connect": self._link,
             } | changes),
         )  # fmt: skip
+
+    def _link(self, *arguments: Any) -> Link:
+        self.links.append(Link(*arguments))
+        return self.links[-1]
+
+    @property
+    def link(self) -> Link:
+        return self.links[-1]
+
+    def _command(self, verb: str, payload: bytes) -> bytes:
+        self.commands.append((verb, payload))
+        return b"ok"
 
     def connect(self, broker: Broker) -> Broker:
         self.sink.up(broker)  # type: ignore[arg-type]  # it behaves like one
@@ -209,10 +184,10 @@ def test_acknowledgements_that_stop_end_the_connection(monkeypatch: pytest.Monke
     node = Node()
     node.connect(Broker())
     node.happen()
-    assert node.sink._connection.wake == 1015.0
+    assert node.link.wake == 1015.0
     now[0] += 15
     node.sink.tick()
-    assert node.sink._connection._abort == Why(State.LOST, "acknowledgements stopped")
+    assert node.link.aborted == ["acknowledgements stopped"]
 
 
 def test_switches_and_commands() -> None:
@@ -224,10 +199,11 @@ def test_switches_and_commands() -> None:
     assert node.switched == [("porch", False), ("porch", True)]
     node.hear("edged/n/cmd/restart", b"{}", response_topic="answers/7", correlation=b"7")
     node.hear("edged/n/cmd/restart", b"")
-    assert [command.response_topic for command in node.commands] == ["answers/7", None]
-    for command in node.commands:
-        node.sink.reply(command, b"ok")
-    assert [topic for topic, *_ in broker.received[-2:]] == ["answers/7", "edged/n/cmd/restart/result"]
+    assert node.commands == [("restart", b"{}"), ("restart", b"")]
+    assert broker.received[-2:] == [
+        ("answers/7", b"ok", False),
+        ("edged/n/cmd/restart/result", b"ok", False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +220,9 @@ def test_switches_and_commands() -> None:
         ("somewhere/else", b"ON", {}),
     ],
 )
-def test_what_is_no_order_is_ignored_and_counted(topic: str, payload: bytes, more: dict[str, Any]) -> None:
+def test_what_is_not_a_command_is_ignored_and_counted(
+    topic: str, payload: bytes, more: dict[str, Any]
+) -> None:
     node = Node()
     node.connect(Broker())
     node.hear(topic, payload, **more)
@@ -254,9 +232,19 @@ def test_what_is_no_order_is_ignored_and_counted(topic: str, payload: bytes, mor
 @pytest.mark.parametrize("bad", ["", "$SYS/x", "a/#", "a/+", "a\0b"])
 def test_an_answer_goes_to_no_impossible_topic(bad: str) -> None:
     node = Node()
-    node.connect(Broker())
+    broker = node.connect(Broker())
     node.hear("edged/n/cmd/restart", b"", response_topic=bad)
-    assert node.commands[0].response_topic is None
+    assert broker.received[-1][0] == "edged/n/cmd/restart/result"
+
+
+def test_a_command_that_arrives_as_the_connection_ends_is_carried_out_without_an_answer() -> None:
+    node = Node()
+    broker = node.connect(Broker())
+    node.sink.down(NO_PUBACK)
+    before = list(broker.received)
+    node.hear("edged/n/cmd/restart", b"")
+    assert node.commands == [("restart", b"")]
+    assert broker.received == before
 
 
 def test_results_are_dropped_without_a_connection() -> None:
@@ -266,6 +254,14 @@ def test_results_are_dropped_without_a_connection() -> None:
     node.sink.result("p", b"{}")
     assert broker.received[-1] == ("edged/n/p/result", b"{}", False)
     assert (node.sink.counts["results"], node.sink.counts["results_dropped"]) == (1, 1)
+
+
+def test_a_reading_is_not_a_line_where_it_has_a_topic() -> None:
+    node = Node()
+    broker = node.connect(Broker())
+    before = list(broker.received)
+    node.sink.reading(b"{}")
+    assert broker.received == before
 
 
 def test_one_line_for_each_change_of_state(caplog: pytest.LogCaptureFixture) -> None:
@@ -288,12 +284,11 @@ def test_a_handler_with_a_defect_does_not_stop_the_rest(caplog: pytest.LogCaptur
 
     node = Node(on_switch=broken)
     node.connect(Broker())
-    inbox = node.sink._inbox
-    inbox.post(lambda: node.hear("edged/n/porch/enabled/set", b"ON"))
-    inbox.post(lambda: node.hear("edged/n/cmd/go", b""))
+    node.link.post(lambda: node.hear("edged/n/porch/enabled/set", b"ON"))
+    node.link.post(lambda: node.hear("edged/n/cmd/go", b""))
     assert len(node.calls) == 1  # one wake-up for both
     node.calls[0]()
-    assert [command.verb for command in node.commands] == ["go"]
+    assert node.commands == [("go", b"")]
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -308,7 +303,7 @@ def test_a_discovery_with_a_defect_does_not_hold_up_events(caplog: pytest.LogCap
         def poll(self, _now: float) -> list[tuple[str, bytes]]:
             raise ZeroDivisionError
 
-    node = Node(homeassistant=Broken())
+    node = Node(discovery=Broken())
     broker = node.connect(Broker())
     node.happen(5)
     assert len(broker.events()) == 5
@@ -340,31 +335,31 @@ def test_a_consumer_is_heard_on_its_topic() -> None:
 
 @pytest.mark.parametrize(("answers", "waits"), [(True, 0), (False, 1)])
 def test_only_a_broker_that_hears_the_goodbye_surely_has_what_it_acknowledged_last(
-    monkeypatch: pytest.MonkeyPatch, answers: bool, waits: int
+    answers: bool, waits: int
 ) -> None:
     node = Node()
     broker = node.connect(Broker())
     node.happen()
     node.answer(broker)
     assert node.spool.counts().queued == 0
-
-    def published(*args: Any, **more: Any) -> int:
-        mid = Broker.publish(broker, *args, **more)
-        if answers:
-            node.sink._inbox.post(lambda: node.sink.acked(mid, 0, "success"))
-        return mid
-
-    monkeypatch.setattr(broker, "publish", published)
+    if answers:
+        broker.on_publish = lambda mid: node.link.post(lambda: node.sink.acked(mid, 0, "success"))
     node.sink.close(0.5)
     assert ("edged/n/status", b"offline", True) in broker.received
     assert node.spool.counts().queued == waits
 
 
 def test_an_event_loop_that_is_gone_is_no_error_in_the_thread() -> None:
-    def closed(_call: Callable[[], None]) -> None:
+    asked: list[object] = []
+
+    def closed(call: Callable[[], None]) -> None:
+        asked.append(call)
         raise RuntimeError("Event loop is closed")
 
-    Node(call_soon=closed).sink._inbox.post(lambda: None)
+    link = Node(call_soon=closed).link
+    for _ in range(2):
+        link.post(lambda: None)
+    assert len(asked) == 2  # each one tries again to have the inbox emptied
 
 
 @given(st.lists(st.sampled_from(["happen", "ack", "refuse", "up", "down", "retain"]), max_size=60))

@@ -1,4 +1,4 @@
-"""An event, for the tests of MQTT."""
+"""An event, for the tests of sinks."""
 
 from __future__ import annotations
 

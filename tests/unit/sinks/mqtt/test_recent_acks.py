@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from edged.sinks.mqtt.delivery import Delivery
-from edged.sinks.mqtt.recent import FLUSH_S, Recent
+from edged.sinks.mqtt.delivery import FLUSH_S, Delivery, RecentAcks
 from edged.spool.memory import MemorySpool
-from unit.sinks.happened import event
+from unit.sinks.events import event
 
 LATER_S = 1.5 * FLUSH_S
 
@@ -22,36 +21,36 @@ def spool_with(events: int) -> MemorySpool:
 
 
 def test_what_was_acknowledged_last_may_be_forgotten() -> None:
-    recent = Recent(30)
+    recent = RecentAcks(30)
     for sequence in (2, 1, 3):
         recent.add(sequence, 100.0)
-    assert recent.lost(100.5, told=False) == ([], [2, 1, 3])
-    assert recent.lost(100.5, told=False) == ([], [])
+    assert recent.lost(100.5, by_broker=False) == ([], [2, 1, 3])
+    assert recent.lost(100.5, by_broker=False) == ([], [])
 
 
 def test_what_a_broker_had_time_to_write_is_settled() -> None:
-    recent = Recent(30)
+    recent = RecentAcks(30)
     recent.add(1, 100.0)
     recent.add(2, 100.0 + LATER_S - FLUSH_S / 2)
     assert recent.settled(100.0 + FLUSH_S / 2) == []
     assert recent.settled(100.0 + LATER_S) == [1]
-    assert recent.lost(110.0, told=False) == ([], [2])
+    assert recent.lost(110.0, by_broker=False) == ([], [2])
 
 
 @pytest.mark.parametrize(("later", "safe", "unsafe"), [(0.0, [], [1]), (0.1, [1], [])])
 def test_what_was_acknowledged_before_a_silence_that_would_have_been_noticed_is_settled(
     later: float, safe: list[int], unsafe: list[int]
 ) -> None:
-    recent = Recent(30)
+    recent = RecentAcks(30)
     recent.add(1, 100.0)
-    assert recent.lost(100 + 30 + FLUSH_S + later, told=False) == (safe, unsafe)
+    assert recent.lost(100 + 30 + FLUSH_S + later, by_broker=False) == (safe, unsafe)
 
 
 def test_a_broker_that_says_goodbye_forgets_nothing() -> None:
-    recent = Recent(30)
+    recent = RecentAcks(30)
     for sequence in (1, 2):
         recent.add(sequence, 100.0)
-    assert recent.lost(100.0, told=True) == ([1, 2], [])
+    assert recent.lost(100.0, by_broker=True) == ([1, 2], [])
 
 
 def test_what_may_be_forgotten_goes_out_once_more_and_marked() -> None:

@@ -1,22 +1,26 @@
-"""Events, a clock, and both stores behind one face, for the tests of the spool."""
+"""Events, a clock, disks that fail, and both stores behind one interface, for the tests of the spool."""
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from edged.events import Event, ModelTag
 from edged.spool.ages import Time
+from edged.spool.database import DiskError, Sqlite, Trouble
 from edged.spool.disk import DiskSpool
 from edged.spool.memory import MemorySpool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edged.spool import Row
 
 HOUR = 3600.0
 FLUSH_S = 30.0  # far beyond what a commit takes on a busy machine
+_nothing = threading.Event()
 
 
 def event(label: str = "cat", pipeline: str = "p") -> Event:
@@ -25,6 +29,19 @@ def event(label: str = "cat", pipeline: str = "p") -> Event:
         captured_at="2026-01-31T12:00:00.000Z", ts="2026-01-31T12:00:00.000Z", clock="synced",
         model=ModelTag("m", "35e8e20b"), accelerator="cpu", latency_ms=1.0,
     )  # fmt: skip
+
+
+def until(condition: Callable[[], object], what: Callable[[], object] = lambda: "") -> None:
+    """Wait for what the spool's thread does."""
+    deadline = time.monotonic() + FLUSH_S
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        _nothing.wait(0.002)
+
+
+def until_state(spool: DiskSpool, state: str) -> None:
+    """Wait until the spool is on disk, or in memory for that reason."""
+    until(lambda: spool.state.startswith(state), lambda: spool.state)
 
 
 class Clock:
@@ -40,12 +57,12 @@ class Clock:
         return self.now
 
     def step(self, seconds: float) -> None:
-        """Time goes by."""
+        """Let time go by."""
         self.now += seconds
         self.wall += seconds
 
     def reboot(self, boot: str, away: float) -> None:
-        """The machine was off for so long."""
+        """Turn the machine off for this many seconds, and on again."""
         self.boot, self.now = boot, 0.0
         self.wall += away
 
@@ -53,8 +70,54 @@ class Clock:
         return Time(lambda: self.now, lambda: self.wall, lambda: self.synced, lambda: self.boot)
 
 
-class Settled:
-    """A spool on disk whose every answer waits until the disk has it, so that it can be asked like memory."""
+class FaultyDisk:
+    """Opens connections to a disk that can be told to fail.
+
+    Attributes:
+        fault: how it fails now; None: it works.
+        only: only statements that begin with this, or ``OPEN``.
+        once: the first failure mends it.
+        tries: how often the statement that should fail was tried.
+    """
+
+    def __init__(self) -> None:
+        self.fault: Trouble | None = None
+        self.only = ""
+        self.once = False
+        self.tries = 0
+
+    def __call__(self, path: Path) -> _FaultyDatabase:
+        return _FaultyDatabase(self, path)
+
+    def check(self, sql: str) -> None:
+        fault = self.fault
+        if fault is not None and sql.startswith(self.only):
+            self.tries += 1
+            self.fault = None if self.once else fault
+            raise DiskError(fault, "as the test told it")
+
+
+class _FaultyDatabase:
+    def __init__(self, disk: FaultyDisk, path: Path) -> None:
+        disk.check("OPEN")
+        self._disk = disk
+        self._database = Sqlite(path)
+
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        if sql != "ROLLBACK":
+            self._disk.check(sql)
+        return self._database.rows(sql, values)
+
+    def many(self, sql: str, values: Any) -> None:
+        self._disk.check(sql)
+        self._database.many(sql, values)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class Flushed:
+    """A spool on disk whose every answer waits for the disk, so that it can be asked like one in memory."""
 
     def __init__(self, spool: DiskSpool) -> None:
         self.spool = spool
@@ -64,12 +127,12 @@ class Settled:
         if not callable(found) or name == "close":
             return found
 
-        def settled(*args: Any, **kwargs: Any) -> Any:
+        def flushed(*args: Any, **kwargs: Any) -> Any:
             answer = found(*args, **kwargs)
             assert self.spool.flush(FLUSH_S)
             return answer
 
-        return settled
+        return flushed
 
     def pending(self, limit: int, **question: Any) -> list[Row]:
         """Ask again for what had to be read first."""
