@@ -17,25 +17,27 @@ from edged.errors import DriverError
 
 
 class Registry:
-    """The drivers of one package; its dotted name is also the group of the entry points.
+    """The drivers of one kind: every module of a folder, and the entry points that others registered.
 
     Args:
-        package: such as ``edged.sources``, whose drivers are the modules of ``edged.sources.drivers``.
+        group: the group of the entry points, such as ``edged.sources``.
         noun: what a driver is, for messages.
+        folder: the package whose modules are edged's own drivers, such as ``edged.sources.drivers``.
     """
 
-    def __init__(self, package: str, noun: str) -> None:
-        self._package = package
+    def __init__(self, group: str, noun: str, folder: str) -> None:
+        self._group = group
         self._noun = noun
+        self._folder = folder
 
     @cached_property
     def _others(self) -> tuple[EntryPoint, ...]:
         """What others installed; looked for once, since it reads every package's metadata."""
-        return tuple(entry_points(group=self._package))
+        return tuple(entry_points(group=self._group))
 
     def own(self) -> set[str]:
-        """Return the names of the package's own drivers."""
-        path = importlib.import_module(f"{self._package}.drivers").__path__
+        """Return the names of edged's own drivers."""
+        path = importlib.import_module(self._folder).__path__
         return {module.name for module in pkgutil.iter_modules(path)}
 
     def kinds(self) -> list[str]:
@@ -49,7 +51,7 @@ class Registry:
             DriverError: nobody offers that driver; the message lists those that exist.
         """
         if kind in self.own():
-            return importlib.import_module(f"{self._package}.drivers.{kind}")
+            return importlib.import_module(f"{self._folder}.{kind}")
         for entry in self._others:
             if entry.name == kind:
                 return entry.load()

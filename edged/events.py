@@ -10,7 +10,6 @@ MAX_BYTES = 8192  # of an event as JSON; the spool, the pipe and the broker's li
 MOST_READINGS = 4  # that an event takes along, so that the longest one stays below that
 VERSION = 1
 UNKNOWN = "unknown"  # the label when nothing is sure enough
-ANOMALY = "anomaly"  # the one label of the task of that name
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,13 @@ from pydantic.fields import FieldInfo
 from edged.config.secrets import Marker
 from edged.config.sensor import SENSORS
 from edged.config.source import SOURCES
+from edged.config.task import TASKS
 from edged.errors import DriverError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from edged.config.driver_sections import ByKind
 
 
 @dataclass(frozen=True)
@@ -116,15 +119,26 @@ def child(parent: Declared, kind: str | None, key: str | int) -> Declared | None
 
 
 def block(parent: Declared, kind: str | None) -> type[BaseModel] | None:
-    """Return the model of a block; for a source and a sensor that of its driver."""
-    model = parent.model
-    drivers = next((drivers for drivers in (SOURCES, SENSORS) if drivers.base is model), None)
-    if drivers is None or kind is None:
-        return model
+    """Return the model of a block; for a source, a sensor and a task that of its driver."""
+    drivers = drivers_of(parent)
+    kind = kind or (drivers.default if drivers is not None else None)
+    if drivers is None or not kind:
+        return parent.model
     try:
         return drivers.config(kind)
     except DriverError:
-        return model
+        return parent.model
+
+
+def drivers_of(parent: Declared) -> ByKind | None:
+    """Return the drivers one of which reads a block; None for a block that no driver reads."""
+    return next((drivers for drivers in (SOURCES, SENSORS, TASKS) if drivers.base is parent.model), None)
+
+
+def kinds_with(parent: Declared, name: str) -> list[str]:
+    """Return the kinds of driver that have a key; none where no driver reads the block."""
+    drivers = drivers_of(parent)
+    return [] if drivers is None else [kind for kind in drivers.kinds() if name in drivers.keys(kind)]
 
 
 def key(parent: Declared) -> Declared | None:

@@ -1,4 +1,4 @@
-"""A source and a sensor are checked by the driver that their ``kind`` names; there is no list to edit."""
+"""Sources, sensors and tasks are read by the driver that their ``kind`` names; no list has to be edited."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class ByKind:
         base: what each driver's ``Config`` is a subclass of.
         kinds: returns the names of all drivers.
         load: returns the module of one.
+        default: the kind of a block that names none; empty: it must name one.
     """
 
     noun: str
     base: type[BaseModel]
     kinds: Callable[[], list[str]]
     load: Callable[[str], Any]
+    default: str = ""
 
     def config(self, kind: str) -> type[BaseModel]:
         """Return the ``Config`` of the driver of that kind.
@@ -49,12 +51,25 @@ class ByKind:
             raise DriverError(f"{what}: its Config is no {self.base.__name__}")
         return config
 
-    def _read(self, value: Any) -> BaseModel:
+    def keys(self, kind: str) -> set[str]:
+        """Return the keys of a driver; none where it cannot be loaded."""
+        try:
+            return set(self.config(kind).model_fields)
+        except DriverError:
+            return set()
+
+    def read(self, value: Any) -> BaseModel:
+        """Return a block as its driver reads it.
+
+        Raises:
+            PydanticCustomError: it is not a block, or names no driver that there is.
+            ValidationError: the driver refuses it.
+        """
         if isinstance(value, self.base):
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError("block_type", "must be a block of keys")
-        kind = value.get("kind")
+        kind = value.get("kind", self.default or None)
         if not isinstance(kind, str):
             state = "no_kind" if "kind" not in value else "bad_kind"
             raise PydanticCustomError(state, "kind must be the name of a driver", {"steps": ("kind",)})
@@ -67,12 +82,18 @@ class ByKind:
             raise PydanticCustomError(
                 "driver", "{error}", {"steps": ("kind",), "error": str(error)}
             ) from None
-        return config.model_validate(value)
+        # The kind has chosen the driver, which is called as its module is, whatever its own Config says about
+        # the name: so a copy of a driver under another name works as it stands.
+        keys = dict(value)
+        if not config.model_fields["kind"].is_required():
+            keys.pop("kind", None)
+        read = config.model_validate(keys)
+        return read if getattr(read, "kind", kind) == kind else read.model_copy(update={"kind": kind})
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
         """Return pydantic's rule: whatever the driver says."""
         return core_schema.no_info_plain_validator_function(
-            self._read,
+            self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(_dump, info_arg=True),
         )
 
@@ -85,7 +106,8 @@ class ByKind:
         whole = self.config(kind).model_json_schema()
         described: dict[str, Any] = _inlined(whole, whole.pop("$defs", {}))
         described["properties"]["kind"] = {"const": kind, "description": self._help(kind)}
-        described["required"] = ["kind", *(key for key in described.get("required", []) if key != "kind")]
+        others = [key for key in described.get("required", []) if key != "kind"]
+        described["required"] = others if kind == self.default else ["kind", *others]
         described["title"] = kind
         return described
 

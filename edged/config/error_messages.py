@@ -62,11 +62,12 @@ def _unknown_key(at: str, place: Place) -> Problem:
     if is_secret_key(place.name):
         hint = "put it in a file of its own and name that file in password_file"
         return Problem(at, f"{place.path}: secrets must not be written in this file", hint)
-    model = (
-        declarations.block(place.above[0], kind(place.above[1])) if place.above and place.above[0] else None
-    )
+    parent, node = place.above or (None, None)
+    model = declarations.block(parent, kind(node)) if parent and node else None
     known = list(model.model_fields) if model else []
-    hint = closest(place.name, known) or f"the keys are {', '.join(known)}"
+    others = declarations.kinds_with(parent, place.name) if parent else []
+    hint = f"it belongs to kind {_either(others)}" if others else closest(place.name, known)
+    hint = hint or f"the keys are {', '.join(known)}"
     return Problem(at, f"{place.path}: there is no key '{shown(place.name)}'", hint)
 
 

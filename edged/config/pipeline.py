@@ -13,10 +13,12 @@ from pydantic import Field, StringConstraints, model_validator
 from edged.config import series
 from edged.config.gating import ChannelPath, GateSection, TriggerSection
 from edged.config.source import AnySource
+from edged.config.task import AnyTask, default_task
 from edged.config.values import DEVICE, Label, Probability, Seconds, Sha256
 from edged.drivers import Section, wrong
 from edged.events import MOST_READINGS
 from edged.models import bundled
+from edged.models.spec import SampleSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,34 +109,6 @@ class Accelerator(Section):
         if kind == other_kind:
             return "" in {number, other_number}
         return "" in {kind, other_kind}  # :0 is the first of any kind
-
-
-class TaskSection(Section):
-    """What the model's output means."""
-
-    kind: Literal["classify", "anomaly"] = Field(
-        default="classify",
-        description="classify; or anomaly, for source kind sensors: how unlike the usual a window is",
-    )
-    top_k: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="findings to report, best first")
-    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        examples=[3.5],
-        default=None,
-        description="anomaly: the score is 0.5 at this mean square error of an autoencoder; without a model "
-        "at so many robust standard deviations, default 3.5",
-    )
-    history: Annotated[int, Field(ge=8, le=10000)] | None = Field(
-        examples=[200],
-        default=None,
-        description="anomaly without a model: windows that make up what is usual, default 200",
-    )
-
-    @model_validator(mode="after")
-    def _of_this_kind(self) -> TaskSection:
-        for key in ("limit", "history"):
-            if self.kind != "anomaly" and getattr(self, key) is not None:
-                raise wrong(f"{key} belongs to kind anomaly", key)
-        return self
 
 
 class LabelRule(Section):
@@ -228,7 +202,7 @@ class PipelineSection(Section):
         description="left out: the bundled classifier; with task anomaly the distance to what is usual",
     )
     accelerator: Accelerator = Field(default_factory=Accelerator, description="left out: the CPU")
-    task: TaskSection = Field(default_factory=TaskSection, description="left out: classify")
+    task: AnyTask = Field(default_factory=default_task, description="left out: classify")
     decision: DecisionSection = Field(
         default_factory=DecisionSection, description="when a finding becomes news"
     )
@@ -273,38 +247,37 @@ class PipelineSection(Section):
         return self.series.channels if self.series is not None else ()
 
     @property
+    def sample(self) -> SampleSpec:
+        """What its source gives."""
+        source = self.series
+        return SampleSpec() if source is None else SampleSpec("window", source.steps, len(source.channels))
+
+    @property
     def bundled(self) -> bool:
         """Whether it runs the classifier that comes with edged."""
-        return self.series is None and self.model.file is None and self.model.edgetpu_file is None
+        named = self.model.file is not None or self.model.edgetpu_file is not None
+        return self.sample.gives == "picture" and not named
+
+    def model_file(self, *, on_tpu: bool = False) -> Path | None:
+        """Return the file that it runs on the CPU or on an Edge TPU; None where it needs no model."""
+        file = self.model.edgetpu_file if on_tpu else self.model.file
+        return bundled.MODEL if file is None and self.sample.gives == "picture" else file
 
     def thresholds(self, label: str | None = None) -> tuple[float, float]:
         """Return the scores (enter, exit) of a label, or of those without a rule; 0..1."""
         return self.decision.thresholds(bundled.THRESHOLD if self.bundled else THRESHOLD, label)
 
     @model_validator(mode="after")
-    def _pictures_or_readings(self) -> PipelineSection:
-        model, task = self.model, self.task
-        if self.series is None:
-            if task.kind == "anomaly":
-                raise wrong("anomaly works on readings over time: source kind sensors", "task", "kind")
-            return self
-        if self.accelerator.policy != "cpu":
-            raise wrong("models over time run on the CPU: write cpu", "accelerator", "policy")
-        if model.edgetpu_file is not None:
-            raise wrong("models over time run on the CPU: write file alone", "model", "edgetpu_file")
-        if model.normalize is not None:
-            raise wrong("this is for pictures: write mean and std under source", "model", "normalize")
-        if model.file is None and task.kind == "classify":
-            raise wrong(
-                "edged brings nothing that classifies readings: write model.file, or task: {kind: anomaly}",
-                "source",
-                "kind",
-            )
-        if model.file is not None and task.kind == "anomaly":
-            if task.limit is None:
-                raise wrong("with a model it needs limit, the error that is no longer usual", "task", "kind")
-            if task.history is not None:
-                raise wrong("history is for anomaly without a model", "task", "history")
+    def _of_what_the_source_gives(self) -> PipelineSection:
+        model, gives = self.model, self.sample.gives
+        if gives != "picture":
+            if self.accelerator.policy != "cpu":
+                raise wrong("models over time run on the CPU: write cpu", "accelerator", "policy")
+            if model.edgetpu_file is not None:
+                raise wrong("models over time run on the CPU: write file alone", "model", "edgetpu_file")
+            if model.normalize is not None:
+                raise wrong("this is for pictures: write mean and std under source", "model", "normalize")
+        self.task.check(gives, model=gives == "picture" or model.file is not None)
         return self
 
     @model_validator(mode="after")

@@ -27,7 +27,6 @@ from edged.config.pipeline import (
     Normalize,
     PipelineSection,
     Publish,
-    TaskSection,
 )
 from edged.config.sensor import AnySensor
 from edged.config.values import Name, TopicName
@@ -51,7 +50,6 @@ __all__ = [
     "Publish",
     "Section",
     "SpoolSection",
-    "TaskSection",
     "Tls",
     "host_node",
 ]

@@ -119,7 +119,7 @@ def _rest() -> Iterator[str]:
 
 def _default(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
     """Write a key with its example or its default; a block with all its keys."""
-    model = declarations.of_field(info).model
+    model = declarations.block(declarations.of_field(info), None)
     if model is not None:
         yield from _described(f"{indent}{name}:", info.description or "", indent)
         for key, below in model.model_fields.items():

@@ -1,11 +1,9 @@
-"""Inference: from a frame to the raw output of a model.
+"""Inference: from a sample to the raw outputs of a model, and from these to findings.
 
 ::
 
-    classifier.load ─▶ model.open_model ──────────────▶ Model.invoke ─▶ output
-    (file, labels,     (runtime: the only door           ▲
-     spec: pure)        to LiteRT and tflite-runtime)    │
+    models.loaded_model.load ─▶ model.open_model ─────▶ Model.invoke ─▶ outputs ─▶ decoding (for a Task)
+    (file, labels, spec:        (runtime: the only door  ▲
+     no numpy)                  to the TFLite runtimes)  │
     Frame ─▶ preprocess.Preparer.prepare ────────────────┘
-
-A model over time is read by :mod:`edged.models.window_model` instead of ``classifier``, and gets windows.
 """

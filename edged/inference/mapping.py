@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edged.models.image_classifier import ClassifierSpec
+    from edged.models.spec import PictureInput
 
     Map = Callable[[NDArray[np.uint8], NDArray[Any]], None]  # from a picture, into a tensor
 
@@ -21,15 +21,15 @@ _WHOLE_PICTURE = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
 _SLACK = 0.03  # of a range's width: calibrated ranges are a little off
 
 
-def create(spec: ClassifierSpec, normalize: tuple[float, float] | None) -> Map | None:
+def create(spec: PictureInput, normalize: tuple[float, float] | None) -> Map | None:
     """Return what fills the tensor, or None where the pixels are already what it stores.
 
     Args:
-        spec: of the model.
+        spec: the model's input.
         normalize: (mean, std) in the place of the metadata's.
     """
-    if spec.input.dtype != "float32" and is_plain(spec):
-        return _less_128 if spec.input.dtype == "int8" else None
+    if spec.tensor.dtype != "float32" and is_plain(spec):
+        return _less_128 if spec.tensor.dtype == "int8" else None
     table = stored_values(spec, normalize)
 
     def look_up(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
@@ -42,20 +42,20 @@ def _less_128(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
     np.bitwise_xor(picture, 0x80, out=tensor.view(np.uint8))
 
 
-def is_plain(spec: ClassifierSpec) -> bool:
+def is_plain(spec: PictureInput) -> bool:
     """Whether a quantised input stores pixels as they are (int8: less 128)."""
-    if spec.input.scale <= 0:
+    if spec.tensor.scale <= 0:
         return True
-    lowest = -128 if spec.input.dtype == "int8" else 0
-    low = (lowest - spec.input.zero_point) * spec.input.scale
-    high = low + 255 * spec.input.scale
+    lowest = -128 if spec.tensor.dtype == "int8" else 0
+    low = (lowest - spec.tensor.zero_point) * spec.tensor.scale
+    high = low + 255 * spec.tensor.scale
     return any(
         abs(low - first) <= _SLACK * (last - first) and abs(high - last) <= _SLACK * (last - first)
         for first, last in _WHOLE_PICTURE
     )
 
 
-def stored_values(spec: ClassifierSpec, normalize: tuple[float, float] | None) -> NDArray[Any]:
+def stored_values(spec: PictureInput, normalize: tuple[float, float] | None) -> NDArray[Any]:
     """Return what each value of a pixel is stored as: ``[256]``, or ``[1, 256, 3]`` by channel."""
     mean: tuple[float, ...] = (_DEFAULT,)
     std: tuple[float, ...] = (_DEFAULT,)
@@ -66,13 +66,13 @@ def stored_values(spec: ClassifierSpec, normalize: tuple[float, float] | None) -
     if spec.channels == 1:  # colours of a grey model mean nothing
         mean, std = mean[:1], std[:1]
     real = (np.arange(256.0)[:, None] - np.array(mean)) / np.array(std)
-    values = _quantise(real, spec) if spec.input.dtype != "float32" else real.astype(np.float32)
+    values = _quantise(real, spec) if spec.tensor.dtype != "float32" else real.astype(np.float32)
     return np.ascontiguousarray(values[:, 0]) if values.shape[1] == 1 else values[None]
 
 
-def _quantise(real: NDArray[np.float64], spec: ClassifierSpec) -> NDArray[Any]:
-    kind = np.dtype(spec.input.dtype)
+def _quantise(real: NDArray[np.float64], spec: PictureInput) -> NDArray[Any]:
+    kind = np.dtype(spec.tensor.dtype)
     limits = np.iinfo(kind)
-    stored = np.rint(real / spec.input.scale) + spec.input.zero_point
+    stored = np.rint(real / spec.tensor.scale) + spec.tensor.zero_point
     clipped: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(kind)
     return clipped

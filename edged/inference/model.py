@@ -2,70 +2,51 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
 from edged.events import ModelTag
 from edged.inference import runtime as interpreters
-from edged.models import image_classifier, runtimes
+from edged.models import runtimes
 from edged.models.runtimes import default_threads
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edged.inference.runtime import Interpreter
-    from edged.models.image_classifier import ClassifierSpec
-    from edged.models.tflite.file import ModelFile
+    from edged.models.loaded_model import LoadedModel
 
 
-S_co = TypeVar("S_co", covariant=True)  # what goes in and comes out
-
-
-class Loaded(Protocol[S_co]):
-    """A model file that was checked: an image classifier, or a model over time."""
-
-    @property
-    def file(self) -> ModelFile:
-        """Its file."""
-
-    @property
-    def spec(self) -> S_co:
-        """What goes in and comes out."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """One for each class."""
-
-
-class Model(Generic[S_co]):
+class Model:
     """Owns one interpreter; for one thread at a time.
 
     Attributes:
-        spec: what goes in and comes out.
+        spec: what the model takes and gives.
         labels: one for each class.
-        tag: what events say about it.
-        runtime_name: which runtime runs it.
+        tag: what events say about the model.
+        runtime_name: the runtime that runs it.
     """
 
-    def __init__(self, loaded: Loaded[S_co], interpreter: Interpreter, runtime_name: str) -> None:
+    def __init__(self, loaded: LoadedModel, interpreter: Interpreter, runtime_name: str) -> None:
         self.spec = loaded.spec
         self.labels = loaded.labels
         self.tag = tag(loaded.file.path, loaded.file.sha256)
         self.runtime_name = runtime_name
         self._interpreter: Interpreter | None = interpreter
         self._input = int(interpreter.get_input_details()[0]["index"])
-        self._output = int(interpreter.get_output_details()[0]["index"])
+        self._outputs = [int(output["index"]) for output in interpreter.get_output_details()]
 
-    def invoke(self, prepared: NDArray[np.generic]) -> NDArray[np.generic]:
+    def invoke(self, prepared: NDArray[np.generic]) -> list[NDArray[np.generic]]:
         """Run the model.
 
         Args:
             prepared: exactly the input tensor's shape and type, from ``Preparer.prepare``.
 
         Returns:
-            The output, flat, in its own type; the caller's to keep.
+            All outputs in the model's order, each in its own shape and type; the caller's to keep.
 
         Raises:
             ModelError: the runtime failed.
@@ -76,12 +57,12 @@ class Model(Generic[S_co]):
         try:
             interpreter.set_tensor(self._input, prepared)
             interpreter.invoke()
-            return interpreter.get_tensor(self._output).reshape(-1)
+            return [interpreter.get_tensor(output) for output in self._outputs]
         except (RuntimeError, ValueError) as error:
             raise _failed(self.tag, error) from error
 
     def rehearse(self) -> None:
-        """Run the model on whatever its input holds now, to see whether that works.
+        """Run the model once on whatever its input holds now, to find out whether it runs.
 
         Raises:
             ModelError: the runtime failed.
@@ -93,7 +74,7 @@ class Model(Generic[S_co]):
                 raise _failed(self.tag, error) from error
 
     def forget(self) -> None:
-        """Set the state that the model keeps from one run to the next back to its beginning."""
+        """Reset the state that the model keeps from one run to the next."""
         if self._interpreter is not None:
             self._interpreter.reset_all_variables()
 
@@ -113,43 +94,26 @@ def tag(file: Path, sha256: str) -> ModelTag:
 
 
 def open_model(
-    file: Path,
-    labels: Path | None = None,
-    sha256: str | None = None,
+    loaded: LoadedModel,
     *,
     runtime: str = "auto",
     threads: int | None = None,
     delegate: object | None = None,
     content: int | None = None,
-) -> Model[ClassifierSpec]:
-    """Check an image classifier and open it.
+) -> Model:
+    """Open a model that was checked.
 
     Args:
-        file: the .tflite file.
-        labels: the text file of labels; None: those packed in the model.
-        sha256: the checksum that the file must have; it is that of the very bytes which the runtime gets.
+        loaded: the model; its checksum is that of the very bytes which the runtime gets.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
-        threads: of the CPU kernels; None: cores, at most 4.
-        delegate: of an Edge TPU; the model must then be compiled for one.
-        content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
+        threads: threads of the CPU kernels; None: cores, at most 4.
+        delegate: the delegate of an Edge TPU, for which the model must be compiled.
+        content: a descriptor of sealed memory that holds the file's bytes; None: those that were read.
 
     Raises:
-        ModelError: the file, its labels or the model cannot be used; one sentence that names the file.
+        ModelError: the runtime cannot run the model; one sentence that names the file.
         DriverError: the runtime is missing; the message holds the command that installs it.
     """
-    loaded = image_classifier.load(Path(file), labels, sha256, edgetpu=delegate is not None, content=content)
-    return open_loaded(loaded, runtime=runtime, threads=threads, delegate=delegate, content=content)
-
-
-def open_loaded(
-    loaded: Loaded[S_co],
-    *,
-    runtime: str = "auto",
-    threads: int | None = None,
-    delegate: object | None = None,
-    content: int | None = None,
-) -> Model[S_co]:
-    """Open a model that was checked. Arguments and errors are those of :func:`open_model`."""
     name = runtimes.choose(runtime)
     try:
         interpreter = interpreters.open_interpreter(

@@ -28,7 +28,7 @@ from edged.inference import mapping
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edged.models.image_classifier import ClassifierSpec
+    from edged.models.spec import PictureInput
     from edged.sources import Frame
 
     Picture = NDArray[np.uint8]
@@ -65,7 +65,7 @@ class Preparer:
     """Makes input tensors of one model from frames of one source; for one thread.
 
     Args:
-        spec: of the model.
+        spec: the model's input.
         fit: how the picture is made to fit: stretch it, crop its middle, or letterbox it with black.
         rotate: turn the picture clockwise by 0, 90, 180 or 270 degrees before anything else.
         crop: look only at this part, after rotation.
@@ -74,7 +74,7 @@ class Preparer:
 
     def __init__(
         self,
-        spec: ClassifierSpec,
+        spec: PictureInput,
         fit: Fit = "stretch",
         rotate: int = 0,
         crop: Region | None = None,
@@ -86,7 +86,7 @@ class Preparer:
         self._turn = _TURNS.get(rotate % 360)
         self._sideways = rotate % 180 == 90
         self._map = mapping.create(spec, normalize)
-        self._ring = [np.empty(spec.input.shape, spec.input.dtype) for _ in range(_RING)]
+        self._ring = [np.empty(spec.tensor.shape, spec.tensor.dtype) for _ in range(_RING)]
         shape = (spec.height, spec.width, 3)[: 2 if spec.channels == 1 else 3]
         self._views = [tensor.reshape(shape) for tensor in self._ring]
         self._next = 0

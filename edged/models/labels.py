@@ -19,6 +19,7 @@ MAX_CHARACTERS = 128  # of one label; an event holds up to ten labels
 MAX_CLASSES = 100_000
 
 _NUMBERED = re.compile(r"(\d{1,6})(?:\s*:\s*|\s+)(\S.*)")
+_FEATURES = "if these are features and not classes, it is an embedding extractor, which edged cannot run"
 _BACKGROUND = frozenset({"background", "__background__", "_background_"})
 
 
@@ -115,9 +116,7 @@ def fit(labels: Sequence[str], classes: int, where: str) -> tuple[str, ...]:
     raise ModelError(f"{where}: {len(labels)} labels do not fit the {classes} classes of the model; {hint}")
 
 
-def of_model(
-    model: ModelFile, classes: int, given: Sequence[str] | None, where: str, hint: str = ""
-) -> tuple[str, ...]:
+def of_model(model: ModelFile, classes: int, given: Sequence[str] | None, where: str) -> tuple[str, ...]:
     """Return the labels of a model: those given, else those packed in its file.
 
     Args:
@@ -125,7 +124,6 @@ def of_model(
         classes: its number of classes.
         given: the labels of a label file, by class; None: there is no label file.
         where: the labels' origin, for the error.
-        hint: appended to the error where the model has no labels.
 
     Raises:
         ModelError: there are no labels, or not one for each class.
@@ -133,5 +131,5 @@ def of_model(
     found = given if given is not None else model.labels
     if found is None:
         message = f"no labels are packed in it: write labels, a text file with {classes} lines"
-        raise ModelError(f"{model.path}: {message}{hint}")
+        raise ModelError(f"{model.path}: {message} ({_FEATURES})")
     return fit(found, classes, where)

@@ -276,7 +276,7 @@ def wrong(message: str, *steps: str) -> PydanticCustomError:
     return PydanticCustomError("consistency", "{message}", {"steps": steps, "message": message})
 
 
-_registry = Registry("edged.sensors", "sensor")
+_registry = Registry("edged.sensors", "sensor", "edged.sensors.drivers")
 
 
 def kinds() -> list[str]:

@@ -119,7 +119,7 @@ class SourceConfig(Intake):
     )
 
 
-_registry = Registry("edged.sources", "source")
+_registry = Registry("edged.sources", "source", "edged.sources.drivers")
 
 
 def kinds() -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from edged.events import UNKNOWN
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import Order, PipelineOrder
-from edged.models import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -55,7 +54,9 @@ def order(
             degraded=not on_tpu and section.accelerator.policy != "cpu",
             threads=threads,
             armed=name in armed,
-            model=models.index(file) if (file := model_of(section, on_tpu=on_tpu)) in models and file else -1,
+            model=models.index(file)
+            if (file := section.model_file(on_tpu=on_tpu)) in models and file
+            else -1,
         )
         for name, section in sections.items()
     )
@@ -73,15 +74,9 @@ def may(section: PipelineSection, verb: str) -> bool:
     return section.gate is not None and section.gate.armed
 
 
-def model_of(section: PipelineSection, *, on_tpu: bool) -> Path | None:
-    """Return the file that a pipeline runs; None where it needs none."""
-    file = section.model.edgetpu_file if on_tpu else section.model.file
-    return file if file is not None or section.series is not None else bundled.MODEL
-
-
 def files_of(section: PipelineSection) -> set[Path]:
     """Return the files that a pipeline may run."""
-    found = {model_of(section, on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
+    found = {section.model_file(on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
     return {file for file in found if file is not None}
 
 

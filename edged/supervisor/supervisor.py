@@ -254,11 +254,7 @@ class Supervisor:
         ended = {status.name for status in group.status_board.all() if status.state == "ended"}
         sections = {name: section for name, section in group.sections.items() if name not in ended}
         models = await self._model_cache.fetch_all(
-            {
-                f
-                for s in sections.values()
-                if (f := order_builder.model_of(s, on_tpu=group.on_tpu)) is not None
-            }
+            {f for s in sections.values() if (f := s.model_file(on_tpu=group.on_tpu)) is not None}
         )
         order = order_builder.order(
             sections,

@@ -1,135 +1,50 @@
-"""Classification, of pictures and over time: the model's row of scores becomes the best labels.
+"""Classification: the best labels of a model that gives a row of scores, for pictures or windows.
 
-Scores are probabilities, 0..1. Models give them in several forms, and softmax is applied only to those that
-are none yet, because a second softmax flattens every answer:
-
-* the last step of the model is a softmax or a sigmoid: they are used as they are;
-* quantised, and the range that its scale allows is 0..1: as they are (the sum says nothing here: rounding
-  leaves it far from 1 when the model is unsure);
-* quantised in another range: logits;
-* float: as they are if all lie in 0..1, and sum up to 1 where the last step is a plain layer; else logits.
+It is also the template for your own task: copy this file to ``tasks/NAME.py``, and ``task: {kind: NAME}``
+works, in the configuration, in its schema, in ``edged check`` and in a worker. The conformance test finds it.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from edged.events import Finding
+from edged.drivers import wrong
+from edged.errors import ModelError
+from edged.models import image_classifier, window_model
+from edged.tasks import Task, TaskConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from edged.models.image_classifier import ClassifierSpec
-    from edged.models.window_model import SeriesSpec
-
-    Spec = ClassifierSpec | SeriesSpec
-
-_ROUNDING = 1e-3  # how far a float softmax may leave 0..1, or its sum 1
-_SLACK = 0.05  # the same for the range of a quantised output
+    from edged.models.spec import Gives, SampleSpec, Spec
+    from edged.models.tflite.file import ModelFile
 
 
-class Config(BaseModel):
-    """The keys of this task."""
+class Config(TaskConfig):
+    """The keys of ``kind: classify``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["classify"] = Field(default="classify", description="the task: classify")
 
-    kind: Literal["classify"] = Field(default="classify", description="the task")
-    top_k: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="findings to report, best first")
-
-
-class Classify:
-    """Decodes the output of one model; pure: the same output gives the same findings."""
-
-    def __init__(self, top_k: int, spec: Spec, labels: Sequence[str]) -> None:
-        self._labels = tuple(labels)
-        self._top_k = min(top_k, spec.classes)
-        self._plain_layer = spec.last_step == "layer"
-        self._final = spec.last_step in {"softmax", "sigmoid"}
-        self._scores = self._float_scores
-        if spec.output.dtype != "float32":
-            self._prepare_quantised(spec)
-
-    def _prepare_quantised(self, spec: Spec) -> None:
-        stored = np.iinfo(np.dtype(spec.output.dtype))
-        values = (np.arange(stored.min, stored.max + 1) - spec.output.zero_point) * spec.output.scale
-        self._lowest = int(stored.min)
-        probabilities = values[0] >= -_SLACK and values[-1] <= 1 + _SLACK
-        if self._final or probabilities:
-            self._table: list[float] = np.clip(values, 0.0, 1.0).tolist()
-            self._scores = self._stored_probabilities
-        else:
-            # exp of the distance to the best, so that nothing overflows; by stored distance, 0..255.
-            self._exp = np.exp(-np.arange(256) * spec.output.scale)
-            self._scores = self._stored_logits
-
-    def decode(self, output: NDArray[np.generic]) -> Sequence[Finding]:
-        """Return the best findings, best first; of equal ones the lower class first.
-
-        A model in order always finds something. Where it gives no numbers (NaN, infinity), the answer is
-        empty: the caller counts that as an invalid output and decides on no finding.
-
-        Args:
-            output: the output tensor, flat, in its own type.
-        """
-        best, labels = self._best(output), self._labels
-        scores = self._scores(output, best)
-        return [Finding(labels[i], score) for i, score in zip(best, scores, strict=False)]
-
-    def _best(self, output: NDArray[np.generic]) -> list[int]:
-        """Return the best classes. For up to ten of them, one ``argmax`` each beats any sort."""
-        if self._top_k == 1:
-            return [int(output.argmax())]
-        # A wider integer type has room for a value below all others; a float has -infinity.
-        left = output.copy() if output.dtype.kind == "f" else output.astype(np.int16)
-        lowest = -np.inf if output.dtype.kind == "f" else -0x8000
-        found: list[int] = []
-        for _ in range(self._top_k):
-            best = int(left.argmax())
-            if found and left.item(best) == lowest:
-                break
-            found.append(best)
-            left[best] = lowest
-        return found
-
-    def _stored_probabilities(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
-        table, lowest, stored = self._table, self._lowest, output.item
-        return [table[stored(i) - lowest] for i in best]
-
-    def _stored_logits(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
-        top = int(output[best[0]])
-        distance = np.subtract(top, output, dtype=np.int16)
-        weights = self._exp.take(distance)
-        total = float(weights.sum())
-        return [float(weights[i]) / total for i in best]
-
-    def _float_scores(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
-        top = float(output[best[0]])
-        if not math.isfinite(top):  # argmax finds NaN first
-            return []
-        if self._final or self._is_distribution(output, top):
-            return [min(max(float(output[i]), 0.0), 1.0) for i in best]
-        weights = np.exp(np.subtract(output, top, dtype=np.float64))  # whose range two floats cannot leave
-        total = float(weights.sum())
-        return [float(weights[i]) / total for i in best]
-
-    def _is_distribution(self, output: NDArray[np.generic], top: float) -> bool:
-        if top > 1 + _ROUNDING or float(output.min()) < -_ROUNDING:
-            return False
-        return not self._plain_layer or abs(float(output.sum(dtype=np.float64)) - 1) < 10 * _ROUNDING
+    def check(self, gives: Gives, *, model: bool) -> None:
+        """Refuse readings without a model: edged brings a classifier of pictures only."""
+        if not model:
+            what = f"edged brings nothing that classifies {'readings' if gives == 'window' else gives}"
+            raise wrong(f"{what}: write model.file, or task: {{kind: anomaly}}", "source", "kind")
 
 
-def create(config: Config, spec: Spec, labels: Sequence[str]) -> Classify:
-    """Return the task for a model.
+def inspect(model: ModelFile | None, sample: SampleSpec) -> Spec:
+    """Return what the classifier takes and gives. Raises ``ModelError`` where it does not fit."""
+    if model is None or sample.gives == "text":
+        raise ModelError(f"there is no model that classifies a {sample.gives}")
+    if sample.gives == "window":
+        return window_model.classifier(model, sample)
+    return image_classifier.spec(model)
 
-    Args:
-        config: of the task; anything with a ``top_k``.
-        spec: of the model.
-        labels: one for each class.
-    """
-    return Classify(config.top_k, spec, labels)
+
+def create(config: Config, spec: Spec, labels: Sequence[str]) -> Task:
+    """Return the task; the labels are those of the classes."""
+    from edged.inference.decoding.scores import ScoreDecoder
+
+    return ScoreDecoder(spec, labels, config.top_k)

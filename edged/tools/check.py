@@ -10,13 +10,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import sensors, sources
+from edged import sensors, sources, tasks
 from edged.config import error_messages, loader
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, ModelError, Problem
-from edged.events import ANOMALY
 from edged.homeassistant.units import wrong
-from edged.models import bundled, image_classifier, window_model
+from edged.models import bundled, image_classifier, loaded_model
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
 from edged.system.files import read_regular
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from edged.config.outputs import Tls
     from edged.config.root import Config, PipelineSection
+    from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
 
@@ -193,26 +193,28 @@ class _Check:
                 self._say(("sensors", name, *own, "device_class"), what, hint)
 
     def _model(self, name: str, pipeline: PipelineSection) -> None:
-        """Read the models and their labels, and look for the labels that the decision names."""
-        section = pipeline.model
-        if pipeline.bundled:
-            self._labels(name, pipeline, label_files.load(bundled.LABELS))
-        if pipeline.task.kind == "anomaly":
-            self._labels(name, pipeline, (ANOMALY,), "this task")
-        names = self._label_file(name, section.labels)
-        known: Sequence[str] = names or ()
-        for key, sha256 in (("file", section.sha256), ("edgetpu_file", section.edgetpu_sha256)):
-            file = getattr(section, key)
-            if file is None:
-                continue
+        """Let the task look at the models and their labels; look for the labels that the decision names."""
+        named = pipeline.model
+        labels = bundled.LABELS if pipeline.bundled else named.labels
+        from_file = self._label_file(name, labels)
+        known: Sequence[str] = from_file or ()
+        who = "the model"
+        for key, file, sha256 in _models(pipeline):
             try:
-                model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
-                known = _spec_and_labels(pipeline, model, names, known or None, str(section.labels or file))
+                model = None
+                if file is not None:
+                    model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
+                spec = _inspect(pipeline, model)
+                if spec.labels:
+                    known, who = spec.labels, "this task"
+                elif model is not None and from_file != ():
+                    known = loaded_model.labels_of(model, spec, known or None, str(labels or file))
             except ModelError as error:
-                at = "labels" if section.labels and str(error).startswith(f"{section.labels}:") else key
-                self._say(("pipelines", name, "model", at), str(error), self._elsewhere((name, key), file))
+                at = "labels" if labels and str(error).startswith(f"{labels}:") else key
+                hint = self._elsewhere((name, key), file) if file is not None else ""
+                self._say(("pipelines", name, "model", at), str(error), hint)
         if known:
-            self._labels(name, pipeline, known)
+            self._labels(name, pipeline, known, who)
 
     def _label_file(self, name: str, file: Path | None) -> Sequence[str] | None:
         """Return the labels in a file, None where there is none, and () where it cannot be used."""
@@ -236,9 +238,7 @@ class _Check:
             return ""
         return f"also looked for {self._config.state_dir / 'models' / written}"
 
-    def _labels(
-        self, name: str, pipeline: PipelineSection, known: Sequence[str], who: str = "the model"
-    ) -> None:
+    def _labels(self, name: str, pipeline: PipelineSection, known: Sequence[str], who: str) -> None:
         """Look whether the labels that the decision names exist."""
         steps = ("pipelines", name, "decision")
         places: list[tuple[tuple[Step, ...], str]] = [
@@ -256,34 +256,26 @@ def _like(label: str, known: Sequence[str]) -> str:
     return f"write '{name}'" if (name := next(synonyms, "")) else error_messages.closest(label, known)
 
 
-def _spec_and_labels(
-    pipeline: PipelineSection,
-    model: ModelFile,
-    names: Sequence[str] | None,
-    labels: Sequence[str] | None,
-    where: str,
-) -> Sequence[str]:
-    """Return the labels of a model that fits its pipeline; none where they cannot be told.
+def _models(pipeline: PipelineSection) -> list[tuple[str, Path | None, str | None]]:
+    """Return the keys of the models, with file and checksum; file None where the task gets no model."""
+    named = pipeline.model
+    models = [
+        ("file", named.file, named.sha256),
+        ("edgetpu_file", named.edgetpu_file, named.edgetpu_sha256),
+    ]
+    return [m for m in models if m[1] is not None] or [("file", pipeline.model_file(), None)]
 
-    Args:
-        pipeline: that it is for.
-        model: as it was read.
-        names: of its file of labels; () where that cannot be used, which was said already.
-        labels: the same, or those of its twin.
-        where: what they came from.
 
-    Raises:
-        ModelError: it does not fit.
-    """
-    source = pipeline.series
-    if source is not None:
-        rebuilds = pipeline.task.kind == "anomaly"
-        spec = window_model.spec(model, steps=source.steps, channels=len(source.channels), rebuilds=rebuilds)
-        return () if rebuilds or names == () else label_files.of_model(model, spec.classes, labels, where)
-    if names == ():
-        image_classifier.spec(model)
-        return labels or ()
-    return image_classifier.spec_and_labels(model, labels, where)[1]
+def _inspect(pipeline: PipelineSection, model: ModelFile | None) -> Spec:
+    """Return what the task finds in a model. Raises ``ModelError`` where it does not fit."""
+    kind = pipeline.task.kind
+    try:
+        found: Spec = tasks.load(kind).inspect(model, pipeline.sample)
+    except ModelError:
+        raise
+    except Exception as error:  # a task of somebody else may raise anything
+        raise ModelError(f"task {kind} failed: {type(error).__name__}: {error}") from error
+    return found
 
 
 def _is_folder(path: Path) -> bool:

@@ -26,14 +26,15 @@ from edged.errors import DriverError, ModelError, Unavailable
 from edged.inference import edgetpu
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
+from edged.inference.decoding.scores import ScoreDecoder
 from edged.inference.preprocess import Preparer
 from edged.ipc.bench_answers import Answers
 from edged.ipc.bench_order import Order
 from edged.models import image_classifier
+from edged.models.loaded_model import LoadedModel
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
 from edged.system import clock, kernel
-from edged.tasks import classify
 from edged.worker import sandbox
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.inference.model import Model
-    from edged.models.image_classifier import ClassifierSpec
+    from edged.models.spec import PictureInput
 
     Tensor = NDArray[np.generic]
 
@@ -80,10 +81,10 @@ class Measurement:
         """
         runtimes.preload(self._order.runtime)
         before_mb = _status_mb("VmRSS")
-        model = self._open()
+        model, picture = self._open()
         model.rehearse()
         largest_mb = _status_mb("VmHWM")
-        preparer = Preparer(model.spec)
+        preparer = Preparer(picture)
         judged = self._judge(model, preparer) if self._order.answers else {}
         tensors, prepare_ms = self._sample(preparer)
         return {
@@ -94,18 +95,19 @@ class Measurement:
             **judged,
         }
 
-    def _open(self) -> Model[ClassifierSpec]:
+    def _open(self) -> tuple[Model, PictureInput]:
         order = self._order
         delegate = None
         if order.device:
             delegate = edgetpu.open_delegate(order.runtime, order.library, order.device)
         file = tflite_file.read(Path(order.model), order.sha256, edgetpu=bool(order.device))
-        loaded = image_classifier.Classifier(file, image_classifier.spec(file), order.labels)
-        return models.open_loaded(loaded, runtime=order.runtime, threads=order.threads, delegate=delegate)
+        loaded = LoadedModel(file, image_classifier.spec(file), tuple(order.labels))
+        model = models.open_model(loaded, runtime=order.runtime, threads=order.threads, delegate=delegate)
+        return model, image_classifier.picture_input(file)
 
-    def _judge(self, model: Model[ClassifierSpec], preparer: Preparer) -> dict[str, Any]:
+    def _judge(self, model: Model, preparer: Preparer) -> dict[str, Any]:
         """Classify every photograph and count the right answers."""
-        task = classify.create(classify.Config(top_k=TOP), model.spec, model.labels)
+        decoder = ScoreDecoder(model.spec, model.labels, TOP)
         answers = Answers(model.labels)
         first = among = images = 0
         unreadable = []
@@ -117,7 +119,8 @@ class Measurement:
                 continue
             images += 1
             right = answers.meant_by(answer)
-            named = [finding.label for finding in task.decode(model.invoke(preparer.prepare(frame)))]
+            tensor = preparer.prepare(frame)
+            named = [finding.label for finding in decoder.decode(model.invoke(tensor), tensor)]
             first += bool(named) and named[0] in right
             among += not right.isdisjoint(named)
         return {"first": first, "among": among, "images": images, "unreadable": unreadable}
@@ -139,7 +142,7 @@ class Measurement:
             raise ModelError(f"{among}; the first is {self._order.pictures[0]}")
         return tensors, took
 
-    def _time(self, model: Model[ClassifierSpec], tensors: Sequence[Tensor]) -> list[float]:
+    def _time(self, model: Model, tensors: Sequence[Tensor]) -> list[float]:
         """Return what each run of the model took, in ms."""
         for seconds, least in ((WARM_S, WARM_RUNS), (self._order.seconds, LEAST_RUNS)):
             took: list[float] = []

@@ -1,122 +1,147 @@
-"""What a pipeline runs on an item: a model and its task, or a measure that needs no model.
+"""What a pipeline runs on an item: a model and its task, or a task that needs no model.
 
 ::
 
-    item ─▶ run (timed) ─▶ output ─▶ decode ─▶ findings
+    item ─▶ run (timed) ─▶ outputs ─▶ decode ─▶ findings
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
+from edged import tasks
+from edged.errors import ModelError, Reason, Unavailable
 from edged.events import ModelTag
+from edged.inference import edgetpu
+from edged.inference import model as models
+from edged.ipc.heartbeat import Stage
+from edged.models import bundled, image_classifier, loaded_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from edged.config.pipeline import PipelineSection
     from edged.events import Finding
     from edged.inference.model import Model
-    from edged.models.tensor import Tensor
-    from edged.models.window_model import SeriesSpec
-    from edged.tasks.anomaly import Reconstruction, RobustZ
-    from edged.tasks.classify import Classify
+    from edged.ipc.heartbeat import Beat
+    from edged.ipc.worker_order import PipelineOrder
+    from edged.models.spec import Spec
+    from edged.models.tflite.file import ModelFile
+    from edged.tasks import Task
     from edged.worker.frame_capture import Item
 
-ROBUST_Z = ModelTag("robust-z", "00000000")  # what events say where no model judges
+NO_CHECKSUM = "00000000"  # what events say of a measure, which has no file
 
 
-class Engine(Protocol):
+class Engine:
     """Judges items; for one thread.
 
-    Attributes:
-        tag: what events say about it.
-        runtime_name: which runtime runs it.
-    """
-
-    tag: ModelTag
-    runtime_name: str
-
-    def run(self, item: Item) -> Any:
-        """Run the model. Raises ``ModelError``."""
-
-    def decode(self, item: Item, output: Any) -> Sequence[Finding] | None:
-        """Return the findings; none where the output is no numbers, None where it is too early to judge."""
-
-    def rehearse(self) -> None:
-        """Run the model once, on nothing. Raises ``ModelError``."""
-
-
-class Modelled:
-    """A model and what its output means.
-
     Args:
-        model: open.
-        decode: findings from the item and the flat output.
+        task: makes findings of the outputs.
+        spec: what the task found in the model.
+        model: open; None: the task needs none.
+
+    Attributes:
+        spec: what the task found in the model.
+        tag: what events say about the model.
+        runtime_name: the runtime that runs it.
     """
 
-    def __init__(
-        self, model: Model[object], decode: Callable[[Item, NDArray[np.generic]], Sequence[Finding]]
-    ) -> None:
-        self.tag, self.runtime_name = model.tag, model.runtime_name
+    def __init__(self, task: Task, spec: Spec, model: Model | None) -> None:
+        self.spec = spec
+        self.tag = model.tag if model is not None else ModelTag(spec.measure, NO_CHECKSUM)
+        self.runtime_name = model.runtime_name if model is not None else "numpy"
+        self._task = task
         self._model = model
-        self._decode = decode
 
-    def run(self, item: Item) -> NDArray[np.generic]:
-        """Run the model; what it remembers of before counts only where the item goes on from there."""
+    def run(self, item: Item) -> Sequence[NDArray[np.generic]]:
+        """Run the model; what it remembers of before counts only where the item goes on from there.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        if self._model is None:
+            return ()
         if item.begins:
             self._model.forget()
         return self._model.invoke(item.tensor)
 
-    def decode(self, item: Item, output: NDArray[np.generic]) -> Sequence[Finding]:
-        """Return the findings."""
-        return self._decode(item, output)
+    def decode(self, item: Item, outputs: Sequence[NDArray[np.generic]]) -> Sequence[Finding] | None:
+        """Return the findings; empty where the outputs are not numbers, None where it is too early."""
+        return self._task.decode(outputs, item.tensor)
 
     def rehearse(self) -> None:
-        """Run the model once, on nothing."""
-        self._model.rehearse()
+        """Run the model once, on whatever its input holds. Raises ``ModelError``."""
+        if self._model is not None:
+            self._model.rehearse()
 
 
-class Unmodelled:
-    """Robust z-scores of the windows themselves."""
+def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, content: int | None) -> Engine:
+    """Open what a pipeline runs, on the accelerator where the order says so.
 
-    tag, runtime_name = ROBUST_Z, "numpy"
+    Args:
+        section: the pipeline's configuration.
+        order: its part of the worker's order.
+        beat: of the thread that runs models.
+        content: a descriptor of the model's bytes; None: open its file.
 
-    def __init__(self, task: RobustZ) -> None:
-        self._task = task
+    Raises:
+        ModelError: the model cannot be used.
+        DriverError: the runtime is missing.
+        Unavailable: the accelerator is away.
+    """
+    driver, sample = tasks.load(section.task.kind), section.sample
 
-    def run(self, item: Item) -> None:
-        """Do nothing: there is no model."""
+    def inspect(model: ModelFile) -> Spec:
+        return cast("Spec", driver.inspect(model, sample))
 
-    def decode(self, item: Item, output: None) -> Sequence[Finding] | None:
-        """Return the findings; None for the first windows, with which nothing can be compared."""
-        del output
-        learning = self._task.learning
-        found = self._task.decode(item.tensor.astype(np.float32, copy=False))
-        return found or (None if learning else found)
-
-    def rehearse(self) -> None:
-        """Do nothing."""
-
-
-def classifying(model: Model[object], task: Classify) -> Engine:
-    """Return a classifier, of pictures or over time."""
-    return Modelled(model, lambda _, output: task.decode(output))
-
-
-def rebuilding(model: Model[SeriesSpec], task: Reconstruction) -> Engine:
-    """Return an autoencoder that is judged by what it cannot rebuild."""
-    spec = model.spec
-    given, rebuilt = _real(spec.input), _real(spec.output)
-    # Compared with what the model was given: what rounding took away it cannot know.
-    return Modelled(model, lambda item, output: task.decode(given(item.tensor), rebuilt(output)))
+    if order.accelerator == "edgetpu":
+        model = _on_tpu(section, order, inspect, beat, content)
+    elif (file := section.model_file()) is not None:
+        named = section.model
+        labels, sha256 = named.labels, named.sha256
+        if named.file is None:
+            labels, sha256 = bundled.LABELS, bundled.MODEL_SHA256
+        loaded = loaded_model.load(file, labels, sha256, inspect=inspect, content=content)
+        # A model over time is so small that it gains nothing from more than one thread.
+        threads = named.threads or (order.threads if sample.gives == "picture" else 1)
+        model = models.open_model(loaded, runtime=named.runtime, threads=threads, content=content)
+    else:
+        spec = driver.inspect(None, sample)
+        return Engine(driver.create(section.task, spec, spec.labels), spec, None)
+    return Engine(driver.create(section.task, model.spec, model.labels), model.spec, model)
 
 
-def _real(tensor: Tensor) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
-    """Return what makes real numbers of stored ones."""
-    if tensor.dtype == "float32":
-        return lambda stored: stored.astype(np.float64)
-    return lambda stored: (stored.astype(np.float64) - tensor.zero_point) * tensor.scale
+def _on_tpu(
+    section: PipelineSection,
+    order: PipelineOrder,
+    inspect: Callable[[ModelFile], Spec],
+    beat: Beat,
+    content: int | None,
+) -> Model:
+    named, accelerator = section.model, section.accelerator
+    beat.enter(Stage.DELEGATE)
+    delegate = edgetpu.open_delegate(named.runtime, accelerator.library, accelerator.device)
+    beat.enter(Stage.LOAD)
+    file: Path = named.edgetpu_file or bundled.MODEL
+    sha256 = named.edgetpu_sha256
+    try:
+        loaded = loaded_model.load(file, named.labels, sha256, inspect=inspect, edgetpu=True, content=content)
+    except ModelError as error:
+        if file.exists():
+            raise
+        raise ModelError(f"{error}; {image_classifier.compile_hint(named.file)}") from None
+    try:
+        return models.open_model(
+            loaded,
+            runtime=named.runtime,
+            threads=named.threads or order.threads,
+            delegate=delegate,
+            content=content,
+        )
+    except ModelError as error:  # nothing is wrong with the file, so it is the accelerator that refuses it
+        raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error

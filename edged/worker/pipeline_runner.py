@@ -12,10 +12,11 @@ from edged.errors import ModelError
 from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
+from edged.models.spec import PictureInput
 from edged.pipeline.decision import Change, Decision, Rules
 from edged.sources import SourceConfig
 from edged.system import clock
-from edged.worker import engine_opening
+from edged.worker import engines, windowing
 from edged.worker.frame_capture import Capture, Item
 from edged.worker.gate_news import Pause
 from edged.worker.gating import PipelineGate
@@ -25,11 +26,15 @@ from edged.worker.window_capture import Series
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edged.config import series
     from edged.events import Finding
     from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
+    from edged.models.tensor import Tensor
     from edged.worker.engines import Engine
     from edged.worker.report_pipe import Reports
 
@@ -123,10 +128,13 @@ class PipelineRunner:
         section = self._section
         source = section.source
         assert isinstance(source, SourceConfig)  # noqa: S101 - whatever is no series gives pictures
-        self._engine, spec = engine_opening.of_pictures(section, self._order, self._beat, file)
+        self._engine = engines.open_engine(section, self._order, self._beat, file)
+        picture = self._engine.spec.input
+        if not isinstance(picture, PictureInput):
+            raise ModelError(f"task {section.task.kind} takes no picture")
         normalize = section.model.normalize
         preparer = Preparer(
-            spec,
+            picture,
             section.model.fit,
             int(source.rotate),
             source.crop,
@@ -134,7 +142,7 @@ class PipelineRunner:
         )
         self.watch = self._watch(readings_page)
         driver = sources.load(source.kind)
-        hint = sources.Hint(spec.width, spec.height)
+        hint = sources.Hint(picture.width, picture.height)
         self.capture = Capture(
             self.name,
             lambda: driver.create(source, hint),
@@ -158,13 +166,14 @@ class PipelineRunner:
         file: int | None,
         readings_page: Reader,
     ) -> None:
-        self._engine, prepare = engine_opening.of_series(self._section, source, file)
+        self._engine = engines.open_engine(self._section, self._order, self._beat, file)
+        window = self._engine.spec.input
         self.watch = self._watch(readings_page)
         self.capture = Series(
             self.name,
             source,
             readings_page,
-            prepare,
+            _as_it_is if window is None else _stored(window.tensor),
             patience_s=self._section.deadlines.capture_s,
             beat=beat,
             deliver=deliver,
@@ -286,3 +295,15 @@ class PipelineRunner:
                 dict(self._throughput.dropped),
             )
         )
+
+
+def _as_it_is(values: NDArray[np.float32]) -> NDArray[np.generic]:
+    """Return a window for a task that needs no model."""
+    return values
+
+
+def _stored(tensor: Tensor) -> Callable[[NDArray[np.float32]], NDArray[np.generic]]:
+    """Return what makes a model's input of a window."""
+    return lambda values: windowing.tensor(
+        values, tensor.shape, tensor.dtype, tensor.scale, tensor.zero_point
+    )

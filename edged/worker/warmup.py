@@ -22,12 +22,12 @@ from edged.config.pipeline import PipelineSection
 from edged.config.source import driver_config
 from edged.errors import DriverError
 from edged.events import Finding, ModelTag
+from edged.inference.decoding.scores import ScoreDecoder
 from edged.inference.preprocess import Preparer
 from edged.ipc import worker_messages
-from edged.models import bundled, image_classifier
+from edged.models import bundled, image_classifier, loaded_model
 from edged.pipeline.decision import Decision, Rules
 from edged.system import clock
-from edged.tasks import classify
 from edged.worker.picture_quality import Quality
 
 _OFTEN = 20  # times, after which Python has adapted its bytecode
@@ -42,18 +42,20 @@ def warm_up() -> None:
             continue  # whoever asks for it will be told
     section = PipelineSection.model_validate({"source": {"kind": "synthetic"}})
     PipelineSection.model_validate(section.model_dump(mode="json"))
-    loaded = image_classifier.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256)
-    spec = loaded.spec
-    task = classify.create(classify.Config(), spec, loaded.labels)
-    preparer, quality, decision = Preparer(spec), Quality(), Decision(Rules())
-    output = np.zeros(spec.classes, spec.output.dtype)
+    loaded = loaded_model.load(
+        bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256, inspect=image_classifier.spec
+    )
+    decoder = ScoreDecoder(loaded.spec, loaded.labels)
+    preparer = Preparer(image_classifier.picture_input(loaded.file))
+    quality, decision = Quality(), Decision(Rules())
+    output = np.zeros(loaded.spec.classes, loaded.spec.outputs[0].dtype)
     for number in range(_OFTEN):
         pixels = np.full((48, 64, 3), 100 + number, np.uint8)
         frame = sources.Frame(pixels, clock.wall(), number=number)
         quality.check(frame)
-        preparer.prepare(frame)
+        tensor = preparer.prepare(frame)
         output[number] = 200
-        findings = task.decode(output)
+        findings = decoder.decode([output], tensor)
         decision.update(findings, float(number))
         worker_messages.encode(_outcome(findings[0]))
     worker_messages.encode(worker_messages.Ready("warm", ModelTag("warm", "0" * 8), "litert", "cpu"))

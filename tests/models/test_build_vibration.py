@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from build_vibration import CHANNELS, STEPS, write
 
-from edged.models import window_model
+from edged.models import loaded_model
+from edged.models.spec import SampleSpec
+from edged.tasks import anomaly, classify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,15 +23,15 @@ def test_they_are_small_good_and_the_same_each_time(tmp_path: Path) -> None:
     assert max(len(built.classifier), len(built.autoencoder)) < 100_000
     again = write(tmp_path)
     assert (again.classifier, again.autoencoder) == (built.classifier, built.autoencoder)
-    for name, labels, rebuilds in (
-        ("vibration", "vibration.txt", False),
-        ("vibration-autoencoder", None, True),
+    sample = SampleSpec("window", STEPS, CHANNELS)
+    for name, labels, task in (
+        ("vibration", "vibration.txt", classify),
+        ("vibration-autoencoder", None, anomaly),
     ):
-        loaded = window_model.load(
+        loaded = loaded_model.load(
             tmp_path / f"{name}.tflite",
             tmp_path / labels if labels else None,
-            steps=STEPS,
-            channels=CHANNELS,
-            rebuilds=rebuilds,
+            inspect=functools.partial(task.inspect, sample=sample),
         )
-        assert (loaded.spec.input.dtype, loaded.spec.output.dtype) == ("int8", "int8")
+        assert loaded.spec.input is not None
+        assert (loaded.spec.input.tensor.dtype, loaded.spec.outputs[0].dtype) == ("int8", "int8")

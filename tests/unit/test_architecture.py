@@ -25,8 +25,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 DRIVERS = [
     path
-    for kind in ("sources", "sensors")
-    for path in (PACKAGE / kind / "drivers").glob("*.py")
+    for folder in ("sources/drivers", "sensors/drivers", "tasks")
+    for path in (PACKAGE / folder).glob("*.py")
     if path.name != "__init__.py"
 ]
 # What only one place of the package imports, whatever module is added later.

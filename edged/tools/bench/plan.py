@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.config.pipeline import Accelerator
 from edged.errors import DriverError, ModelError, Refused
-from edged.models import bundled, image_classifier, runtimes
+from edged.models import bundled, image_classifier, loaded_model, runtimes
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
 from edged.sources import discovery
@@ -118,15 +118,16 @@ def _candidate(
     try:
         file = tflite_file.read(path, edgetpu=None)
         spec, labels = image_classifier.spec(file), _labels(file, named)
+        picture = image_classifier.picture_input(file)
         if labels is not None or judged:
-            labels = image_classifier.spec_and_labels(file, labels, str(options.labels or path))[1]
+            labels = loaded_model.labels_of(file, spec, labels, str(options.labels or path))
     except ModelError as error:
         return replace(found, problem=str(error))
     return replace(
         found,
         sha256=file.sha256,
         labels=labels if labels is not None and judged else (),
-        picture=(spec.width, spec.height, spec.channels),
+        picture=(picture.width, picture.height, picture.channels),
         classes=spec.classes,
         device=(discovery.survey().coral or accelerator.device) if file.for_edgetpu else "",
     )

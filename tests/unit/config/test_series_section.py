@@ -117,8 +117,9 @@ def test_channels_must_be_there_and_be_read_often_enough(channels: str, expected
 def test_pictures_have_no_anomalies() -> None:
     with pytest.raises(ValueError, match="anomaly works on readings over time"):
         PipelineSection.model_validate({"source": {"kind": "synthetic"}, "task": ANOMALY})
-    with pytest.raises(ValueError, match="limit belongs to kind anomaly"):
-        PipelineSection.model_validate({"source": {"kind": "synthetic"}, "task": {"limit": 1}})
+    text = "pipelines:\n  p:\n    source: {kind: synthetic}\n    task: {limit: 1}\n"
+    expected = "f:4:12: pipelines.p.task.limit: there is no key 'limit' (it belongs to kind anomaly)"
+    assert said(text) == expected
 
 
 def test_there_are_no_more_channels_than_rings() -> None:

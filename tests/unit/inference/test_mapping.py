@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.inference import mapping
-from edged.models.image_classifier import ClassifierSpec
+from edged.models.spec import PictureInput
 from edged.models.tensor import Tensor
 from edged.models.tflite.metadata import Normalization
 
@@ -15,23 +15,21 @@ RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 def _spec(
     dtype: str, scale: float = 0.0, zero_point: int = 0, normalization: Normalization | None = None
-) -> ClassifierSpec:
-    return ClassifierSpec(
+) -> PictureInput:
+    return PictureInput(
         width=16,
         height=16,
         channels=1,
-        input=Tensor("picture", (1, 16, 16, 1), dtype, scale, zero_point),
-        output=Tensor("scores", (1, 2), "float32"),
-        classes=2,
+        tensor=Tensor("picture", (1, 16, 16, 1), dtype, scale, zero_point),
         normalization=normalization,
     )
 
 
-def _mapped(spec: ClassifierSpec, normalize: tuple[float, float] | None = None) -> np.ndarray:
+def _mapped(spec: PictureInput, normalize: tuple[float, float] | None = None) -> np.ndarray:
     mapped = mapping.create(spec, normalize)
     if mapped is None:
         return RAMP.reshape(-1)
-    tensor = np.empty(RAMP.shape, spec.input.dtype)
+    tensor = np.empty(RAMP.shape, spec.tensor.dtype)
     mapped(RAMP, tensor)
     return tensor.reshape(-1)
 
@@ -80,7 +78,7 @@ def test_float_takes_the_configuration_then_the_metadata_then_the_default(
 
 def test_each_channel_may_have_its_own() -> None:
     spec = _spec("float32", normalization=Normalization((0.0, 100.0, 200.0), (1.0, 10.0, 100.0)))
-    coloured = ClassifierSpec(
+    coloured = PictureInput(
         **{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"channels": 3},  # type: ignore[arg-type] # the same fields
     )
     mapped = mapping.create(coloured, None)

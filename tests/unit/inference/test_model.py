@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -11,13 +11,15 @@ import pytest
 from tflite_builder import Kind, Packed, build
 
 from edged.errors import DriverError, ModelError
-from edged.inference.model import Model, open_model, tag
+from edged.inference import model as models
+from edged.inference.decoding.scores import ScoreDecoder
+from edged.inference.model import Model, tag
 from edged.inference.preprocess import Preparer
-from edged.models import bundled, runtimes
+from edged.models import bundled, image_classifier, loaded_model, runtimes
 from edged.models.labels import load
 from edged.models.runtimes import default_threads
+from edged.models.spec import PictureInput
 from edged.sources import Frame
-from edged.tasks import classify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +33,19 @@ UINT8, INT8 = Kind("uint8", 1 / 128, 127), Kind("int8", 1 / 128, 0)
 UINT8_SCORES, INT8_SCORES = Kind("uint8", 1 / 256, 0), Kind("int8", 1 / 256, -128)
 
 
+def open_model(file: Path, labels: Path | None = None, sha256: str | None = None, **keys: Any) -> Model:
+    loaded = loaded_model.load(file, labels, sha256, inspect=image_classifier.spec)
+    return models.open_model(loaded, **keys)
+
+
+def _preparer(model: Model, **keys: Any) -> Preparer:
+    assert isinstance(model.spec.input, PictureInput)
+    return Preparer(model.spec.input, **keys)
+
+
 def _classify(model: Model, pixels: np.ndarray, order: str = "bgr") -> Sequence[Finding]:
-    task = classify.create(classify.Config(), model.spec, model.labels)
-    return task.decode(model.invoke(Preparer(model.spec).prepare(Frame(pixels, 0.0, order))))
+    tensor = _preparer(model).prepare(Frame(pixels, 0.0, order))
+    return ScoreDecoder(model.spec, model.labels).decode(model.invoke(tensor), tensor)
 
 
 def _photograph(path: Path) -> np.ndarray:
@@ -107,10 +119,10 @@ def test_the_metadata_decides_how_a_float_model_sees(tmp_path: Path) -> None:
     )
     model = open_model(path, threads=1)
     grey = np.full((8, 8, 3), 51, np.uint8)
-    output = model.invoke(Preparer(model.spec).prepare(Frame(grey, 0.0)))
-    assert output.tolist() == pytest.approx([0.2, 0.2, 51.0])
-    output = model.invoke(Preparer(model.spec, normalize=(1.0, 10.0)).prepare(Frame(grey, 0.0)))
-    assert output.tolist() == pytest.approx([5.0, 5.0, 5.0])
+    (output,) = model.invoke(_preparer(model).prepare(Frame(grey, 0.0)))
+    assert output[0].tolist() == pytest.approx([0.2, 0.2, 51.0])
+    (output,) = model.invoke(_preparer(model, normalize=(1.0, 10.0)).prepare(Frame(grey, 0.0)))
+    assert output[0].tolist() == pytest.approx([5.0, 5.0, 5.0])
 
 
 @pytest.mark.realmodels
@@ -181,7 +193,7 @@ def test_the_output_is_the_callers_to_keep(tmp_path: Path) -> None:
     model = open_model(path, threads=1)
     picture = np.zeros((1, 8, 8, 3), np.float32)
     picture[:, :, 1] = 9
-    first = model.invoke(picture)
+    (first,) = model.invoke(picture)
     model.invoke(picture[:, :, ::-1].copy())
     assert first.argmax() == 1
     with pytest.raises(ModelError, match="columns: the runtime failed"):

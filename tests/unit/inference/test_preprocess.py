@@ -11,19 +11,17 @@ from hypothesis import strategies as st
 
 from edged.errors import ModelError
 from edged.inference.preprocess import Preparer, resize
-from edged.models.image_classifier import ClassifierSpec
+from edged.models.spec import PictureInput
 from edged.models.tensor import Tensor
 from edged.sources import Frame
 
-SPEC = ClassifierSpec(
+SPEC = PictureInput(
     width=32,
     height=32,
     channels=3,
-    input=Tensor("picture", (1, 32, 32, 3), "uint8", 1 / 128, 128),
-    output=Tensor("scores", (1, 2), "uint8", 1 / 256),
-    classes=2,
+    tensor=Tensor("picture", (1, 32, 32, 3), "uint8", 1 / 128, 128),
 )
-GREY = replace(SPEC, channels=1, input=replace(SPEC.input, shape=(1, 32, 32)))
+GREY = replace(SPEC, channels=1, tensor=replace(SPEC.tensor, shape=(1, 32, 32)))
 BLUE = (250, 20, 10)  # as OpenCV orders it
 
 
@@ -65,7 +63,7 @@ def test_the_model_gets_rgb_or_grey(
 ) -> None:
     spec = SPEC if channels == 3 else GREY
     tensor = Preparer(spec).prepare(_frame(pixels, order))
-    assert tensor.shape == spec.input.shape
+    assert tensor.shape == spec.tensor.shape
     assert tensor.dtype == np.uint8
     assert tensor.flags["C_CONTIGUOUS"]
     assert np.unique(tensor.reshape(-1, channels), axis=0).tolist() == [list(value)]
@@ -82,7 +80,7 @@ def test_the_model_gets_rgb_or_grey(
 def test_the_tensor_has_the_models_type_and_shape(
     dtype: str, shape: tuple[int, ...], value: tuple[float, ...]
 ) -> None:
-    spec = replace(SPEC, input=replace(SPEC.input, dtype=dtype, shape=shape, zero_point=0))
+    spec = replace(SPEC, tensor=replace(SPEC.tensor, dtype=dtype, shape=shape, zero_point=0))
     tensor = Preparer(spec).prepare(_frame(_colour(64, 48)))
     assert (tensor.dtype, tensor.shape) == (np.dtype(dtype), shape)
     assert tensor.reshape(-1, 3)[500].tolist() == pytest.approx(value)
@@ -150,7 +148,7 @@ def test_letterbox_keeps_the_shape_on_black() -> None:
 
 
 def test_letterbox_is_black_for_float_models_too() -> None:
-    spec = replace(SPEC, input=replace(SPEC.input, dtype="float32"))
+    spec = replace(SPEC, tensor=replace(SPEC.tensor, dtype="float32"))
     tensor = Preparer(spec, fit="letterbox").prepare(_frame(np.full((60, 120, 3), 200)))
     assert tensor[0, 0, 0].tolist() == [-1.0, -1.0, -1.0]
 
@@ -201,7 +199,7 @@ def test_a_large_picture_is_averaged_not_sampled() -> None:
 
 
 def test_costs_less_than_a_millisecond() -> None:
-    spec = replace(SPEC, width=224, height=224, input=replace(SPEC.input, shape=(1, 224, 224, 3)))
+    spec = replace(SPEC, width=224, height=224, tensor=replace(SPEC.tensor, shape=(1, 224, 224, 3)))
     preparer = Preparer(spec)
     frame = _frame(np.random.default_rng(3).integers(0, 256, (480, 640, 3), dtype=np.uint8))
     best = 1.0

@@ -4,15 +4,20 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tflite_builder import Kind, Packed, build
 
 from edged.errors import ModelError
-from edged.models import image_classifier
+from edged.models import image_classifier, loaded_model
+from edged.models.spec import PictureInput
 from edged.models.tensor import Tensor
 from edged.models.tflite import file as tflite_file
 from edged.models.tflite.file import ModelFile
+
+if TYPE_CHECKING:
+    from edged.models.loaded_model import LoadedModel
 
 ROOT = Path(__file__).resolve().parents[3]
 PICTURE = Tensor("picture", (1, 224, 224, 3), "uint8", 1 / 128, 128)
@@ -30,6 +35,10 @@ def _with(
     )
 
 
+def _load(file: Path, labels: Path | None = None) -> LoadedModel:
+    return loaded_model.load(file, labels, inspect=image_classifier.spec)
+
+
 @pytest.mark.parametrize(
     ("shape", "height", "width", "channels"),
     [
@@ -42,8 +51,10 @@ def _with(
 )
 def test_accepts_pictures(shape: tuple[int, ...], height: int, width: int, channels: int) -> None:
     spec = image_classifier.spec(_with(shape))
-    assert (spec.height, spec.width, spec.channels) == (height, width, channels)
-    assert spec.input.shape == shape
+    picture = spec.input
+    assert isinstance(picture, PictureInput)
+    assert (picture.height, picture.width, picture.channels) == (height, width, channels)
+    assert picture.tensor.shape == shape
 
 
 @pytest.mark.parametrize("out", [(1, 10), (10,), (1, 1, 1, 10), (1, 10, 1, 1)])
@@ -58,9 +69,9 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
         (_with((1, 3, 224, 224)), "channels come last"),
         (_with((1, 224, 224, 4)), "4 channels"),
         (_with((1, 1, 1, 3), dynamic=(0, 1, 2)), "size of the picture open"),
-        (_with((1, 4, 224, 3)), "no picture of 8"),
-        (_with((1, 128)), "no picture"),
-        (_with((5, 224, 224, 7, 3)), "no picture"),
+        (_with((1, 4, 224, 3)), "not a picture of 8"),
+        (_with((1, 128)), "not a picture"),
+        (_with((5, 224, 224, 7, 3)), "not a picture"),
         (_with(()), "a single number"),
         (_with(dtype="int16"), "int16"),
         (_with(dtype="string"), "text"),
@@ -69,8 +80,8 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
         (_with(out=(1, 1)), "one number"),
         (_with(out=(1, 1917, 4)), "boxes"),
         (_with(out=(1, 56, 56, 21)), "segmentation"),
-        (_with(out=(2, 3, 4, 5)), "no row of scores"),
-        (_with(out=(0,)), "no row of scores"),
+        (_with(out=(2, 3, 4, 5)), "not a row of scores"),
+        (_with(out=(0,)), "not a row of scores"),
         (replace(FILE, inputs=(PICTURE, PICTURE)), "2 inputs"),
         (replace(FILE, inputs=()), "0 inputs"),
         (replace(FILE, outputs=4 * (SCORES,)), "object detector, with 4 outputs"),
@@ -92,22 +103,22 @@ def test_labels_come_from_the_file_or_from_the_model(tmp_path: Path) -> None:
     model, labels = tmp_path / "m.tflite", tmp_path / "l.txt"
     labels.write_text("\n".join("ABCDEFGH"))
     model.write_bytes(build(packed=Packed("\n".join("abcdefgh"))))
-    assert image_classifier.load(model).labels == tuple("abcdefgh")
-    assert image_classifier.load(model, labels).labels == tuple("ABCDEFGH")
+    assert _load(model).labels == tuple("abcdefgh")
+    assert _load(model, labels).labels == tuple("ABCDEFGH")
     model.write_bytes(build(picture=Kind("uint8", 1 / 128, 128), scores=Kind("uint8", 1 / 256)))
     with pytest.raises(ModelError, match="8 lines"):
-        image_classifier.load(model)
+        _load(model)
     labels.write_text("\n".join("ABCDEFG"))
     with pytest.raises(ModelError, match=r"l\.txt: 7 labels do not fit the 8 classes"):
-        image_classifier.load(model, labels)
+        _load(model, labels)
 
 
 def test_an_embedding_extractor_is_recognised(testdata: Path) -> None:
     models = testdata / "models"
     with pytest.raises(ModelError, match="embedding extractor"):
-        image_classifier.load(models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
+        _load(models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
     with pytest.raises(ModelError, match="1001 labels do not fit the 1024 classes"):
-        image_classifier.load(
+        _load(
             models / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
             testdata / "labels" / "imagenet_labels.txt",
         )
@@ -117,8 +128,9 @@ def test_a_check_of_a_model_needs_no_numpy_and_no_runtime() -> None:
     program = (
         "import sys\n"
         "from edged.models import bundled\n"
-        "from edged.models import image_classifier\n"
-        "image_classifier.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256)\n"
+        "from edged.models import image_classifier, loaded_model\n"
+        "inspect = image_classifier.spec\n"
+        "loaded_model.load(bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256, inspect=inspect)\n"
         "print([m for m in ('numpy', 'cv2', 'ai_edge_litert', 'tflite_runtime') if m in sys.modules])"
     )
     answer = subprocess.run(

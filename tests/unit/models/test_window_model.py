@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,13 +9,17 @@ from tflite_builder import Kind, Layer, build, lstm, stack
 
 from edged.errors import ModelError
 from edged.inference import model as models
-from edged.models import runtimes, window_model
+from edged.models import loaded_model, runtimes, window_model
+from edged.models.spec import SampleSpec
 from edged.worker.windowing import tensor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edged.models.loaded_model import LoadedModel
+
 STEPS, CHANNELS = 8, 3
+SAMPLE = SampleSpec("window", STEPS, CHANNELS)
 INT8 = Kind("int8", 0.05, 3)
 
 
@@ -36,12 +41,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(
-    folder: Path, content: bytes, *, autoencoder: bool = False, labels: bool = True
-) -> window_model.SeriesModel:
+def load(folder: Path, content: bytes, *, autoencoder: bool = False, labels: bool = True) -> LoadedModel:
     (folder / "m.tflite").write_bytes(content)
     named = folder / "labels.txt" if labels else None
-    return window_model.load(folder / "m.tflite", named, steps=STEPS, channels=CHANNELS, rebuilds=autoencoder)
+    inspect = functools.partial(window_model.classifier, sample=SAMPLE)
+    if autoencoder:
+        inspect = functools.partial(window_model.autoencoder, sample=SAMPLE, labels=("odd",))
+    return loaded_model.load(folder / "m.tflite", named, inspect=inspect)
 
 
 @pytest.mark.parametrize("shape", [(1, STEPS, CHANNELS), (1, STEPS * CHANNELS), (1, STEPS, CHANNELS, 1)])
@@ -52,28 +58,30 @@ def test_a_window_goes_in_and_scores_come_out(
 ) -> None:
     loaded = load(folder, sums(kind, shape))
     spec = loaded.spec
-    assert (spec.classes, spec.input.shape, loaded.labels) == (3, shape, ("x", "y", "z"))
+    assert spec.input is not None
+    given, scores = spec.input.tensor, spec.outputs[0]
+    assert (spec.classes, given.shape, loaded.labels) == (3, shape, ("x", "y", "z"))
     window = np.random.default_rng(1).normal(0, 1, (STEPS, CHANNELS)).astype(np.float32)
-    model = models.open_loaded(loaded, runtime=name)
-    stored = tensor(window, spec.input.shape, spec.input.dtype, spec.input.scale, spec.input.zero_point)
-    answer = model.invoke(stored).astype(np.float64)
-    real = answer if not kind.scale else (answer - spec.output.zero_point) * spec.output.scale
+    model = models.open_model(loaded, runtime=name)
+    stored = tensor(window, given.shape, given.dtype, given.scale, given.zero_point)
+    answer = model.invoke(stored)[0].reshape(-1).astype(np.float64)
+    real = answer if not kind.scale else (answer - scores.zero_point) * scores.scale
     assert real == pytest.approx(window.sum(axis=0), abs=0.4 if kind.scale else 1e-4)
 
 
-def test_an_autoencoder_gives_a_window_and_has_no_labels(folder: Path) -> None:
+def test_an_autoencoder_gives_a_window_and_has_the_labels_of_its_task(folder: Path) -> None:
     loaded = load(folder, rebuilds(), autoencoder=True, labels=False)
-    assert (loaded.labels, loaded.spec.classes) == ((), 0)
+    assert (loaded.labels, loaded.spec.classes) == (("odd",), 0)
 
 
 @pytest.mark.parametrize("name", list(runtimes.available()))
 def test_a_model_remembers_until_it_is_told_to_forget(folder: Path, name: str) -> None:
-    model = models.open_loaded(load(folder, lstm(STEPS, CHANNELS, 3)), runtime=name)
+    model = models.open_model(load(folder, lstm(STEPS, CHANNELS, 3)), runtime=name)
     window = np.ones((1, STEPS, CHANNELS), np.float32)
-    first, second = model.invoke(window), model.invoke(window)
+    (first,), (second,) = model.invoke(window), model.invoke(window)
     assert not np.allclose(first, second)
     model.forget()
-    assert model.invoke(window) == pytest.approx(first)
+    assert model.invoke(window)[0] == pytest.approx(first)
     model.close()
     model.forget()
 
@@ -87,10 +95,10 @@ def test_a_model_remembers_until_it_is_told_to_forget(folder: Path, name: str) -
         ),
         (sums(Kind(), (1, 4, 6)), "its input (1 x 4 x 6) is not what the source gives, [1, 8, 3] or [1, 24]"),
         (sums(Kind(), (2, 4, 3)), "it takes 2 windows at once (2 x 4 x 3); convert it with batch size 1"),
-        (build(), "its input (1 x 8 x 8 x 3) is a picture or a spectrum, no window of readings"),
+        (build(), "its input (1 x 8 x 8 x 3) is a picture or a spectrum, not a window of readings"),
         (
             build((1, STEPS, CHANNELS, 1), (3,), head="none"),
-            "its output (1 x 8 x 3) is no row of scores; for an autoencoder write task: {kind: anomaly}",
+            "its output (1 x 8 x 3) is not a row of scores; for an autoencoder write task: {kind: anomaly}",
         ),
         (sums(Kind(), copies=2), "it has 2 outputs; edged runs models over time with one"),
         (sums(Kind("int8", 0.0)), "its int8 input has no scale"),
@@ -105,7 +113,7 @@ def test_what_does_not_fit_is_said_in_a_sentence(folder: Path, content: bytes, s
 
 
 def test_a_classifier_is_no_autoencoder(folder: Path) -> None:
-    with pytest.raises(ModelError, match="so it is no autoencoder for this source"):
+    with pytest.raises(ModelError, match="so it is not an autoencoder for this source"):
         load(folder, sums(Kind()), autoencoder=True)
 
 

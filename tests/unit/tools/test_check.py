@@ -429,7 +429,7 @@ def test_a_model_over_time_must_fit_the_windows(base: Path) -> None:
         files % ("m", "abc"): "/edged.yaml:6:19: pipelines.p.model.file: /m.tflite: "
         "its input (1 x 224 x 224 x 3) is a picture or a spectrum",
         "model: {file: ok.tflite}": "no labels are packed in it: write labels, a text file with 3 lines",
-        "model: {file: ok.tflite}\n    " + anomaly % ", limit: 1": "it is no autoencoder for this source",
+        "model: {file: ok.tflite}\n    " + anomaly % ", limit: 1": "it is not an autoencoder for this source",
         anomaly % "" + decides % "anomalie": "/edged.yaml:7:25: pipelines.p.decision.ignore[0]: "
         "this task has no label 'anomalie' (did you mean 'anomaly'?)",
         files % ("ok", "abc") + decides % "d": "the model has no label 'd'",

@@ -1,57 +1,57 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from tflite_builder import Kind, Layer, lstm, stack
 
+from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError
-from edged.inference import model as models
-from edged.models import window_model
-from edged.tasks import classify
-from edged.tasks.anomaly import Reconstruction, RobustZ
-from edged.worker import engines
+from edged.ipc.heartbeat import Heartbeat
+from edged.ipc.worker_order import PipelineOrder
+from edged.worker.engines import Engine, open_engine
 from edged.worker.frame_capture import Item
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.worker.engines import Engine
-
 STEPS, CHANNELS = 4, 2
+SOURCE = {"kind": "sensors", "channels": ["v/x", "v/y"], "step_s": 0.1, "window": STEPS}
 
 
 def item(window: np.ndarray, *, begins: bool = True) -> Item:
     return Item(window, 0.0, None, 0.0, begins=begins)
 
 
-def opened(tmp_path: Path, content: bytes, *, rebuilds: bool) -> models.Model[window_model.SeriesSpec]:
-    (tmp_path / "m.tflite").write_bytes(content)
+def opened(tmp_path: Path, content: bytes | None, **task: Any) -> Engine:
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
-    labels = None if rebuilds else tmp_path / "labels.txt"
-    loaded = window_model.load(
-        tmp_path / "m.tflite", labels, steps=STEPS, channels=CHANNELS, rebuilds=rebuilds
-    )
-    return models.open_loaded(loaded)
+    model = {}
+    if content is not None:
+        (tmp_path / "m.tflite").write_bytes(content)
+        model = {"file": tmp_path / "m.tflite", "labels": tmp_path / "labels.txt"}
+    section = PipelineSection.model_validate({"source": SOURCE, "model": model, "task": task})
+    heartbeat = Heartbeat.create()
+    try:
+        return open_engine(section, PipelineOrder("pump", {}), heartbeat.model(), None)
+    finally:
+        heartbeat.close()
 
 
-def judged(judge: Engine, given: Item) -> list[tuple[str, float]]:
-    return [(f.label, f.score) for f in judge.decode(given, judge.run(given)) or ()]
+def judged(engine: Engine, given: Item) -> list[tuple[str, float]]:
+    return [(f.label, f.score) for f in engine.decode(given, engine.run(given)) or ()]
 
 
 def test_what_a_model_remembers_counts_only_where_a_window_goes_on(tmp_path: Path) -> None:
-    model = opened(tmp_path, lstm(STEPS, CHANNELS, 3), rebuilds=False)
-    judge = engines.classifying(model, classify.create(classify.Config(), model.spec, model.labels))
+    engine = opened(tmp_path, lstm(STEPS, CHANNELS, 3))
     window = np.ones((1, STEPS, CHANNELS), np.float32)
-    first = judged(judge, item(window))
-    assert dict(judged(judge, item(window))) == pytest.approx(dict(first))
-    assert judged(judge, item(window, begins=False))[0][1] != pytest.approx(first[0][1], abs=1e-4)
+    first = judged(engine, item(window))
+    assert dict(judged(engine, item(window))) == pytest.approx(dict(first))
+    assert judged(engine, item(window, begins=False))[0][1] != pytest.approx(first[0][1], abs=1e-4)
     assert sum(score for _, score in first) == pytest.approx(1)
-    judge.rehearse()
-    model.close()
+    engine.rehearse()
     with pytest.raises(ModelError):
-        judge.run(item(window))
+        engine.run(item(window[:, :2]))
 
 
 @pytest.mark.parametrize("kind", [Kind(), Kind("int8", 0.1, 5)], ids=["float32", "int8"])
@@ -59,10 +59,8 @@ def test_what_an_autoencoder_cannot_rebuild_is_odd(tmp_path: Path, kind: Kind) -
     size = STEPS * CHANNELS
     knows = np.eye(size)
     knows[-1, -1] = 0.0  # the last value comes out as 0
-    model = opened(
-        tmp_path, stack((1, STEPS, CHANNELS), kind, [Layer(knows, np.zeros(size), kind)]), rebuilds=True
-    )
-    judge = engines.rebuilding(model, Reconstruction(limit=0.5))
+    content = stack((1, STEPS, CHANNELS), kind, [Layer(knows, np.zeros(size), kind)])
+    judge = opened(tmp_path, content, kind="anomaly", limit=0.5)
 
     def window(last: float) -> Item:
         values = np.ones((1, STEPS, CHANNELS), np.float32)
@@ -76,8 +74,8 @@ def test_what_an_autoencoder_cannot_rebuild_is_odd(tmp_path: Path, kind: Kind) -
     assert judged(judge, window(6.0)) == [("anomaly", pytest.approx(0.9, abs=0.01))]
 
 
-def test_without_a_model_the_first_windows_are_too_early_to_judge() -> None:
-    judge = engines.Unmodelled(RobustZ(3.5, 20))
+def test_without_a_model_the_first_windows_are_too_early_to_judge(tmp_path: Path) -> None:
+    judge = opened(tmp_path, None, kind="anomaly", history=20)
     random = np.random.default_rng(1)
     found = []
     for _ in range(12):
@@ -87,4 +85,4 @@ def test_without_a_model_the_first_windows_are_too_early_to_judge() -> None:
     assert [f is None for f in found] == [True] * 8 + [False] * 4
     assert all(f for f in found[8:])
     assert (judge.tag.name, judge.tag.sha256, judge.runtime_name) == ("robust-z", "00000000", "numpy")
-    assert judge.decode(item(np.full((STEPS, CHANNELS), np.inf, np.float32)), None) == []
+    assert judge.decode(item(np.full((STEPS, CHANNELS), np.inf, np.float32)), ()) == []

@@ -14,6 +14,7 @@ from edged.ipc import readings_page, worker_messages
 from edged.ipc.heartbeat import Heartbeat, Stage
 from edged.ipc.readings_page import Reader, Writer
 from edged.models import image_classifier
+from edged.models.tflite import file as tflite_file
 from edged.sources import Frame
 from edged.system import clock
 from edged.worker import frame_capture
@@ -102,8 +103,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
     (tmp_path / "m.tflite").write_bytes(build(picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256)))
-    (tmp_path / "labels.txt").write_text("\n".join("abcdefgh"))
-    spec = image_classifier.load(tmp_path / "m.tflite", tmp_path / "labels.txt").spec
+    picture = image_classifier.picture_input(tflite_file.read(tmp_path / "m.tflite"))
     monkeypatch.setattr(frame_capture, "SHORTEST_S", 0.01)
     monkeypatch.setattr(frame_capture, "BAD_S", 0.0)
     made: list[Bench] = []
@@ -111,7 +111,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     def make(
         *script: object, crop: tuple[int, int, int, int] | None = None, watch: PipelineGate | None = None
     ) -> Bench:
-        made.append(Bench(Preparer(spec, crop=crop), list(script), watch))
+        made.append(Bench(Preparer(picture, crop=crop), list(script), watch))
         made[-1].capture.start()
         return made[-1]
 

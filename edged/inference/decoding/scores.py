@@ -1,0 +1,119 @@
+"""From a row of scores to the best labels.
+
+Scores are probabilities, 0..1. Models give them in several forms, and softmax is applied only to those that
+are not probabilities yet, because a second softmax flattens every answer:
+
+* the last step of the model is a softmax or a sigmoid: they are used as they are;
+* quantised, and the range that its scale allows is 0..1: as they are (the sum says nothing here: rounding
+  leaves it far from 1 when the model is unsure);
+* quantised in another range: logits;
+* float: as they are if all lie in 0..1, and sum up to 1 where the last step is a plain layer; else logits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edged.events import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edged.models.spec import Spec
+    from edged.models.tensor import Tensor
+
+_ROUNDING = 1e-3  # how far a float softmax may leave 0..1, or its sum 1
+_SLACK = 0.05  # the same for the range of a quantised output
+
+
+class ScoreDecoder:
+    """Decodes the one output of a classifier; pure: the same output gives the same findings.
+
+    Args:
+        spec: what the model gives.
+        labels: one for each class.
+        top_k: how many findings to return, at most.
+    """
+
+    def __init__(self, spec: Spec, labels: Sequence[str], top_k: int = 3) -> None:
+        self._labels = tuple(labels)
+        self._top_k = min(top_k, spec.classes)
+        self._plain_layer = spec.last_step == "layer"
+        self._final = spec.last_step in {"softmax", "sigmoid"}
+        self._scores = self._float_scores
+        (output,) = spec.outputs
+        if output.dtype != "float32":
+            self._prepare_quantised(output)
+
+    def _prepare_quantised(self, output: Tensor) -> None:
+        stored = np.iinfo(np.dtype(output.dtype))
+        values = (np.arange(stored.min, stored.max + 1) - output.zero_point) * output.scale
+        self._lowest = int(stored.min)
+        probabilities = values[0] >= -_SLACK and values[-1] <= 1 + _SLACK
+        if self._final or probabilities:
+            self._table: list[float] = np.clip(values, 0.0, 1.0).tolist()
+            self._scores = self._stored_probabilities
+        else:
+            # exp of the distance to the best, so that nothing overflows; by stored distance, 0..255.
+            self._exp = np.exp(-np.arange(256) * output.scale)
+            self._scores = self._stored_logits
+
+    def decode(self, outputs: Sequence[NDArray[np.generic]], sample: object) -> Sequence[Finding]:
+        """Return the best findings, best first; of equal ones the lower class first.
+
+        Args:
+            outputs: the one output tensor, in its own type.
+            sample: what went into the model; not used.
+        """
+        del sample
+        output = outputs[0].reshape(-1)
+        best, labels = self._best(output), self._labels
+        scores = self._scores(output, best)
+        return [Finding(labels[i], score) for i, score in zip(best, scores, strict=False)]
+
+    def _best(self, output: NDArray[np.generic]) -> list[int]:
+        """Return the best classes. For up to ten of them, one ``argmax`` each beats any sort."""
+        if self._top_k == 1:
+            return [int(output.argmax())]
+        # A wider integer type has room for a value below all others; a float has -infinity.
+        left = output.copy() if output.dtype.kind == "f" else output.astype(np.int16)
+        lowest = -np.inf if output.dtype.kind == "f" else -0x8000
+        found: list[int] = []
+        for _ in range(self._top_k):
+            best = int(left.argmax())
+            if found and left.item(best) == lowest:
+                break
+            found.append(best)
+            left[best] = lowest
+        return found
+
+    def _stored_probabilities(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
+        table, lowest, stored = self._table, self._lowest, output.item
+        return [table[stored(i) - lowest] for i in best]
+
+    def _stored_logits(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
+        top = int(output[best[0]])
+        distance = np.subtract(top, output, dtype=np.int16)
+        weights = self._exp.take(distance)
+        total = float(weights.sum())
+        return [float(weights[i]) / total for i in best]
+
+    def _float_scores(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
+        top = float(output[best[0]])
+        if not math.isfinite(top):  # argmax finds NaN first
+            return []
+        if self._final or self._is_distribution(output, top):
+            return [min(max(float(output[i]), 0.0), 1.0) for i in best]
+        weights = np.exp(np.subtract(output, top, dtype=np.float64))  # whose range two floats cannot leave
+        total = float(weights.sum())
+        return [float(weights[i]) / total for i in best]
+
+    def _is_distribution(self, output: NDArray[np.generic], top: float) -> bool:
+        if top > 1 + _ROUNDING or float(output.min()) < -_ROUNDING:
+            return False
+        return not self._plain_layer or abs(float(output.sum(dtype=np.float64)) - 1) < 10 * _ROUNDING

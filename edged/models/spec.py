@@ -1,0 +1,82 @@
+"""Specifications: the samples that a source gives, and what a task's model takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from edged.models.tensor import Tensor
+    from edged.models.tflite.metadata import Normalization
+
+Gives = Literal["picture", "window", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSpec:
+    """What a source gives, known from its configuration alone.
+
+    Attributes:
+        gives: ``picture``, ``window`` (numbers over time) or ``text``.
+        steps: samples in a window; 0 for pictures and text.
+        channels: numbers in each sample of a window; 0 for pictures and text.
+    """
+
+    gives: Gives = "picture"
+    steps: int = 0
+    channels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInput:
+    """The input of a model that takes a picture.
+
+    Attributes:
+        width, height: the picture's size in pixels.
+        channels: 3 (RGB) or 1 (grey).
+        tensor: the input tensor, of ``uint8``, ``int8`` or ``float32``.
+        normalization: what the model's metadata asks for, or None.
+    """
+
+    width: int
+    height: int
+    channels: int
+    tensor: Tensor
+    normalization: Normalization | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowInput:
+    """The input of a model that takes a window.
+
+    Attributes:
+        steps: samples in a window.
+        channels: numbers in each sample.
+        tensor: the input tensor, of ``uint8``, ``int8`` or ``float32``.
+    """
+
+    steps: int
+    channels: int
+    tensor: Tensor
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a task runs on a sample. A task may return a subclass with fields of its own.
+
+    Attributes:
+        input: the model's input; None: the task runs no model and gets the samples as they are.
+        outputs: the model's output tensors.
+        classes: how many labels the model needs, from its label file or packed in it.
+        labels: the labels of a task that has its own; empty: those of the model.
+        last_step: what computes the first output: ``softmax``, ``sigmoid``, ``layer`` (a plain layer:
+            probably logits), or empty where the file does not tell.
+        measure: the name that stands in events for a model, where there is none.
+    """
+
+    input: PictureInput | WindowInput | None = None
+    outputs: tuple[Tensor, ...] = ()
+    classes: int = 0
+    labels: tuple[str, ...] = ()
+    last_step: str = ""
+    measure: str = ""

@@ -1,0 +1,162 @@
+"""The contract of a task, held over every module in ``edged/tasks``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic_core import PydanticCustomError
+
+from edged import tasks
+from edged.errors import ModelError
+from edged.models.spec import PictureInput, SampleSpec, Spec, WindowInput
+from edged.models.tensor import Tensor
+from edged.models.tflite.file import ModelFile
+from edged.tasks import TaskConfig
+
+KINDS = tasks.kinds()
+PICTURE, WINDOW = SampleSpec(), SampleSpec("window", 4, 2)
+WINDOWS = ModelFile(
+    Path("w.tflite"),
+    b"",
+    64 * "0",
+    (Tensor("window", (1, 4, 2), "float32"),),
+    (Tensor("answer", (1, 8), "float32"),),
+)
+PICTURES = replace(WINDOWS, inputs=(Tensor("picture", (1, 8, 8, 3), "uint8", 1 / 255),))
+# What each task can work on: a model (or none) and a sample.
+WORKS: dict[str, list[tuple[ModelFile | None, SampleSpec]]] = {
+    "classify": [(PICTURES, PICTURE), (WINDOWS, WINDOW)],
+    "anomaly": [(WINDOWS, WINDOW), (None, WINDOW)],
+}
+CASES = [(kind, *case) for kind in KINDS for case in WORKS[kind]]
+
+
+def config(kind: str, **keys: Any) -> TaskConfig:
+    made = tasks.load(kind).Config(**keys)
+    assert isinstance(made, TaskConfig)
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_has_a_help_line_and_described_keys(kind: str) -> None:
+    module = tasks.load(kind)
+    assert len(module.__doc__.splitlines()[0]) > 20, "the first docstring line is the help line"
+    for name, field in module.Config.model_fields.items():
+        assert field.description, f"{kind}.{name} has no description: it is the reference page"
+    json.dumps(module.Config.model_json_schema())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_knows_its_own_keys_only(kind: str) -> None:
+    assert config(kind).kind == kind
+    assert config(kind, top_k="5").top_k == 5
+    for keys in ({"kind": "other"}, {"nonsense": 1}, {"top_k": 0}, {"top_k": 11}):
+        with pytest.raises(ValueError, match=next(iter(keys))):
+            tasks.load(kind).Config(**keys)
+
+
+@pytest.mark.parametrize(("kind", "model", "sample"), CASES)
+def test_finds_in_a_model_what_it_takes_and_gives(
+    kind: str, model: ModelFile | None, sample: SampleSpec
+) -> None:
+    spec = tasks.load(kind).inspect(model, sample)
+    assert isinstance(spec, Spec)
+    if model is None:
+        assert spec.input is None
+        assert spec.measure, "events name it in the place of a model"
+    else:
+        assert isinstance(spec.input, PictureInput if sample is PICTURE else WindowInput)
+        assert spec.input.tensor is model.inputs[0]
+        assert set(spec.outputs) <= set(model.outputs)
+    assert bool(spec.labels) != bool(spec.classes), "its own labels, or one for each class"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refuses_a_model_of_something_else(kind: str) -> None:
+    odd = replace(WINDOWS, inputs=(Tensor("words", (1, 7), "int32"),))
+    for sample in (PICTURE, WINDOW, SampleSpec("text")):
+        with pytest.raises(ModelError):
+            tasks.load(kind).inspect(odd, sample)
+
+
+@pytest.mark.parametrize(("kind", "model", "sample"), CASES)
+def test_the_findings_are_scores_best_first(kind: str, model: ModelFile | None, sample: SampleSpec) -> None:
+    module = tasks.load(kind)
+    spec = module.inspect(model, sample)
+    labels = spec.labels or tuple("abcdefgh")
+    task = module.create(config(kind, top_k=3), spec, labels)
+    shape = (4, 2) if spec.input is None else spec.input.tensor.shape
+    given = np.random.default_rng(1)
+    judged = 0
+    for _ in range(20):
+        outputs = [given.normal(0, 3, each.shape).astype(each.dtype) for each in spec.outputs]
+        found = task.decode(outputs, given.normal(0, 1, shape).astype(np.float32))
+        if found is None:
+            continue
+        judged += 1
+        scores = [finding.score for finding in found]
+        assert 1 <= len(scores) <= 3
+        assert scores == sorted(scores, reverse=True)
+        assert all(0 <= score <= 1 for score in scores)
+        assert {finding.label for finding in found} <= set(labels)
+    assert judged >= 10
+    nothing = [np.full(each.shape, np.nan, each.dtype) for each in spec.outputs]
+    assert not task.decode(nothing, np.full(shape, np.nan, np.float32)), "no numbers, no finding"
+
+
+def test_classify_needs_a_model_and_anomaly_needs_windows() -> None:
+    config("classify").check("picture", model=True)
+    config("anomaly", history=9).check("window", model=False)
+    config("anomaly", limit=0.2).check("window", model=True)
+    refused: list[tuple[TaskConfig, Any, bool, str]] = [
+        (config("classify"), "window", False, "edged brings nothing that classifies readings"),
+        (config("anomaly"), "picture", True, "anomaly works on readings over time"),
+        (config("anomaly"), "window", True, "with a model it needs limit"),
+        (config("anomaly", limit=1, history=9), "window", True, "history is for anomaly without a model"),
+        (
+            TaskConfig(kind="other"),
+            "text",
+            False,
+            "edged brings no model that takes a text: write model.file",
+        ),
+    ]
+    for made, gives, model, said in refused:
+        with pytest.raises(PydanticCustomError, match=said):
+            made.check(gives, model=model)
+
+
+def test_history_is_long_enough_to_judge_by() -> None:
+    with pytest.raises(ValueError, match="history"):
+        config("anomaly", history=7)
+
+
+def test_no_task_loads_anything_heavy_before_it_is_created() -> None:
+    code = """
+import sys
+from edged import tasks
+from edged.errors import ModelError
+from edged.models import bundled
+from edged.models.spec import SampleSpec
+from edged.models.tflite import file
+model = file.read(bundled.MODEL)
+for kind in tasks.kinds():
+    module = tasks.load(kind)
+    module.Config()
+    for sample in (SampleSpec(), SampleSpec("window", 8, 2)):
+        try:
+            module.inspect(model, sample)
+        except ModelError:
+            pass
+heavy = {"numpy", "cv2", "tflite_runtime", "ai_edge_litert", "yaml", "paho"}
+found = heavy & {name.partition(".")[0] for name in sys.modules}
+assert not found, found
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
