@@ -156,7 +156,7 @@ def test_no_more_frames_than_fires_allow(steps: list[str], frames: int) -> None:
     ("condition", "says"),
     [
         ({"sensor": "lux"}, "write above, below or equals"),
-        ({"sensor": "lux", "above": 5, "below": 5}, "nothing is above 5 and below 5"),
+        ({"sensor": "lux", "above": 5, "below": 5}, "no value is both above 5 and below 5"),
         ({"sensor": "lux", "equals": "maybe"}, "true, false or a number"),
         ({"sensor": "Lux", "above": 1}, "sensor"),
     ],
