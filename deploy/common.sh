@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the scripts of this repository share; to be sourced. Bash 5, coreutils and dpkg are expected, nothing else.
+# Functions that the scripts of this repository share; to be sourced. Needs bash 5, coreutils and dpkg.
 
 say() { printf '%s\n' "$*"; }
 
@@ -17,12 +17,12 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        die "root is needed for '$*', and there is no sudo: run this as root"
+        die "'$*' needs root, and there is no sudo: run this as root"
     fi
 }
 
-# quietly TEXT COMMAND…: run it with its output kept back; every ten seconds say that it is still at work.
-# When it fails, the end of what it printed follows. Returns its status.
+# quietly TEXT COMMAND…: run it without showing its output, with a sign of life every ten seconds.
+# If it fails, the end of its output is printed. Returns its status.
 quietly() {
     local text=$1 log pid start=$SECONDS status=0 traps
     shift
@@ -30,7 +30,7 @@ quietly() {
     printf '    %s …\n' "$text"
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
-    # Without this a Ctrl-C would leave the command behind: a shell's background jobs ignore it.
+    # Without this the command would survive a Ctrl-C: a shell's background jobs ignore it.
     traps=$(trap -p INT TERM)
     trap 'kill "$pid" 2>/dev/null; rm -f "$log"; trap - INT TERM; eval "$traps"; kill -INT $$' INT TERM
     while kill -0 "$pid" 2>/dev/null; do
@@ -53,7 +53,7 @@ quietly() {
 
 package_lists=old
 
-# require_packages PACKAGE…: install by apt those that are missing, and only those.
+# require_packages PACKAGE…: install those that are missing with apt.
 require_packages() {
     local missing=() package
     for package in "$@"; do
@@ -61,10 +61,10 @@ require_packages() {
     done
     [ ${#missing[@]} = 0 ] && return 0
     command -v apt-get >/dev/null || die "these packages are missing and there is no apt: ${missing[*]}"
-    # Asked for here, where a person can type the password, and not behind a progress line.
+    # Ask for the password here, where a person can type it, not behind a progress line.
     as_root true || die "cannot become root to install: ${missing[*]}"
     if [ "$package_lists" = old ]; then
-        quietly "apt-get update" as_root apt-get -q update || say "    (going on with the package lists that are here)"
+        quietly "apt-get update" as_root apt-get -q update || say "    (continuing with the present package lists)"
         package_lists=new
     fi
     quietly "apt-get install ${missing[*]}" as_root env DEBIAN_FRONTEND=noninteractive \
@@ -72,12 +72,12 @@ require_packages() {
         die "apt could not install: ${missing[*]}"
 }
 
-# Whether that Python is one that edged runs on.
+# Return whether edged runs on that Python.
 suitable_python() {
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null
 }
 
-# Print the Python to build with: the system's first (picamera2 belongs to it), else what is on PATH.
+# Print the Python to build with: the system's first (picamera2 belongs to it), else one on PATH.
 pick_python() {
     local candidate
     for candidate in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
@@ -89,7 +89,7 @@ pick_python() {
     return 1
 }
 
-# require_venv_module PYTHON: Debian keeps ensurepip in a package of its own.
+# require_venv_module PYTHON: install ensurepip, which Debian has in a package of its own.
 require_venv_module() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null && return 0
     case $1 in
@@ -105,7 +105,7 @@ isolate_script() {
     head -n 2 "$1" | grep -q -e ' -I$' -e ' -I "\$0"'
 }
 
-# copy_sources CHECKOUT DIR: what a build needs. It is built from a copy, so that the checkout stays as it is.
+# copy_sources CHECKOUT DIR: copy what a build needs. Building in a copy keeps the checkout clean.
 copy_sources() {
     local name
     mkdir -p "$2"
@@ -121,12 +121,12 @@ fingerprint() {
         LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
 }
 
-# A TCP port of the loopback that nobody uses now. Argument: a Python.
+# free_port PYTHON: print a TCP port that is free on the loopback.
 free_port() {
     "$1" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# ansible_venv PYTHON: print the virtual environment with ansible and its checker, which is made where it is missing.
+# ansible_venv PYTHON: print the virtual environment with ansible and its linter; create it if it is missing.
 # EDGED_ANSIBLE_VENV: another place than .venv-ansible. EDGED_ANSIBLE_CORE: another version, such as 2.15.*
 ansible_venv() {
     local root venv mark
@@ -135,7 +135,7 @@ ansible_venv() {
     mark=$(fingerprint "$root/deploy/requirements.txt")-${EDGED_ANSIBLE_CORE:-any}
     if [ "$(cat "$venv/.made" 2>/dev/null)" != "$mark" ]; then
         quietly "a virtual environment with ansible in $venv" "$1" -m venv --clear "$venv" >&2 || return 1
-        # The checker wants a new ansible-core, so an old one comes alone.
+        # The linter needs a new ansible-core, so an old one is installed without it.
         local what=(--requirement "$root/deploy/requirements.txt")
         [ -z "${EDGED_ANSIBLE_CORE:-}" ] || what=("ansible-core==$EDGED_ANSIBLE_CORE" setuptools)
         quietly "ansible, by pip" "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
