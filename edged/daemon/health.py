@@ -127,7 +127,7 @@ def message(now: Snapshot) -> dict[str, Any]:
         "sensors": {
             name: {
                 "state": status.state,
-                "online": status.state == "running",
+                "online": status.online,
                 "last_error": _bounded(status.last_error),
                 "reads": status.reads,
                 "faults": status.faults,

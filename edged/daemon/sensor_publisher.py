@@ -61,7 +61,7 @@ class SensorPublisher:
     def sensor(self, status: SensorState) -> None:
         """Update the sensor's availability."""
         if status.name in self._configs:
-            online = "online" if status.state == "running" else "offline"
+            online = "online" if status.online else "offline"
             self._publisher.retain(f"{status.name}/availability", online)
 
     def offline(self) -> None:

@@ -1,48 +1,111 @@
-"""Takes a datagram of JSON apart: whoever sent it is not trusted, so each field is bounded and typed.
+"""Encodes and decodes the messages of one pipe: a datagram is a JSON object, bounded and typed.
 
-For :mod:`edged.ipc.worker_messages` and :mod:`edged.ipc.sensor_messages`. A parser takes a value as JSON has
-it and returns it as its type, or raises :class:`WireError`.
+The sender is not trusted, so each field has a parser, which takes a value as JSON has it and returns it as
+its type, or raises :class:`WireError`. :mod:`edged.ipc.worker_messages` and :mod:`edged.ipc.sensor_messages`
+declare messages as dataclasses and give each field its parser.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edged.errors import EdgedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    Parser = Callable[[Any], Any]
 
 T = TypeVar("T")
 
 
 class WireError(EdgedError):
-    """A message that no worker in order sends."""
+    """A message that no worker in order sends; the sentence says what is wrong with it."""
 
 
-def unwrap(data: bytes, most: int) -> tuple[str, dict[str, Any]]:
-    """Return the type that a datagram names ("" for none) and its other fields. Raises ``WireError``."""
-    if len(data) > most:
-        raise WireError(f"{len(data)} bytes and more; {most} are the most")
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        raise WireError("no JSON") from None
-    if not isinstance(fields, dict):
-        raise WireError("no object")
-    tag = fields.pop("t", None)
-    return tag if isinstance(tag, str) else "", fields
+class Codec(Generic[T]):
+    """The messages of one pipe.
+
+    A message's tag, ``t``, is its class's name in lower case; a nested dataclass is a list of its fields.
+
+    Args:
+        messages: the dataclasses that may cross the pipe.
+        parsers: the parser of each field, by the field's name.
+        max_bytes: the longest datagram.
+        sentences: the fields that are cut to ``longest_sentence`` when they are encoded.
+        longest_sentence: characters.
+    """
+
+    def __init__(
+        self,
+        messages: Iterable[type[T]],
+        parsers: Mapping[str, Parser],
+        *,
+        max_bytes: int,
+        sentences: Collection[str] = (),
+        longest_sentence: int,
+    ) -> None:
+        self.max_bytes = max_bytes
+        self._sentences = frozenset(sentences)
+        self._longest_sentence = longest_sentence
+        self._parsers: dict[str, tuple[type[T], dict[str, Parser]]] = {
+            message.__name__.lower(): (message, {name: parsers[name] for name in _fields(message)})
+            for message in messages
+        }
+
+    def encode(self, message: T) -> bytes:
+        """Return a message as one datagram; sentences are cut to what the other side accepts."""
+        data: dict[str, Any] = {"t": type(message).__name__.lower()}
+        for name in _fields(type(message)):
+            value = getattr(message, name)
+            data[name] = value[: self._longest_sentence] if name in self._sentences else value
+        return _ENCODER.encode(data).encode(errors="replace")
+
+    def decode(self, data: bytes) -> T:
+        """Parse a datagram.
+
+        Raises:
+            WireError: too long, not JSON, of an unknown type; or a field is missing, unknown, of another type
+                or out of range.
+        """
+        if len(data) > self.max_bytes:
+            raise WireError(f"{len(data)} bytes or more; at most {self.max_bytes} are allowed")
+        try:
+            values = json.loads(data)
+        except (ValueError, RecursionError):
+            raise WireError("not JSON") from None
+        if not isinstance(values, dict):
+            raise WireError("not an object")
+        tag = values.pop("t", None)
+        message, parsers = self._parsers.get(tag, (None, {})) if isinstance(tag, str) else (None, {})
+        if message is None:
+            raise WireError("a message of an unknown type")
+        if values.keys() != parsers.keys():
+            raise WireError(f"a {tag} message with fields missing or unknown")
+        return message(**{name: parse(values[name]) for name, parse in parsers.items()})
+
+
+def _fields(message: type[Any]) -> tuple[str, ...]:
+    return tuple(message.__dataclass_fields__)
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return a nested dataclass as the list of its fields."""
+    return [getattr(value, name) for name in _fields(type(value))]
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_as_list)
 
 
 def expected(what: str) -> WireError:
-    """Return the error of a field that is something else."""
+    """Return the error of a field that holds something else."""
     return WireError(f"{what} expected")
 
 
 def text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
-    """Return what parses text of so many characters; those that cannot be printed become ``?``."""
+    """Return a parser of text up to this length; characters that cannot be printed become ``?``."""
 
     def parse(value: Any) -> str:
         if not isinstance(value, str) or len(value) > longest or not (value or empty):
@@ -55,7 +118,7 @@ def text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
 
 
 def one_of(words: frozenset[str]) -> Callable[[Any], str]:
-    """Return what parses one of these words."""
+    """Return a parser of one of these words."""
 
     def parse(value: Any) -> str:
         if not isinstance(value, str) or value not in words:
@@ -66,7 +129,7 @@ def one_of(words: frozenset[str]) -> Callable[[Any], str]:
 
 
 def number(most: float = sys.float_info.max, least: float = 0.0) -> Callable[[Any], float]:
-    """Return what parses a number in this range."""
+    """Return a parser of a number in this range."""
 
     def parse(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -79,7 +142,7 @@ def number(most: float = sys.float_info.max, least: float = 0.0) -> Callable[[An
 
 
 def list_of(parse: Callable[[Any], T], most: int) -> Callable[[Any], tuple[T, ...]]:
-    """Return what parses a list of at most so many."""
+    """Return a parser of a list with at most this many items."""
 
     def parse_all(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list) or len(value) > most:
@@ -107,13 +170,13 @@ _any_number = number(least=-sys.float_info.max)
 
 
 def measured(value: Any) -> float | bool | None:
-    """Parse what a sensor measured: a finite number, a state, or nothing."""
+    """Parse a sensor's value: a finite number, a state, or nothing."""
     return value if value is None or isinstance(value, bool) else _any_number(value)
 
 
 time = number(253402300799.0)
 """Parse a wall time, s since 1970; up to the end of the year 9999."""
 quality = one_of(frozenset({"good", "stale", "suspect", "bad"}))
-"""Parse what a reading is worth."""
+"""Parse a reading's quality."""
 isolation = list_of(one_of(frozenset({"seccomp", "netns"})), 2)
-"""Parse what keeps a worker from the network."""
+"""Parse the walls that isolate a worker from the network."""

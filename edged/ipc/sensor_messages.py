@@ -1,4 +1,4 @@
-"""What crosses the pipe between the sensor worker and main: readings that may leave, and how the sensors do.
+"""The messages on the pipe from the sensor worker to main: readings that may leave, and states of sensors.
 
 As with :mod:`edged.ipc.worker_messages` a message is a datagram of JSON, and the worker is not trusted:
 whatever it sends is parsed here, bounded and typed, or refused with :class:`~edged.ipc.codec.WireError`.
@@ -6,12 +6,11 @@ whatever it sends is parsed here, bounded and typed, or refused with :class:`~ed
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edged.ipc import codec
-from edged.ipc.codec import WireError
+from edged.ipc.codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +22,10 @@ STATES = frozenset({"starting", "running", "waiting", "hung", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """The worker is cut off and begins to read.
+    """The worker is isolated and begins to read.
 
     Attributes:
-        isolation: what holds: ``seccomp``, ``netns``.
+        isolation: the walls in place: ``seccomp``, ``netns``.
     """
 
     isolation: tuple[str, ...]
@@ -34,7 +33,7 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The worker will not work; the sentence says why."""
+    """The worker does not start to read; the sentence says why."""
 
     message: str
 
@@ -59,46 +58,29 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SensorState:
-    """A sensor is in another state; the fields are those of a worker's ``SensorStatus``."""
+    """The state of a sensor that changed; also the form in which the daemon keeps and publishes it.
+
+    Attributes:
+        name: the sensor's name.
+        state: starting | running | waiting (away, tried again) | hung | failed (a package is missing).
+        last_error: the latest fault in one sentence; "" if there was none.
+        reads: the number of reads.
+        faults: the number of times that it was away, hung or broke.
+    """
 
     name: str
     state: str
-    last_error: str
-    reads: int
-    faults: int
+    last_error: str = ""
+    reads: int = 0
+    faults: int = 0
+
+    @property
+    def online(self) -> bool:
+        """Whether the sensor delivers readings: what its availability topic says."""
+        return self.state == "running"
 
 
 Message = Up | Refused | Alive | Measured | SensorState
-_KINDS: dict[str, type[Message]] = {
-    kind.__name__.lower(): kind for kind in (Up, Refused, Alive, Measured, SensorState)
-}
-
-
-def encode(message: Message) -> bytes:
-    """Return a message as one datagram; sentences are cut to what main accepts."""
-    data: dict[str, Any] = {"t": type(message).__name__.lower()}
-    for name in message.__slots__:
-        value = getattr(message, name)
-        data[name] = value[:LONGEST_SENTENCE] if name in ("message", "reason", "last_error") else value
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-
-
-def decode(data: bytes) -> Message:
-    """Parse what the worker sent.
-
-    Raises:
-        WireError: it is no message: too long, no JSON, a field missing, unknown, of another type or out of
-            range.
-    """
-    tag, fields = codec.unwrap(data, MAX_BYTES)
-    kind = _KINDS.get(tag)
-    if kind is None:
-        raise WireError("no message of a known type")
-    if fields.keys() != set(kind.__slots__):
-        raise WireError(f"the fields of {tag} are others")
-    return kind(**{name: _PARSERS[name](value) for name, value in fields.items()})
-
-
 _name, _sentence = codec.text(32, empty=True), codec.text(LONGEST_SENTENCE, empty=True)
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "isolation": codec.isolation,
@@ -116,3 +98,11 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "reads": codec.count,
     "faults": codec.count,
 }
+CODEC: Codec[Message] = Codec(
+    (Up, Refused, Alive, Measured, SensorState),
+    _PARSERS,
+    max_bytes=MAX_BYTES,
+    sentences={"message", "reason", "last_error"},
+    longest_sentence=LONGEST_SENTENCE,
+)
+encode, decode = CODEC.encode, CODEC.decode

@@ -1,25 +1,24 @@
-"""What crosses the pipe between a worker and main: small JSON messages, one a datagram, at most 8 KiB.
+"""The messages on the pipe between a worker and main: small JSON objects, one per datagram, at most 8 KiB.
 
 ```
- main ──Order───▶ fork server, then the worker has it
- main ◀─reports── worker    ready · running · outcome · beat · fault · held · ended   (below)
+ main ──order────▶ fork server ──▶ worker
+ main ──commands─▶ worker             infer · arm · disarm, as text: "pipeline verb"
+ main ◀─reports─── worker             ready · running · outcome · beat · fault · held · ended   (below)
 ```
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
 worker is not trusted: whatever it sends is parsed here, bounded and typed, or refused with
-:class:`~edged.ipc.codec.WireError`; it can at worst lie about its own labels.
+:class:`~edged.ipc.codec.WireError`; at worst it can lie about its own labels.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
 from edged.ipc import codec
-from edged.ipc.codec import WireError
+from edged.ipc.codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,14 +35,14 @@ KINDS = frozenset({"source", "picture", "model", "driver", "accelerator", "isola
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The model is open and isolation is in place; nothing was classified yet.
+    """The model is open and the isolation is in place; no frame was classified yet.
 
     Attributes:
         runtime: litert | tflite-runtime.
         accelerator: cpu | edgetpu.
-        degraded: it runs otherwise than configured.
-        network: the worker keeps a route out.
-        isolation: what holds: ``seccomp``, ``netns``.
+        degraded: whether it runs otherwise than configured.
+        network: whether the worker keeps the network.
+        isolation: the walls in place: ``seccomp``, ``netns``.
     """
 
     pipeline: str
@@ -69,9 +68,9 @@ class Outcome:
     Attributes:
         type: start | change | end | heartbeat | result.
         captured_at, decided_at: wall clock, s since 1970.
-        capture_ms, invoke_ms: what this frame took to read and prepare, and to run.
-        frame: the source's number of the frame where it has one.
-        readings: of the sensors that go with it.
+        capture_ms, invoke_ms: the time to read and prepare this frame, and to run the model on it.
+        frame: the frame's number, where the source numbers its frames.
+        readings: the sensor readings attached to it.
     """
 
     pipeline: str
@@ -93,10 +92,10 @@ class Beat:
     """Counters since the worker started, about once a second.
 
     Attributes:
-        fps: frames classified in a second, lately.
-        capture_ms: median of reading and preparing a frame.
-        invoke_p50_ms, invoke_p95_ms: of running the model.
-        frames: classified.
+        fps: frames classified per second, recently.
+        capture_ms: the median time to read and prepare a frame.
+        invoke_p50_ms, invoke_p95_ms: the median and the 95th percentile of the time to run the model.
+        frames: frames classified.
         dropped: frames not classified, by reason.
     """
 
@@ -127,10 +126,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The source is open and frames are not classified, because the pipeline is not to run.
+    """The source is open, and frames are not classified because the pipeline's gate is closed.
 
     Attributes:
-        held_by: what closes its gate, in a few words; empty where it is open.
+        held_by: the condition that keeps the gate closed, in a few words; empty where it is open.
     """
 
     pipeline: str
@@ -139,52 +138,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A finite source gave everything, and everything was classified."""
+    """A finite source gave its last sample, and all samples were classified."""
 
     pipeline: str
 
 
 Report = Ready | Running | Outcome | Beat | Fault | Held | Ended
-_REPORTS: dict[str, type[Report]] = {
-    kind.__name__.lower(): kind for kind in (Ready, Running, Outcome, Beat, Fault, Held, Ended)
-}
-
-
-def encode(report: Report) -> bytes:
-    """Return a report as one datagram; sentences are cut to what main accepts."""
-    data: dict[str, Any] = {"t": type(report).__name__.lower()}
-    for name in report.__slots__:
-        data[name] = _plain(getattr(report, name))
-    if isinstance(report, Fault):
-        data["message"] = report.message[:LONGEST_SENTENCE]
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple) and value and isinstance(value[0], Finding):
-        return [[f.label, f.score] for f in value]
-    if isinstance(value, tuple) and value and isinstance(value[0], Attached):
-        return [[r.name, r.value, r.unit, r.quality, r.age_s] for r in value]
-    if isinstance(value, ModelTag):
-        return [value.name, value.sha256]
-    return value
-
-
-def decode(data: bytes) -> Report:
-    """Parse what a worker sent.
-
-    Raises:
-        WireError: it is no report: too long, no JSON, a field missing, unknown, of another type or out of
-            range.
-    """
-    tag, fields = codec.unwrap(data, MAX_BYTES)
-    kind = _REPORTS.get(tag)
-    if kind is None:
-        raise WireError("no report of a known type")
-    parsers = _PARSERS[kind]
-    if fields.keys() != parsers.keys():
-        raise WireError(f"the fields of {tag} are others")
-    return kind(**{name: parse(fields[name]) for name, parse in parsers.items()})
 
 
 def _finding(value: Any) -> Finding:
@@ -233,7 +192,7 @@ _sentence = codec.text(LONGEST_SENTENCE, empty=True)
 _score = codec.number(1.0)
 _ms = codec.number(1e9)
 
-_BY_NAME: dict[str, Callable[[Any], Any]] = {
+_PARSERS: dict[str, Callable[[Any], Any]] = {
     "pipeline": _word,
     "model": _tag,
     "runtime": _word,
@@ -262,6 +221,11 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "message": _sentence,
     "held_by": _sentence,
 }
-_PARSERS: dict[type[Report], dict[str, Callable[[Any], Any]]] = {
-    kind: {f.name: _BY_NAME[f.name] for f in dataclasses.fields(kind)} for kind in _REPORTS.values()
-}
+CODEC: Codec[Report] = Codec(
+    (Ready, Running, Outcome, Beat, Fault, Held, Ended),
+    _PARSERS,
+    max_bytes=MAX_BYTES,
+    sentences={"message", "held_by"},
+    longest_sentence=LONGEST_SENTENCE,
+)
+encode, decode = CODEC.encode, CODEC.decode

@@ -11,6 +11,8 @@ from edged.ipc.codec import WireError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edged.ipc.codec import Codec
+
 T = TypeVar("T")
 
 AT_A_TIME = 64  # messages read before the rest of the event loop gets its turn
@@ -25,8 +27,7 @@ class PipeEnd(Generic[T]):
                                    └─ WireError ──▶ misbehaved, once; everything after it is ignored
 
     Args:
-        decode: parses a datagram. Raises ``WireError``.
-        max_bytes: the longest datagram that ``decode`` accepts.
+        codec: parses the datagrams.
         take: receives each message. May raise ``WireError`` too.
         misbehaved: receives a sentence about the first message that was refused.
         closed: called when the other end was closed.
@@ -40,15 +41,13 @@ class PipeEnd(Generic[T]):
 
     def __init__(
         self,
-        decode: Callable[[bytes], T],
-        max_bytes: int,
+        codec: Codec[T],
         *,
         take: Callable[[T], object],
         misbehaved: Callable[[str], object],
         closed: Callable[[], object] = lambda: None,
     ) -> None:
-        self._decode = decode
-        self._max_bytes = max_bytes
+        self._codec = codec
         self._take = take
         self._misbehaved = misbehaved
         self._closed = closed
@@ -104,7 +103,7 @@ class PipeEnd(Generic[T]):
             if self._ours.fileno() < 0:
                 return False
             try:
-                data = self._ours.recv(self._max_bytes + 1)
+                data = self._ours.recv(self._codec.max_bytes + 1)
             except BlockingIOError:
                 return False
             except OSError:
@@ -119,6 +118,6 @@ class PipeEnd(Generic[T]):
         if self._ignoring:
             return
         try:
-            self._take(self._decode(data))
+            self._take(self._codec.decode(data))
         except WireError as error:
             self.refuse(f"sent a message that makes no sense ({error})")

@@ -110,7 +110,7 @@ class SensorWorker:
             return False
         self._looked_at, self._followed = looked_at, followed
         self._configs, self._isolation, self._refused = dict(configs), isolation, ""
-        self._status = {name: _starting(name) for name in configs}
+        self._status = {name: SensorState(name, "starting") for name in configs}
         self._cancel_timer()
         if self._process is not None:
             self._replaced = True
@@ -147,9 +147,7 @@ class SensorWorker:
         if self._output is None:
             self._output = OutputPump()
             loop.add_reader(self._output.read_fd, self._output.pump)
-        self._pipe = PipeEnd(
-            sensor_messages.decode, sensor_messages.MAX_BYTES, take=self._take, misbehaved=self._misbehaved
-        )
+        self._pipe = PipeEnd(sensor_messages.CODEC, take=self._take, misbehaved=self._misbehaved)
         settings = self._settings()
         fds = [self._pipe.theirs.fileno(), settings, self._readings_page]
         try:
@@ -289,7 +287,3 @@ class SensorWorker:
             level = logging.WARNING if bad else logging.INFO
             error = f": {status.last_error}" if bad else ""
             log.log(level, "sensor %s: %s%s", status.name, status.state, error)
-
-
-def _starting(name: str) -> SensorState:
-    return SensorState(name, "starting", "", 0, 0)

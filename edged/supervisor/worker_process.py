@@ -8,7 +8,6 @@ import os
 import signal
 from typing import TYPE_CHECKING, Protocol
 
-from edged.events import MAX_BYTES
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Heartbeat, Stage
@@ -61,8 +60,7 @@ class WorkerProcess:
         self._owner = owner
         try:
             self._pipe = PipeEnd(
-                worker_messages.decode,
-                MAX_BYTES,
+                worker_messages.CODEC,
                 take=self._take,
                 misbehaved=lambda what: owner.misbehaved(self, what),
                 closed=self._closed,

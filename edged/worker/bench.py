@@ -28,8 +28,7 @@ from edged.inference import model as models
 from edged.inference import runtime as runtimes
 from edged.inference.decoding.scores import ScoreDecoder
 from edged.inference.preprocess import Preparer
-from edged.ipc.bench_answers import Answers
-from edged.ipc.bench_order import Order
+from edged.ipc.bench_request import Answers, BenchRequest
 from edged.models import image_classifier
 from edged.models.loaded_model import LoadedModel
 from edged.models.tflite import file as tflite_file
@@ -62,12 +61,12 @@ class Measurement:
     """One round.
 
     Args:
-        order: what is asked.
+        request: what to measure.
         tell: takes what goes back.
     """
 
-    def __init__(self, order: Order, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._order = order
+    def __init__(self, request: BenchRequest, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._request = request
         self._tell = tell
         self._told_at = 0.0
 
@@ -79,13 +78,13 @@ class Measurement:
             DriverError: the runtime is missing.
             Unavailable: there is no Edge TPU that works.
         """
-        runtimes.preload(self._order.runtime)
+        runtimes.preload(self._request.runtime)
         before_mb = _status_mb("VmRSS")
         model, picture = self._open()
         model.rehearse()
         largest_mb = _status_mb("VmHWM")
         preparer = Preparer(picture)
-        judged = self._judge(model, preparer) if self._order.answers else {}
+        judged = self._judge(model, preparer) if self._request.answers else {}
         tensors, prepare_ms = self._sample(preparer)
         return {
             "invoke_ms": self._time(model, tensors),
@@ -96,13 +95,13 @@ class Measurement:
         }
 
     def _open(self) -> tuple[Model, PictureInput]:
-        order = self._order
+        request = self._request
         delegate = None
-        if order.device:
-            delegate = edgetpu.open_delegate(order.runtime, order.library, order.device)
-        file = tflite_file.read(Path(order.model), order.sha256, edgetpu=bool(order.device))
-        loaded = LoadedModel(file, image_classifier.spec(file), tuple(order.labels))
-        model = models.open_model(loaded, runtime=order.runtime, threads=order.threads, delegate=delegate)
+        if request.device:
+            delegate = edgetpu.open_delegate(request.runtime, request.library, request.device)
+        file = tflite_file.read(Path(request.model), request.sha256, edgetpu=bool(request.device))
+        loaded = LoadedModel(file, image_classifier.spec(file), tuple(request.labels))
+        model = models.open_model(loaded, runtime=request.runtime, threads=request.threads, delegate=delegate)
         return model, image_classifier.picture_input(file)
 
     def _judge(self, model: Model, preparer: Preparer) -> dict[str, Any]:
@@ -111,7 +110,9 @@ class Measurement:
         answers = Answers(model.labels)
         first = among = images = 0
         unreadable = []
-        for done, (path, answer) in enumerate(zip(self._order.pictures, self._order.answers, strict=True)):
+        for done, (path, answer) in enumerate(
+            zip(self._request.pictures, self._request.answers, strict=True)
+        ):
             self._progress(done)
             frame = _read(path)
             if frame is None:
@@ -129,7 +130,7 @@ class Measurement:
         """Return tensors of some photographs, and what it took to prepare each."""
         tensors: list[Tensor] = []
         took = []
-        for path in _spread(self._order.pictures, SAMPLE):
+        for path in _spread(self._request.pictures, SAMPLE):
             frame = _read(path)
             if frame is None:
                 continue
@@ -138,18 +139,18 @@ class Measurement:
             if len(tensors) == SAMPLE:
                 break
         if not tensors:
-            among = f"none of the {len(self._order.pictures)} photographs can be read"
-            raise ModelError(f"{among}; the first is {self._order.pictures[0]}")
+            among = f"none of the {len(self._request.pictures)} photographs can be read"
+            raise ModelError(f"{among}; the first is {self._request.pictures[0]}")
         return tensors, took
 
     def _time(self, model: Model, tensors: Sequence[Tensor]) -> list[float]:
         """Return what each run of the model took, in ms."""
-        for seconds, least in ((WARM_S, WARM_RUNS), (self._order.seconds, LEAST_RUNS)):
+        for seconds, least in ((WARM_S, WARM_RUNS), (self._request.seconds, LEAST_RUNS)):
             took: list[float] = []
             end = time.perf_counter() + seconds
             while len(took) < least or (time.perf_counter() < end and len(took) < MOST_RUNS):
                 took.append(_milliseconds(model.invoke, tensors[len(took) % len(tensors)]))
-                self._progress(len(self._order.pictures))
+                self._progress(len(self._request.pictures))
         return took
 
     def _progress(self, done: int) -> None:
@@ -190,7 +191,7 @@ def _status_mb(name: str) -> float:
 
 
 def serve(answers: int, main: int) -> None:
-    """Give up the network, read the order, measure, answer, end.
+    """Give up the network, read the request, measure, answer, end.
 
     Args:
         answers: a descriptor for the lines of JSON.
@@ -200,7 +201,7 @@ def serve(answers: int, main: int) -> None:
     kernel.name_process("edged-bench")
     kernel.close_memory(to_others=False)
     walls = sandbox.close_network()
-    order = Order.from_json(sys.stdin.buffer.read())
+    request = BenchRequest.from_json(sys.stdin.buffer.read())
     cv2.setNumThreads(1)  # as in the workers
     with os.fdopen(answers, "wb") as file:
 
@@ -209,7 +210,7 @@ def serve(answers: int, main: int) -> None:
             file.flush()
 
         try:
-            tell({"found": Measurement(order, tell).run() | {"isolation": walls}})
+            tell({"found": Measurement(request, tell).run() | {"isolation": walls}})
         except (ModelError, DriverError, Unavailable) as error:
             tell({"error": str(error)})
 

@@ -26,8 +26,8 @@ from edged.worker import sandbox
 from edged.worker.sensor_runner import SensorRunner
 
 if TYPE_CHECKING:
+    from edged.ipc.sensor_messages import SensorState
     from edged.sensors import Reading, SensorConfig
-    from edged.worker.sensor_runner import SensorStatus
 
 ALIVE_S = 1.0
 STOP_S = 0.5
@@ -86,13 +86,9 @@ class Reports:
             )
         )
 
-    def changed(self, status: SensorStatus) -> None:
-        """Send how a sensor does."""
-        self.send(
-            sensor_messages.SensorState(
-                status.name, status.state, status.last_error, status.reads, status.faults
-            )
-        )
+    def changed(self, status: SensorState) -> None:
+        """Send the state of a sensor."""
+        self.send(status)
 
 
 def main(arguments: list[str]) -> int:

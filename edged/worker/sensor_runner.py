@@ -15,11 +15,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged import sensors
 from edged.errors import DriverError, Reason, Unavailable
+from edged.ipc.sensor_messages import SensorState
 from edged.sensors import EdgeSensor
 from edged.worker.sensor_shaping import Channel
 
@@ -38,30 +38,6 @@ STAGGER_S = 0.004  # between the slots of two sensors, so that not all of them w
 WATCH_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class SensorStatus:
-    """How a sensor does.
-
-    Attributes:
-        name: of the sensor.
-        state: starting | running | waiting (away: trying again) | hung | failed (a package is missing).
-        last_error: the latest fault in one sentence; "" if there was none.
-        reads: how often it was read.
-        faults: how often it went away, hung or broke.
-    """
-
-    name: str
-    state: str = "starting"
-    last_error: str = ""
-    reads: int = 0
-    faults: int = 0
-
-    @property
-    def online(self) -> bool:
-        """What the availability topic says."""
-        return self.state == "running"
-
-
 class Listener(Protocol):
     """Hears of readings and states. One call at a time; from any thread."""
 
@@ -71,7 +47,7 @@ class Listener(Protocol):
     def published(self, sensor: str, reading: Reading) -> None:
         """A reading is to be sent as the configuration says."""
 
-    def changed(self, status: SensorStatus) -> None:
+    def changed(self, status: SensorState) -> None:
         """A sensor is in another state."""
 
 
@@ -98,7 +74,7 @@ class SensorRunner:
             loop.thread.start()
         self._watcher.start()
 
-    def status(self) -> dict[str, SensorStatus]:
+    def status(self) -> dict[str, SensorState]:
         """Return how each sensor does."""
         return {loop.name: loop.status() for loop in self._loops}
 
@@ -132,7 +108,7 @@ class _InTurn:
             if published is not None:
                 self._listener.published(sensor, published)
 
-    def changed(self, status: Callable[[], SensorStatus]) -> None:
+    def changed(self, status: Callable[[], SensorState]) -> None:
         """Report a state as it is when its turn comes, so that the last report is the right one."""
         with self._lock:
             self._listener.changed(status())
@@ -160,10 +136,10 @@ class _Loop:
         self._reads = self._faults = 0
         self._logged_defect = False
 
-    def status(self) -> SensorStatus:
+    def status(self) -> SensorState:
         """Return how it does."""
         with self._lock:
-            return SensorStatus(self.name, self._state, self._error, self._reads, self._faults)
+            return SensorState(self.name, self._state, self._error, self._reads, self._faults)
 
     def watch(self, now: float) -> None:
         """Say that the sensor hangs, or that its readings are old."""

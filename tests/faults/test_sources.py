@@ -85,7 +85,7 @@ MISDEEDS: dict[str, tuple[str, dict[str, Any]]] = {
         {"deadlines": {"capture_s": 2}},
     ),
     "mute": (r"the worker closed its pipe|ended with exit status 0", {}),
-    "babble": (r"the worker sent a message that makes no sense \(no JSON\)", {}),
+    "babble": (r"the worker sent a message that makes no sense \(not JSON\)", {}),
 }
 
 

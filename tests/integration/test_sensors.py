@@ -164,7 +164,9 @@ async def heard(condition: Any) -> None:
 def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     garbled: list[bytes] = []
     decode = sensor_messages.decode
-    monkeypatch.setattr(sensor_messages, "decode", lambda data: decode(garbled.pop() if garbled else data))
+    monkeypatch.setattr(
+        sensor_messages.CODEC, "decode", lambda data: decode(garbled.pop() if garbled else data)
+    )
 
     async def life() -> None:
         ear = Ear()

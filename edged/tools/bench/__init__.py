@@ -2,10 +2,10 @@
 
 ::
 
-    main: _plan ─▶ _rounds ──Order──▶ measure: one process a measurement, without a network
-            │         ▲                 │ photographs ─▶ tensors ─▶ invoke, by the clock
-            │         └──── figures ────┘
-            └─▶ report: JSON, table ──▶ draw: one process, which has matplotlib
+    main: plan ─▶ rounds ──BenchRequest──▶ worker.bench: one process per measurement, without a network
+            │        ▲                       │ photographs ─▶ tensors ─▶ invoke, timed
+            │        └──────── figures ──────┘
+            └─▶ run: JSON, table ──▶ draw: one process, which has matplotlib
 
 Pixels, numpy and TFLite stay in those processes, so a model that crashes its runtime, or hangs, costs a line
 of the table. What they run is what a worker of the daemon runs: the same reading of files, the same

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edged.config.error_messages import closest
 from edged.errors import Refused
-from edged.ipc.bench_answers import Answers, names
+from edged.ipc.bench_request import Answers, names
 from edged.sources.photograph_names import is_photograph
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.ipc.bench_order import Order
+from edged.ipc.bench_request import BenchRequest
 from edged.system.child import Failed, ask
 from edged.system.quantiles import share
 
@@ -120,7 +120,7 @@ def measure(plan: Plan, watcher: Watcher) -> list[dict[str, Any]]:
 
 def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
     model = case.candidate
-    order = Order(
+    request = BenchRequest(
         model=str(model.path),
         sha256=model.sha256,
         labels=model.labels,
@@ -133,21 +133,21 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
         seconds=plan.seconds / ROUNDS,
     )
     try:
-        case.add(_answer(order, watcher))
+        case.add(_answer(request, watcher))
     except Failed as failed:
         of_tpu = "it is compiled for the Edge TPU: " if model.device else ""
         case.problem = f"{model.path}: {of_tpu}{str(failed).removeprefix(f'{model.path}: ')}"
 
 
-def _answer(order: Order, watcher: Watcher) -> dict[str, Any]:
-    with contextlib.closing(ask("edged.worker.bench", order.to_json(), PATIENCE_S)) as answers:
+def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
+    with contextlib.closing(ask("edged.worker.bench", request.to_json(), PATIENCE_S)) as answers:
         for answer in answers:
             if "error" in answer:
                 raise Failed(answer["error"])
             if "found" in answer:
                 found: dict[str, Any] = answer["found"]
                 return found
-            watcher.progress(answer["done"] / len(order.pictures))
+            watcher.progress(answer["done"] / len(request.pictures))
     raise Failed("its process ended without an answer")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.ipc import codec
-from edged.ipc.codec import WireError
+from edged.ipc.codec import Codec, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,15 +71,53 @@ def test_nothing_but_a_wire_error_comes_of_any_json(parse: Callable[[Any], objec
         return
 
 
+@dataclass(frozen=True)
+class Point:
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Up:
+    a: int
+    why: str
+    points: tuple[Point, ...] = ()
+
+
+def point(value: Any) -> Point:
+    return Point(*codec.list_of(codec.count, 2)(value))
+
+
+MESSAGES = Codec(
+    [Up],
+    {"a": codec.count, "why": codec.text(5), "points": codec.list_of(point, 2)},
+    max_bytes=60,
+    sentences={"why"},
+    longest_sentence=5,
+)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"{" * 9, "are the most"), (b"{", "no JSON"), (b"[" * 8, "no JSON"), (b"[]", "no object")],
+    [
+        (b"{" * 61, "at most 60"),
+        (b"{", "not JSON"),
+        (b"[" * 60, "not JSON"),
+        (b"[]", "not an object"),
+        (b"{}", "unknown type"),
+        (b'{"t":7}', "unknown type"),
+        (b'{"t":"down"}', "unknown type"),
+        (b'{"t":"up","a":1}', "fields missing or unknown"),
+        (b'{"t":"up","a":1,"why":"x","points":[],"b":1}', "fields missing or unknown"),
+        (b'{"t":"up","a":-1,"why":"x","points":[]}', "a count expected"),
+    ],
 )
-def test_a_datagram_is_one_object(data: bytes, says: str) -> None:
+def test_a_datagram_is_one_message_of_a_known_type(data: bytes, says: str) -> None:
     with pytest.raises(WireError, match=says):
-        codec.unwrap(data, 8)
+        MESSAGES.decode(data)
 
 
-def test_its_type_and_its_fields() -> None:
-    assert codec.unwrap(b'{"t":"up","a":1}', 99) == ("up", {"a": 1})
-    assert codec.unwrap(b'{"t":7}', 99) == ("", {})
+def test_a_message_comes_back_as_it_was_with_its_sentences_cut() -> None:
+    data = MESSAGES.encode(Up(1, "because", (Point(1, 2),)))
+    assert data == b'{"t":"up","a":1,"why":"becau","points":[[1,2]]}'
+    assert MESSAGES.decode(data) == Up(1, "becau", (Point(1, 2),))

@@ -17,11 +17,12 @@ from edged.errors import DriverError, Reason, Unavailable
 from edged.sensors import Reading
 from edged.sensors.drivers.synthetic import Config
 from edged.worker import sensor_runner as runner_module
-from edged.worker.sensor_runner import SensorRunner, SensorStatus
+from edged.worker.sensor_runner import SensorRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from edged.ipc.sensor_messages import SensorState
     from edged.sensors import SensorConfig
 
 
@@ -31,7 +32,7 @@ class Ear:
     def __init__(self) -> None:
         self.readings: list[tuple[float, str, Reading]] = []
         self.sent: list[tuple[float, str, Reading]] = []
-        self.states: list[SensorStatus] = []
+        self.states: list[SensorState] = []
         self.inside = threading.Lock()
         self.news = threading.Condition()
 
@@ -45,7 +46,7 @@ class Ear:
     def published(self, sensor: str, reading: Reading) -> None:
         self.sent.append((time.monotonic(), sensor, reading))
 
-    def changed(self, status: SensorStatus) -> None:
+    def changed(self, status: SensorState) -> None:
         with self.news:
             self.states.append(status)
             self.news.notify_all()

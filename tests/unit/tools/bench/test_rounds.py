@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from edged.ipc.bench_order import Order
+    from edged.ipc.bench_request import BenchRequest
 
 
 class Heard:
@@ -40,15 +40,15 @@ class Board:
     """Stands for the processes: the n-th run of a model takes n ms; some models fail."""
 
     def __init__(self, **fails: int) -> None:
-        self.orders: list[Order] = []
+        self.requests: list[BenchRequest] = []
         self._fails = fails
 
     def ask(self, _module: str, question: bytes, _patience_s: float) -> Iterator[dict[str, Any]]:
-        order = rounds.Order.from_json(question)
-        self.orders.append(order)
-        run = sum(o.model == order.model and o.threads == order.threads for o in self.orders)
+        request = rounds.BenchRequest.from_json(question)
+        self.requests.append(request)
+        run = sum(o.model == request.model and o.threads == request.threads for o in self.requests)
         yield {"done": 0}
-        if self._fails.get(order.model) == run:
+        if self._fails.get(request.model) == run:
             raise Failed("its process was ended by SIGSEGV")
         found: dict[str, Any] = {
             "invoke_ms": [float(run)] * 10,
@@ -57,7 +57,7 @@ class Board:
             "model_mb": 5.0,
             "isolation": ["seccomp"],
         }
-        if order.answers:
+        if request.answers:
             found |= {"first": 1, "among": 2, "images": 3, "unreadable": ["cat/bad.jpg"]}
         yield {"found": found}
 
@@ -80,8 +80,8 @@ def test_rounds_take_turns_and_change_direction(monkeypatch: pytest.MonkeyPatch)
     board = Board()
     _, heard = measured(monkeypatch, board, candidate("a"), candidate("b"))
     turn = [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
-    assert [(o.model, o.threads) for o in board.orders] == [*turn, *reversed(turn), *turn]
-    assert {o.seconds for o in board.orders} == {1.0}
+    assert [(o.model, o.threads) for o in board.requests] == [*turn, *reversed(turn), *turn]
+    assert {o.seconds for o in board.requests} == {1.0}
     assert heard.count == len(heard.steps) == 12
     assert heard.steps[0] == "round 1 of 3: a on litert, 1 thread"
 
@@ -89,7 +89,7 @@ def test_rounds_take_turns_and_change_direction(monkeypatch: pytest.MonkeyPatch)
 def test_all_rounds_make_the_latency_and_the_first_the_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
     board = Board()
     [result, _], heard = measured(monkeypatch, board, candidate("a"), answers=("cat",) * 4)
-    assert [bool(o.answers) for o in board.orders] == [True, True, False, False, False, False]
+    assert [bool(o.answers) for o in board.requests] == [True, True, False, False, False, False]
     assert (result["latency_ms"], result["count"]) == ({"p50": 2.0, "p95": 3.0}, 30)
     assert (result["top1"], result["top5"], result["images"], result["unreadable"]) == (0.3333, 0.6667, 3, 1)
     assert (result["rss_mb"], result["model_mb"]) == (73.0, 5.0)
@@ -112,7 +112,7 @@ def test_a_failure_is_a_result_and_the_others_go_on(monkeypatch: pytest.MonkeyPa
     assert heard.notes == ["c: damaged", "a: its process was ended by SIGSEGV"]
     assert results[0]["latency_ms"] == {"p50": None, "p95": None}
     assert (results[0]["count"], results[0]["top1"], results[0]["rss_mb"]) == (0, None, None)
-    assert sum(o.model == "a" for o in board.orders) == 4  # none after it failed
+    assert sum(o.model == "a" for o in board.requests) == 4  # none after it failed
 
 
 def test_what_fails_on_an_edge_tpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.ipc.bench_answers import Answers, names
+from edged.ipc.bench_request import Answers, names
 
 LABELS = (
     "Egyptian cat",

@@ -1,0 +1,92 @@
+"""What main requests from a process that measures a model, and which answers count as right."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """One round of one measurement.
+
+    Attributes:
+        model: the .tflite file.
+        sha256: the checksum that the file must still have.
+        labels: one per class; empty where no answers are judged.
+        pictures: paths of photographs.
+        answers: the name of the right answer for each photograph; empty: judge none.
+        runtime: ``litert`` or ``tflite-runtime``.
+        threads: threads of the CPU kernels.
+        device: the Edge TPU to run the model on; empty: the CPU.
+        library: the Edge TPU's library.
+        seconds: how long to run the model to time it.
+    """
+
+    model: str
+    sha256: str
+    labels: tuple[str, ...]
+    pictures: tuple[str, ...]
+    answers: tuple[str, ...]
+    runtime: str
+    threads: int
+    device: str
+    library: str
+    seconds: float
+
+    def to_json(self) -> bytes:
+        """Return the request as text."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> BenchRequest:
+        """Read it back."""
+        fields = json.loads(data)
+        for name in ("labels", "pictures", "answers"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+class Answers:
+    """Looks up which of a model's labels the name of a folder means.
+
+    Case is ignored, and ``_`` is a space. Many label files for ImageNet have several names per line,
+    ``hotdog, hot dog, red hot``: each of them means that label, unless another line is exactly that name.
+
+    Args:
+        labels: the model's labels.
+    """
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        self._whole: dict[str, set[str]] = {}
+        self._parts: dict[str, set[str]] = {}
+        for label in labels:
+            self._whole.setdefault(_fold(label), set()).add(label)
+            for part in _parts(label):
+                self._parts.setdefault(_fold(part), set()).add(label)
+
+    def meant_by(self, name: str) -> frozenset[str]:
+        """Return the labels that are right for a folder of this name; empty where the model has none."""
+        name = _fold(name)
+        return frozenset(self._whole.get(name) or self._parts.get(name) or ())
+
+
+def names(labels: Iterable[str]) -> Iterator[str]:
+    """Yield every name that means one of the labels."""
+    for label in labels:
+        yield label
+        yield from _parts(label)
+
+
+def _parts(label: str) -> list[str]:
+    return [part.strip() for part in label.split(",") if part.strip()]
+
+
+def _fold(name: str) -> str:
+    # Some systems write an accent as a character of its own.
+    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split()).casefold()
