@@ -12,7 +12,7 @@ import pytest
 
 LAB = Path(__file__).resolve().parent
 
-pytestmark = pytest.mark.mosquitto
+pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]
 
 
 def said(case: str, *arguments: str, holds: bool = True) -> dict[str, Any]:

@@ -13,6 +13,7 @@ LAB = Path(__file__).resolve().parent
 
 
 @pytest.mark.mosquitto
+@pytest.mark.slow
 def test_nothing_is_missing() -> None:
     answer = subprocess.run(
         [sys.executable, str(LAB / "network.py"), "--faults", "5", "--seed", "5"],

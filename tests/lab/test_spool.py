@@ -13,6 +13,8 @@ import pytest
 LAB = Path(__file__).parent
 LIMIT_S = 240
 
+pytestmark = pytest.mark.slow
+
 
 def run(case: str, *arguments: str) -> list[dict[str, Any]]:
     """Run a case and return its verdicts."""

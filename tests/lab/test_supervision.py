@@ -11,6 +11,9 @@ import delegates
 import pytest
 
 LAB = Path(__file__).resolve().parent
+
+pytestmark = pytest.mark.slow
+
 NEEDS_TPU = pytest.mark.skipif(bool(delegates.missing_tools()), reason=delegates.missing_tools() or "none")
 
 

@@ -54,6 +54,7 @@ def _call(prefix: Path, environment: dict[str, str], timeout_s: float) -> subpro
     )
 
 
+@pytest.mark.slow
 def test_installs_and_shows_what_a_subscriber_receives(
     prefix: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_installs_and_shows_what_a_subscriber_receives(
     assert _left_over(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_second_call_installs_nothing_and_is_quick(
     prefix: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -83,6 +85,7 @@ def test_second_call_installs_nothing_and_is_quick(
     assert _left_over(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_everything(prefix: Path, environment: dict[str, str], tmp_path: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, str(prefix)],
@@ -103,6 +106,7 @@ def test_ctrl_c_ends_everything(prefix: Path, environment: dict[str, str], tmp_p
     assert _left_over(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_daemon_that_fails_is_explained(prefix: Path, environment: dict[str, str], tmp_path: Path) -> None:
     program = prefix / "bin" / "edged"
     good = program.read_text()

@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_requirement_without_wheels_is_refused() -> None:
     here = Path(sys.executable).parent
