@@ -142,6 +142,12 @@ class Crew:
     def pid(self, name: str) -> int:
         return self.supervisor.processes()[name]
 
+    def forget_failures(self, name: str) -> None:
+        """Let what next happens to a worker, or to the ``forkserver``, be the first time: without a pause."""
+        supervisor = self.supervisor
+        kept = supervisor._forkserver if name == "forkserver" else supervisor._groups[name].lifecycle
+        kept._backoff.reset()
+
 
 _strangers: set[int] = set()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import delegates
 import pytest
-from crew import Crew, alive, section, stretched, synthetic
+from crew import Crew, alive, children, section, stretched, synthetic
 from tflite_builder import Kind, build
 
 from edged.supervisor import accelerators, supervisor
@@ -263,13 +263,16 @@ def test_stopping_does_not_wait_for_a_probe(
         library = make(tmp_path, "abort open")
         async with Crew({"porch": pipeline(twins, library)}) as crew:
             await crew.until(lambda: crew.status("porch").degraded)
+            await crew.running()
             delegates.cue(library, "hang open")
-            await crew.until(lambda: crew.supervisor._accelerators._probes)
-            await asyncio.sleep(0.5)
-            (probe,) = crew.supervisor._accelerators._probes.values()
-            assert probe._worker is not None
-            pid = probe._worker.pid
-            assert pid is not None
+
+            def probes() -> set[int]:
+                return set(children()) - set(crew.supervisor.processes().values())
+
+            await crew.until(probes, "a probe")
+            await asyncio.sleep(0.5)  # in which one that began before the cue has ended
+            await crew.until(probes, "a probe that hangs")
+            (pid,) = probes()
             began = time.monotonic()
             await crew.supervisor.stop(5)
             assert time.monotonic() - began < 2
@@ -299,7 +302,7 @@ def test_a_bad_twin_leaves_its_pipeline_on_the_cpu_and_the_others_alone(
             assert f"edgetpu_compiler {twins['file']}" in bad.last_error
             assert (must.fault, must.online) == ("model", False)
             assert must.last_error.startswith(f"{twin}: there is no such file")
-            await asyncio.sleep(0.5)
+            await crew.result_after("good", time.monotonic() + 2 * supervisor.WEIGH_S)
             assert crew.pid("good") == crew.pid("bad") == good.pid
             twin.write_bytes(Path(twins["edgetpu_file"]).read_bytes())
             await crew.until(lambda: crew.status("must").state == "running", within_s=SLOWEST_S)

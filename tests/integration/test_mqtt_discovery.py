@@ -17,34 +17,53 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.mosquitto
 
-TOPIC = "homeassistant/device/n/config"
+
+class Announced:
+    """A node that announces its pipelines, and what a subscriber saw of that."""
+
+    def __init__(self, port: int, protocol: str, other: Subscriber) -> None:
+        self._port, self._protocol, self._other = port, protocol, other
+        self._name = f"n{protocol[0]}"
+        self._events = 0
+
+    def node(self, *pipelines: str, enabled: bool = True) -> Node:
+        self._announcer = Announcer(self._name, pipelines, enabled=enabled, uniform=lambda low, _high: low)
+        return Node(node=self._name, port=self._port, protocol=self._protocol, discovery=self._announcer)
+
+    def seen(self) -> list[bytes]:
+        return self._other.on(f"homeassistant/device/{self._name}/config")
+
+    async def settled(self, node: Node) -> None:
+        """Wait until nothing is due any more, and all that was sent has arrived: an event comes after it."""
+        await node.connected()
+        await until(lambda: self._announcer.wake_at is None, "nothing is due")
+        node.happen()
+        self._events += 1
+        events = f"edged/{self._name}/porch/event"
+        await until(lambda: len(self._other.on(events)) == self._events, "the event after it")
+
+
+async def life(announced: Announced, other: Subscriber) -> None:
+    async with announced.node("a", enabled=False) as node:
+        await announced.settled(node)
+        assert announced.seen() == []  # nothing to withdraw
+    async with announced.node("a", "b"):
+        await until(lambda: len(announced.seen()) == 1, "announced")
+    async with announced.node("a", "b") as node:
+        await announced.settled(node)
+        assert len(announced.seen()) == 1  # it is there already
+        other.publish("homeassistant/status", b"online")
+        await until(lambda: len(announced.seen()) == 2, "answered")
+        assert announced.seen()[0] == announced.seen()[1]
+    async with announced.node("a"):
+        await until(lambda: len(announced.seen()) == 3, "announced anew")
+        assert json.loads(announced.seen()[2])["cmps"]["b_label"] == {"p": "sensor"}
+    async with announced.node("a", enabled=False):
+        await until(lambda: len(announced.seen()) == 4, "withdrawn")
+        assert announced.seen()[3] == b""
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_life(tmp_path: Path, protocol: str) -> None:
-    def node(*pipelines: str, enabled: bool = True) -> Node:
-        announcer = Announcer("n", pipelines, enabled=enabled, uniform=lambda low, _high: low)
-        return Node(port=broker.port, protocol=protocol, discovery=announcer)
-
-    async def life() -> None:
-        with Subscriber(broker.port, TOPIC) as other:
-            async with node("a", enabled=False):
-                await asyncio.sleep(2)
-                assert other.seen == []  # nothing to withdraw
-            async with node("a", "b"):
-                await until(lambda: len(other.seen) == 1, "announced")
-            async with node("a", "b"):
-                await asyncio.sleep(2.2)
-                assert len(other.seen) == 1  # it is there already
-                other.publish("homeassistant/status", b"online")
-                await until(lambda: len(other.seen) == 2, "answered")
-                assert other.seen[0].payload == other.seen[1].payload
-            async with node("a"):
-                await until(lambda: len(other.seen) == 3, "announced anew")
-                assert json.loads(other.seen[2].payload)["cmps"]["b_label"] == {"p": "sensor"}
-            async with node("a", enabled=False):
-                await until(lambda: len(other.seen) == 4, "withdrawn")
-                assert other.seen[3].payload == b""
-
-    with Broker(tmp_path) as broker:
-        asyncio.run(life())
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as other:
+        asyncio.run(life(Announced(broker.port, protocol, other), other))

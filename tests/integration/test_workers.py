@@ -297,7 +297,7 @@ def test_a_fork_server_that_dies_while_it_forks_leaves_nothing_behind() -> None:
                 crew.supervisor.enable("porch", on=False)
                 crew.supervisor.enable("porch", on=True)
                 await asyncio.sleep(0)
-                crew.supervisor._forkserver._backoff._failures = 0  # no pauses
+                crew.forget_failures("forkserver")
                 server = crew.pid("forkserver")
                 os.kill(server, signal.SIGKILL)
                 await crew.until(

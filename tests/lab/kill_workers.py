@@ -24,8 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from crew import Crew, children, descriptors, section, synthetic
 from verdict import verdict
 
-from edged.system.backoff import Backoff
-
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGSTOP)
 DEAD_S, STOPPED_S, GAP_S = 1.0, 10.0, 2.0
 NAMES = ("a", "b", "c", "d")
@@ -61,9 +59,7 @@ class Lottery:
     async def _hit_worker(self, name: str, sign: signal.Signals) -> None:
         crew = self.crew
         # Each hit is to be the first one: the pauses after the next ones are meant, and long.
-        crew.supervisor._groups[name].lifecycle._backoff = Backoff(
-            0.1, 60.0, immediate=True, reset_after_s=0.0
-        )
+        crew.forget_failures(name)
         pid, since = crew.pid(name), time.monotonic()
         os.kill(pid, sign)
         await crew.until(lambda: crew.supervisor.processes().get(name, pid) != pid)
@@ -74,7 +70,7 @@ class Lottery:
     async def _hit_server(self, sign: signal.Signals) -> None:
         crew = self.crew
         server = crew.supervisor._forkserver
-        server._backoff = Backoff(0.1, 60.0, immediate=True, reset_after_s=0.0)
+        crew.forget_failures("forkserver")
         workers = {name: crew.pid(name) for name in NAMES}
         pid, since = crew.pid("forkserver"), time.monotonic()
         os.kill(pid, sign)

@@ -21,8 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from crew import Crew, children, descriptors, proc, section, synthetic
 from verdict import verdict
 
-from edged.system.backoff import Backoff
-
 MOST_GROWTH_MB = 5.0
 _WARM = 0.1  # of the respawns, before anything is counted
 
@@ -41,9 +39,7 @@ async def storm(respawns: int) -> int:
         for number in range(respawns):
             if number == int(_WARM * respawns):
                 files, memory = descriptors(), rss_mb()
-            crew.supervisor._groups["porch"].lifecycle._backoff = Backoff(
-                0.1, 60.0, immediate=True, reset_after_s=0.0
-            )
+            crew.forget_failures("porch")
             pid = crew.pid("porch")
             os.kill(pid, signal.SIGKILL)
             await crew.until(lambda pid=pid: crew.supervisor.processes().get("porch", pid) != pid)
