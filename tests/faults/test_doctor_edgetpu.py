@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import delegates
 import pytest
 from crew import stretched
 
+from edged.tools.doctor.checks import inference
+from edged.tools.doctor.subject import subject
+from edged.tools.doctor.worker_runs import Workers
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from edged.tools.doctor.verdict import Verdict
 
 pytestmark = [
     pytest.mark.realmodels,
@@ -22,7 +28,7 @@ pytestmark = [
 ]
 
 
-def edgetpu(folder: Path, testdata: Path, library: Path, policy: str = "prefer") -> dict[str, str]:
+def configuration(folder: Path, testdata: Path, library: Path, policy: str = "prefer") -> Path:
     models, name = testdata / "models", "mobilenet_v1_0.25_128_quant"
     path = folder / "edged.yaml"
     path.write_text(
@@ -33,6 +39,31 @@ def edgetpu(folder: Path, testdata: Path, library: Path, policy: str = "prefer")
         f"    accelerator: {{policy: {policy}, library: {library}}}\n"
         "    deadlines: {open_s: 2, invoke_s: 1}\n"
     )
+    return path
+
+
+def judged(path: Path) -> Verdict:
+    """Make this one check, with real processes, as ``edged doctor`` makes it among others."""
+
+    async def life() -> Verdict:
+        workers = Workers(Path("/"))
+        workers.prepare()
+        try:
+            return await inference.edgetpu(subject(path, Path("/"), given=True), workers)
+        finally:
+            await workers.stop()
+
+    began = time.monotonic()
+    verdict = asyncio.run(life())
+    assert time.monotonic() - began < stretched(20)
+    return verdict
+
+
+@pytest.mark.parametrize(("kind", "status"), [("", "ok"), ("seize open", "error")])
+def test_doctor_shows_one_that_works_and_one_that_hangs_among_its_other_checks(
+    tmp_path: Path, testdata: Path, kind: str, status: str
+) -> None:
+    path = configuration(tmp_path, testdata, delegates.prepare(tmp_path / "libedgetpu.so.1", kind))
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "edged", "doctor", "--json", "-c", str(path)],
@@ -47,14 +78,13 @@ def edgetpu(folder: Path, testdata: Path, library: Path, policy: str = "prefer")
     found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert found["cpu-inference"]["status"] == "ok"
     assert done.returncode == int(any(check["status"] == "error" for check in found.values()))
-    edgetpu: dict[str, str] = found["edgetpu"]
-    return edgetpu
+    assert found["edgetpu"]["status"] == status
 
 
 def test_one_that_works_runs_the_twin(tmp_path: Path, testdata: Path) -> None:
-    found = edgetpu(tmp_path, testdata, delegates.build(tmp_path / "libedgetpu.so.1"))
-    assert found["status"] == "ok", found
-    assert re.search(r"porch: tiger cat 0\.\d+ in [\d.]+ ms \(median of 10; .* on edgetpu", found["detail"])
+    found = judged(configuration(tmp_path, testdata, delegates.build(tmp_path / "libedgetpu.so.1")))
+    assert found.status == "ok", found
+    assert re.search(r"porch: tiger cat 0\.\d+ in [\d.]+ ms \(median of \d+; .* on edgetpu", found.detail)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +105,11 @@ def test_whatever_it_does_doctor_says_so_and_returns(
     tmp_path: Path, testdata: Path, kind: str, says: str
 ) -> None:
     policy = "require" if kind == "no delegate" else "prefer"
-    found = edgetpu(tmp_path, testdata, delegates.prepare(tmp_path / "libedgetpu.so.1", kind), policy)
-    assert found["status"] == "error", found
-    assert re.search(says, found["detail"]), found
-    assert found["fix"]
+    library = delegates.prepare(tmp_path / "libedgetpu.so.1", kind)
+    found = judged(configuration(tmp_path, testdata, library, policy))
+    assert found.status == "error", found
+    assert re.search(says, found.detail), found
+    assert found.fix
 
 
 @pytest.mark.parametrize(("policy", "status"), [("prefer", "absent"), ("require", "error")])
@@ -86,6 +117,7 @@ def test_whatever_it_does_doctor_says_so_and_returns(
 def test_one_that_is_not_there_is_as_bad_as_the_policy_says(
     tmp_path: Path, testdata: Path, kind: str, policy: str, status: str
 ) -> None:
-    found = edgetpu(tmp_path, testdata, delegates.prepare(tmp_path / "libedgetpu.so.1", kind), policy)
-    assert found["status"] == status, found
-    assert found["fix"]
+    library = delegates.prepare(tmp_path / "libedgetpu.so.1", kind)
+    found = judged(configuration(tmp_path, testdata, library, policy))
+    assert found.status == status, found
+    assert found.fix
