@@ -306,8 +306,10 @@ def test_good_news_cut_a_pause_short() -> None:
         stand.lifecycle._backoff._failures = 9
         stand.lifecycle.start(3600)
         await asyncio.sleep(0)
+        assert stand.server.asked == 2  # it waits for an hour
         stand.lifecycle.hurry()
         await stand.born(3)
+        assert stand.server.asked == 3
 
     run(scenario())
 

@@ -49,8 +49,21 @@ def test_who_hangs_before_there_is_a_loop_is_ended() -> None:
 
 
 def test_a_reload_before_there_is_a_loop_is_no_news() -> None:
-    Signals().install()
-    os.kill(os.getpid(), signal.SIGHUP)
+    got: list[str] = []
+
+    async def life() -> None:
+        signals = Signals(leave=lambda status: got.append(f"left {status}"))
+        signals.install()
+        os.kill(os.getpid(), signal.SIGHUP)
+        signals.attach(asyncio.get_running_loop(), lambda: got.append("stop"), lambda: got.append("reload"))
+        await asyncio.sleep(0)
+        assert got == []  # the file is read after this anyway
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+        signals.release()
+
+    asyncio.run(life())
+    assert got == ["reload"]
 
 
 def test_on_the_loop_they_are_calls() -> None:
@@ -90,12 +103,15 @@ def test_who_does_not_stop_in_time_is_ended() -> None:
 
 
 def test_a_signal_after_the_loop_was_closed_does_nothing() -> None:
-    signals = Signals(leave=lambda _status: None)
+    got: list[str] = []
+    signals = Signals(leave=lambda status: got.append(f"left {status}"))
 
     async def life() -> None:
         signals.install()
-        signals.attach(asyncio.get_running_loop(), lambda: None, lambda: None)
+        signals.attach(asyncio.get_running_loop(), lambda: got.append("stop"), lambda: got.append("reload"))
 
     asyncio.run(life())
     os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGHUP)
     signals.release()
+    assert got == []
