@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edged import sensors
-from edged.daemon import readings
+from edged.daemon.sensor_publisher import message_of
 from edged.homeassistant import payload, units
 from edged.homeassistant.announcer import SETTLE_S, Announcer
 from edged.sensors import Quality, Reading, SensorConfig
@@ -158,7 +158,7 @@ def rendered(one: dict[str, Any], key: str, message: bytes) -> str:
 )
 def test_a_number_shows_where_it_is_worth_it(reading: Reading, state: str) -> None:
     (one,) = made({"a": Synthetic()}).values()
-    message = readings.message(Synthetic(), reading)
+    message = message_of(Synthetic(), reading)
     assert message is not None
     assert rendered(one, "val_tpl", message) == state
 
@@ -168,9 +168,7 @@ def test_a_state_is_on_off_or_unknown(value: bool | None, state: str) -> None:
     config = Synthetic(binary=True)
     (one,) = made({"a": config}).values()
     quality = Quality.GOOD if value is not None else Quality.BAD
-    message = readings.message(
-        config, Reading("", value, "", 0, quality, "" if value is not None else "gone")
-    )
+    message = message_of(config, Reading("", value, "", 0, quality, "" if value is not None else "gone"))
     assert message is not None
     assert rendered(one, "val_tpl", message) == state
 
