@@ -1,31 +1,33 @@
-"""Sensors: where readings come from. This file is the contract; each driver is one file beside it.
+"""Sensors: the contract of sensor drivers. Each driver is one file in ``drivers``.
 
-``kind: hwmon`` in the configuration loads the module ``edged.sensors.drivers.hwmon`` (or, for others'
-drivers, the entry point ``hwmon`` of the group ``edged.sensors``), which exposes
+``kind: hwmon`` in the configuration loads the module ``edged.sensors.drivers.hwmon`` or, for a third-party
+driver, the entry point ``hwmon`` of the group ``edged.sensors``. The module exposes
 
-* ``Config``, a pydantic model (a subclass of :class:`edged.sensors.SensorConfig`) whose field descriptions
-  are its reference page, and whose ``gives()`` says what it will read: known from the configuration alone,
-  so that topics and Home Assistant's entities are the same whether the device is there or not, and
+* ``Config``, a pydantic model (a subclass of :class:`edged.sensors.SensorConfig`). Its field descriptions are
+  the driver's reference page. Its ``gives()`` returns the measured quantities, which follow from the
+  configuration alone, so that topics and Home Assistant entities are the same with and without the device.
 * ``create(config) -> Sensor``, which does no I/O: ``edged check`` calls it on any laptop.
 
-The module imports nothing heavy at its top, and numpy never: a process with fifty sensors stays small. Vendor
-modules are imported inside ``open()``. The first line of a driver's docstring is its help line.
+The module does not import heavy packages at its top, and never numpy, so that a process with fifty sensors
+stays small. Vendor modules are imported inside ``open()``. The first line of a driver's docstring is its help
+text.
 
-Contract of a Sensor, held by one conformance test over every driver:
+Contract of a Sensor, tested for every driver by one conformance test:
 
 * ``open()`` touches the device. It raises ``Unavailable`` (device away, busy, denied) or ``DriverError``
-  (package missing, with the command that installs it).
-* ``read()`` measures now and gives one Reading for each channel of ``gives()``. What it could not measure
-  this time but may the next (a checksum, a bus error) is a reading of quality ``bad`` with the reason; a
-  device that went away is ``Unavailable``: the runner closes, backs off and opens again. A driver never says
-  ``stale``, and knows nothing of scale, range or deadband: that is the runner's business (``_shaping``).
-* ``close()`` gives everything back; it may be called twice, and before ``open()``.
-* One thread calls all of them, and a call may block: each sensor has its own thread and its own deadline.
+  (package missing; the message holds the command that installs it).
+* ``read()`` measures now and returns one Reading for each channel of ``gives()``. A channel that could not
+  be measured this time (a checksum, a bus error) gets a reading of quality ``bad`` with the reason. If the
+  device went away it raises ``Unavailable``: the runner closes it, backs off and opens it again. A driver
+  never returns ``stale`` and does not handle scale, range or deadband; ``edged.worker.sensor_shaping`` does.
+* ``close()`` releases everything; it may be called twice, and before ``open()``.
+* One thread makes all these calls, and a call may block: each sensor has its own thread and its own deadline.
 
 A driver that needs a vendor's package also has a function ``library()``, which imports and returns it, or
-raises ``DriverError``: ``edged doctor`` asks it, in a process of its own.
+raises ``DriverError``; ``edged doctor`` calls it in a separate process.
 
-A sensor that has events beside its state (a gpio line) also has ``wait(timeout_s)``, see :class:`EdgeSensor`.
+A sensor that has events in addition to its state (a gpio line) also has ``wait(timeout_s)``, see
+:class:`EdgeSensor`.
 """
 
 from __future__ import annotations
@@ -34,26 +36,26 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from edged.drivers import Registry
+from edged.drivers import Registry, wrong
+from edged.drivers import Section as Block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CHANNEL = r"^[a-z0-9_]{1,32}$"
-STALE_INTERVALS = 3  # a reading is stale after so many intervals, where nothing is written
+STALE_INTERVALS = 3  # a reading is stale after this many intervals, where stale_after_s is not set
 _TAKEN = frozenset({"state", "availability"})  # levels of a sensor's topic
 
 
 class Quality(enum.StrEnum):
-    """What a reading is worth."""
+    """The quality of a reading."""
 
     GOOD = "good"
-    STALE = "stale"  # it was good, and nothing came after it
-    SUSPECT = "suspect"  # a number, but out of its range, or stuck
-    BAD = "bad"  # no measurement: not a number, a checksum, a bus error
+    STALE = "stale"  # it was good, but no newer reading has arrived
+    SUSPECT = "suspect"  # a number that is out of range or stuck
+    BAD = "bad"  # not a measurement: not a number, a wrong checksum, a bus error
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,12 @@ class Reading:
     """One measurement.
 
     Attributes:
-        channel: which of the sensor's; "" where it has one only.
+        channel: the sensor's channel; "" where it has only one.
         value: a number, a state, or None where there is none. NaN and infinities are never ``good``.
-        unit: as people write it: °C, %, hPa, lx, ppm; "" for a state or a bare number.
-        ts: wall time of the measurement, seconds since 1970.
-        quality: what it is worth.
-        reason: why it is not good, in a few words.
+        unit: the unit as people write it: °C, %, hPa, lx, ppm; "" for a state or a bare number.
+        ts: the wall time of the measurement, seconds since 1970.
+        quality: good, stale, suspect or bad.
+        reason: why it is not good, as a short clause.
     """
 
     channel: str
@@ -79,13 +81,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What a channel measures.
+    """The quantity that a channel measures.
 
     Attributes:
-        unit: of its readings.
-        device_class: Home Assistant's word for it; "" where it has none.
-        binary: a state, on or off, not a number.
-        low, high: what the hardware can measure at all; a value beyond is ``bad``.
+        unit: the unit of its readings.
+        device_class: Home Assistant's device class; "" where it has none.
+        binary: it is a state, on or off, not a number.
+        low, high: the hardware's measuring range; a value outside it is ``bad``.
     """
 
     unit: str = ""
@@ -96,7 +98,7 @@ class Quantity:
 
 
 class Sensor(Protocol):
-    """Gives readings when asked."""
+    """A device that is read at intervals."""
 
     def open(self) -> None:
         """Touch the device. Raises ``Unavailable`` or ``DriverError``."""
@@ -105,24 +107,24 @@ class Sensor(Protocol):
         """Measure now. Raises ``Unavailable`` where the device went away."""
 
     def close(self) -> None:
-        """Give everything back; harmless when called twice."""
+        """Release everything; may be called twice."""
 
 
 @runtime_checkable
 class EdgeSensor(Protocol):
-    """What a sensor with events has beside ``open``, ``read`` and ``close``."""
+    """The method of a sensor with events, in addition to ``open``, ``read`` and ``close``."""
 
     def wait(self, timeout_s: float) -> Sequence[Reading]:
-        """Return what happened since the last call, oldest first; wait at most ``timeout_s`` for the first.
+        """Return the edges since the last call, oldest first; wait at most ``timeout_s`` for the first.
 
-        ``ts`` is the kernel's time of the edge. Of a flood the runner takes the first and the newest. Raises
-        ``Unavailable``.
+        ``ts`` is the kernel's time of the edge. If there are very many, the runner uses the first and the
+        newest. Raises ``Unavailable``.
         """
 
 
 def _free(name: str) -> str:
     if name in _TAKEN:
-        raise ValueError(f"'{name}' is a level of the sensor's topic; take another name")
+        raise ValueError(f"'{name}' is a level of the sensor's topic; choose another name")
     return name
 
 
@@ -134,43 +136,37 @@ DeviceClass = Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z0-9
 Publishing = Literal["json", "bare", "none"]
 
 
-class Block(BaseModel):
-    """A block of a sensor's configuration. Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
 class Aggregate(Block):
-    """Several readings made one."""
+    """Aggregation of several readings into one."""
 
     window_s: Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)] = Field(
-        examples=[60], description="time over which readings are gathered, in s"
+        examples=[60], description="length of the window, in s"
     )
     how: Literal["mean", "min", "max", "last"] = Field(
-        default="mean", description="what is published of them"
+        default="mean", description="the value of a window to publish"
     )
 
 
 class ChannelSection(Block):
-    """What is different for one channel of a sensor that has several."""
+    """Settings of one channel of a sensor that has several."""
 
-    unit: Unit | None = Field(default=None, description="instead of the driver's")
+    unit: Unit | None = Field(default=None, description="unit that replaces the driver's")
     device_class: DeviceClass | None = Field(
-        default=None, description="Home Assistant's; instead of the driver's"
+        default=None, description="Home Assistant's device class; replaces the driver's"
     )
     scale: Finite | None = Field(default=None, description="multiply by this …")
     offset: Finite | None = Field(default=None, description="… then add this")
-    min: Finite | None = Field(default=None, description="a value below is suspect; after scale and offset")
-    max: Finite | None = Field(default=None, description="a value above is suspect; after scale and offset")
+    min: Finite | None = Field(default=None, description="lower values are suspect; after scale and offset")
+    max: Finite | None = Field(default=None, description="higher values are suspect; after scale and offset")
     round: Decimals | None = Field(default=None, description="decimals to publish")
     deadband: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
-        default=None, description="publish only changes of at least so much"
+        default=None, description="publish only changes of at least this amount"
     )
     publish: Publishing | None = Field(default=None, description="json, bare (only the value) or none")
 
 
 class SensorConfig(Block):
-    """The keys that every sensor has; a driver's ``Config`` adds its own."""
+    """The keys of every sensor; a driver's ``Config`` adds its own."""
 
     kind: str = Field(description="the driver: the name of its module")
     interval_s: Annotated[float, Field(ge=0.01, le=86400, allow_inf_nan=False)] = Field(
@@ -179,25 +175,27 @@ class SensorConfig(Block):
     deadline_s: Annotated[float, Field(ge=0.1, le=600, allow_inf_nan=False)] = Field(
         default=5.0, description="a reading that takes longer counts as hung, in s"
     )
-    unit: Unit | None = Field(examples=["°F"], default=None, description="instead of the driver's")
+    unit: Unit | None = Field(examples=["°F"], default=None, description="unit that replaces the driver's")
     device_class: DeviceClass | None = Field(
-        examples=["temperature"], default=None, description="Home Assistant's; instead of the driver's"
+        examples=["temperature"],
+        default=None,
+        description="Home Assistant's device class; replaces the driver's",
     )
     scale: Finite = Field(default=1.0, description="multiply by this …")
     offset: Finite = Field(default=0.0, description="… then add this")
     min: Finite | None = Field(
-        examples=[-40], default=None, description="a value below is suspect; after scale and offset"
+        examples=[-40], default=None, description="lower values are suspect; after scale and offset"
     )
     max: Finite | None = Field(
-        examples=[85], default=None, description="a value above is suspect; after scale and offset"
+        examples=[85], default=None, description="higher values are suspect; after scale and offset"
     )
     stuck_after: Annotated[int, Field(ge=0, le=100000)] = Field(
-        default=0, description="so many equal values in a row are suspect; 0: never"
+        default=0, description="this many equal values in a row are suspect (0: never)"
     )
     stale_after_s: Annotated[float, Field(gt=0, le=864000, allow_inf_nan=False)] | None = Field(
         examples=[60],
         default=None,
-        description="without a new reading it is stale, in s; default: 3 intervals",
+        description="a reading older than this is stale, in s; default: 3 intervals",
     )
     aggregate: Aggregate | None = Field(
         examples=[{"window_s": 60, "how": "mean"}],
@@ -206,35 +204,35 @@ class SensorConfig(Block):
     )
     round: Decimals | None = Field(examples=[1], default=None, description="decimals to publish")
     deadband: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=0.0, description="publish only changes of at least so much; 0: every reading"
+        default=0.0, description="publish only changes of at least this amount (0: every reading)"
     )
     heartbeat_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
-        default=0.0, description="publish at least so often, in s; 0: only changes"
+        default=0.0, description="publish at least every N seconds (0: only changes)"
     )
     publish: Publishing = Field(
         default="json",
-        description="json; bare (only the value, as mqtt-io does); none (it stays in this process)",
+        description="json; bare (only the value, as mqtt-io does); none (not published)",
     )
     channels: dict[ChannelName, ChannelSection] = Field(
-        examples=[{}], default_factory=dict, description="what is different for single channels, by name"
+        examples=[{}], default_factory=dict, description="settings of single channels, by name"
     )
 
     def gives(self) -> Mapping[str, Quantity]:
-        """Return what is measured, by channel; one channel alone is called ""."""
+        """Return the measured quantities by channel; the name of a single channel is ""."""
         return {"": Quantity()}
 
     @property
     def holds(self) -> tuple[str, ...]:
-        """What no second sensor can have at the same time, such as the path of a serial port."""
+        """Devices that only one sensor can use at a time, such as the path of a serial port."""
         return ()
 
     @property
     def stale_s(self) -> float:
-        """After how long without a reading the last one is stale, in s."""
+        """The age at which a reading is stale, in s."""
         return self.stale_after_s or STALE_INTERVALS * self.interval_s + self.deadline_s
 
     def quantity(self, channel: str) -> Quantity:
-        """Return what a channel measures, with the unit and the class that the configuration gives it."""
+        """Return the quantity of a channel, with the unit and the class set in the configuration."""
         quantity = self.gives()[channel]
         unit = self.shaping(channel, "unit")
         device_class = self.shaping(channel, "device_class")
@@ -247,7 +245,7 @@ class SensorConfig(Block):
         )
 
     def shaping(self, channel: str, key: str) -> Any:
-        """Return the value of a key of :class:`ChannelSection` for a channel: its own, else the sensor's."""
+        """Return a key of :class:`ChannelSection` for a channel: its own value, else the sensor's."""
         section = self.channels.get(channel)
         own = getattr(section, key) if section is not None else None
         return getattr(self, key) if own is None else own
@@ -257,8 +255,11 @@ class SensorConfig(Block):
         known = self.gives()
         for name in self.channels:
             if name not in known:
-                there = ", ".join(known) if any(known) else "none: its keys stand beside kind"
-                raise wrong(f"there is no channel '{name}'; there are {there}", "channels", name, "[key]")
+                if any(known):
+                    message = f"there is no channel '{name}'; available: {', '.join(known)}"
+                else:
+                    message = "this sensor has only one channel: write its keys beside kind"
+                raise wrong(message, "channels", name, "[key]")
         return self
 
     @model_validator(mode="after")
@@ -271,16 +272,11 @@ class SensorConfig(Block):
         return self
 
 
-def wrong(message: str, *steps: str) -> PydanticCustomError:
-    """Return the error of a validator that points at what these steps lead to."""
-    return PydanticCustomError("consistency", "{message}", {"steps": steps, "message": message})
-
-
 _registry = Registry("edged.sensors", "sensor", "edged.sensors.drivers")
 
 
 def kinds() -> list[str]:
-    """Return the names of all drivers: those of this package and those that others registered."""
+    """Return the names of all drivers, bundled and third-party."""
     return _registry.kinds()
 
 
@@ -288,6 +284,6 @@ def load(kind: str) -> Any:
     """Return the driver module of that kind.
 
     Raises:
-        DriverError: there is no such driver; the message lists those that exist.
+        DriverError: there is no such driver; the message lists the available ones.
     """
     return _registry.load(kind)

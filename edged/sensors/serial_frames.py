@@ -1,4 +1,4 @@
-"""Frames of bytes that a serial device sends: where they begin, how they are checked, what stands where."""
+"""Binary frames of serial devices: their start bytes, checksum and fields."""
 
 from __future__ import annotations
 
@@ -8,52 +8,58 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from edged.sensors import Block, ChannelName, Finite, Quantity, wrong
+from edged.drivers import Section, wrong
+from edged.sensors import ChannelName, Finite, Quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST = 256  # bytes of a frame
+_MAX_BYTES = 256  # of a frame
 _BYTES = r"^[0-9a-fA-F]{2}( ?[0-9a-fA-F]{2}){0,63}$"
 
 
-def _quoted(text: str) -> str:
+def _normalized(text: str) -> str:
     return " ".join(re.findall("..", text.replace(" ", "").lower()))
 
 
-Hex = Annotated[str, StringConstraints(pattern=_BYTES), AfterValidator(_quoted)]  # such as "42 4d"
+Hex = Annotated[str, StringConstraints(pattern=_BYTES), AfterValidator(_normalized)]  # such as "42 4d"
 
 
-class FrameField(Block):
+class FrameField(Section):
     """One value in a frame."""
 
-    at: Annotated[int, Field(ge=0, lt=_MOST)] = Field(description="its first byte; that of the frame is 0")
-    bytes: Annotated[int, Field(ge=1, le=8)] = Field(default=1, description="how many bytes it has")
+    at: Annotated[int, Field(ge=0, lt=_MAX_BYTES)] = Field(
+        description="position of its first byte, counted from 0"
+    )
+    bytes: Annotated[int, Field(ge=1, le=8)] = Field(default=1, description="number of bytes")
     order: Literal["big", "little"] = Field(default="big", description="which byte comes first")
     signed: bool = Field(default=False, description="two's complement")
     scale: Finite = Field(default=1.0, description="multiply by this …")
     offset: Finite = Field(default=0.0, description="… then add this")
     unit: Annotated[str, StringConstraints(max_length=16)] = Field(default="", description="°C, %, ppm …")
     device_class: Annotated[str, StringConstraints(max_length=40)] = Field(
-        default="", description="Home Assistant's, such as pm25"
+        default="", description="Home Assistant's device class, such as pm25"
     )
-    low: Finite | None = Field(default=None, description="a value below cannot be, and is bad")
-    high: Finite | None = Field(default=None, description="a value above cannot be, and is bad")
+    low: Finite | None = Field(default=None, description="lower values are impossible, and bad")
+    high: Finite | None = Field(default=None, description="higher values are impossible, and bad")
 
 
-class Frame(Block):
+class Frame(Section):
     """A frame of fixed length."""
 
-    start: Hex = Field(description='the bytes that it begins with, such as "42 4d"')
-    length: Annotated[int, Field(ge=2, le=_MOST)] = Field(description="in bytes, with start and checksum")
+    start: Hex = Field(description='the bytes at the start of each frame, such as "42 4d"')
+    length: Annotated[int, Field(ge=2, le=_MAX_BYTES)] = Field(
+        description="length in bytes, with start and checksum"
+    )
     checksum: Literal["none", "sum8", "sum16", "xor", "winsen"] = Field(
         default="none",
-        description="at the end: sum8, sum16 (of all bytes before), xor, winsen (as MH-Z19), or none",
+        description="checksum at the end: sum8 or sum16 (of all bytes before it), xor, winsen (as MH-Z19), "
+        "or none",
     )
     request: Hex | None = Field(
         examples=["ff 01 86 00 00 00 00 00 79"],
         default=None,
-        description="bytes to send for each frame; left out: the device sends by itself",
+        description="bytes to send to request a frame; if omitted, the device sends unasked",
     )
     fields: Annotated[dict[ChannelName, FrameField], Field(min_length=1, max_length=32)] = Field(
         description="the values, by name"
@@ -69,19 +75,19 @@ class Frame(Block):
 
     @property
     def request_bytes(self) -> bytes:
-        """What to send; may be empty."""
+        """The bytes to send; may be empty."""
         return bytes.fromhex(self.request or "")
 
     def quantities(self) -> Mapping[str, Quantity]:
-        """What its fields measure."""
+        """Return the quantities of the fields, by name."""
         return {n: Quantity(f.unit, f.device_class, low=f.low, high=f.high) for n, f in self.fields.items()}
 
     def find(self, data: bytes) -> tuple[bytes | None, bytes, bool]:
-        """Look for a frame in what came.
+        """Find a frame in the received data.
 
         Returns:
-            The frame or None, what is left of the data to be looked at with what comes next, and whether a
-            frame with a wrong checksum was left out.
+            The frame or None, the rest of the data, to be put before the data received next, and whether a
+            frame with a wrong checksum was skipped.
         """
         start, damaged = bytes.fromhex(self.start), False
         while True:
@@ -95,10 +101,10 @@ class Frame(Block):
             if self._is_whole(frame):
                 return frame, data[at + self.length :], damaged
             damaged = True
-            data = data[at + 1 :]  # a start inside of something else: look behind it
+            data = data[at + 1 :]  # these start bytes were part of something else
 
     def values(self, frame: bytes) -> dict[str, float]:
-        """Return the values of a whole frame."""
+        """Return the values of a complete frame."""
         return {
             name: int.from_bytes(frame[f.at : f.at + f.bytes], f.order, signed=f.signed) * f.scale + f.offset
             for name, f in self.fields.items()

@@ -1,7 +1,7 @@
-"""Reads sysfs: folders that are found by what their device is called, and held so that none is mistaken.
+"""Reads devices in sysfs. A device's folder is found by the device's name and then held open.
 
-A chip that goes and comes back gets another number, and another chip may get its old one. So a folder is held
-by a descriptor: once its device is gone every read fails, whatever is there now under the same path.
+A chip that is removed and added again gets another number, and another chip may get its old one. With the
+folder held open by a descriptor, every read fails once the device is gone, whatever is now at the same path.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.EBADF})
-_MOST = 4096  # bytes; sysfs gives no more than a page
+_MAX_BYTES = 4096  # of an attribute; sysfs returns at most a page
 
 
 class NotMeasured(Exception):  # noqa: N818 - it is an answer of the chip, which the driver turns into a bad reading
-    """The chip is there but did not answer this time; the text says how the kernel put it."""
+    """The chip is there but did not answer this time; the message is the kernel's."""
 
 
 class Folder:
     """One device's folder, held open.
 
     Args:
-        path: of the folder.
-        what: the device, for messages.
+        path: the folder's path.
+        what: the device's name in messages.
     """
 
     def __init__(self, path: Path, what: str) -> None:
@@ -45,18 +45,18 @@ class Folder:
             raise self._explained(error, path.name) from error
 
     def text(self, name: str) -> str:
-        """Return what an attribute says.
+        """Return the content of an attribute.
 
         Raises:
-            NotMeasured: the chip did not answer; it may the next time.
-            Unavailable: the device went away, or may not be read.
+            NotMeasured: the chip did not answer this time.
+            Unavailable: the device went away, or reading it is not permitted.
         """
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor)
         except OSError as error:
             raise self._explained(error, name) from error
         try:
-            return os.read(descriptor, _MOST).decode("utf-8", "replace").strip()
+            return os.read(descriptor, _MAX_BYTES).decode("utf-8", "replace").strip()
         except OSError as error:
             if error.errno in _GONE:
                 raise self._explained(error, name) from error
@@ -65,7 +65,7 @@ class Folder:
             os.close(descriptor)
 
     def number(self, name: str) -> float:
-        """Return the number that an attribute says. Raises like :meth:`text`."""
+        """Return the number in an attribute. Raises the same errors as :meth:`text`."""
         text = self.text(name)
         try:
             return float(text)
@@ -81,28 +81,28 @@ class Folder:
         return True
 
     def close(self) -> None:
-        """Let go of the folder; harmless when called twice."""
+        """Close the folder; may be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def _explained(self, error: OSError, name: str) -> Unavailable:
         if error.errno in (errno.EACCES, errno.EPERM):
-            return Unavailable(Reason.DENIED, f"{self.path / name} may not be read")
+            return Unavailable(Reason.DENIED, f"no permission to read {self.path / name}")
         if error.errno in _GONE:
             return Unavailable(Reason.LOST, f"{self._what} is gone, or has no {name}")
         return Unavailable(Reason.LOST, f"{self._what}: {error.strerror}")
 
 
 class Device:
-    """What a driver reads: the only device that is called so, from ``open`` to ``close``.
+    """The one device that matches, held open from ``open`` to ``close``.
 
     Args:
-        parent: such as ``/sys/class/hwmon``.
-        pattern: of the folders' names.
-        what: the device, for messages.
-        matches: whether a folder is it.
-        known: what a folder's device is called, to say what there is instead.
+        parent: a folder such as ``/sys/class/hwmon``.
+        pattern: the glob pattern of the devices' folders.
+        what: the device's name in messages.
+        matches: returns whether a folder is that of the device.
+        known: returns the name of a folder's device, to list the others in an error.
     """
 
     def __init__(
@@ -121,28 +121,30 @@ class Device:
         self._folder: Folder | None = None
 
     def open(self) -> Folder:
-        """Find its folder and hold it.
+        """Find the device's folder and hold it open.
 
         Raises:
-            Unavailable: ABSENT: there is none, or more than one, and what there is.
+            Unavailable: ABSENT: no device matches, or several do; the message lists them.
         """
         self.close()
-        found, others = self._look()
+        found, others = self._search()
         if len(found) == 1:
             self._folder = found[0]
             return found[0]
-        named = ", ".join(str(folder.path.resolve()) for folder in found)
+        paths = ", ".join(str(folder.path.resolve()) for folder in found)
         for folder in found:
             folder.close()
         if found:
             raise Unavailable(
-                Reason.ABSENT, f"there are {len(found)} of {self._what}; say which one: {named}"
+                Reason.ABSENT, f"{len(found)} devices match {self._what}; choose one of {paths}"
             )
-        there = ", ".join(sorted({name for name in others if name})) or "nothing"
-        raise Unavailable(Reason.ABSENT, f"there is no {self._what} under {self._parent}; there is {there}")
+        available = ", ".join(sorted({name for name in others if name})) or "none"
+        raise Unavailable(
+            Reason.ABSENT, f"there is no {self._what} in {self._parent}; available: {available}"
+        )
 
     def read(self, unit: str, measure: Callable[[Folder], float]) -> Sequence[Reading]:
-        """Measure now, one channel in this unit; where the chip did not answer, the reading is bad.
+        """Return one reading in this unit; it is bad where the chip did not answer.
 
         Raises:
             Unavailable: the device went away, or was not opened.
@@ -156,30 +158,30 @@ class Device:
         return [Reading("", value, unit, clock.wall())]
 
     def close(self) -> None:
-        """Let go of it; harmless when called twice."""
+        """Close the device's folder; may be called twice."""
         if self._folder is not None:
             self._folder.close()
             self._folder = None
 
-    def _look(self) -> tuple[list[Folder], list[str]]:
-        """Return the folders that match, open, and what the others are called."""
+    def _search(self) -> tuple[list[Folder], list[str]]:
+        """Return the open folders that match, and the names of the other devices."""
         found: list[Folder] = []
         others: list[str] = []
         for path in sorted(self._parent.glob(self._pattern)):
             try:
                 folder = Folder(path, self._what)
-            except Unavailable:  # it goes just now
+            except Unavailable:  # the device is being removed
                 continue
-            if _safely(self._matches, folder, False):
+            if _answer(self._matches, folder, False):
                 found.append(folder)
             else:
-                others.append(_safely(self._known, folder, ""))
+                others.append(_answer(self._known, folder, ""))
                 folder.close()
         return found, others
 
 
-def _safely(ask: Callable[[Folder], T], folder: Folder, otherwise: T) -> T:
+def _answer(question: Callable[[Folder], T], folder: Folder, default: T) -> T:
     try:
-        return ask(folder)
+        return question(folder)
     except (Unavailable, NotMeasured):
-        return otherwise
+        return default

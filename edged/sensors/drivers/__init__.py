@@ -1,1 +1,1 @@
-"""The drivers of sensors: the name of a module is the ``kind`` in the configuration."""
+"""The sensor drivers. A module's name is the ``kind`` in the configuration."""

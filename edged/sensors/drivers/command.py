@@ -1,7 +1,7 @@
 """A program on this machine that prints a number, or a JSON object with several.
 
-The program is started without a shell, with a time limit and a limit on what it may print, and without a
-network, as everything that reads raw data here: it is for what no other driver knows, not to fetch something.
+The program is started without a shell, with limits on its time and output. Like all of edged that reads raw
+data, it has no network: it is for hardware that no other driver supports, not for fetching data.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from edged.drivers import Section, wrong
 from edged.errors import Reason, Unavailable
-from edged.sensors import Block, ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig, wrong
+from edged.sensors import ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MOST_BYTES = 64 * 1024
-_SHOWN = 80  # characters of a program's complaint that are passed on
+_MAX_BYTES = 64 * 1024  # of a program's output
+_SHOWN = 80  # characters of a program's error message that are passed on
 
 
-class Value(Block):
+class Value(Section):
     """One value in the JSON object."""
 
     key: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        examples=["main.temp"], default=None, description="where it is: a.b is b in a; default: its own name"
+        examples=["main.temp"], default=None, description="its path: a.b is b in a; default: its own name"
     )
     unit: Annotated[str, StringConstraints(max_length=16)] = Field(default="", description="°C, %, hPa, lx …")
     device_class: Annotated[str, StringConstraints(max_length=40)] = Field(
-        default="", description="Home Assistant's, such as temperature"
+        default="", description="Home Assistant's device class, such as temperature"
     )
-    binary: bool = Field(default=False, description="it is true or false, not a number")
+    binary: bool = Field(default=False, description="the value is true or false, not a number")
 
 
 class Config(SensorConfig):
@@ -47,21 +48,21 @@ class Config(SensorConfig):
 
     kind: Literal["command"] = Field(default="command", description="the driver: command")
     command: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)] = Field(
-        description='the program and its arguments, each by itself: ["/usr/local/bin/read-tank", "--cm"]'
+        description='the program and its arguments as a list: ["/usr/local/bin/read-tank", "--cm"]'
     )
     timeout_s: Annotated[float, Field(ge=0.05, le=600, allow_inf_nan=False)] = Field(
-        default=4.0, description="the program is killed after so long, in s; below deadline_s"
+        default=4.0, description="the program is killed after this time, in s; below deadline_s"
     )
     values: Annotated[dict[ChannelName, Value], Field(max_length=32)] = Field(
         examples=[{}],
         default_factory=dict,
-        description="the values in the JSON object, by name; left out: the program prints one number",
+        description="the values in the JSON object, by name; if omitted, the program prints one number",
     )
 
     def gives(self) -> Mapping[str, Quantity]:
-        """One quantity for each of ``values``, or one."""
-        named = {name: Quantity(v.unit, v.device_class, v.binary) for name, v in self.values.items()}
-        return named or {"": Quantity()}
+        """Return one quantity for each of ``values``, or one for a single number."""
+        quantities = {name: Quantity(v.unit, v.device_class, v.binary) for name, v in self.values.items()}
+        return quantities or {"": Quantity()}
 
     @model_validator(mode="after")
     def _in_time(self) -> Config:
@@ -84,34 +85,35 @@ class Command:
         self._program = ""
 
     def open(self) -> None:
-        """Look for the program."""
+        """Find the program."""
         name = self._config.command[0]
         found = shutil.which(name)
         if found is None:
-            there = os.path.exists(name)  # noqa: PTH110 - Path.exists raises where a name is too long
-            reason = Reason.DENIED if there else Reason.ABSENT
-            raise Unavailable(reason, f"{name} cannot be run" if there else f"there is no program {name}")
+            exists = os.path.exists(name)  # noqa: PTH110 - Path.exists raises where a name is too long
+            reason = Reason.DENIED if exists else Reason.ABSENT
+            message = f"{name} is not executable" if exists else f"there is no program {name}"
+            raise Unavailable(reason, message)
         self._program = found
 
     def read(self) -> Sequence[Reading]:
-        """Run the program and read what it prints."""
+        """Run the program and parse its output."""
         if not self._program:
             raise Unavailable(Reason.LOST, f"{self._config.command[0]} was not opened")
         try:
             text = self._run()
             data = json.loads(text, parse_constant=float)
         except _Failed as failed:
-            return self._nothing(str(failed))
+            return self._bad(str(failed))
         except (ValueError, RecursionError):
-            return self._nothing("the program printed neither a number nor JSON")
+            return self._bad("the program printed neither a number nor JSON")
         ts = clock.wall()
         return [self._reading(name, quantity, data, ts) for name, quantity in self._config.gives().items()]
 
     def close(self) -> None:
-        """Forget the program; it ends with each reading."""
+        """Forget the program, which ends after each reading."""
         self._program = ""
 
-    def _nothing(self, reason: str) -> list[Reading]:
+    def _bad(self, reason: str) -> list[Reading]:
         ts = clock.wall()
         return [Reading(n, None, q.unit, ts, Quality.BAD, reason) for n, q in self._config.gives().items()]
 
@@ -121,19 +123,20 @@ class Command:
             key = self._config.values[name].key or name
             for step in key.split("."):
                 data = data.get(step) if isinstance(data, dict) else None
-        value = _as(data, quantity.binary)
+        value = _value(data, quantity.binary)
         if value is None:
-            wanted = "true or false" if quantity.binary else "number"
-            reason = f"the program printed no {wanted}{f' under {key}' if key else ''}"
+            expected = "true or false" if quantity.binary else "a number"
+            where = f" under {key}" if key else ""
+            reason = f"the program did not print {expected}{where}"
             return Reading(name, None, quantity.unit, ts, Quality.BAD, reason)
         return Reading(name, value, quantity.unit, ts)
 
     def _run(self) -> bytes:
-        """Return what the program printed.
+        """Return the program's output.
 
         Raises:
-            _Failed: it took too long, printed too much, or ended with an error.
-            Unavailable: it cannot be started any more.
+            _Failed: the program took too long, printed too much, or ended with an error.
+            Unavailable: the program cannot be started any more.
         """
         arguments = [self._program, *self._config.command[1:]]
         try:
@@ -148,22 +151,22 @@ class Command:
             raise Unavailable(Reason.LOST, f"{self._program}: {error.strerror}") from error
         with process:
             try:
-                printed, complaint = _gather(process, self._config.timeout_s)
+                output, errors = _collect(process, self._config.timeout_s)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
-            last = (complaint.decode("utf-8", "replace").strip().splitlines() or [""])[-1][:_SHOWN]
+            last = (errors.decode("utf-8", "replace").strip().splitlines() or [""])[-1][:_SHOWN]
             raise _Failed(f"the program ended with {process.returncode}{f': {last}' if last else ''}")
-        return printed
+        return output
 
 
 class _Failed(Exception):  # noqa: N818 - it becomes the reason of a reading, not an error
-    """The program gave nothing to use; the text says why."""
+    """The program did not give a usable value; the message says why."""
 
 
-def _gather(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, bytes]:
-    """Read both pipes until the program has ended; what it complains is kept as far as it fits."""
+def _collect(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, bytes]:
+    """Read standard output and standard error until the program has ended; of the latter keep the end."""
     until = time.monotonic() + timeout_s
     pipes: dict[IO[bytes] | None, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     with selectors.DefaultSelector() as waiting:
@@ -175,14 +178,14 @@ def _gather(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, 
             if left <= 0:
                 raise _Failed(f"the program took longer than {timeout_s:g} s")
             for key, _ in waiting.select(left):
-                data = os.read(key.fd, _MOST_BYTES)
+                data = os.read(key.fd, _MAX_BYTES)
                 if not data:
                     waiting.unregister(key.fileobj)
-                elif key.fileobj is process.stdout and len(pipes[process.stdout]) + len(data) > _MOST_BYTES:
-                    raise _Failed(f"the program printed more than {_MOST_BYTES // 1024} KiB")
+                elif key.fileobj is process.stdout and len(pipes[process.stdout]) + len(data) > _MAX_BYTES:
+                    raise _Failed(f"the program printed more than {_MAX_BYTES // 1024} KiB")
                 else:
                     pipe = process.stdout if key.fileobj is process.stdout else process.stderr
-                    pipes[pipe] = (pipes[pipe] + data)[-_MOST_BYTES:]
+                    pipes[pipe] = (pipes[pipe] + data)[-_MAX_BYTES:]
     try:
         process.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -190,8 +193,8 @@ def _gather(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, 
     return bytes(pipes[process.stdout]), bytes(pipes[process.stderr])
 
 
-def _as(data: Any, binary: bool) -> float | bool | None:
-    """Return the number or the state in what JSON gave, also where it was written as text."""
+def _value(data: Any, binary: bool) -> float | bool | None:
+    """Return the number or the state in JSON data, also from text; None where there is none."""
     if isinstance(data, bool):
         return data if binary else None
     if binary:

@@ -1,7 +1,7 @@
 """One input line of the GPIO header: motion detector (PIR), door contact, button. Needs gpiod 2.
 
-Edges come with the kernel's time stamp, so that they are right even when the process was busy, and from its
-monotonic clock, so that a clock that is set does not move them. Debouncing is the kernel's too.
+Edges carry the kernel's time stamp, which is right even when the process was busy, from the monotonic clock,
+so that setting the time does not move them. The kernel also does the debouncing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from edged import drivers
+from edged.drivers import wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, wrong
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _DEV = Path("/dev")
-_BUFFER = 64  # edges that the kernel keeps; of a flood it drops the oldest
-_MOST = 8  # edges given at once; of more, the first and the newest
+_BUFFER = 64  # edges that the kernel buffers; it drops the oldest when the buffer is full
+_MAX_EDGES = 8  # returned by one call; of more, only the first and the newest
 
 
 class Config(SensorConfig):
@@ -32,23 +33,23 @@ class Config(SensorConfig):
 
     kind: Literal["gpio"] = Field(default="gpio", description="the driver: gpio")
     line: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        description="the line's name as in `gpioinfo`, such as GPIO17; or its number, with chip"
+        description="the line's name as `gpioinfo` shows it, such as GPIO17, or its number together with chip"
     )
     chip: str | None = Field(
         examples=["gpiochip0"],
         default=None,
-        description="gpiochip0, or the chip's label such as pinctrl-rp1; default: the one with the line",
+        description="gpiochip0, or the chip's label such as pinctrl-rp1; default: the chip with that line",
     )
-    active_low: bool = Field(default=False, description="true: on while the line is at ground")
+    active_low: bool = Field(default=False, description="true: the state is on while the line is at ground")
     bias: Literal["as-is", "pull-up", "pull-down", "disabled"] = Field(
-        default="as-is", description="the resistor in the processor"
+        default="as-is", description="the processor's internal resistor"
     )
     debounce_ms: Annotated[float, Field(ge=0, le=10000, allow_inf_nan=False)] = Field(
-        default=10, description="a change must last so long, in ms; a contact bounces"
+        default=10, description="ignore changes shorter than this, in ms, such as those of a bouncing contact"
     )
 
     def gives(self) -> Mapping[str, Quantity]:
-        """A state."""
+        """Return one state."""
         return {"": Quantity(binary=True)}
 
     @property
@@ -59,7 +60,7 @@ class Config(SensorConfig):
     @model_validator(mode="after")
     def _number_of_a_chip(self) -> Config:
         if self.line.isdecimal() and self.chip is None:
-            message = f"line {self.line} is a number: write chip too, or the line's name such as GPIO17"
+            message = f"line {self.line} is a number: write chip too, or a name such as GPIO17"
             raise wrong(message, "line")
         return self
 
@@ -81,7 +82,7 @@ def library() -> Any:
 
 
 class Gpio:
-    """Holds one line."""
+    """One input line."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -91,7 +92,7 @@ class Gpio:
         self.lost = 0  # edges that the kernel dropped
 
     def open(self) -> None:
-        """Ask the kernel for the line."""
+        """Request the line from the kernel."""
         gpiod = library()
         self.close()
         path = self._find(gpiod)
@@ -114,7 +115,7 @@ class Gpio:
         return [Reading("", value, "", clock.wall())]
 
     def wait(self, timeout_s: float) -> Sequence[Reading]:
-        """Return the edges since the last call, or nothing after the time."""
+        """Return the edges since the last call, or none after the timeout."""
         request = self._opened()
         try:
             edges = request.read_edge_events(_BUFFER) if request.wait_edge_events(timeout_s) else []
@@ -125,16 +126,16 @@ class Gpio:
         self.lost += max(0, edges[0].line_seqno - self._sequence - 1)
         self._sequence = edges[-1].line_seqno
         now_s, now_ns = clock.wall(), time.monotonic_ns()
-        told = edges if len(edges) <= _MOST else (edges[0], edges[-1])
+        chosen = edges if len(edges) <= _MAX_EDGES else (edges[0], edges[-1])
         return [
             Reading(
                 "", edge.event_type is edge.Type.RISING_EDGE, "", now_s - (now_ns - edge.timestamp_ns) / 1e9
             )
-            for edge in told
+            for edge in chosen
         ]
 
     def close(self) -> None:
-        """Give the line back."""
+        """Release the line."""
         if self._request is not None:
             self._request.release()
             self._request = None
@@ -166,14 +167,14 @@ class Gpio:
         chip = self._config.chip
         if chip is not None and (path := _DEV / chip).exists():
             return str(path)
-        denied, there = "", []
+        denied, chips = "", []
         for path in sorted(_DEV.glob("gpiochip*")):
             try:
                 if not gpiod.is_gpiochip_device(str(path)):
                     continue
                 with gpiod.Chip(str(path)) as opened:
                     info = opened.get_info()
-                    there.append(f"{info.name} ({info.label})")
+                    chips.append(f"{info.name} ({info.label})")
                     if chip is None:
                         opened.line_offset_from_id(self._line)
                     if chip in (None, info.name, info.label):
@@ -184,24 +185,25 @@ class Gpio:
             raise _denied(denied)
         wanted = f"gpio chip {chip}" if chip else f"gpio line {self._config.line}"
         raise Unavailable(
-            Reason.ABSENT, f"there is no {wanted}; there is {', '.join(there) or 'no gpio chip'}"
+            Reason.ABSENT, f"there is no {wanted}; available chips: {', '.join(chips) or 'none'}"
         )
 
     def _explained(self, error: OSError | ValueError, where: str) -> Unavailable:
         line = f"gpio line {self._config.line}"
         code = error.errno if isinstance(error, OSError) else errno.ENOENT
         if code == errno.EBUSY:
-            return DeviceBusy(f"{line} of {where} is in use; `gpioinfo` says by whom")
+            return DeviceBusy(f"{line} of {where} is in use; `gpioinfo` shows by what")
         if code in (errno.EACCES, errno.EPERM):
             return _denied(where)
         if code in (errno.ENOENT, errno.EINVAL):
             return Unavailable(
-                Reason.ABSENT, f"{where} has no {line}, or cannot do what is asked of it: {error}"
+                Reason.ABSENT, f"{where} has no {line}, or it does not support these settings: {error}"
             )
         return Unavailable(Reason.LOST, f"{line}: {error}")
 
 
 def _denied(path: str) -> Unavailable:
     return Unavailable(
-        Reason.DENIED, f"{path} may not be opened; add the user to group gpio: sudo usermod -aG gpio $USER"
+        Reason.DENIED,
+        f"no permission to open {path}; add the user to group gpio: sudo usermod -aG gpio $USER",
     )

@@ -1,7 +1,7 @@
-"""One channel of a hardware monitoring chip that the kernel drives: temperature, voltage, power, fan.
+"""One channel of a hardware monitoring chip with a kernel driver: temperature, voltage, power, fan.
 
-The chip is found by its name, since the number in ``/sys/class/hwmon/hwmon3`` may be another one after each
-boot. Documentation: https://docs.kernel.org/hwmon/sysfs-interface.html
+The chip is found by its name, since the number in ``/sys/class/hwmon/hwmon3`` can change at each boot.
+Documentation: https://docs.kernel.org/hwmon/sysfs-interface.html
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What a channel is, by the letters of its name: divisor of the attribute's value, unit, class.
+# By the letters of a channel's name: divisor of the attribute's value, unit, device class.
 _TYPES: dict[str, tuple[float, str, str]] = {
     "temp": (1e3, "°C", "temperature"),
     "in": (1e3, "V", "voltage"),
@@ -35,23 +35,23 @@ class Config(SensorConfig):
 
     kind: Literal["hwmon"] = Field(default="hwmon", description="the driver: hwmon")
     chip: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        description="the chip's name, as in `cat /sys/class/hwmon/*/name`, such as lm75 or cpu_thermal"
+        description="the chip's name, as `cat /sys/class/hwmon/*/name` shows it, such as lm75"
     )
     channel: Annotated[
         str, StringConstraints(pattern=r"^(temp|in|curr|power|energy|humidity|fan|freq)[0-9]{1,3}$")
     ] = Field(
         default="temp1",
-        description="what to read: temp1, in0, curr1, power1, energy1, humidity1, fan1, freq1 …",
+        description="the channel to read: temp1, in0, curr1, power1, energy1, humidity1, fan1, freq1 …",
     )
     device: str | None = Field(
         examples=["1-0048"],
         default=None,
-        description="which one of several chips of that name: the last part of its device's path",
+        description="to choose between chips of the same name: the last part of the device's path",
     )
     root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
 
     def gives(self) -> Mapping[str, Quantity]:
-        """One quantity, of the channel's type."""
+        """Return one quantity, of the channel's type."""
         _, unit, device_class = _type(self.channel)
         return {"": Quantity(unit, device_class)}
 
@@ -62,14 +62,14 @@ def create(config: Config) -> Sensor:
 
 
 class Hwmon:
-    """Reads one attribute of one chip."""
+    """One channel of one chip."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._divisor, self._unit, _ = _type(config.channel)
-        which = f" at {config.device}" if config.device else ""
+        where = f" at {config.device}" if config.device else ""
         self._chip = sysfs.Device(
-            config.root / "class/hwmon", "hwmon*", f"hwmon chip {config.chip}{which}", self._is_it
+            config.root / "class/hwmon", "hwmon*", f"hwmon chip {config.chip}{where}", self._matches
         )
 
     def open(self) -> None:
@@ -81,16 +81,16 @@ class Hwmon:
         return self._chip.read(self._unit, self._value)
 
     def close(self) -> None:
-        """Let go of the chip."""
+        """Close the chip's folder."""
         self._chip.close()
 
     def _value(self, folder: sysfs.Folder) -> float:
         value = folder.number(f"{self._config.channel}_input") / self._divisor
         if folder.has(fault := f"{self._config.channel}_fault") and folder.text(fault) != "0":
-            raise sysfs.NotMeasured("the chip reports a fault of its probe")
+            raise sysfs.NotMeasured("the chip reports a faulty probe")
         return value
 
-    def _is_it(self, folder: sysfs.Folder) -> bool:
+    def _matches(self, folder: sysfs.Folder) -> bool:
         wanted = self._config.device
         if folder.text("name") != self._config.chip or not folder.has(f"{self._config.channel}_input"):
             return False

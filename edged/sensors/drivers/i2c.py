@@ -1,4 +1,4 @@
-"""A chip at the I²C bus without a kernel driver, by register reads that are written down here. Needs smbus2.
+"""A chip on the I²C bus without a kernel driver, read by the registers in the configuration. Needs smbus2.
 
 An SHT31 (command, pause, two values with checksums) and an LM75 (a register)::
 
@@ -26,24 +26,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from edged import drivers
+from edged.drivers import Section
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Block, ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
+from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_MOST_BYTES = 32  # of one SMBus block
+_MAX_BYTES = 32  # of one SMBus block
 _BYTE = r"^(0[xX][0-9a-fA-F]{1,2}|0|[1-9][0-9]{0,2})$"
 
 
 def _is_byte(text: str) -> str:
     if int(text, 0) > 255:
-        raise ValueError("it must be from 0 to 255 (0xff)")
+        raise ValueError("must be from 0 to 255 (0xff)")
     return text
 
 
-# Written as in the data sheet: hexadecimal. An editor's YAML reads 0x48 as a number.
+# Hexadecimal, as in data sheets; an editor's YAML parser reads 0x48 as a number.
 Byte = Annotated[
     str,
     StringConstraints(pattern=_BYTE),
@@ -54,43 +55,43 @@ Byte = Annotated[
 ]
 
 
-class Register(Block):
+class Register(Section):
     """One value."""
 
     reg: Byte | None = Field(
         examples=["0x00"],
         default=None,
-        description="its register; left out: the value is in the answer to command",
+        description="its register; if omitted, the value is in the answer to command",
     )
-    at: Annotated[int, Field(ge=0, lt=_MOST_BYTES)] = Field(
-        default=0, description="where in the answer its first byte is"
+    at: Annotated[int, Field(ge=0, lt=_MAX_BYTES)] = Field(
+        default=0, description="position of its first byte in the answer"
     )
-    bytes: Annotated[int, Field(ge=1, le=8)] = Field(default=1, description="how many bytes it has")
+    bytes: Annotated[int, Field(ge=1, le=8)] = Field(default=1, description="number of bytes")
     order: Literal["big", "little"] = Field(default="big", description="which byte comes first")
     signed: bool = Field(default=False, description="two's complement")
-    shift: Annotated[int, Field(ge=0, le=63)] = Field(default=0, description="drop so many low bits")
+    shift: Annotated[int, Field(ge=0, le=63)] = Field(default=0, description="number of low bits to drop")
     bits: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        examples=[12], default=None, description="keep so many bits after that; left out: all"
+        examples=[12], default=None, description="number of bits to keep after the shift; default: all"
     )
     crc: Literal["none", "sensirion"] = Field(
-        default="none", description="sensirion: a checksum follows each two bytes"
+        default="none", description="sensirion: a checksum follows every two bytes"
     )
-    scale: Finite = Field(default=1.0, description="multiply by this, as the data sheet says …")
+    scale: Finite = Field(default=1.0, description="multiply by this, from the data sheet …")
     offset: Finite = Field(default=0.0, description="… then add this")
     unit: Annotated[str, StringConstraints(max_length=16)] = Field(default="", description="°C, %, hPa, lx …")
     device_class: Annotated[str, StringConstraints(max_length=40)] = Field(
-        default="", description="Home Assistant's, such as temperature"
+        default="", description="Home Assistant's device class, such as temperature"
     )
-    low: Finite | None = Field(default=None, description="a value below cannot be, and is bad")
-    high: Finite | None = Field(default=None, description="a value above cannot be, and is bad")
+    low: Finite | None = Field(default=None, description="lower values are impossible, and bad")
+    high: Finite | None = Field(default=None, description="higher values are impossible, and bad")
 
 
-class Setting(Block):
+class Setting(Section):
     """Bytes that are written when the sensor is opened."""
 
     reg: Byte = Field(description="the register to write")
-    values: Annotated[tuple[Byte, ...], Field(min_length=1, max_length=_MOST_BYTES)] = Field(
-        description="what, such as [0x10]"
+    values: Annotated[tuple[Byte, ...], Field(min_length=1, max_length=_MAX_BYTES)] = Field(
+        description="the bytes to write, such as [0x10]"
     )
 
 
@@ -98,25 +99,25 @@ class Config(SensorConfig):
     """The keys of ``kind: i2c``."""
 
     kind: Literal["i2c"] = Field(default="i2c", description="the driver: i2c")
-    bus: Annotated[int, Field(ge=0, le=255)] = Field(default=1, description="1 is /dev/i2c-1")
-    address: Byte = Field(description="the chip's, such as 0x48, as `i2cdetect -y 1` shows it")
+    bus: Annotated[int, Field(ge=0, le=255)] = Field(default=1, description="the bus; 1 is /dev/i2c-1")
+    address: Byte = Field(description="the chip's address, such as 0x48, as `i2cdetect -y 1` shows it")
     setup: Annotated[tuple[Setting, ...], Field(max_length=64)] = Field(
-        examples=[[]], default=(), description="written when the chip is opened, such as its mode"
+        examples=[[]], default=(), description="registers to write on opening, such as the chip's mode"
     )
-    command: Annotated[tuple[Byte, ...], Field(max_length=_MOST_BYTES)] = Field(
+    command: Annotated[tuple[Byte, ...], Field(max_length=_MAX_BYTES)] = Field(
         examples=[["0x24", "0x00"]],
         default=(),
-        description="written before each reading, such as [0x24, 0x00]",
+        description="bytes to write before each reading, such as [0x24, 0x00]",
     )
     wait_ms: Annotated[float, Field(ge=0, le=10000, allow_inf_nan=False)] = Field(
-        default=0, description="pause between command and reading, in ms"
+        default=0, description="pause between command and answer, in ms"
     )
     registers: Annotated[dict[ChannelName, Register], Field(min_length=1, max_length=32)] = Field(
         description="the values, by name"
     )
 
     def gives(self) -> Mapping[str, Quantity]:
-        """One quantity for each of ``registers``."""
+        """Return one quantity for each of ``registers``."""
         return {
             name: Quantity(r.unit, r.device_class, low=r.low, high=r.high)
             for name, r in self.registers.items()
@@ -138,7 +139,7 @@ def library() -> Any:
 
 
 class I2c:
-    """Reads registers of one chip."""
+    """One chip on the bus."""
 
     def __init__(self, config: Config, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._config = config
@@ -147,7 +148,7 @@ class I2c:
         self._bus: Any = None
 
     def open(self) -> None:
-        """Open the bus and write what ``setup`` says."""
+        """Open the bus and write the registers of ``setup``."""
         smbus2 = library()
         self.close()
         try:
@@ -176,7 +177,7 @@ class I2c:
             self._bus = None
 
     def _answer(self) -> bytes:
-        """Send the command and return what the chip says to it, where a value is in that."""
+        """Send the command and return the chip's answer; empty where no value is read from it."""
         import smbus2
 
         if self._config.command:
@@ -203,20 +204,20 @@ class I2c:
     def _explained(self, error: OSError) -> Unavailable:
         path, address = f"/dev/i2c-{self._config.bus}", f"0x{self._address:02x}"
         if error.errno == errno.EBUSY:
-            return DeviceBusy(f"a kernel driver holds {address} of {path}: take kind hwmon or iio")
+            return DeviceBusy(f"a kernel driver holds {address} on {path}: use kind hwmon or iio")
         if error.errno in (errno.EACCES, errno.EPERM):
             return Unavailable(
                 Reason.DENIED,
-                f"{path} may not be opened; add the user to group i2c: sudo usermod -aG i2c $USER",
+                f"no permission to open {path}; add the user to group i2c: sudo usermod -aG i2c $USER",
             )
         if error.errno in (errno.ENOENT, errno.ENODEV):
-            return Unavailable(Reason.ABSENT, f"there is no {path}; switch I²C on with raspi-config")
-        message = f"no answer from {address} of {path} ({error.strerror})"
-        return Unavailable(Reason.LOST, f"{message}; `i2cdetect -y {self._config.bus}` shows who answers")
+            return Unavailable(Reason.ABSENT, f"there is no {path}; enable I²C with raspi-config")
+        message = f"no answer from {address} on {path} ({error.strerror})"
+        return Unavailable(Reason.LOST, f"{message}; `i2cdetect -y {self._config.bus}` lists the chips")
 
 
 def _size(part: Register) -> int:
-    """Return how many bytes to read for a value, with its checksums."""
+    """Return the number of bytes to read for a value, with its checksums."""
     return part.bytes + ((part.bytes + 1) // 2 if part.crc == "sensirion" else 0)
 
 
@@ -232,7 +233,7 @@ def _value(part: Register, data: bytes) -> int | None:
 
 
 def _crc8(data: bytes) -> int:
-    """Return Sensirion's checksum: polynomial 0x31, begins with 0xff."""
+    """Return Sensirion's checksum: polynomial 0x31, initial value 0xff."""
     crc = 0xFF
     for byte in data:
         crc ^= byte

@@ -1,7 +1,7 @@
-"""One channel of an Industrial I/O device that the kernel drives: climate, light, distance, motion, gas.
+"""One channel of an Industrial I/O device with a kernel driver: climate, light, distance, motion, gas.
 
-The device is found by its name (or label), not by its number. Values follow the kernel's ABI: ``_input`` is
-ready to use, ``_raw`` wants ``(raw + offset) * scale``; both are converted to the unit that people use.
+The device is found by its name or label, not by its number. Values follow the kernel's ABI: ``_input`` is
+ready to use, ``_raw`` needs ``(raw + offset) * scale``; both are converted to a common unit.
 Documentation: https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-iio
 """
 
@@ -18,7 +18,7 @@ from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What a channel is, by the first word of its name: factor from the ABI's unit, unit, class.
+# By the first word of a channel's name: factor from the ABI's unit, unit, device class.
 _TYPES: dict[str, tuple[float, str, str]] = {
     "temp": (1e-3, "°C", "temperature"),
     "humidityrelative": (1e-3, "%", "humidity"),
@@ -56,17 +56,17 @@ class Config(SensorConfig):
 
     kind: Literal["iio"] = Field(default="iio", description="the driver: iio")
     device: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        description="the device's name or label, as in `cat /sys/bus/iio/devices/*/name`, such as bmp280"
+        description="the device's name or label, as `cat /sys/bus/iio/devices/*/name` shows it"
     )
     channel: Annotated[str, StringConstraints(pattern=rf"^({_KINDS})[0-9]*(_[a-z0-9]+)*$")] = Field(
         default="temp",
-        description="what to read: the file's name without in_ and _raw or _input, such as temp, "
+        description="the channel to read: the file's name without in_ and _raw or _input, such as temp, "
         "humidityrelative, pressure, illuminance, voltage0, accel_x, concentration_co2",
     )
     root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
 
     def gives(self) -> Mapping[str, Quantity]:
-        """One quantity, of the channel's type."""
+        """Return one quantity, of the channel's type."""
         _, unit, device_class = _type(self.channel)
         return {"": Quantity(unit, _CLASSES.get(self.channel, device_class))}
 
@@ -77,18 +77,18 @@ def create(config: Config) -> Sensor:
 
 
 class Iio:
-    """Reads one channel of one device."""
+    """One channel of one device."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._factor, self._unit, _ = _type(config.channel)
         self._base = f"in_{config.channel}"
-        self._names: dict[str, str | None] = {}  # of the attributes with scale and offset
+        self._names: dict[str, str | None] = {}  # of the attributes that hold scale and offset
         what = f"iio device {config.device} with {self._base}"
-        self._device = sysfs.Device(config.root / "bus/iio/devices", "iio:device*", what, self._is_it)
+        self._device = sysfs.Device(config.root / "bus/iio/devices", "iio:device*", what, self._matches)
 
     def open(self) -> None:
-        """Find the device by its name and the attributes that belong to the channel."""
+        """Find the device by its name, and the attributes of the channel."""
         folder = self._device.open()
         self._names = {part: _shared(folder, self._config.channel, part) for part in ("scale", "offset")}
 
@@ -97,7 +97,7 @@ class Iio:
         return self._device.read(self._unit, lambda folder: self._value(folder) * self._factor)
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device's folder."""
         self._device.close()
 
     def _value(self, folder: sysfs.Folder) -> float:
@@ -105,16 +105,16 @@ class Iio:
             return folder.number(f"{self._base}_input")
         raw = folder.number(f"{self._base}_raw")
         offset, scale = self._names["offset"], self._names["scale"]
-        # Read each time: a device that changes its range changes its scale.
+        # Both are read each time, because a device that changes its range changes its scale.
         return (raw + (folder.number(offset) if offset else 0)) * (folder.number(scale) if scale else 1)
 
-    def _is_it(self, folder: sysfs.Folder) -> bool:
+    def _matches(self, folder: sysfs.Folder) -> bool:
         named = folder.text("name") == self._config.device or _label(folder) == self._config.device
         return named and (folder.has(f"{self._base}_input") or folder.has(f"{self._base}_raw"))
 
 
 def _shared(folder: sysfs.Folder, channel: str, part: str) -> str | None:
-    """Return the attribute with a channel's scale or offset: its own, or one for all channels of its type."""
+    """Return the attribute with a channel's scale or offset: its own, or that of all channels of its type."""
     without_number = re.sub(r"(?<=[a-z])[0-9]+$", "", channel)
     for name in (channel, without_number, _word(channel)):
         if folder.has(f"in_{name}_{part}"):

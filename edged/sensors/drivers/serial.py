@@ -1,6 +1,6 @@
-"""A device at a serial port that sends lines or frames; PMS5003 and MH-Z19 are built in. Needs pyserial.
+"""A device on a serial port that sends lines or frames; PMS5003 and MH-Z19 are built in. Needs pyserial.
 
-Lines by a pattern whose groups are the channels, and frames whose fields are written down::
+Lines are parsed by a pattern whose groups are the channels, frames by their fields::
 
     scale:
       kind: serial
@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from edged import drivers
+from edged.drivers import Section, wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import (
-    Block,
     ChannelName,
     Quality,
     Quantity,
@@ -37,24 +37,23 @@ from edged.sensors import (
     Sensor,
     SensorConfig,
     serial_frames,
-    wrong,
 )
 from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_MOST_LINE = 512  # bytes
-_POLL_S = 0.25  # how long one read waits
-_FULL = 2048  # bytes; the kernel's buffer has 4096
+_MAX_LINE = 512  # bytes
+_POLL_S = 0.25  # timeout of one read
+_FULL = 2048  # bytes; the kernel's buffer holds 4096
 
 
-class Value(Block):
-    """What a group of the pattern measures."""
+class Value(Section):
+    """The quantity of a group of the pattern."""
 
     unit: Annotated[str, StringConstraints(max_length=16)] = Field(default="", description="°C, %, hPa, lx …")
     device_class: Annotated[str, StringConstraints(max_length=40)] = Field(
-        default="", description="Home Assistant's, such as temperature"
+        default="", description="Home Assistant's device class, such as temperature"
     )
 
 
@@ -62,12 +61,12 @@ def _pattern(text: str) -> str:
     try:
         groups = re.compile(text).groupindex
     except re.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
+        raise ValueError(f"not a regular expression: {error}") from None
     if not groups:
-        raise ValueError("it needs a named group for each value, such as (?P<weight>[-0-9.]+)")
+        raise ValueError("must have a named group for each value, such as (?P<weight>[-0-9.]+)")
     for name in groups:
         if not re.fullmatch(r"[a-z0-9_]{1,32}", name):
-            raise ValueError(f"the group '{name}' must be named with a-z, 0-9 and _")
+            raise ValueError(f"the name of the group '{name}' may only have a-z, 0-9 and _")
     return text
 
 
@@ -76,16 +75,16 @@ class Config(SensorConfig):
 
     kind: Literal["serial"] = Field(default="serial", description="the driver: serial")
     device: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
-        description="the port, such as /dev/serial0 or one of /dev/serial/by-id/"
+        description="the port, such as /dev/serial0 or one in /dev/serial/by-id/"
     )
     baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(default=9600, description="bits per second")
     protocol: Literal["pms5003", "mhz19"] | None = Field(
-        examples=["pms5003"], default=None, description="a device that is known: pms5003 or mhz19"
+        examples=["pms5003"], default=None, description="a built-in device: pms5003 or mhz19"
     )
     pattern: Annotated[str, StringConstraints(max_length=400), AfterValidator(_pattern)] | None = Field(
         examples=["T=(?P<temperature>[-0-9.]+)"],
         default=None,
-        description="a regular expression that is looked for in each line; its named groups are the channels",
+        description="a regular expression searched for in each line; its named groups are the channels",
     )
     values: dict[ChannelName, Value] = Field(
         examples=[{}], default_factory=dict, description="units of the pattern's groups, by name"
@@ -96,12 +95,12 @@ class Config(SensorConfig):
         description="frames of bytes: start, length, checksum, fields",
     )
     timeout_s: Annotated[float, Field(ge=0.05, le=600, allow_inf_nan=False)] = Field(
-        default=3.0, description="how long to wait for the device to say something, in s; below deadline_s"
+        default=3.0, description="time to wait for data from the device, in s; below deadline_s"
     )
 
     def gives(self) -> Mapping[str, Quantity]:
-        """What the frame or the pattern has."""
-        frame = self.told
+        """Return the quantities of the frame's fields or the pattern's groups."""
+        frame = self.layout
         if frame is not None:
             return frame.quantities()
         groups = re.compile(self.pattern or "").groupindex
@@ -114,14 +113,14 @@ class Config(SensorConfig):
         return (self.device,)
 
     @property
-    def told(self) -> serial_frames.Frame | None:
-        """The frame: the protocol's, or the one that is written down."""
+    def layout(self) -> serial_frames.Frame | None:
+        """The frame: the protocol's, or the configured one."""
         return serial_frames.KNOWN[self.protocol] if self.protocol else self.frame
 
     @model_validator(mode="after")
     def _one_way(self) -> Config:
         if sum(key is not None for key in (self.protocol, self.pattern, self.frame)) != 1:
-            raise wrong("write one of protocol, pattern and frame", "kind")
+            raise wrong("write exactly one of protocol, pattern and frame", "kind")
         for name in self.values:
             if name not in self.gives():
                 raise wrong(f"the pattern has no group '{name}'", "values", name, "[key]")
@@ -146,20 +145,20 @@ def library() -> Any:
 
 
 class Serial:
-    """Gives the newest thing that the device said since the last reading, or waits for the next."""
+    """Returns the newest data received since the last reading, or waits for more."""
 
     def __init__(self, config: Config, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._config = config
         self._monotonic = monotonic
-        self._frame = config.told
+        self._frame = config.layout
         self._pattern = re.compile(config.pattern) if config.pattern else None
         self._port: Any = None
-        self._rest = b""  # the beginning of something that is still coming
-        self._whole = False  # whether the beginning of the next line was seen
-        self._fault = ""  # what was wrong with all that came since the last reading
+        self._rest = b""  # the beginning of an incomplete line or frame
+        self._synchronized = False  # whether the beginning of the next line was received
+        self._fault = ""  # the problem with the data received since the last reading
 
     def open(self) -> None:
-        """Open the port for this process alone."""
+        """Open the port exclusively."""
         serial = library()
         self.close()
         config = self._config
@@ -169,10 +168,10 @@ class Serial:
             )
         except (OSError, ValueError, termios.error) as error:
             raise _explained(config.device, error) from error
-        self._rest, self._whole = b"", False
+        self._rest, self._synchronized = b"", False
 
     def read(self) -> Sequence[Reading]:
-        """Return the newest values; wait for them where none came."""
+        """Return the newest values; wait for them if there are none."""
         if self._port is None:
             raise Unavailable(Reason.LOST, f"{self._config.device} is not open")
         try:
@@ -196,19 +195,19 @@ class Serial:
             self._rest = b""
             self._port.write(self._frame.request_bytes)
         elif self._port.in_waiting >= _FULL:
-            # The kernel keeps the oldest when its buffer is full: what is in there is not the newest.
+            # A full kernel buffer keeps the oldest data, so its content is not the newest.
             self._port.reset_input_buffer()
-            self._rest, self._whole = b"", False
-        take = self._frames if self._frame is not None else self._lines
+            self._rest, self._synchronized = b"", False
+        parse = self._frames if self._frame is not None else self._lines
         while True:
             data = self._port.read(self._port.in_waiting or 1)
-            if data and (readings := take(data)):
+            if data and (readings := parse(data)):
                 return readings
             if self._monotonic() >= until:
                 break
         if self._fault:
-            return self._nothing(self._fault)
-        message = f"{self._config.device} said nothing for {self._config.timeout_s:g} s"
+            return self._bad(self._fault)
+        message = f"{self._config.device} sent nothing for {self._config.timeout_s:g} s"
         raise Unavailable(Reason.TIMEOUT, message)
 
     def _frames(self, data: bytes) -> list[Reading]:
@@ -224,29 +223,29 @@ class Serial:
             newest = found
         if newest is None:
             return []
-        ts, given = clock.wall(), frame.quantities()
-        return [Reading(name, value, given[name].unit, ts) for name, value in frame.values(newest).items()]
+        ts, quantities = clock.wall(), frame.quantities()
+        return [Reading(n, value, quantities[n].unit, ts) for n, value in frame.values(newest).items()]
 
     def _lines(self, data: bytes) -> list[Reading]:
         *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-_MOST_LINE:]
+        self._rest = rest[-_MAX_LINE:]
         newest: list[Reading] = []
         for line in lines:
-            if self._whole:  # the first one after open may have lost its beginning
+            if self._synchronized:  # the first line after open may be incomplete
                 newest = self._parse(line) or newest
-                self._fault = "no line fits the pattern"
-            self._whole = True
+                self._fault = "no line matches the pattern"
+            self._synchronized = True
         return newest
 
     def _parse(self, line: bytes) -> list[Reading]:
-        text = line[-_MOST_LINE:].decode("utf-8", "replace").strip()
+        text = line[-_MAX_LINE:].decode("utf-8", "replace").strip()
         match = self._pattern.search(text) if self._pattern else None
         if match is None:
             return []
-        ts, given = clock.wall(), self._config.gives()
-        return [_reading(name, match.group(name), given[name].unit, ts) for name in given]
+        ts, quantities = clock.wall(), self._config.gives()
+        return [_reading(name, match.group(name), q.unit, ts) for name, q in quantities.items()]
 
-    def _nothing(self, reason: str) -> list[Reading]:
+    def _bad(self, reason: str) -> list[Reading]:
         ts = clock.wall()
         return [Reading(n, None, q.unit, ts, Quality.BAD, reason) for n, q in self._config.gives().items()]
 
@@ -255,7 +254,7 @@ def _reading(name: str, text: str | None, unit: str, ts: float) -> Reading:
     try:
         return Reading(name, float(text or ""), unit, ts)
     except ValueError:
-        return Reading(name, None, unit, ts, Quality.BAD, f"'{(text or '')[:40]}' is no number")
+        return Reading(name, None, unit, ts, Quality.BAD, f"'{(text or '')[:40]}' is not a number")
 
 
 def _explained(device: str, error: Exception) -> Unavailable:
@@ -264,10 +263,10 @@ def _explained(device: str, error: Exception) -> Unavailable:
     if code == 13 or "Permission denied" in text:
         return Unavailable(
             Reason.DENIED,
-            f"{device} may not be opened; add the user to group dialout: sudo usermod -aG dialout $USER",
+            f"no permission to open {device}; add the user to group dialout: sudo usermod -aG dialout $USER",
         )
     if code == 11 or "lock" in text:
         return DeviceBusy(f"{device} is in use by another program")
     if code == 2 or "No such file" in text:
-        return Unavailable(Reason.ABSENT, f"there is no {device}; `ls /dev/serial/by-id` shows what there is")
+        return Unavailable(Reason.ABSENT, f"there is no {device}; `ls /dev/serial/by-id` lists the ports")
     return Unavailable(Reason.LOST, f"{device}: {text}")

@@ -1,13 +1,14 @@
-"""Numbers made by arithmetic: to try edged without a sensor, and the template for your own driver.
+"""A computed wave: to try edged without a sensor, and the template for your own driver.
 
-To add a driver, copy this file to ``sensors/NAME.py``; ``kind: NAME`` then works, in the configuration, in
-its schema and in ``edged check``. The conformance test finds it. Four things make a driver:
+To add a driver, copy this file to ``edged/sensors/drivers/NAME.py``. Then ``kind: NAME`` works in the
+configuration, in its schema and in ``edged check``, and the conformance test finds it. A driver has four
+parts:
 
-1. The first line of the docstring is its help line.
-2. ``Config``: its keys, each with a description that says the unit, and ``gives()``: what it will measure.
-3. ``create``: builds the sensor and touches nothing, so that ``edged check`` can run anywhere.
+1. A docstring, whose first line is the driver's help text.
+2. ``Config``: its keys, each with a description that names the unit, and ``gives()``, what it measures.
+3. ``create``, which builds the sensor and touches no device, so that ``edged check`` can run anywhere.
 4. A class with ``open``, ``read`` and ``close``, and ``wait`` where the device has events. Import vendor
-   modules inside ``open``: the main process loads this file too, for its ``Config``.
+   modules inside ``open``, because the main process loads this file too, for its ``Config``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from edged.system import clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_FLOOD = 200  # edges given at once: more than any driver piles up
+_FLOOD = 200  # edges returned at once: more than any driver buffers
 
 
 class Config(SensorConfig):
@@ -34,33 +35,33 @@ class Config(SensorConfig):
 
     kind: Literal["synthetic"] = Field(default="synthetic", description="the driver: synthetic")
     wave: Literal["sine", "ramp", "square", "constant"] = Field(
-        default="sine", description="how the value moves between low and high; constant stays at low"
+        default="sine", description="the shape of the wave between low and high; constant stays at low"
     )
     low: Finite = Field(default=0.0, description="the lowest value")
     high: Finite = Field(default=1.0, description="the highest value")
     period: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
-        default=60, description="readings in one wave; the same reading of a wave is always the same"
+        default=60, description="number of readings in one wave; every wave has the same values"
     )
     axes: Annotated[tuple[ChannelName, ...], Field(max_length=32)] = Field(
         examples=[["x", "y"]],
         default=(),
-        description="several channels of these names, each a part of a wave behind the one before",
+        description="names of several channels, each one delayed by a part of the wave",
     )
-    binary: bool = Field(default=False, description="a state, not a number: on in the upper half of the wave")
+    binary: bool = Field(default=False, description="measure a state: on in the upper half of the wave")
     edge_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
-        default=0.0, description="with binary: it changes by itself so often, in s, as a door does; 0: never"
+        default=0.0, description="with binary: change every N seconds, as a door does (0: never)"
     )
     fault: Literal["none", "hang", "vanish", "garbage", "flood", "stuck"] = Field(
         default="none",
-        description="what to break after `fault_after` readings, to see what edged does: hang (read never "
-        "returns), vanish (unplugged), garbage (no number), flood (with binary: edges without end), stuck",
+        description="fault to simulate after `fault_after` readings: hang (read never "
+        "returns), vanish (unplugged), garbage (not a number), flood (with binary: endless edges), stuck",
     )
     fault_after: Annotated[int, Field(ge=0)] = Field(
-        default=10, description="readings before the fault, from each open"
+        default=10, description="number of readings before the fault, counted from each open"
     )
 
     def gives(self) -> Mapping[str, Quantity]:
-        """A number or a state, on each axis."""
+        """Return a number or a state for each axis."""
         return {axis: Quantity(binary=self.binary) for axis in self.axes or ("",)}
 
 
@@ -70,7 +71,7 @@ def create(config: Config) -> Sensor:
 
 
 class Synthetic:
-    """A wave over its own readings: no clock moves it, so a test knows what comes."""
+    """A wave that advances with each reading, not with the clock, so that its values are predictable."""
 
     def __init__(
         self,
@@ -83,12 +84,12 @@ class Synthetic:
         self._axes = config.axes or ("",)
         self._monotonic = monotonic
         self._sleep = sleep
-        self._number = -1  # of the next reading; -1: not open
+        self._number = -1  # the number of the next reading; -1: not open
         self._on = False
         self._edge_at = math.inf
 
     def open(self) -> None:
-        """Begin the wave."""
+        """Start the wave."""
         self._number = 0
         self._on = False
         self._edge_at = self._monotonic() + self._config.edge_s if self._config.edge_s else math.inf
@@ -100,7 +101,7 @@ class Synthetic:
         number, fault = self._number, self._fault()
         self._number += 1
         if fault == "hang":
-            threading.Event().wait()  # in the kernel, for ever, as a bus does
+            threading.Event().wait()  # for ever, like a bus that hangs in the kernel
         if fault == "vanish":
             raise Unavailable(Reason.LOST, "the synthetic sensor was unplugged")
         if fault == "garbage":
@@ -111,7 +112,7 @@ class Synthetic:
         return [Reading(a, self._value(number + round(n * step)), "", ts) for n, a in enumerate(self._axes)]
 
     def wait(self, timeout_s: float) -> Sequence[Reading]:
-        """Return the change that is due, or nothing after the time."""
+        """Return the next change, or nothing after the timeout."""
         if self._number < 0:
             raise Unavailable(Reason.LOST, "the synthetic sensor is not open")
         if self._config.binary and self._fault() == "flood":
@@ -127,7 +128,7 @@ class Synthetic:
         return [Reading(axis, self._on, "", clock.wall()) for axis in self._axes]
 
     def close(self) -> None:
-        """End the wave."""
+        """Stop the wave."""
         self._number = -1
 
     def _fault(self) -> str:
@@ -147,7 +148,7 @@ class Synthetic:
 
 
 def _garbage(axis: str, number: int) -> Reading:
-    """Fail as real ones do: some say that it is garbage, some give it as a number."""
+    """Return an invalid reading in one of the two ways of real devices: marked as bad, or as a NaN."""
     if number % 2:
         return Reading(axis, math.nan, "", clock.wall())
     return Reading(axis, None, "", clock.wall(), Quality.BAD, "garbage")

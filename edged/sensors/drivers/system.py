@@ -30,15 +30,15 @@ _QUANTITIES: dict[str, Quantity] = {
 }
 What = Literal["temperature", "undervoltage", "throttled", "load", "memory", "disk", "wifi"]
 
-# The processor's thermal zone, by the names that kernels give it; else the first one there is.
+# The names of the processor's thermal zone in different kernels; else the first zone is used.
 _ZONES = ("cpu-thermal", "cpu_thermal", "soc-thermal", "x86_pkg_temp")
 
-# Raspberry Pi's mailbox, what `vcgencmd get_throttled` asks as well: _IOWR(100, 0, char *) on 64 bits, and a
+# The Raspberry Pi's mailbox, as `vcgencmd get_throttled` uses it: _IOWR(100, 0, char *) on 64 bits, and a
 # message of 32-bit words: size, request, tag, room for the answer, its size, the answer, end.
 _MAILBOX = 0xC0086400
 _GET_THROTTLED = 0x00030046
-_UNDERVOLTAGE, _THROTTLED = 0x1, 0xE  # now: the supply; the frequency capped, throttled, the soft limit
-_ioctl = fcntl.ioctl  # the one door to the mailbox; tests put a board behind it
+_UNDERVOLTAGE, _THROTTLED = 0x1, 0xE  # current state: supply; frequency capped, throttled, soft limit
+_ioctl = fcntl.ioctl  # the only access to the mailbox; tests substitute a board here
 
 
 class Config(SensorConfig):
@@ -50,16 +50,17 @@ class Config(SensorConfig):
     )
     what: Annotated[tuple[What, ...], Field(min_length=1, max_length=len(_QUANTITIES))] = Field(
         default=("temperature", "load", "memory", "disk"),
-        description="temperature, undervoltage and throttled (on a Raspberry Pi), load, memory, disk, wifi",
+        description="quantities: temperature, undervoltage and throttled (on a Raspberry Pi), load, memory, "
+        "disk, wifi",
     )
-    path: Path = Field(default=Path("/"), description="of the disk whose use is read")
+    path: Path = Field(default=Path("/"), description="a path on the disk whose usage is measured")
     interface: str | None = Field(
-        examples=["wlan0"], default=None, description="of the Wi-Fi; left out: the first one"
+        examples=["wlan0"], default=None, description="the Wi-Fi interface; default: the first one"
     )
     root: Path = Field(default=Path("/"), description="the folder with sys, proc and dev")
 
     def gives(self) -> Mapping[str, Quantity]:
-        """What was asked for."""
+        """Return the quantities of ``what``."""
         return {name: _QUANTITIES[name] for name in self.what}
 
 
@@ -69,23 +70,23 @@ def create(config: Config) -> Sensor:
 
 
 class _Unknown(Exception):  # noqa: N818 - it becomes the reason of a reading, not an error
-    """The board does not say."""
+    """The board does not report the quantity."""
 
 
 def meminfo(root: Path) -> dict[str, int]:
-    """Return what ``/proc/meminfo`` says, in KiB."""
+    """Return the values in ``/proc/meminfo``, in KiB."""
     text = (root / "proc/meminfo").read_text("utf-8", "replace")
     lines = (line.split(":") for line in text.splitlines() if ":" in line)
     return {name: int(rest.split()[0]) for name, rest in lines}
 
 
 class System:
-    """Asks the kernel; what the board does not say is a bad reading, and the others are good."""
+    """The board. A quantity that it does not report gets a bad reading; the others are not affected."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._open = False
-        self._ask: dict[str, Callable[[], float | bool]] = {
+        self._measure: dict[str, Callable[[], float | bool]] = {
             "temperature": self._temperature,
             "undervoltage": self._undervoltage,
             "throttled": lambda: bool(self._flags() & _THROTTLED),
@@ -96,7 +97,7 @@ class System:
         }
 
     def open(self) -> None:
-        """Nothing is held open: each file is read anew."""
+        """Mark the sensor open; each reading opens its files itself."""
         self._open = True
 
     def read(self) -> Sequence[Reading]:
@@ -106,18 +107,18 @@ class System:
         return [self._reading(name, quantity.unit) for name, quantity in self._config.gives().items()]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Mark the sensor closed."""
         self._open = False
 
     def _reading(self, name: str, unit: str) -> Reading:
         try:
-            return Reading(name, self._ask[name](), unit, clock.wall())
+            return Reading(name, self._measure[name](), unit, clock.wall())
         except _Unknown as error:
             reason = str(error)
         except sysfs.NotMeasured as error:
             reason = str(error)
         except (OSError, ValueError, IndexError) as error:
-            reason = f"the kernel says nothing of it: {getattr(error, 'strerror', None) or error}"
+            reason = f"the kernel does not report it: {getattr(error, 'strerror', None) or error}"
         return Reading(name, None, unit, clock.wall(), Quality.BAD, reason)
 
     def _text(self, name: str) -> str:
@@ -134,7 +135,7 @@ class System:
         return float((zone / "temp").read_text()) / 1000
 
     def _undervoltage(self) -> bool:
-        """Ask the kernel's rpi_volt, or else the firmware."""
+        """Query the kernel's rpi_volt or, without it, the firmware."""
         for chip in (self._config.root / "sys/class/hwmon").glob("hwmon*"):
             with contextlib.suppress(OSError):
                 if (chip / "name").read_text().strip() == "rpi_volt":
@@ -142,14 +143,18 @@ class System:
         return bool(self._flags() & _UNDERVOLTAGE)
 
     def _flags(self) -> int:
-        """Return the firmware's flags of supply and heat."""
+        """Return the firmware's flags for power supply and temperature."""
         message = bytearray(struct.pack("=8I", 32, 0, _GET_THROTTLED, 4, 0, 0, 0, 0))
         try:
             descriptor = os.open(self._config.root / "dev/vcio", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             denied = error.errno in (errno.EACCES, errno.EPERM)
-            why = "/dev/vcio may not be opened: group video" if denied else "only a Raspberry Pi says it"
-            raise _Unknown(why) from error
+            reason = (
+                "no permission to open /dev/vcio: add the user to group video"
+                if denied
+                else "only a Raspberry Pi reports it"
+            )
+            raise _Unknown(reason) from error
         try:
             _ioctl(descriptor, _MAILBOX, message)
         finally:
@@ -159,19 +164,19 @@ class System:
     def _memory(self) -> float:
         kib = meminfo(self._config.root)
         if not kib.get("MemTotal") or "MemAvailable" not in kib:
-            raise _Unknown("the kernel does not say how much memory is free")
+            raise _Unknown("the kernel does not report the free memory")
         return 100 * (1 - kib["MemAvailable"] / kib["MemTotal"])
 
     def _disk(self) -> float:
-        """Return the part that is used of what may be used, as df does."""
+        """Return the used part of the space available to users, in percent, as df does."""
         status = os.statvfs(self._config.path)
         used = status.f_blocks - status.f_bfree
         if not used + status.f_bavail:
-            raise _Unknown(f"{self._config.path} is on no disk")
+            raise _Unknown(f"{self._config.path} is not on a disk")
         return 100 * used / (used + status.f_bavail)
 
     def _wifi(self) -> float:
-        """Return the signal's level; in a network namespace, as the first process sees it."""
+        """Return the signal level in dBm; in a network namespace, that of the first process."""
         wanted = self._config.interface
         for name in ("proc/net/wireless", "proc/1/net/wireless"):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A thermal zone of the board: how hot its processor is, without a sensor of your own."""
+"""A thermal zone of the board: the processor's temperature, without an extra sensor."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Config(SensorConfig):
 
     kind: Literal["thermal"] = Field(default="thermal", description="the driver: thermal")
     zone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        default="cpu-thermal", description="the zone's type, as in `cat /sys/class/thermal/*/type`"
+        default="cpu-thermal", description="the zone's type, as `cat /sys/class/thermal/*/type` shows it"
     )
     root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
 
     def gives(self) -> Mapping[str, Quantity]:
-        """A temperature."""
+        """Return a temperature."""
         return {"": Quantity("°C", "temperature")}
 
 
@@ -33,7 +33,7 @@ def create(config: Config) -> Sensor:
 
 
 class Thermal:
-    """Reads one zone."""
+    """One thermal zone."""
 
     def __init__(self, config: Config) -> None:
         self._zone = sysfs.Device(
@@ -53,5 +53,5 @@ class Thermal:
         return self._zone.read("°C", lambda folder: folder.number("temp") / 1000)
 
     def close(self) -> None:
-        """Let go of the zone."""
+        """Close the zone's folder."""
         self._zone.close()

@@ -1,7 +1,7 @@
-"""A DS18B20 thermometer (or one of its family) at the 1-Wire bus, through the kernel's w1_therm.
+"""A DS18B20 thermometer or a relative on the 1-Wire bus, through the kernel's w1_therm.
 
-Two values are no temperatures although the chip says them: 85 °C is what it holds from power-on to its first
-conversion, and a short-circuited bus reads as zeros with a checksum that fits.
+Two readings of the chip are not temperatures: it holds 85 °C from power-on until its first conversion, and a
+short-circuited bus reads as zeros, for which the checksum is correct.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_FAMILIES = re.compile(r"(10|22|28|3b|42)-[0-9a-f]{12}")  # of thermometers; the family is the id's first part
+_FAMILIES = re.compile(r"(10|22|28|3b|42)-[0-9a-f]{12}")  # of thermometers; an id begins with its family
 _POWER_ON = 85000  # thousandths of a degree
 
 
@@ -28,12 +28,12 @@ class Config(SensorConfig):
     id: Annotated[str, StringConstraints(pattern=r"^(10|22|28|3b|42)-[0-9a-f]{12}$")] | None = Field(
         examples=["28-0316a2795bff"],
         default=None,
-        description="of the thermometer, as in `ls /sys/bus/w1/devices`; left out: the only one there is",
+        description="the thermometer's id, as `ls /sys/bus/w1/devices` shows it; default: the only one",
     )
     root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
 
     def gives(self) -> Mapping[str, Quantity]:
-        """A temperature, in the range of the chip."""
+        """Return a temperature, with the range of the chip."""
         return {"": Quantity("°C", "temperature", low=-55, high=125)}
 
 
@@ -43,7 +43,7 @@ def create(config: Config) -> Sensor:
 
 
 class W1:
-    """Reads one thermometer; a conversion takes 0.75 s."""
+    """One thermometer; a conversion takes 0.75 s."""
 
     def __init__(self, config: Config) -> None:
         wanted = config.id
@@ -64,7 +64,7 @@ class W1:
         return self._thermometer.read("°C", lambda folder: _parse(folder.text("w1_slave")))
 
     def close(self) -> None:
-        """Let go of the thermometer."""
+        """Close the thermometer's folder."""
         self._thermometer.close()
 
 
@@ -81,13 +81,14 @@ def _parse(text: str) -> float:
     lines = text.splitlines()
     match = re.search(r"t=(-?[0-9]+)\s*$", lines[-1]) if len(lines) > 1 else None
     if match is None:
-        raise sysfs.NotMeasured("the kernel gave no temperature")
+        raise sysfs.NotMeasured("the kernel did not return a temperature")
     if not lines[0].endswith("YES"):
         raise sysfs.NotMeasured("the checksum is wrong")
     if set(lines[0].partition(":")[0].split()) == {"00"}:
         raise sysfs.NotMeasured("all bytes are zero: the bus is short-circuited")
     thousandths = int(match.group(1))
     if thousandths == _POWER_ON:
-        what = "85 °C is the value from power-on: the chip has not measured, look at its supply"
-        raise sysfs.NotMeasured(what)
+        raise sysfs.NotMeasured(
+            "85 °C is the power-on value: the chip has not measured; check its power supply"
+        )
     return thousandths / 1000

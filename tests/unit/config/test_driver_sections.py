@@ -65,10 +65,10 @@ def test_with_neither_there_is_nothing_to_do(said: Said) -> None:
         ),
         ("kind: hwmon, chip: a, min: 5, max: 1", "f:2:38: sensors.attic.min: min (5) is above max (1)"),
         ("kind: gpio, line: 17", "f:2:29: sensors.attic.line: line 17 is a number: write chip too"),
-        ("kind: serial, device: /dev/ttyS0", "write one of protocol, pattern and frame"),
+        ("kind: serial, device: /dev/ttyS0", "write exactly one of protocol, pattern and frame"),
         (
             "kind: serial, device: a, pattern: '('",
-            "f:2:45: sensors.attic.pattern: this is no regular expression",
+            "f:2:45: sensors.attic.pattern: not a regular expression",
         ),
         ("kind: i2c, address: 0x148, registers: {a: {}}", "f:2:31: sensors.attic.address is '0x148'"),
         (
@@ -78,11 +78,11 @@ def test_with_neither_there_is_nothing_to_do(said: Said) -> None:
         ("kind: i2c, address: 0x48, registers: {a: {byts: 1}}", "did you mean 'bytes'?"),
         (
             "kind: system, channels: {wifi: {round: 0}}",
-            "there is no channel 'wifi'; there are temperature, load",
+            "there is no channel 'wifi'; available: temperature, load",
         ),
         (
             "kind: w1, channels: {a: {round: 0}}",
-            "there is no channel 'a'; there are none: its keys stand beside",
+            "this sensor has only one channel: write its keys beside",
         ),
         ("kind: synthetic, publish: yes", "sensors.attic.publish is 'yes', but must be json, bare or none"),
     ],

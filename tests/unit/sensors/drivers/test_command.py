@@ -41,8 +41,8 @@ def test_a_program_prints_json() -> None:
     readings = read('print(\'{"tank": {"cm": 42}, "full": "ON", "text": [1]}\')', values=values)
     assert [(r.channel, r.value, r.unit) for r in readings[:2]] == [("level", 42.0, "cm"), ("full", True, "")]
     assert [r.reason for r in readings[2:]] == [
-        "the program printed no number under tank.none",
-        "the program printed no number under text",
+        "the program did not print a number under tank.none",
+        "the program did not print a number under text",
     ]
 
 
@@ -52,8 +52,8 @@ def test_a_program_prints_json() -> None:
         ("print('hot')", "neither a number nor JSON"),
         ("pass", "neither a number nor JSON"),
         ("print('[' * 20000)", "neither a number nor JSON"),
-        ("print('{}')", "no number"),
-        ("print('true')", "no number"),
+        ("print('{}')", "did not print a number"),
+        ("print('true')", "did not print a number"),
         ("print(7); import sys; sys.exit('no tank')", "ended with 1: no tank"),
         ("import os; os.kill(os.getpid(), 9)", "ended with -9"),
         ("while True: print('x' * 1000)", "more than 64 KiB"),
@@ -111,7 +111,7 @@ def test_says_what_cannot_be_run(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.ABSENT
     plain = tmp_path / "plain"
     plain.write_text("no program")
-    with pytest.raises(Unavailable, match="cannot be run") as caught:
+    with pytest.raises(Unavailable, match="is not executable") as caught:
         Command(Config(command=[str(plain)])).open()
     assert caught.value.reason is Reason.DENIED
     plain.chmod(0o755)

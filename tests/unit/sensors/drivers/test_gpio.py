@@ -97,8 +97,8 @@ def test_a_number_without_a_chip_is_refused() -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"line": "PIR"}, "there is no gpio line PIR; there is gpiochip0 .pinctrl-double."),
-        ({"chip": "pinctrl-rp1"}, "there is no gpio chip pinctrl-rp1; there is gpiochip0"),
+        ({"line": "PIR"}, "there is no gpio line PIR; available chips: gpiochip0 .pinctrl-double."),
+        ({"chip": "pinctrl-rp1"}, "there is no gpio chip pinctrl-rp1; available chips: gpiochip0"),
         ({"line": "99", "chip": "gpiochip0"}, "has no gpio line 99"),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_chip_that_does_not_answer_is_lost_and_set_up_again(bus: Bus, code: in
     bus.no_answer = code
     sensor = opened(LM75)
     away = bus.chips.pop(0x48)
-    with pytest.raises(Unavailable, match="no answer from 0x48 of /dev/i2c-1") as caught:
+    with pytest.raises(Unavailable, match="no answer from 0x48 on /dev/i2c-1") as caught:
         sensor.read()
     assert caught.value.reason is Reason.LOST
     bus.chips[0x48] = away

@@ -94,7 +94,7 @@ def test_what_came_between_two_readings_counts_and_the_newest_is_taken() -> None
         assert values(sensor) == {"weight": 2}
         threading.Event().wait(0.3)
         assert values(sensor) == {"weight": 4}
-        with pytest.raises(Unavailable, match="said nothing"):
+        with pytest.raises(Unavailable, match="sent nothing"):
             sensor.read()
         sensor.close()
 
@@ -112,7 +112,7 @@ def test_lines_that_never_fit_are_bad_readings() -> None:
     with SerialDevice(lambda: b"noise\n") as device:
         sensor = opened(device, pattern="W:(?P<weight>[0-9]+)", timeout_s=0.2)
         (reading,) = sensor.read()
-        assert (reading.value, reading.reason) == (None, "no line fits the pattern")
+        assert (reading.value, reading.reason) == (None, "no line matches the pattern")
         sensor.close()
 
 
@@ -137,7 +137,7 @@ def test_a_frame_that_is_written_down() -> None:
 def test_a_silent_device_times_out() -> None:
     with SerialDevice(lambda: None) as device:
         sensor = opened(device, protocol="pms5003", timeout_s=0.1)
-        with pytest.raises(Unavailable, match=r"said nothing for 0.1 s") as caught:
+        with pytest.raises(Unavailable, match=r"sent nothing for 0.1 s") as caught:
             sensor.read()
         assert caught.value.reason is Reason.TIMEOUT
         sensor.close()
@@ -173,11 +173,11 @@ def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({}, "write one of protocol, pattern and frame"),
-        ({"protocol": "mhz19", "pattern": "(?P<a>.)"}, "write one of"),
-        ({"pattern": "(?P<a>"}, "no regular expression"),
-        ({"pattern": "[0-9]+"}, "needs a named group"),
-        ({"pattern": "(?P<A>.)"}, "must be named with a-z"),
+        ({}, "write exactly one of protocol, pattern and frame"),
+        ({"protocol": "mhz19", "pattern": "(?P<a>.)"}, "write exactly one of"),
+        ({"pattern": "(?P<a>"}, "not a regular expression"),
+        ({"pattern": "[0-9]+"}, "must have a named group"),
+        ({"pattern": "(?P<A>.)"}, "may only have a-z"),
         ({"pattern": "(?P<a>.)", "values": {"b": {}}}, "no group 'b'"),
         ({"protocol": "mhz19", "timeout_s": 5}, "must be below deadline_s"),
         (
