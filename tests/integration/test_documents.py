@@ -11,7 +11,7 @@ A comment right above a block, ``<!-- test: WORD … -->``, says what is special
 * ``file NAME``: write this configuration there, for the commands that follow.
 * ``ansible``: variables of the roles, no configuration of edged.
 * ``schema NAME``: a message that fits ``edged/schema/NAME.schema.json``.
-* ``names of doctor``: the checks that an excerpt of its report shows exist.
+* ``names``: an excerpt of what the command before it prints; each line begins as one of the real lines does.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ PHOTOS = ROOT / "edged" / "photos"
 BUNDLED = ROOT / "edged" / "models"
 MODEL, TWIN = "mobilenet_v1_0.25_128_quant.tflite", "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
 PATIENCE_S = 60
+_NAME = re.compile(r"^[✓✗!·+x-] ([\w-]+)", re.MULTILINE)  # a check in the report of edged doctor
 NOT_RUN = ("skip", "elsewhere")
 
 
@@ -73,6 +74,7 @@ class Shell:
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self._port = port
+        self.printed = ""  # by the last command
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
         (folder / "bin").mkdir()
         program = folder / "bin" / "edged"
@@ -100,6 +102,7 @@ class Shell:
         )
         assert done.returncode in good, f"$ {command}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
+        self.printed = done.stdout
 
     def start(self, command: str, texts: list[str]) -> None:
         """Start a command that goes on until Ctrl-C, and wait for one of these texts."""
@@ -167,6 +170,8 @@ def test_the_commands_of_a_page_run(page: Path, tmp_path: Path, broker: Broker) 
         for block in blocks(page):
             if block.word == "file":
                 (tmp_path / block.rest).write_text(block.text, "utf-8")
+            elif block.word == "names":
+                assert set(_NAME.findall(block.text)) <= set(_NAME.findall(shell.printed)), shell.printed
             elif block.language == "console" and block.word not in NOT_RUN:
                 run_block(shell, block)
         shell.finish()
@@ -223,21 +228,6 @@ def test_a_unit_drop_in_sets_what_the_unit_may_have(block: Block) -> None:
 
 def test_every_block_has_a_language() -> None:
     assert [block.name for block in all_blocks("")] == []
-
-
-def test_the_report_of_doctor_names_checks_that_exist() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "edged", "doctor", "--json"],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    real = {found["name"] for found in json.loads(done.stdout)["checks"]}
-    shown = [block for block in all_blocks("text") if block.marker == "names of doctor"]
-    assert shown
-    for block in shown:
-        assert set(re.findall(r"^[✓✗!·-] ([\w-]+)", block.text, re.MULTILINE)) <= real
 
 
 def test_the_workflow_runs_the_two_commands() -> None:
