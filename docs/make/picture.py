@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-COUNT = 4  # inferences: the fourth is of the first photograph again, and there is a rate by then
+COUNT = 13  # inferences: the last one is of the first photograph again, and there is a rate by then
 WIDTH = 100  # columns
 _CLEARED = "\x1b[2K"  # rich clears each line of the old table, then draws the new one
 _FORMAT = """\
