@@ -24,11 +24,11 @@ from edged.daemon import commands, health, outputs
 from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.daemon.sensor_publisher import SensorPublisher
 from edged.daemon.status_file import HealthSchedule
-from edged.errors import ConfigError, Problem
+from edged.errors import ConfigError, Problem, Reason, Unavailable
 from edged.supervisor import SensorWorker
 from edged.system import clock
 from edged.system.child import interpreter
-from edged.system.claim import Claim
+from edged.system.lockfile import LockFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +75,7 @@ class Daemon:
         self._complaints: list[str] = []
         self._losses = health.Losses()
         self._config = config = loader.load(path)
-        self._claim = Claim(config.run_dir)
-        self._claim.take()
+        self._lock = _lock(config.run_dir)
         self._spool = outputs.spool(config, asyncio.get_running_loop(), self._committed)
         self._event_maker = EventMaker(config.node)
         self._publisher = EventPublisher(self._event_maker, self._spool, _kinds(config), at_once=False)
@@ -143,7 +142,7 @@ class Daemon:
             log.warning("not delivered yet: %d", queued)
         self._spool.close()
         self._health.close()
-        self._claim.release()
+        self._lock.free()
         log.info("stopped")
 
     # Output.
@@ -307,6 +306,30 @@ def run(path: Path, supervise: Supervise, signals: Signals, notifier: Notifier) 
         await Daemon(path, supervise, signals, notifier).run()
 
     asyncio.run(life())
+
+
+def _lock(run_dir: Path) -> LockFile:
+    """Lock the run directory: two daemons would disconnect each other and share one status file.
+
+    A directory that cannot be written locks nobody out; writing the status file reports it.
+
+    Raises:
+        Unavailable: another daemon uses it.
+    """
+
+    def busy(pid: int | None) -> Unavailable:
+        who = f"process {pid or 'unknown'}, run_dir {run_dir}"
+        return Unavailable(Reason.BUSY, f"another edged is already running ({who})")
+
+    lock = LockFile(run_dir / "lock", busy=busy, mode=0o644)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock.take()
+    except Unavailable:
+        raise
+    except OSError as error:
+        log.debug("%s cannot be locked: %s", run_dir, error)
+    return lock
 
 
 def _kinds(config: Config) -> dict[str, str]:

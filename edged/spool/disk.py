@@ -28,7 +28,7 @@ from edged.spool.ranges import Ranges
 from edged.spool.store import PAGE, disk_error
 from edged.spool.writer import SETTLE_ROWS, Writer
 from edged.system import clock
-from edged.system.lockfile import Lock
+from edged.system.lockfile import LockFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -101,7 +101,7 @@ class DiskSpool:
         self._told = False
         self._closed = False
         self._busy = threading.Condition()
-        self._lock = Lock(state_dir / LOCK)
+        self._lock = LockFile(state_dir / LOCK, busy=lambda pid: StateBusy(state_dir, pid))
         ages = Ages(max_age_h * 3600, time or Time())
         opened, why = self._open(state_dir / NAME, node, ages, connect)
         self._accounts = RowAccounts(

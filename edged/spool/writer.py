@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edged.spool.database import Database
     from edged.spool.recovery import Opened
     from edged.spool.store import Store
-    from edged.system.lockfile import Lock
+    from edged.system.lockfile import LockFile
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Writer(threading.Thread):
         self,
         path: Path,
         connect: Callable[[Path], Database],
-        lock: Lock,
+        lock: LockFile,
         *,
         accounts: RowAccounts,
         busy: threading.Condition,

@@ -1,4 +1,4 @@
-"""One daemon for one spool."""
+"""A lock that belongs to one process, and that the kernel frees when that process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -6,27 +6,42 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from edged.errors import StateBusy
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-class Lock:
-    """A file that one process has locked; the kernel frees it when that process ends, however it ends."""
+class LockFile:
+    """A file that one process has locked; its content is that process's id.
 
-    def __init__(self, path: Path) -> None:
+    The file is never removed: a lock on a removed file would exclude nobody.
+
+    Args:
+        path: the file; created where it is missing.
+        busy: returns the error to raise where another process holds the lock, for that process's id (None
+            where it is not known).
+        mode: the file's permissions.
+    """
+
+    def __init__(self, path: Path, *, busy: Callable[[int | None], Exception], mode: int = 0o600) -> None:
         self._path = path
+        self._busy = busy
+        self._mode = mode
         self._fd: int | None = None
 
     @property
     def held(self) -> bool:
-        """Whether this process has it."""
+        """Whether this process holds the lock."""
         return self._fd is not None
 
     def take(self) -> None:
-        """Lock it; harmless when it is held. Raises ``StateBusy``, or ``OSError`` where the disk says no."""
-        if self._fd is not None and self._same(self._fd):
+        """Take the lock; harmless where it is held.
+
+        Raises:
+            OSError: the file cannot be created or opened.
+            Exception: what ``busy`` returns, where another process holds the lock.
+        """
+        if self._fd is not None and self._is_current(self._fd):
             return
         self.free()
         fd = self._open()
@@ -35,39 +50,39 @@ class Lock:
         except BlockingIOError:
             holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
             os.close(fd)
-            raise StateBusy(self._path.parent, int(holder) if holder.isdigit() else None) from None
+            raise self._busy(int(holder) if holder.isdigit() else None) from None
         except OSError:
             os.close(fd)
             raise
         self._fd = fd
-        self._sign()
+        self._write_pid(fd)
 
     def free(self) -> None:
-        """Unlock it; harmless when it is not held."""
+        """Free the lock; harmless where it is not held."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def _open(self) -> int:
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
         except OSError:
             if not self._path.exists():
                 raise
-            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)  # a read-only disk; it will do for flock
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)  # a read-only disk; enough for flock
 
-    def _same(self, fd: int) -> bool:
-        """Whether the file is still the one at that path; another disk may be mounted there by now."""
+    def _is_current(self, fd: int) -> bool:
+        """Return whether the open file is still the one at the path: another disk may be mounted there."""
         try:
             return os.path.samestat(os.fstat(fd), self._path.stat())
         except FileNotFoundError:
             return False
 
-    def _sign(self) -> None:
-        """Write down who holds it; a full disk spoils only the sentence that names him."""
-        assert self._fd is not None  # noqa: S101  # take() has it
+    @staticmethod
+    def _write_pid(fd: int) -> None:
+        """Write who holds the lock; where the disk is full, only the sentence that names it suffers."""
         try:
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except OSError:
             return

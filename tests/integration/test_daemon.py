@@ -112,7 +112,7 @@ def test_a_switch_takes_the_worker_away_and_brings_it_back(tmp_path: Path) -> No
         wait_for(lambda: len(other.on(f"{TOPICS}/porch/event")) > seen, "events again")
         assert other.last(f"{TOPICS}/porch/enabled/state") == b"ON"
         assert other.last(f"{TOPICS}/porch/availability") == b"online"
-        assert "there is no such pipeline" in daemon.log
+        assert "switches the pipeline nobody, which does not exist" in daemon.log
 
 
 def test_a_reload_changes_what_changed_and_nothing_else(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_second_daemon_for_one_run_directory_is_refused(tmp_path: Path) -> Non
         second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
         assert second.returncode == 75
         assert second.stderr == (
-            f"edged: another edged runs already (process {daemon.pid}, run_dir {tmp_path}/run)\n"
+            f"edged: another edged is already running (process {daemon.pid}, run_dir {tmp_path}/run)\n"
         )
         assert daemon.stop()[0] == 0
 

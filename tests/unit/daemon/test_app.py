@@ -311,3 +311,13 @@ def test_a_wrong_password_file_is_told_before_anything_runs(tmp_path: Path) -> N
             daemon.daemon()
 
     live(life())
+
+
+def test_a_run_directory_that_cannot_be_written_keeps_nobody_from_running(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+
+    async def life() -> None:
+        async with Life(tmp_path) as daemon:
+            assert daemon.supervisor.calls == ["start", "apply", "settle"]
+
+    live(life())
