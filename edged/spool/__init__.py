@@ -1,24 +1,24 @@
 """The spool: every accepted event waits here until the broker has it, or is dropped with a counted reason.
 
 ```
- accept ──▶ waiting ──pending──▶ in flight ──acknowledged, keep──▶ resting ──settled──▶ gone
-              │  ▲ ▲ ▲             │  │  └──delivered──▶ delivered ──confirmed──▶ gone │
-   full, age  ▼  │ │ └──released───┘  └──refused──▶ dropped{refused}                   │
-           dropped │ └────────────again────────────────────┘                           │
-                   └────────────recalled───────────────────────────────────────────────┘
+ accept ─▶ waiting ─pending─▶ in flight ─acknowledged, keep─▶ resting ─settled─▶ gone
+           │ ▲ ▲ ▲              │  │  ╰─delivered─▶ delivered ─confirmed─▶ gone │
+ full, age ▼ │ │ ╰───released───╯  ╰─refused─▶ dropped    │                     │
+      dropped│ ╰────────requeue_delivered─────────────────╯                     │
+             ╰──────────recalled────────────────────────────────────────────────╯
 ```
 
 A row rests for the moment in which the broker may still forget what it acknowledged. It counts as
 acknowledged, and stays in the file; after a restart it waits again.
 
-``delivered``, ``confirmed`` and ``again`` serve ``spool: {ack: application}`` only: the broker has the
-row, the application has not said so yet. Rows that are delivered are bound by size and age like those that
-wait, and after a restart they wait again.
+``delivered``, ``confirmed`` and ``requeue_delivered`` serve ``spool: {ack: application}`` only: the broker
+has the row, the application has not confirmed it yet. Rows that are delivered are bound by size and age like
+those that wait, and after a restart they wait again.
 
 This file is the seam between the application and a store. :mod:`edged.spool.memory` keeps the rows in memory;
 :mod:`edged.spool.disk` keeps the same promises and adds that rows outlive the process. One thread calls all
-methods. What the spool itself has to say, that events were dropped or that its file was made anew, is a row
-like the events: ``schema/gap.schema.json``, on the topic ``<prefix>/<node>/gap``.
+methods. The spool's own reports, that events were dropped or that its file was made anew, are rows like the
+events: ``schema/gap.schema.json``, on the topic ``<prefix>/<node>/gap``.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Row:
     Attributes:
         sequence: grows by one from event to event, over restarts too where rows outlive one; the last part
             of its id, as long as no second epoch began.
-        pipeline: names its topic; empty for what the spool itself has to say.
+        pipeline: names its topic; empty for a report of the spool itself.
         payload: the event as JSON, with its id.
         waited: it was in flight when a connection broke, or comes from an earlier run.
-        left_s: time until it is too old, in s, when it was handed out; None where the store does not say.
+        left_s: time until it is too old, in s, when it was handed out; None where the store does not know.
     """
 
     sequence: int
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def topic(self) -> str:
-        """Below ``<prefix>/<node>/``."""
+        """The topic, below ``<prefix>/<node>/``."""
         return f"{self.pipeline}/event" if self.pipeline else "gap"
 
     def message(self, *, replayed: bool) -> bytes:
@@ -69,9 +69,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the events: accepted = acknowledged + queued + the sum of dropped.
+    """The balance of events: accepted = acknowledged + queued + the sum of dropped.
 
-    Queued are those that wait, are in flight, or are delivered and not confirmed.
+    Queued events wait, are in flight, or are delivered and not confirmed.
     """
 
     accepted: int
@@ -90,7 +90,7 @@ class Spool(Protocol):
 
     @property
     def state(self) -> str:
-        """Where rows are: ``disk``, or ``memory`` and why; for health."""
+        """Where rows are, for health: ``disk``, or ``memory`` and why."""
 
     @property
     def epoch(self) -> str:
@@ -101,58 +101,58 @@ class Spool(Protocol):
         """The sequence given last; 0 before the first."""
 
     def accept(self, event: Event) -> Event:
-        """Take the event over and return it with its id, node/epoch/sequence, the sequence without holes."""
+        """Take the event over; return it with its id, node/epoch/sequence, the sequence without holes."""
 
     def pending(self, limit: int, *, after: int = 0, without: Collection[str] = ()) -> Sequence[Row]:
         """Hand out at most ``limit`` rows that wait, the oldest first; from now on they are in flight.
 
         Args:
             limit: 0 or less: none.
-            after: only rows with a greater sequence: what is fresh need not wait behind a backlog.
+            after: only rows with a greater sequence: a fresh row need not wait behind a backlog.
             without: no rows of these pipelines: the broker refuses their topic for now.
         """
 
     def acknowledged(self, sequence: int, *, keep: bool = False) -> None:
-        """The broker has it, and that is enough. Harmless for a row that is not in flight.
+        """Finish with a row that the broker has. Harmless for a row that is not in flight.
 
         Args:
-            sequence: of the row.
+            sequence: the row's.
             keep: it rests until ``settled`` or ``recalled``.
         """
 
     def settled(self, sequences: Iterable[int]) -> None:
-        """The broker will not forget them: rows that rest are gone. Harmless for others."""
+        """Finish with rows that rest: the broker will not forget them. Harmless for others."""
 
     def recalled(self, sequences: Iterable[int]) -> None:
-        """The broker may have forgotten them: rows that rest wait again, marked as having waited.
+        """Let rows that rest wait again, marked as having waited: the broker may have forgotten them.
 
-        They count as acknowledged no more. Harmless for others.
+        They no longer count as acknowledged. Harmless for others.
         """
 
     def delivered(self, sequence: int) -> None:
-        """The broker has it, and it stays until ``confirmed``. Harmless for a row that is not in flight."""
+        """Keep a row that the broker has until ``confirmed``. Harmless for a row that is not in flight."""
 
     def confirmed(self, up_to: int) -> int:
-        """The application has every row up to this sequence: they are gone, wherever they were.
+        """Finish with every row up to this sequence, wherever it is: the application has them.
 
         Returns:
-            How many they were; they count as acknowledged.
+            How many there were; they count as acknowledged.
         """
 
-    def again(self) -> int:
-        """Let what is delivered and not confirmed wait again, marked as having waited; return how many."""
+    def requeue_delivered(self) -> int:
+        """Let delivered rows wait again, marked as having waited; return how many there were."""
 
     def released(self, sequences: Iterable[int]) -> None:
-        """The connection is lost: these wait again, in their old places, marked as having waited."""
+        """Let rows in flight wait again in their old places, marked as having waited."""
 
     def refused(self, sequence: int) -> None:
-        """The broker will never take this one (too large, malformed): dropped, counted as ``refused``."""
+        """Drop a row that the broker will never take (too large, malformed); counted as ``refused``."""
 
     def counts(self) -> Counts:
         """Return the balance."""
 
     def close(self) -> None:
-        """Give everything back; harmless when called twice."""
+        """Free everything; harmless when called twice."""
 
 
 def open_spool(
@@ -163,16 +163,16 @@ def open_spool(
     call_soon: Callable[[Callable[[], None]], object],
     on_committed: Callable[[Sequence[bytes]], None],
 ) -> Spool:
-    """Open the spool on disk; where the disk does not let it, events wait in memory until it does.
+    """Open the spool on disk; where the disk cannot be used, events wait in memory until it can.
 
     Args:
         config: the section ``spool``.
         node: the first part of the ids.
-        state_dir: where its file is.
+        state_dir: the folder of its file.
         call_soon: runs a function on the main thread; callable from any thread.
         on_committed: gets, on the main thread, the events that were accepted since, as JSON with their ids,
-            in order. Only now may anybody see them; the sink is to be drained. Called with none when older
-            rows came within reach.
+            in order. Only now may they leave; the sink is to be drained. Called with none when older rows
+            came within reach.
 
     Raises:
         StateBusy: another edged has this state directory.

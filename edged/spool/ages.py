@@ -1,10 +1,10 @@
-"""How old a row is, on a machine whose clock may be wrong by years.
+"""The age of each row, on a machine whose clock may be wrong by years.
 
-A row is stamped with the boot and the milliseconds since that boot, on a clock that nobody sets and that goes
+A row is dated with the boot and the milliseconds since that boot, on a clock that nobody sets and that goes
 on in suspend. Within one boot its age is exact. Over boots it is known only where the wall clock was right in
 both, from the difference of the two clocks that each boot leaves in the ledger; otherwise it is at least the
-time since this boot. A wall clock that jumps after it was called synchronised is not believed again before
-the next start. So a wrong clock keeps rows too long, and never drops one too early.
+time since this boot. A wall clock that jumps after it was synchronised is not trusted again before the next
+start. So a wrong clock keeps rows too long, and never drops one too early.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from edged.system import clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JUMP_S = 60.0  # more than clocks drift and NTP slews between two looks
-LOOK_S = 10.0
+JUMP_S = 60.0  # more than clocks drift and NTP slews between two comparisons
+COMPARE_S = 10.0
 BOOTS = 64  # boots remembered; rows from before have the age that is known for certain
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -47,7 +47,7 @@ Boots = dict[int, tuple[str, float | None]]  # number: boot id, wall time at its
 
 
 class Ages:
-    """Stamps rows and tells their ages.
+    """Dates rows and returns their ages.
 
     Args:
         max_age_s: rows older than this are dropped.
@@ -59,7 +59,7 @@ class Ages:
         self._time = time
         self.boots: Boots = {}
         self._jumped = False
-        self._looked = float("-inf")
+        self._compared_at = float("-inf")
         self._boot = 1
         self.adopt({})
 
@@ -70,30 +70,30 @@ class Ages:
         self._boot = known.get(here) or max(boots, default=0) + 1
         self.boots = dict(sorted(boots.items())[-(BOOTS - 1) :])
         self.boots.setdefault(self._boot, (here, None))
-        self._looked = float("-inf")
+        self._compared_at = float("-inf")
 
     def now(self) -> float:
-        """Seconds since this boot."""
+        """Return the seconds since this boot."""
         return self._time.since_boot()
 
     def wall(self) -> tuple[float, bool]:
-        """Return the wall time and whether it is called right."""
+        """Return the wall time and whether it is synchronised."""
         return self._time.wall(), self._time.synced()
 
-    def stamp(self) -> tuple[int, int]:
-        """Return boot and ms for a row that is accepted now."""
+    def timestamp(self) -> tuple[int, int]:
+        """Return the boot and the ms since it, for a row that is accepted now."""
         return self._boot, int(self._time.since_boot() * 1000)
 
     def left_s(self, boot: int, at: int) -> float:
-        """Return how long a row may still live, in s; not above 0: it is too old."""
+        """Return how long a row may still live, in s; 0 or less: it is too old."""
         return self._max_age_s - self._age_s(boot, at)
 
-    def look(self) -> bool:
-        """Compare the clocks, at most every ``LOOK_S``; tells whether the ledger should know."""
+    def compare_clocks(self) -> bool:
+        """Compare the clocks, at most every ``COMPARE_S``; return whether the ledger has to know."""
         now = self._time.since_boot()
-        if now - self._looked < LOOK_S:
+        if now - self._compared_at < COMPARE_S:
             return False
-        self._looked = now
+        self._compared_at = now
         id_, known = self.boots[self._boot]
         if not self._time.synced():
             return False

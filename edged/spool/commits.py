@@ -1,4 +1,4 @@
-"""One commit: what comes in, what goes, and what has to go so that the file keeps to its bounds."""
+"""One commit: what comes in, what goes, and what has to go so that the file keeps within its bounds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from edged.spool.accounts import RowAccounts
+    from edged.spool.accounts import Change, RowAccounts
     from edged.spool.ages import Ages
-    from edged.spool.change import Change
     from edged.spool.store import Store
 
 OLDEST = 64  # rows whose age is looked at in one commit
@@ -26,11 +25,11 @@ class Commits:
     """Writes changes.
 
     Attributes:
-        accounts, busy: the bookkeeping, and what guards it.
-        ages: which rows are too old.
-        max_pages: of the file that may be in use.
+        accounts, busy: the accounts, and their lock.
+        ages: knows which rows are too old.
+        max_pages: pages of the file that may be in use.
         min_free: bytes; with less free on the disk the file does not grow beyond ``SMALL``.
-        free: tells the bytes that are free.
+        free: returns the bytes that are free.
     """
 
     accounts: RowAccounts
@@ -40,9 +39,9 @@ class Commits:
     min_free: int
     free: Callable[[], int]
 
-    def write(self, store: Store, change: Change, *, look_at_ages: bool) -> None:
-        """Have a change on disk, flushed. Raises ``DiskError``; then nothing of it is there."""
-        if look_at_ages:
+    def write(self, store: Store, change: Change, *, check_ages: bool) -> None:
+        """Write a change to the disk, flushed. Raises ``DiskError``; then nothing of it is there."""
+        if check_ages:
             self._expire(store, change)
         if not change:
             return
@@ -62,14 +61,14 @@ class Commits:
             raise
 
     def too_old(self, store: Store) -> list[int]:
-        """Return which of the oldest rows are too old. Raises ``DiskError``."""
+        """Return those of the oldest rows that are too old. Raises ``DiskError``."""
         return [place for place, boot, at in store.oldest(OLDEST) if self.ages.left_s(boot, at) <= 0]
 
     def _expire(self, store: Store, change: Change) -> None:
         old = self.too_old(store)
         with self.busy:
-            gone = self.accounts.expire(change, old)
-            self.accounts.aged = bool(gone) and len(old) == OLDEST
+            dropped = self.accounts.expire(change, old)
+            self.accounts.some_too_old = bool(dropped) and len(old) == OLDEST
 
     def _fit(self, store: Store, change: Change) -> None:
         """Drop the oldest until no more pages are in use than allowed."""
@@ -83,10 +82,10 @@ class Commits:
         store.insert(entry for entry in change.inserts if entry.place not in change.dropped)
 
     def _squeeze(self, store: Store, change: Change) -> None:
-        """Put rows in without the file growing, because the disk has too little room.
+        """Insert rows without the file growing, because the disk has too little room.
 
         In a file that is larger than ``SMALL`` the oldest make room. In a small one they do not: it would
-        hold fewer rows than memory does, and those that come would drive out those that wait.
+        hold fewer rows than memory does, and new rows would drive out those that wait.
         """
         pages, free = store.pages()
         most = max(pages, SMALL)
@@ -112,13 +111,13 @@ class Commits:
     def _drop(
         self, store: Store, change: Change, pages: int, used: int, reason: str, *, queued: bool = True
     ) -> bool:
-        """Take the oldest rows out, about as many as fill so many pages; tells whether there were any."""
+        """Delete the oldest rows, about as many as fill this many pages; return whether there were any."""
         with self.busy:
             rows = len(self.accounts.rows.present) + len(change.inserts) - len(change.dropped)
             count = max(1, rows * pages // max(1, used))
             # What the broker has goes before what it has not.
-            victims = self.accounts.spare(change) or self.accounts.victims(
+            places = self.accounts.delete_resting(change) or self.accounts.drop_oldest(
                 change, count, reason, queued=queued
             )
-        store.delete(victims)
-        return bool(victims)
+        store.delete(places)
+        return bool(places)

@@ -1,9 +1,9 @@
 """The spool on disk: an event is accepted when its row is there and flushed, whatever happens to the process.
 
 ``accept`` returns at once. The event gets its id then, but the id holds only once ``on_committed`` has named
-it: until the row is flushed nobody may see it, because after a crash another event would have it. While
+it: until the row is flushed nobody may see it, because after a crash another event would get that id. While
 the disk is away (full, read-only, failing) events wait in memory, bounded, under ids of an epoch that no file
-will ever give, and move to the disk when it is back; ``state`` says so.
+will ever give, and move to the disk when it is back; ``state`` tells which.
 
 2026-11-26: ids are given when events come and not when they are committed, so that a caller can go on with
 its event; ids that were given and never committed are never published.
@@ -22,10 +22,10 @@ from edged.spool import Counts, Row, gap_records, recovery
 from edged.spool.accounts import RowAccounts
 from edged.spool.ages import Ages, Time
 from edged.spool.commits import Commits
-from edged.spool.database import Sqlite
+from edged.spool.database import Sqlite, disk_error
 from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
-from edged.spool.store import PAGE, disk_error
+from edged.spool.store import PAGE
 from edged.spool.writer import SETTLE_ROWS, Writer
 from edged.system import clock
 from edged.system.lockfile import LockFile
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 NAME = "spool.db"
 LOCK = "spool.lock"
 MEMORY_BYTES = 8_000_000  # rows in memory, before the disk has them or while it is away
-SLOW_S = 10.0  # a flush that takes longer is told
+SLOW_S = 10.0  # a flush that takes longer shows in ``state``
 CLOSE_S = 4.0
 
 
@@ -52,7 +52,7 @@ def _free(folder: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -63,22 +63,23 @@ class DiskSpool:
     """Keeps rows in ``<state_dir>/spool.db``.
 
     Args:
-        state_dir: made where it is missing.
+        state_dir: the folder, made where it is missing.
         node: the first part of the ids.
-        max_mb: what the file may use; beyond it the oldest are dropped (reason ``full``).
+        max_mb: what the file may use; beyond it the oldest rows are dropped (reason ``full``).
         max_age_h: older rows are dropped (reason ``age``).
         min_free_mb: with less free on the disk the file does not grow (reason ``min_free``).
-        low_wear_s: a commit is put off by so much, for more events in each; until then they are not accepted.
-        call_soon: runs a function on main's thread; callable from any thread. None: nobody is told.
+        low_wear_s: each commit is put off by this many seconds, for more events in each; until then they are
+            not accepted.
+        call_soon: runs a function on the main thread; callable from any thread. None: nothing is announced.
         on_committed: gets the events that were accepted, as JSON with their ids, in order; called with none
             when older rows came within reach of ``pending``.
         time: the clocks, for tests.
-        free: bytes free on the disk of a folder, for tests.
+        free: returns the bytes free on the disk of a folder, for tests.
         connect: opens the file, for tests and the laboratory.
 
     Raises:
-        StateBusy: another process has this state directory. Nothing else is raised: what the disk refuses is
-            told by ``state``.
+        StateBusy: another process has this state directory. Nothing else is raised: ``state`` tells why the
+            disk is not used.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class DiskSpool:
     ) -> None:
         self._call_soon = call_soon
         self._on_committed = on_committed
-        self._told = False
+        self._fetch_is_due = False
         self._closed = False
         self._busy = threading.Condition()
         self._lock = LockFile(state_dir / LOCK, busy=lambda pid: StateBusy(state_dir, pid))
@@ -114,7 +115,7 @@ class DiskSpool:
             log.error("spool: %s; events wait in memory until it can be written", why)
             self._accounts.go_volatile(why, readable=False)
         elif opened.reset:
-            self._accounts.say(gap_records.reset(opened.reset, opened.salvaged, opened.lost))
+            self._accounts.add_record(gap_records.reset(opened.reset, opened.salvaged, opened.lost))
         self._writer = Writer(
             state_dir / NAME,
             connect,
@@ -131,7 +132,7 @@ class DiskSpool:
                 free=lambda: free(state_dir),
             ),
             low_wear_s=low_wear_s,
-            tell=self._tell,
+            announce=self._announce,
         )
         self._writer.start()
 
@@ -169,19 +170,19 @@ class DiskSpool:
             ledger = self._accounts.ledger
             event = event.with_id(ledger.id_of(ledger.last + 1))
             self._accounts.accept(event.pipeline, event.to_json())
-            told = self._accounts.volatile is not None
+            accepted = self._accounts.volatile is not None
             self._busy.notify_all()
-        if told:
-            self._tell()
+        if accepted:
+            self._announce()
         return event
 
     def pending(self, limit: int, *, after: int = 0, without: Collection[str] = ()) -> Sequence[Row]:
-        """Hand out rows that are accepted; what has to be read first comes with the next ``on_committed``."""
+        """Hand out accepted rows; those that must be read first come with the next ``on_committed``."""
         if limit <= 0:
             return []
         with self._busy:
             rows = self._accounts.take(limit, after, without)
-            if self._accounts.windows.wanting or self._accounts.aged:
+            if self._accounts.read_ahead.wanting or self._accounts.some_too_old:
                 self._busy.notify_all()
             return rows
 
@@ -189,7 +190,7 @@ class DiskSpool:
         """Forget a row that arrived, or let it rest."""
         with self._busy:
             self._accounts.acknowledged(sequence, keep=keep)
-            self._nudge()
+            self._wake_writer()
 
     def settled(self, sequences: Iterable[int]) -> None:
         """Forget rows that rest."""
@@ -207,7 +208,7 @@ class DiskSpool:
         """Keep a row that arrived at the broker until the application confirms it."""
         with self._busy:
             self._accounts.delivered(sequence)
-            self._nudge()
+            self._wake_writer()
 
     def confirmed(self, up_to: int) -> int:
         """Forget all rows of this epoch up to this sequence."""
@@ -216,10 +217,10 @@ class DiskSpool:
             self._busy.notify_all()
             return count
 
-    def again(self) -> int:
+    def requeue_delivered(self) -> int:
         """Let the delivered rows wait again."""
         with self._busy:
-            count = self._accounts.again()
+            count = self._accounts.requeue_delivered()
             self._busy.notify_all()
             return count
 
@@ -232,19 +233,19 @@ class DiskSpool:
         """Drop a row in flight that the broker will never take."""
         with self._busy:
             self._accounts.refused(sequence)
-            self._nudge()
+            self._wake_writer()
 
     def counts(self) -> Counts:
-        """Return the balance of what is accepted."""
+        """Return the balance of the accepted events."""
         with self._busy:
             return self._accounts.counts()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until everything is on disk, of age and read ahead; tells whether it is."""
+        """Wait until everything is on disk, of age and read ahead; return whether it is."""
         with self._busy:
-            self._writer.urgent = self._accounts.aged = True
+            self._writer.urgent = self._accounts.some_too_old = True
             self._busy.notify_all()
-            done = self._busy.wait_for(self._settled, timeout_s)
+            done = self._busy.wait_for(self._is_flushed, timeout_s)
             self._writer.urgent = False
             return done and self._accounts.volatile is None
 
@@ -260,24 +261,24 @@ class DiskSpool:
         if self._writer.is_alive():
             log.error("spool: the disk does not answer; %d events were not accepted", self.unaccepted)
 
-    def _nudge(self) -> None:
-        """Let the writer think again about when to delete, not for each row but when it matters."""
-        if len(self._accounts.rows.gone) in {1, SETTLE_ROWS}:
+    def _wake_writer(self) -> None:
+        """Let the writer decide again when to delete: not for each row, but when it matters."""
+        if len(self._accounts.rows.finished) in {1, SETTLE_ROWS}:
             self._busy.notify_all()
 
-    def _settled(self) -> bool:
+    def _is_flushed(self) -> bool:
         accounts = self._accounts
         if accounts.volatile is not None:
             return True
-        if self._writer.committing_since is not None:
+        if self._writer.committing_since is not None or accounts.some_too_old:
             return False
-        return not (accounts.rows.queue or accounts.rows.gone or accounts.windows.wanting or accounts.aged)
+        return not (accounts.rows.queue or accounts.rows.finished or accounts.read_ahead.wanting)
 
     def _open(
         self, path: Path, node: str, ages: Ages, connect: Callable[[Path], Database]
     ) -> tuple[Opened | None, str]:
         try:
-            _make(path.parent)
+            _make_folder(path.parent)
             self._lock.take()
             opened = recovery.open_file(path, connect, node)
             ages.adopt(opened.ledger.boots)
@@ -290,23 +291,23 @@ class DiskSpool:
             log.error("spool: %s; set aside, %d rows salvaged", opened.reset, opened.salvaged)
         return opened, ""
 
-    def _tell(self) -> None:
-        """Have main fetch what was accepted; from any thread."""
+    def _announce(self) -> None:
+        """Have the main thread fetch what was accepted; from any thread."""
         with self._busy:
             if self._call_soon is None or self._on_committed is None:
                 self._accounts.announced.clear()
                 return
-            if self._told:
+            if self._fetch_is_due:
                 return
-            self._told = True
+            self._fetch_is_due = True
         try:
             self._call_soon(self._fetch)
-        except RuntimeError:  # main's loop is closed: nobody listens any more
-            self._told = False
+        except RuntimeError:  # the main thread's loop is closed: nobody listens any more
+            self._fetch_is_due = False
 
     def _fetch(self) -> None:
         with self._busy:
-            self._told = False
+            self._fetch_is_due = False
             payloads, self._accounts.announced = self._accounts.announced, []
         if self._on_committed is not None:
             self._on_committed(tuple(payloads))

@@ -1,8 +1,8 @@
-"""A row as it stands on disk: small, and with a checksum of its own.
+"""A row as it is stored: small, and with a checksum of its own.
 
 Events of one node resemble each other, so each is compressed against one sample that all of them share: a
 third to a fifth of the bytes, which counts twice on an SD card. The sample belongs to the version of the file
-(``_store.VERSION``) and may not be changed without raising it.
+(``store.VERSION``) and may not be changed without raising it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-MAX_PAYLOAD = 16_384  # twice the largest event: what unpacks to more was not written here
+MAX_PAYLOAD = 16_384  # twice the largest event: edged did not write what unpacks to more
 SAMPLE = (
     b'{"node":"","base":0,"last":0,"acknowledged":0,"clean":false,"dropped":{"full":0,"age":0,"refused":0},'
     b'"gaps":{},"epochs":[[1,""]],"boots":{"1":["",null]}}'
@@ -30,8 +30,8 @@ class Entry(NamedTuple):
     Attributes:
         place: its number in the file, ascending over all epochs.
         pipeline: names the topic; empty: a record of the spool itself.
-        payload: JSON, with the id.
-        boot, at: when it was accepted: number of the boot, and ms since that boot (see ``_ages``).
+        payload: the event as JSON, with its id.
+        boot, at: when it was accepted: number of the boot, and ms since that boot (see ``ages``).
     """
 
     place: int
@@ -74,7 +74,7 @@ def unpack(row: tuple[object, ...]) -> Entry | None:
 
 
 def without_boot(row: Stored) -> Stored:
-    """Return a row as of a boot that nobody remembers."""
+    """Return a row of an unknown boot, whose age is at least the time since this one."""
     entry = Entry(row[0], row[1], b"", 0, row[3])
     return (entry.place, entry.pipeline, entry.boot, entry.at, _crc(entry, row[5]), row[5])
 

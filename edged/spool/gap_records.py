@@ -1,4 +1,4 @@
-"""What the spool itself has to say, on ``<prefix>/<node>/gap``; ``schema/gap.schema.json``."""
+"""Records of the spool itself, on ``<prefix>/<node>/gap``; see ``schema/gap.schema.json``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Record:
     """One message.
 
     Attributes:
-        type: gap: events were dropped; spool_reset: the file was damaged, and there is a new one.
-        fields: what is special to the type.
+        type: ``gap``: events were dropped; ``spool_reset``: the file was damaged, and there is a new one.
+        fields: the fields of this type only.
     """
 
     type: str
@@ -32,9 +32,11 @@ class Record:
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def gap(reason: str, gap: Gap) -> Record:
+def gap(reason: str, dropped: Gap) -> Record:
     """Return the record of events that were dropped."""
-    return Record("gap", {"reason": reason, "first": gap.first, "last": gap.last, "count": gap.count})
+    return Record(
+        "gap", {"reason": reason, "first": dropped.first, "last": dropped.last, "count": dropped.count}
+    )
 
 
 def reset(why: str, salvaged: int, lost: int | None) -> Record:

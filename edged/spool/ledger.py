@@ -1,4 +1,4 @@
-"""What a spool knows beside its rows: who it is, and what became of the rows that are gone.
+"""The ledger: what a spool knows besides its rows, such as its node and what became of rows that are gone.
 
 It is the row with place 0, so that it shares a page with the events while few of them wait: one page a
 commit. It is written only when something is taken out; ``last`` may therefore be behind the last row.
@@ -19,7 +19,7 @@ EPOCHS = 64  # remembered; only the latest one counts on
 
 
 def new_epoch() -> str:
-    """Return the middle part of ids that nobody has used."""
+    """Return the middle part of ids that were never used."""
     return secrets.token_hex(6)
 
 
@@ -30,17 +30,17 @@ class Gap:
     first: str
     last: str
     count: int
-    since: float  # of this boot, in s
+    since: float  # s since this boot
 
     def grow(self, id_: str, count: int = 1) -> None:
-        """Take more rows in, the last of them with this id."""
+        """Add rows, the last of them with this id."""
         self.last = id_
         self.count += count
 
 
 @dataclass
 class Ledger:
-    """The counters of one spool.
+    """The counters and names of one spool.
 
     Attributes:
         node: the first part of the ids.
@@ -48,8 +48,8 @@ class Ledger:
         last: the place given last.
         acknowledged, dropped: what became of rows that are gone.
         clean: the file was closed in order.
-        gaps: by reason.
-        epochs: (place, name): from this place on ids have this epoch, and count from 1.
+        gaps: drops that were not reported yet, by reason.
+        epochs: (place, name): from this place on, ids have this epoch and count from 1.
         boots: for the ages of rows.
     """
 
@@ -65,7 +65,7 @@ class Ledger:
 
     @property
     def epoch(self) -> str:
-        """Of the ids given now."""
+        """The epoch of the ids given now."""
         return self.epochs[-1][1]
 
     @property
@@ -74,7 +74,7 @@ class Ledger:
         return self.epochs[-1][0]
 
     def copy(self) -> Ledger:
-        """Return one that changes to this one do not change."""
+        """Return an independent copy."""
         gaps = {reason: replace(gap) for reason, gap in self.gaps.items()}
         return replace(self, dropped=self.dropped.copy(), gaps=gaps)
 
@@ -117,7 +117,7 @@ class Ledger:
         self.begin_epoch(after=self.last)
 
     def to_json(self) -> bytes:
-        """Return it as it is stored."""
+        """Return it as it is stored, as JSON."""
         gaps = {reason: [gap.first, gap.last, gap.count] for reason, gap in self.gaps.items()}
         data = {
             "node": self.node,
@@ -134,17 +134,17 @@ class Ledger:
 
     @classmethod
     def from_json(cls, text: bytes) -> Ledger:
-        """Read a stored one. Raises ``ValueError`` where it is none."""
+        """Read a stored ledger. Raises ``ValueError`` for anything else."""
         try:
             return cls._read(json.loads(text))
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError("no ledger") from error
+            raise ValueError("this is not a ledger") from error
 
     @classmethod
     def _read(cls, data: dict[str, Any]) -> Ledger:
         epochs = [(int(first), str(name)) for first, name in data["epochs"]]
         if not epochs:
-            raise ValueError("no epoch")
+            raise ValueError("this ledger has no epoch")
         return cls(
             node=str(data["node"]),
             base=int(data["base"]),

@@ -43,7 +43,7 @@ class Ranges:
         return list(zip(self._first, self._last, strict=True))
 
     def copy(self) -> Ranges:
-        """Return another set of the same numbers."""
+        """Return an independent copy."""
         return Ranges(self.intervals())
 
     def within(self, first: int, last: int) -> Ranges:
@@ -78,12 +78,12 @@ class Ranges:
         return before - self._count
 
     def update(self, others: Ranges) -> None:
-        """Add whatever is in the other set."""
+        """Add all numbers of another set."""
         for first, last in others.intervals():
             self.add(first, last)
 
     def subtract(self, others: Ranges) -> None:
-        """Take out whatever is in the other set."""
+        """Take out all numbers of another set."""
         for first, last in others.intervals():
             self.discard(first, last)
 

@@ -1,6 +1,6 @@
-"""The rows that a sink is offered next, read ahead so that main never waits for the disk.
+"""The rows that a sink is offered next, read ahead so that the main thread never waits for the disk.
 
-A sink asks two questions, for the backlog and for what is fresh; the answers to the last two are kept.
+A sink has two queries, one for the backlog and one for fresh rows; the answers to the last two are kept.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ ROOM = 256  # rows; the sink has at most 20 in flight
 _place = attrgetter("place")
 
 
-class Window:
-    """The first rows that answer one question: those behind ``after``, without some pipelines.
+class Answer:
+    """The first rows that answer one query: those behind ``after``, without some pipelines.
 
     Attributes:
-        upto: up to this place everything was looked at.
-        complete: and behind it there is nothing, so that what is accepted now can be appended.
+        upto: every row up to this place was looked at.
+        complete: there is nothing behind it, so that what is accepted now can be appended.
     """
 
     def __init__(self, after: int, without: frozenset[str]) -> None:
@@ -44,14 +44,14 @@ class Window:
         self.upto = self.after
         self.complete = False
 
-    def narrowed(self, after: int, without: frozenset[str]) -> Window | None:
-        """Return the answer to a narrower question, where this window has it."""
+    def narrowed(self, after: int, without: frozenset[str]) -> Answer | None:
+        """Return the answer to a narrower query, where this one contains it."""
         if not self.complete or after < self.after or not self.without <= without:
             return None
-        window = Window(after, without)
-        window._entries = [e for e in self._entries if e.place > after and e.pipeline not in without]
-        window.upto, window.complete = max(after, self.upto), True
-        return window
+        answer = Answer(after, without)
+        answer._entries = [e for e in self._entries if e.place > after and e.pipeline not in without]
+        answer.upto, answer.complete = max(after, self.upto), True
+        return answer
 
     def offer(self, entry: Entry) -> None:
         """Append a row that was just accepted, if it follows and there is room."""
@@ -77,7 +77,7 @@ class Window:
         self.upto = max(self.upto, upto) if self.complete else fresh[ROOM - 1].place
 
     def take(self, limit: int, waits: Callable[[Entry], bool]) -> list[Entry]:
-        """Take out at most ``limit`` rows that wait; those that do not are forgotten on the way."""
+        """Take out at most ``limit`` rows that wait; forget those on the way that do not."""
         taken: list[Entry] = []
         used = 0
         for entry in self._entries:
@@ -90,7 +90,7 @@ class Window:
         return taken
 
     def put_back(self, entry: Entry) -> None:
-        """Let a row that was taken wait again in its old place, if this window was there already."""
+        """Put a row that was taken back in its old place, if this answer had come that far."""
         if self.after < entry.place <= self.upto and entry.pipeline not in self.without:
             self.discard(entry.place)
             insort(self._entries, entry, key=_place)
@@ -102,60 +102,54 @@ class Window:
             del self._entries[at]
 
 
-class Windows:
-    """The answers to the last two questions.
+class ReadAhead:
+    """The answers to the last two queries.
 
     Attributes:
-        blind: the file cannot be read now; what is in memory is all that can be offered.
+        unreadable: the file cannot be read now; what is in memory is all that can be offered.
     """
 
     def __init__(self) -> None:
-        self._windows = [Window(0, frozenset())]
-        self.blind = False
+        self._answers = [Answer(0, frozenset())]
+        self.unreadable = False
 
     @property
-    def wanting(self) -> Window | None:
-        """A window that should be read ahead."""
-        return next((window for window in self._windows if window.wanting), None)
+    def wanting(self) -> Answer | None:
+        """An answer for which more should be read."""
+        return next((answer for answer in self._answers if answer.wanting), None)
 
-    def asked(self, after: int, without: frozenset[str]) -> Window:
-        """Return the window for a question; a new one has what the others know."""
-        for window in self._windows:
-            if (window.after, window.without) == (after, without):
-                self._windows.sort(key=lambda w: w is not window)
-                return window
-        narrowed = (w.narrowed(after, without) for w in self._windows)
-        window = next((w for w in narrowed if w is not None), None) or Window(after, without)
-        self._windows = [window, self._windows[0]]
-        return window
+    def answer(self, after: int, without: frozenset[str]) -> Answer:
+        """Return the answer to a query; a new one begins with what the others contain."""
+        for answer in self._answers:
+            if (answer.after, answer.without) == (after, without):
+                self._answers.sort(key=lambda other: other is not answer)
+                return answer
+        narrowed = (a.narrowed(after, without) for a in self._answers)
+        answer = next((a for a in narrowed if a is not None), None) or Answer(after, without)
+        self._answers = [answer, self._answers[0]]
+        return answer
 
     def offer(self, entry: Entry) -> None:
         """Append a row that was just accepted."""
-        for window in self._windows:
-            window.offer(entry)
+        for answer in self._answers:
+            answer.offer(entry)
 
     def put_back(self, entry: Entry) -> None:
         """Let a row wait again."""
-        for window in self._windows:
-            window.put_back(entry)
+        for answer in self._answers:
+            answer.put_back(entry)
 
     def discard(self, place: int) -> None:
         """Forget a row."""
-        for window in self._windows:
-            window.discard(place)
+        for answer in self._answers:
+            answer.discard(place)
 
     def opened(self) -> None:
-        """The file can be read, and may be another one: have everything read again."""
-        self.blind = False
+        """Have everything read again: the file can be read, and may be another one."""
+        self.unreadable = False
         self.reset()
 
     def reset(self) -> None:
         """Have everything read again."""
-        for window in self._windows:
-            window.reset()
-
-    def end(self, waiting: Iterable[Entry], upto: int) -> None:
-        """Nothing more can be read: these rows in memory are all that follows."""
-        rows = list(waiting)
-        for window in self._windows:
-            window.end(rows, upto)
+        for answer in self._answers:
+            answer.reset()

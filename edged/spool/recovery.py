@@ -1,4 +1,4 @@
-"""Opens the file whatever state it is in: what is damaged is set aside, what is readable moves on."""
+"""Opens the file whatever its state: a damaged one is set aside, and its readable rows move to a new one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from edged.spool import store as _store
 from edged.spool import wal
-from edged.spool.database import DiskError, Sqlite, Trouble
+from edged.spool.database import DiskError, Sqlite, Trouble, disk_error
 from edged.spool.entry import Entry, Stored, unpack, without_boot
 from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
-from edged.spool.store import Store, beside, disk_error
+from edged.spool.store import Store, beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edged.spool.database import Database
 
 KEEP = 3  # files set aside; older ones are removed
-PATIENCE_S = 5.0  # for reading a damaged file
+PATIENCE_S = 5.0  # to read a damaged file
 _BESIDE = ("", "-wal")
 Found = dict[int, Stored]  # good rows by place
 _JUMP = 1 << 20
@@ -32,14 +32,14 @@ _NEXT = f"SELECT {_store.COLUMNS} FROM rows WHERE place > ? ORDER BY place LIMIT
 
 @dataclass
 class Opened:
-    """An open file and what was found in it.
+    """An open file and its contents.
 
     Attributes:
-        store: to write to.
-        ledger: with this session's epoch.
+        store: the file.
+        ledger: its ledger, with this session's epoch.
         present: the places of its rows.
-        reset: why the file is a new one, "" where it is not.
-        salvaged, lost: rows that came over and rows that did not; lost is None where nobody knows.
+        reset: why the file is a new one; "" where it is not.
+        salvaged, lost: rows that came over and rows that did not; lost is None where that is unknown.
     """
 
     store: Store
@@ -51,7 +51,7 @@ class Opened:
 
 
 def open_file(path: Path, connect: Callable[[Path], Database], node: str) -> Opened:
-    """Open the file, or make it, or make it again from what is readable. Raises ``DiskError``."""
+    """Open the file, or make it, or make it anew from its readable rows. Raises ``DiskError``."""
     try:
         for suffix in _BESIDE:
             if beside(path, suffix).is_dir():
@@ -59,7 +59,7 @@ def open_file(path: Path, connect: Callable[[Path], Database], node: str) -> Ope
         if not path.exists() or path.stat().st_size == 0:
             beside(path, "-wal").unlink(missing_ok=True)
             _store.create(path, connect, Ledger(node))
-        opened = _open(path, connect, node, wal.inspect(beside(path, "-wal")))
+        opened = open_sound(path, connect, node, wal.inspect(beside(path, "-wal")))
         begin_session(opened)
     except DiskError as error:
         if error.trouble not in {Trouble.DAMAGED, Trouble.FAILED}:
@@ -71,7 +71,7 @@ def open_file(path: Path, connect: Callable[[Path], Database], node: str) -> Ope
 
 
 def begin_session(opened: Opened) -> None:
-    """Have it in the file itself that it is open: a log that vanishes is missed. Raises ``DiskError``."""
+    """Note in the file itself that it is open: a log that vanishes is missed. Raises ``DiskError``."""
     opened.ledger.clean = False
     store = opened.store
     try:
@@ -86,7 +86,7 @@ def begin_session(opened: Opened) -> None:
 
 
 def rebuild(path: Path, connect: Callable[[Path], Database], node: str, why: str) -> Opened:
-    """Move what is readable to a new file and set the old one aside. Raises ``DiskError``."""
+    """Move the readable rows to a new file and set the old one aside. Raises ``DiskError``."""
     try:
         found, ledger = _read(path)
         present = Ranges()
@@ -105,19 +105,37 @@ def rebuild(path: Path, connect: Callable[[Path], Database], node: str, why: str
     return Opened(Store(connect(path)), ledger, present, why, len(found), lost)
 
 
-def _open(path: Path, connect: Callable[[Path], Database], node: str, log: wal.Log) -> Opened:
+def open_sound(
+    path: Path,
+    connect: Callable[[Path], Database],
+    node: str,
+    log: wal.Log,
+    make_store: Callable[[Database], Store] = Store,
+) -> Opened:
+    """Open a file that is not damaged.
+
+    Args:
+        path: the file.
+        connect: opens it.
+        node: this node's name; another one than the file's begins an epoch.
+        log: the condition of its log.
+        make_store: for the laboratory.
+
+    Raises:
+        DiskError: it cannot be opened, or is damaged.
+    """
     if log is wal.Log.DAMAGED:
         raise DiskError(Trouble.DAMAGED, "its log is damaged")
-    store = Store(connect(path))
+    store = make_store(connect(path))
     try:
         if log is wal.Log.CUT:
-            store = _without_log(store, path, connect)
+            store = _without_log(store, path, lambda: make_store(connect(path)))
         store.check()
         ledger = store.ledger()
         present = store.scan()
         ledger.last = max(ledger.last, present.last)
         if ledger.node != node or log is wal.Log.CUT or (log is wal.Log.ABSENT and not ledger.clean):
-            # Whatever ids were given beyond the last row that is here, they are not given again.
+            # Ids that were given beyond the last row that is here must not be given again.
             ledger.begin_epoch(after=ledger.last)
             ledger.node = node
     except DiskError:
@@ -126,16 +144,16 @@ def _open(path: Path, connect: Callable[[Path], Database], node: str, log: wal.L
     return Opened(store, ledger, present)
 
 
-def _without_log(store: Store, path: Path, connect: Callable[[Path], Database]) -> Store:
-    """Have the log carried over and removed: the rest of a torn commit must not stand behind the next one."""
+def _without_log(store: Store, path: Path, reopen: Callable[[], Store]) -> Store:
+    """Carry the log over and remove it: the rest of a torn commit must not stand behind the next one."""
     store.ledger()  # sqlite reads the log with the first row
     store.close()
     _store.flush(path.parent)
-    return Store(connect(path))
+    return reopen()
 
 
 def _count_lost(ledger: Ledger, found: Found) -> int:
-    """Balance a ledger with the rows that were found, and return how many are missing."""
+    """Balance a ledger with the rows that were found; return how many are missing."""
     ledger.last = max(ledger.last, max(found, default=0))
     expected = ledger.last - ledger.base - ledger.acknowledged - ledger.dropped.total()
     lost = max(0, expected - len(found))
@@ -160,7 +178,7 @@ def _replace(path: Path, connect: Callable[[Path], Database], ledger: Ledger, ro
 
 
 def _aside(path: Path) -> Path:
-    """Return a name for a damaged file, and make room among those kept."""
+    """Return a name for a damaged file, and remove the oldest of those kept."""
     kept = sorted(path.parent.glob(f"{path.name}.damaged-*[0-9Z]"), key=lambda p: p.stat().st_mtime)
     for old in kept[: max(0, len(kept) - KEEP + 1)]:
         for suffix in _BESIDE:
@@ -181,7 +199,7 @@ def _remove(path: Path) -> None:
 
 
 def _read(path: Path) -> tuple[Found, Ledger | None]:
-    """Read what can be read, from a copy: as sqlite does, then with more and more force."""
+    """Read what can be read, from a copy: as sqlite does, then by more and more drastic means."""
     copy = path.with_name(f"{path.name}.reading")
     best: tuple[Found, Ledger | None] = ({}, None)
     deadline = time.monotonic() + PATIENCE_S
@@ -214,7 +232,7 @@ def _copy(path: Path, copy: Path) -> None:
 
 
 def _graft(copy: Path) -> None:
-    """Put the first page of an empty file where the damaged one is: it is the same in all of them."""
+    """Replace the first page by that of an empty file: it is the same in all of them."""
     model = copy.with_name(f"{copy.name}.model")
     try:
         _store.create(model, Sqlite, Ledger(""))
@@ -267,7 +285,7 @@ def _close(database: Sqlite) -> None:
 
 
 def _each(database: Sqlite, deadline: float) -> Iterator[Stored]:
-    """Yield rows in order, over damaged pages by greater and greater jumps."""
+    """Yield rows in order, passing over damaged pages in greater and greater jumps."""
     at, jump, limit = -1, 0, 500
     while time.monotonic() < deadline and jump < _JUMP:
         try:

@@ -2,18 +2,18 @@
 
 ``locking_mode=EXCLUSIVE`` keeps the index of the log in memory: as a file it would be written more often than
 all events (measured: half of the bytes at one event in ten seconds). Others cannot open the file meanwhile;
-``edged audit`` reads a copy (:mod:`edged.spool.snapshot`). Pages have 512 bytes because each commit writes
-whole ones. A change of the table raises ``VERSION`` and brings the step from the version before, so that an
-update finds its rows; files of any other version are set aside.
+``edged audit`` reads a copy (:func:`snapshot`). Pages have 512 bytes because each commit writes whole ones. A
+change of the table raises ``VERSION`` and comes with the step from the version before, so that an update
+finds its rows; files of any other version are set aside.
 """
 
 from __future__ import annotations
 
-import errno
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
-from edged.spool.database import Database, DiskError, Trouble
+from edged.spool.database import Database, DiskError, Trouble, disk_error
 from edged.spool.entry import Entry, Stored, pack, unpack
 from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
@@ -26,6 +26,7 @@ APPLICATION = 0x65646765  # "edge"
 VERSION = 1
 PAGE = 512
 LOG_PAGES = 700  # about, in the log before they are carried over into the file
+ATTEMPTS = 20  # at a copy of a file that is in use
 
 _TABLE = (
     "CREATE TABLE rows (place INTEGER PRIMARY KEY, pipeline TEXT NOT NULL, boot INTEGER NOT NULL,"
@@ -34,10 +35,11 @@ _TABLE = (
 COLUMNS = "place, pipeline, boot, at, crc, packed"
 _INSERT = f"INSERT OR REPLACE INTO rows ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
 _SCAN = 500  # rows read at a time
+_SALTS = slice(12, 24)  # of the log's header: its number and the two salts
 
 
 def create(path: Path, connect: Callable[[Path], Database], ledger: Ledger) -> None:
-    """Make an empty file; it is flushed. Raises ``DiskError``."""
+    """Make an empty file, flushed. Raises ``DiskError``."""
     fill(path, connect, ledger, ())
 
 
@@ -47,9 +49,9 @@ def fill(
     ledger: Ledger,
     rows: Iterable[Stored],
 ) -> None:
-    """Make a file with these rows, which stand in it in order and flushed. Raises ``DiskError``.
+    """Make a file with these rows, in order and flushed. Raises ``DiskError``.
 
-    It comes to its name only when it is whole: a power cut leaves the old file, or this one.
+    It gets its name only when it is whole: a power cut leaves the old file, or this one.
     """
     new = path.with_name(f"{path.name}.new")
     try:
@@ -81,40 +83,48 @@ def fill(
         raise disk_error(error) from error
 
 
-def disk_error(error: OSError) -> DiskError:
-    """Return an error of the system as one of the disk."""
-    if isinstance(error, DiskError):
-        return error
-    kinds = {
-        errno.ENOSPC: Trouble.FULL,
-        errno.EDQUOT: Trouble.FULL,
-        errno.EROFS: Trouble.READONLY,
-        errno.EACCES: Trouble.DENIED,
-        errno.EPERM: Trouble.DENIED,
-        errno.ENOENT: Trouble.AWAY,
-        errno.ENOTDIR: Trouble.AWAY,
-    }
-    hints = {
-        errno.EACCES: "; run edged as the user that owns state_dir, or name another state_dir",
-        errno.EPERM: "; run edged as the user that owns state_dir, or name another state_dir",
-        errno.ENOTDIR: "; a part of state_dir is a file: name a folder",
-    }
-    number = error.errno or 0
-    return DiskError(kinds.get(number, Trouble.FAILED), f"{error}{hints.get(number, '')}")
-
-
 def beside(path: Path, suffix: str) -> Path:
     """Return the file that sqlite keeps beside one: ``-wal``, ``-journal``."""
     return path.with_name(path.name + suffix)
 
 
 def flush(path: Path) -> None:
-    """Have a file or a folder on disk, names too."""
+    """Flush a file, or the names in a folder, to the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def snapshot(path: Path, to: Path) -> None:
+    """Copy a spool that may be in use, without a lock: the daemon never waits for a reader.
+
+    The file is copied first, then its log. What the daemon carries over from the log into the file meanwhile
+    is still in the log, so the copy is whole as long as the log was not begun anew; its salts tell.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        DiskError: the spool changes faster than it can be copied.
+    """
+    log, log_to = beside(path, "-wal"), beside(to, "-wal")
+    for _ in range(ATTEMPTS):
+        before = _salts(log)
+        shutil.copyfile(path, to)
+        log_to.unlink(missing_ok=True)
+        if before:
+            shutil.copyfile(log, log_to)
+        if _salts(log) == before:
+            return
+    raise DiskError(Trouble.LOCKED, f"{path} changes faster than it can be read")
+
+
+def _salts(log: Path) -> bytes:
+    try:
+        with log.open("rb") as file:
+            return file.read(32)[_SALTS]
+    except FileNotFoundError:
+        return b""
 
 
 def _write_ledger(database: Database, ledger: Ledger) -> None:
@@ -123,6 +133,11 @@ def _write_ledger(database: Database, ledger: Ledger) -> None:
 
 class Store:
     """An open file.
+
+    Args:
+        database: the file, open.
+        synchronous: sqlite's pragma, for the laboratory.
+        log_pages: pages in the log before they are carried over into the file.
 
     Raises:
         DiskError: from every method; ``DAMAGED`` also for a file of another program or version.
@@ -136,26 +151,28 @@ class Store:
             for statement in (
                 "PRAGMA locking_mode=EXCLUSIVE",
                 f"PRAGMA synchronous={synchronous}",
-                "PRAGMA wal_autocheckpoint=0",  # sqlite would keep its failures to itself
+                "PRAGMA wal_autocheckpoint=0",  # sqlite would not report its failures
                 "PRAGMA journal_size_limit=4000000",
                 "PRAGMA cache_size=-1024",
                 "PRAGMA temp_store=MEMORY",
             ):
                 database.rows(statement)
         except DiskError:
-            self.close()  # what is left open keeps the lock, and the next attempt out
+            self.close()  # an open file would keep the lock, and the next attempt out
             raise
 
     def check(self) -> None:
-        """Look whether it is what edged writes, and whole."""
+        """Check that edged wrote the file, and that it is whole."""
         application, version = self._number("application_id"), self._number("user_version")
         if application != APPLICATION:
-            raise DiskError(Trouble.DAMAGED, "it is no spool of edged")
+            raise DiskError(Trouble.DAMAGED, "it is not a spool of edged")
         if version != VERSION:
-            raise DiskError(Trouble.DAMAGED, f"it has version {version}, and this edged reads {VERSION}")
+            raise DiskError(
+                Trouble.DAMAGED, f"it has version {version}, and this edged reads version {VERSION}"
+            )
         found = self._database.rows("PRAGMA quick_check(1)")
         if found != [("ok",)]:
-            raise DiskError(Trouble.DAMAGED, str(found[0][0]) if found else "quick_check says nothing")
+            raise DiskError(Trouble.DAMAGED, str(found[0][0]) if found else "quick_check returns nothing")
 
     def ledger(self) -> Ledger:
         """Return the ledger as it was written last."""
@@ -169,7 +186,7 @@ class Store:
             raise DiskError(Trouble.DAMAGED, "its ledger is damaged") from error
 
     def scan(self) -> Ranges:
-        """Read every row and return their places."""
+        """Read every row; return their places."""
         found, at = Ranges(), 0
         while entries := self.fetch(at, (), _SCAN)[0]:
             at = entries[-1].place
@@ -186,26 +203,26 @@ class Store:
         entries = [unpack(row) for row in self._read(after, without, limit)]
         good = [entry for entry in entries if entry is not None]
         if len(good) < len(entries):
-            raise DiskError(Trouble.DAMAGED, f"the checksum of {len(entries) - len(good)} rows is wrong")
+            raise DiskError(Trouble.DAMAGED, f"the checksums of {len(entries) - len(good)} rows are wrong")
         return good, good[-1].place if len(good) == limit else None
 
     def oldest(self, limit: int) -> list[tuple[int, int, int]]:
-        """Return place, boot and time of the oldest rows."""
+        """Return place, boot and time (ms since the boot) of the oldest rows."""
         sql = "SELECT place, boot, at FROM rows WHERE place > 0 ORDER BY place LIMIT ?"
         return self._database.rows(sql, (limit,))
 
     def begin(self) -> None:
-        """Start writing."""
+        """Begin a transaction."""
         self._database.rows("BEGIN IMMEDIATE")
 
     def delete(self, places: Ranges) -> None:
-        """Take rows out."""
+        """Delete rows."""
         intervals = places.intervals()
         self._logged += len(intervals)
         self._database.many("DELETE FROM rows WHERE place BETWEEN ? AND ?", intervals)
 
     def insert(self, entries: Iterable[Entry]) -> None:
-        """Put rows in."""
+        """Insert rows."""
         rows = list(map(pack, entries))
         self._logged += sum(1 + len(row[5]) // PAGE for row in rows)
         self._database.many(_INSERT, rows)
@@ -226,7 +243,7 @@ class Store:
         _write_ledger(self._database, ledger)
 
     def commit(self) -> None:
-        """Have everything since ``begin`` on disk, flushed; it counts when this returns."""
+        """Flush everything since ``begin`` to the disk; it counts when this returns."""
         self._database.rows("COMMIT")
 
     def rollback(self) -> None:
@@ -237,7 +254,7 @@ class Store:
             return
 
     def relieve(self) -> None:
-        """Write the log into the file once it is long; after a commit, which does not wait for it."""
+        """Write the log into the file once it is long; called after a commit, which does not wait for it."""
         if self._logged >= self._log_pages:
             self._logged = 0
             self._database.rows("PRAGMA wal_checkpoint(PASSIVE)")
@@ -247,7 +264,7 @@ class Store:
         self._database.rows("PRAGMA wal_checkpoint(RESTART)")
 
     def shrink(self) -> None:
-        """Give the space of rows that are gone back to the disk."""
+        """Return the space of deleted rows to the disk."""
         self._database.rows("VACUUM")
 
     def pages(self) -> tuple[int, int]:
@@ -255,7 +272,7 @@ class Store:
         return self._number("page_count"), self._number("freelist_count")
 
     def close(self) -> None:
-        """Close the file; harmless when called twice, raises nothing: what counts is committed already."""
+        """Close the file; harmless when called twice. Raises nothing: what counts is committed already."""
         try:
             self._database.close()
         except DiskError:

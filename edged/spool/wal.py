@@ -1,7 +1,7 @@
-"""Looks at the write-ahead log before sqlite does, which silently ends reading where a checksum is wrong.
+"""The write-ahead log, read before sqlite does, which silently stops at the first checksum that is wrong.
 
-What sqlite ignores there may be the harmless rest of a commit that was under way when the power went, or it
-may be rows that were accepted and whose ids the world has seen. Those ids must not be given again.
+What sqlite ignores there may be the harmless rest of a commit that was under way when the power went, or rows
+that were accepted and whose ids the world has seen. Those ids must not be given again.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _BIG, _LITTLE = 0x377F0683, 0x377F0682
 
 
 class Log(enum.Enum):
-    """What the log says."""
+    """The condition of a log."""
 
     ABSENT = "absent"
     SOUND = "sound"
     CUT = "cut"  # the last commit is not there in full: it was under way, or the file was cut
-    DAMAGED = "damaged"  # commits follow behind what cannot be read
+    DAMAGED = "damaged"  # commits follow behind a part that cannot be read
 
 
 def inspect(path: Path) -> Log:
-    """Read a log (https://www.sqlite.org/fileformat2.html#walformat). Raises ``OSError``."""
+    """Return a log's condition (https://www.sqlite.org/fileformat2.html#walformat). Raises ``OSError``."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -48,10 +48,10 @@ def inspect(path: Path) -> Log:
 
 
 def replay(path: Path, onto: Path, page: int) -> None:
-    """Write all pages of a damaged log into its file, up to the last commit, and remove it.
+    """Write all pages of a damaged log into its file, up to the last commit, and remove the log.
 
-    sqlite stops at the first frame whose checksum is wrong, and does not begin at a damaged head. Rows
-    have checksums of their own, so those that come out whole this way are good.
+    sqlite stops at the first frame whose checksum is wrong, and does not begin at a damaged head. Rows have
+    checksums of their own, so those that come out whole this way are good.
     """
     data = path.read_bytes()
     size = _FRAME + page

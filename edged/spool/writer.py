@@ -1,9 +1,9 @@
-"""The thread that owns the disk: one commit for all that came while the last one was being flushed.
+"""The thread that owns the disk: one commit for everything that came while the last one was being flushed.
 
 ```
- main: accept ─▶ queue ─┐                       ┌─▶ call_soon: the sink drains
+ main: accept ─▶ queue ─┐                                       ┌─▶ call_soon: the sink drains
                         └─▶ begin, delete, insert, commit (flush) ─┘
-          a failure ─▶ rows are offered from memory, the file is tried again with back-off
+          a failure ─▶ rows are offered from memory, the file is tried again after a pause
 ```
 """
 
@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING
 
 from edged.errors import StateBusy
 from edged.spool import gap_records, recovery
-from edged.spool.database import READABLE, DiskError, Trouble
-from edged.spool.store import disk_error
+from edged.spool.database import READABLE, DiskError, Trouble, disk_error
 from edged.system import clock
+from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edged.spool.accounts import RowAccounts
-    from edged.spool.change import Change
+    from edged.spool.accounts import Change, RowAccounts
     from edged.spool.commits import Commits
     from edged.spool.database import Database
     from edged.spool.recovery import Opened
@@ -34,29 +33,34 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETTLE_S = 15.0  # rows that are done with leave with the next event, or after so long …
-SETTLE_BUSY_S = 1.0  # … or so long while others wait: fewer are sent twice after a crash
+SETTLE_S = 15.0  # finished rows are deleted with the next event, or after this time …
+SETTLE_BUSY_S = 1.0  # … or this, while others wait: fewer are sent twice after a crash
 SETTLE_ROWS = 256
 TICK_S = 30.0  # between two looks at ages and gaps when nothing happens
-RETRY_S = (1.0, 30.0)  # a failed disk is tried again after so long, doubled up to so long
-SHRINK_PAGES = 4096  # an empty file larger than this gives its pages back
+RETRY_S = (1.0, 30.0)  # between two attempts at a disk that failed: the first pause and the longest
+SHRINK_PAGES = 4096  # an empty file larger than this returns its pages
 READ_ROWS = 128
 MEANWHILE = 1_000_000  # places left for events that come while the rows of a file are moved
 
 
 class Writer(threading.Thread):
-    """Writes what the accounts has, reads ahead for it, and looks after the file.
+    """Writes what the accounts have, reads ahead for them, and looks after the file.
 
     Args:
         path: the file.
         connect: opens it.
-        lock: the daemon's claim on the folder.
-        accounts: the bookkeeping; touched only with ``busy`` held.
-        busy: guards the accounts, and wakes this thread.
+        lock: keeps other daemons out of the folder.
+        accounts: of all rows; used only with ``busy`` held.
+        busy: the lock of the accounts; notifying it wakes this thread.
         opened: the file, where it could be opened already.
-        commits: writes a change and keeps the file in bounds.
+        commits: writes a change and keeps the file within bounds.
         low_wear_s: how long a commit may be put off.
-        tell: runs after commits, on this thread: the application has something to fetch.
+        announce: called on this thread after commits: the application has something to fetch.
+
+    Attributes:
+        committing_since: monotonic time at which the commit under way began; None: none is under way.
+        urgent: do at once whatever can wait.
+        closing: end after the next commit.
     """
 
     def __init__(
@@ -70,7 +74,7 @@ class Writer(threading.Thread):
         opened: Opened | None,
         commits: Commits,
         low_wear_s: float,
-        tell: Callable[[], None],
+        announce: Callable[[], None],
     ) -> None:
         super().__init__(name="spool", daemon=True)
         self._path = path
@@ -82,17 +86,17 @@ class Writer(threading.Thread):
         self._known = opened is not None
         self._low_wear_s = low_wear_s
         self._commits = commits
-        self._tell = tell
+        self._announce = announce
         self._suspect = False  # the disk failed: what the file seems to hold may not be on it
         self._stale = False  # the file has to be opened again
-        self._retry_s = RETRY_S[0]
+        self._backoff = Backoff(*RETRY_S)
         self._retry_at = clock.monotonic()
         self._due = False
         self._queued_at: float | None = None
-        self._settled_at: float | None = None
+        self._finished_at: float | None = None
         self._tick_at = clock.monotonic()
         self.committing_since: float | None = None
-        self.urgent = False  # whatever can wait does not
+        self.urgent = False
         self.closing = False
 
     def run(self) -> None:
@@ -106,7 +110,7 @@ class Writer(threading.Thread):
                 self._work()
             except Exception as error:
                 log.exception("the spool's thread has a defect")
-                self._away(DiskError(Trouble.FAILED, f"a defect: {error}"))
+                self._go_volatile(DiskError(Trouble.FAILED, f"a defect: {error}"))
             if closing:
                 self._close()
                 return
@@ -115,21 +119,21 @@ class Writer(threading.Thread):
         """Return how long nothing needs to be done, in s, and remember whether a commit is due then."""
         now = clock.monotonic()
         accounts = self._accounts
-        reads = self._store is not None and accounts.windows.wanting is not None
+        reads = self._store is not None and accounts.read_ahead.wanting is not None
         if accounts.volatile is not None:
             self._due = self.closing or now >= self._retry_at
             return 0 if self._due or reads else self._retry_at - now
         self._queued_at = (self._queued_at or now) if accounts.rows.queue else None
-        self._settled_at = (self._settled_at or now) if accounts.rows.gone else None
+        self._finished_at = (self._finished_at or now) if accounts.rows.finished else None
         due = [math.inf]
         if self._queued_at is not None:
             due.append(self._queued_at + self._low_wear_s)
-        if self._settled_at is not None:
-            due.append(self._settled_at + (SETTLE_BUSY_S if accounts.rows.present else SETTLE_S))
+        if self._finished_at is not None:
+            due.append(self._finished_at + (SETTLE_BUSY_S if accounts.rows.present else SETTLE_S))
         at_once = (
-            accounts.aged
-            or len(accounts.rows.gone) >= SETTLE_ROWS
-            or (self.urgent and (accounts.rows.queue or accounts.rows.gone))
+            accounts.some_too_old
+            or len(accounts.rows.finished) >= SETTLE_ROWS
+            or (self.urgent and (accounts.rows.queue or accounts.rows.finished))
         )
         self._due = bool(self.closing or at_once or now >= min(due))
         return 0 if self._due or reads else min(*due, self._tick_at) - now
@@ -138,59 +142,59 @@ class Writer(threading.Thread):
         if self._due and self._accounts.volatile is not None:
             self._retry()
         elif self._due:
-            self._turn()
+            self._commit()
         elif clock.monotonic() >= self._tick_at:
-            self._look()
+            self._tick()
         self._read_ahead()
-        self._tell()
+        self._announce()
 
-    def _look(self) -> None:
-        """See whether something is too old or is to be reported; only that is worth a commit of its own."""
+    def _tick(self) -> None:
+        """Look for rows that are too old and drops to report; only those are worth a commit of their own."""
         self._tick_at = clock.monotonic() + TICK_S
         if self._store is None:
             return
         try:
             old = self._commits.too_old(self._store)
         except DiskError as error:
-            self._trouble(error)
+            self._recover(error)
             return
         with self._busy:
-            self._accounts.aged = self._accounts.aged or bool(old)
-            self._accounts.report()
+            self._accounts.some_too_old = self._accounts.some_too_old or bool(old)
+            self._accounts.report_gaps()
 
     # One commit.
 
-    def _turn(self) -> None:
+    def _commit(self) -> None:
         with self._busy:
-            look_at_ages, self._accounts.aged = self._accounts.aged, False
-            self._accounts.report()
+            check_ages, self._accounts.some_too_old = self._accounts.some_too_old, False
+            self._accounts.report_gaps()
             change = self._accounts.snapshot()
             self.committing_since = clock.monotonic()
         try:
             assert self._store is not None  # noqa: S101  # while it is away nothing is written
-            self._commits.write(self._store, change, look_at_ages=look_at_ages)
+            self._commits.write(self._store, change, check_ages=check_ages)
         except DiskError as error:
             with self._busy:
                 self._accounts.failed(change)
-            self._trouble(error)
+            self._recover(error)
         else:
-            self._done(change)
+            self._committed(change)
         finally:
             with self._busy:
                 self.committing_since = None
-                self._queued_at = self._settled_at = None
+                self._queued_at = self._finished_at = None
                 self._busy.notify_all()
 
-    def _done(self, change: Change) -> None:
+    def _committed(self, change: Change) -> None:
         with self._busy:
             was = self._accounts.volatile
             self._accounts.committed(change)
-            self._retry_s = RETRY_S[0]
+            self._backoff.reset()
             self._busy.notify_all()
             empty = not self._accounts.rows.present and not self._accounts.rows.queue
         if was is not None:
             log.warning("spool: on disk again, after: %s", was)
-        self._tell()
+        self._announce()
         if self._store is not None:
             self._tidy(self._store, empty=empty and bool(change.deletes))
 
@@ -200,27 +204,28 @@ class Writer(threading.Thread):
             if empty and store.pages()[0] > SHRINK_PAGES:
                 store.shrink()
         except DiskError as error:
-            self._trouble(error)
+            self._recover(error)
 
     def _read_ahead(self) -> None:
         while self._store is not None:
             with self._busy:
-                window = self._accounts.windows.wanting
-                if window is None:
+                answer = self._accounts.read_ahead.wanting
+                if answer is None:
                     self._busy.notify_all()
                     return
-                start = window.upto
+                start = answer.upto
             try:
-                entries, upto = self._store.fetch(start, window.without, READ_ROWS)
+                entries, upto = self._store.fetch(start, answer.without, READ_ROWS)
             except DiskError as error:
-                self._trouble(error)
+                self._recover(error)
                 return
             with self._busy:
-                self._accounts.read(window, start, entries, upto)
+                self._accounts.read(answer, start, entries, upto)
 
-    # What goes wrong.
+    # Failures.
 
-    def _trouble(self, error: DiskError) -> None:
+    def _recover(self, error: DiskError) -> None:
+        """Make a damaged file anew; go on in memory after any other failure."""
         if error.trouble is Trouble.DAMAGED and self._store is not None:
             self._store.close()
             self._store = None
@@ -229,13 +234,13 @@ class Writer(threading.Thread):
                     recovery.rebuild(self._path, self._connect, self._accounts.ledger.node, str(error))
                 )
             except DiskError as again:
-                self._away(again)
+                self._go_volatile(again)
         else:
-            self._away(error)
+            self._go_volatile(error)
 
-    def _away(self, error: DiskError) -> None:
-        """Go on in memory."""
-        # What heals it may be another mount, or another folder: the file is opened again.
+    def _go_volatile(self, error: DiskError) -> None:
+        """Go on in memory, and try again after a pause."""
+        # What mends it may be another mount, or another folder: the file is opened again.
         self._stale = error.trouble in READABLE - {Trouble.FULL}
         if error.trouble not in READABLE and self._store is not None:
             self._suspect = self._suspect or error.trouble is Trouble.FAILED
@@ -245,8 +250,7 @@ class Writer(threading.Thread):
         with self._busy:
             was = self._accounts.volatile
             self._accounts.go_volatile(why, readable=self._store is not None)
-            self._retry_at = clock.monotonic() + self._retry_s
-            self._retry_s = min(self._retry_s * 2, RETRY_S[1])
+            self._retry_at = clock.monotonic() + self._backoff.pause_s()
             self._busy.notify_all()
         if was is None:
             log.error("spool: %s; events wait in memory until it can be written again", why)
@@ -265,20 +269,20 @@ class Writer(threading.Thread):
                     opened = recovery.open_file(self._path, self._connect, node)
                 self._reopened(opened)
         except DiskError as error:
-            self._away(error)
+            self._go_volatile(error)
         except StateBusy as error:
-            self._away(DiskError(Trouble.LOCKED, str(error)))
+            self._go_volatile(DiskError(Trouble.LOCKED, str(error)))
         except OSError as error:
-            self._away(disk_error(error))
+            self._go_volatile(disk_error(error))
         else:
-            self._turn()
+            self._commit()
 
     def _reopened(self, opened: Opened) -> None:
         """Go on with a file that was away, or was made anew."""
         lost = opened.lost
         if self._known:
             with self._busy:
-                lost = self._accounts.found(opened.present)
+                lost = self._accounts.reconcile(opened.present)
                 if self._accounts.volatile is None:
                     self._accounts.go_volatile("the file is made anew", readable=True)
         else:
@@ -286,10 +290,11 @@ class Writer(threading.Thread):
         self._store, self._known, self._suspect = opened.store, True, False
         if opened.reset:
             with self._busy:
-                self._accounts.say(gap_records.reset(opened.reset, opened.salvaged, lost))
+                self._accounts.add_record(gap_records.reset(opened.reset, opened.salvaged, lost))
             log.error("spool: %s; set aside, %d rows salvaged", opened.reset, opened.salvaged)
 
     def _adopt(self, opened: Opened) -> None:
+        """Take over a file that could not be opened at the start: its rows move behind those of today."""
         store = opened.store
         with self._busy:
             shift = max(self._accounts.ledger.last, opened.ledger.last) + MEANWHILE
@@ -314,7 +319,7 @@ class Writer(threading.Thread):
                 self._accounts.rows.settle_all()
                 self._accounts.ledger.clean = True
                 self._accounts.dirty = True
-            self._turn()
+            self._commit()
         if self._store is not None:
             self._store.close()
             self._store = None

@@ -13,8 +13,7 @@ from typing import Any
 
 from edged.spool.database import Sqlite
 from edged.spool.disk import NAME
-from edged.spool.snapshot import copy
-from edged.spool.store import Store, beside
+from edged.spool.store import Store, beside, snapshot
 
 
 def audit(state_dir: Path) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def audit(state_dir: Path) -> dict[str, Any]:
             found |= {"balanced": None, "problem": f"{path} cannot be read by this user: {hint}"}
         else:
             with tempfile.TemporaryDirectory(prefix="edged-audit-") as folder:
-                copy(path, Path(folder) / NAME)
+                snapshot(path, Path(folder) / NAME)
                 found |= _read(Path(folder) / NAME)
     except OSError as error:
         found |= {"balanced": False, "problem": f"{path}: {error}"}

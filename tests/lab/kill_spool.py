@@ -31,8 +31,7 @@ from verdict import verdict
 
 from edged.spool.database import Sqlite
 from edged.spool.disk import NAME, DiskSpool
-from edged.spool.snapshot import copy
-from edged.spool.store import Store
+from edged.spool.store import Store, snapshot
 from edged.tools.audit import audit
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class World:
     def look(self, folder: Path) -> None:
         """Compare with the file."""
         with tempfile.TemporaryDirectory(prefix="edged-look-") as own:
-            copy(folder / NAME, Path(own) / NAME)
+            snapshot(folder / NAME, Path(own) / NAME)
             store = Store(Sqlite(Path(own) / NAME))
             found, at = {}, 0
             while entries := store.fetch(at, (), 500)[0]:

@@ -22,7 +22,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cut_disk import Apsw, CutDisk, Stored
 from verdict import verdict
@@ -38,6 +38,9 @@ from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
 from edged.spool.store import Store, beside, create
 from edged.spool.wal import inspect
+
+if TYPE_CHECKING:
+    from edged.spool.database import Database
 
 NODE = "lab"
 LINEAGE = 50  # cuts that one file lives through
@@ -101,9 +104,9 @@ class Lab:
             for name, stored in self.disk.files.items():
                 (self.path.parent / name).write_bytes(stored.flushed)
             log = inspect(beside(self.path, "-wal"))
-            opened = recovery._open(self.path, self._connect, NODE, log)
-            store = Store(opened.store._database, self.synchronous, LOG_PAGES)
-            recovery.begin_session(recovery.Opened(store, opened.ledger))
+            opened = recovery.open_sound(self.path, self._connect, NODE, log, self._store)
+            store = opened.store
+            recovery.begin_session(opened)
             self._work(store, opened.ledger, opened.present)
         except DiskError:
             if not self.disk.dead:
@@ -115,6 +118,9 @@ class Lab:
 
     def _connect(self, path: Path) -> Apsw:
         return Apsw(path)
+
+    def _store(self, database: Database) -> Store:
+        return Store(database, self.synchronous, LOG_PAGES)
 
     def _work(self, store: Store, ledger: Ledger, present: Ranges) -> None:
         ages = Ages(3600, Time(lambda: self.life.now, lambda: 1.7e9, lambda: False, lambda: "boot"))
@@ -129,7 +135,7 @@ class Lab:
             self.life.now += self.chance.choice((0, 0, 1, 600))
             change = accounts.snapshot()
             self.life.dropping = change.dropped
-            commits.write(store, change, look_at_ages=self.chance.random() < 0.3)
+            commits.write(store, change, check_ages=self.chance.random() < 0.3)
             self.life.dropping = Ranges()
             accounts.committed(change)
             self.commits += 1
@@ -144,10 +150,10 @@ class Lab:
             accounts.accept("porch", json.dumps({"id": id_, "label": noise}).encode())
 
     def _settle(self, accounts: RowAccounts, store: Store) -> None:
-        window = accounts.windows.wanting
-        if window is not None:
-            start = window.upto
-            accounts.read(window, start, *store.fetch(start, (), 64))
+        answer = accounts.read_ahead.wanting
+        if answer is not None:
+            start = answer.upto
+            accounts.read(answer, start, *store.fetch(start, (), 64))
         for row in accounts.take(self.chance.randint(0, 6), 0, ()):
             fate = self.chance.choice((accounts.acknowledged, accounts.acknowledged, accounts.refused, None))
             if fate is None:

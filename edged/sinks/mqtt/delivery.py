@@ -65,7 +65,7 @@ class Delivery:
     def connected(self) -> None:
         """Begin a connection: everything that waits goes out, also what only the last broker had."""
         if self._confirm:
-            self._spool.again()
+            self._spool.requeue_delivered()
         self._patience_s, self._again_at = UNCONFIRMED_S, None
         self._begin_backlog()
 
@@ -156,7 +156,7 @@ class Delivery:
             return
         self._again_at = None
         self._patience_s = min(LONGEST_S, self._patience_s * 2)
-        if self._spool.again():
+        if self._spool.requeue_delivered():
             self._begin_backlog()
 
     def _offered_again(self, places: int, now: float) -> list[Row]:

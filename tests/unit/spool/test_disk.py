@@ -251,9 +251,10 @@ def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_lat
     assert len(told) == 5
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", [Trouble.FAILED, Trouble.FULL])
 def test_what_rests_in_memory_waits_again_too(
-    spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Trouble
+    spools: Callable[..., DiskSpool], tmp_path: Path, fault: Trouble
 ) -> None:
     broken = FaultyDisk()
     kept = spools(connect=broken)
@@ -276,7 +277,6 @@ def test_what_rests_in_memory_waits_again_too(
         rows += kept.pending(9)
     assert [(row.sequence, row.waited) for row in rows][-3:] == [(4, True), (5, True), (6, False)]
     kept.acknowledged(4, keep=True)
-    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
     broken.fault = None
     until_state(kept, "disk")
     assert kept.flush(FLUSH_S)
@@ -289,10 +289,10 @@ def test_what_rests_in_memory_waits_again_too(
     assert (found["balanced"], found["acknowledged"]) == (True, 2)
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those_on_disk(
-    spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+    spools: Callable[..., DiskSpool],
 ) -> None:
-    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
     broken = FaultyDisk()
     broken.fault, broken.only = Trouble.FULL, "BEGIN"
     kept = spools(connect=broken, low_wear_s=600)
@@ -311,10 +311,10 @@ def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those
     assert kept.counts().balanced
 
 
+@pytest.mark.usefixtures("quick")
 def test_rows_in_memory_go_out_beside_a_file_that_came_late_and_cannot_be_written(
-    spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+    spools: Callable[..., DiskSpool],
 ) -> None:
-    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.01, 0.01))
     before = spools()
     before.accept(event())
     before.close()

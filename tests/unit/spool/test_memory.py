@@ -1,14 +1,15 @@
-"""What is special about the spool in memory: it is bound by bytes, and is as old as the process."""
+"""The spool in memory: it is bound by bytes, and is as old as the process."""
 
 from __future__ import annotations
 
-from edged.spool.memory import ROW_BYTES, MemorySpool
+from edged.spool.memory import MemorySpool
+from edged.spool.rows import ENTRY_BYTES
 from unit.spool.doubles import HOUR, Clock, event, memory, sequences
 
 
 def room(rows: int) -> float:
-    """MB for so many rows."""
-    return rows * (len(event().with_id("n/abc/1").to_json()) + ROW_BYTES) / 1e6
+    """MB for this many rows."""
+    return rows * (len(event().with_id("n/abc/1").to_json()) + ENTRY_BYTES) / 1e6
 
 
 def test_two_spools_have_two_epochs() -> None:
@@ -23,7 +24,7 @@ def test_the_oldest_goes_when_it_is_full_but_never_one_in_flight() -> None:
     kept.pending(1)
     for _ in range(4):
         kept.accept(event())
-    assert kept.counts().dropped == {"full": 4}
+    assert kept.counts().dropped == {"memory_full": 4}
     kept.released([1])
     assert [row.sequence for row in kept.pending(9)] == [1, 6, 7]
 
@@ -31,7 +32,7 @@ def test_the_oldest_goes_when_it_is_full_but_never_one_in_flight() -> None:
 def test_one_too_large_for_the_bound_is_dropped_and_counted() -> None:
     kept = memory(Clock(), max_mb=1e-6)
     kept.accept(event())
-    assert kept.counts().dropped == {"full": 1}
+    assert kept.counts().dropped == {"memory_full": 1}
     assert kept.counts().balanced
 
 
@@ -44,11 +45,11 @@ def test_what_is_delivered_is_bound_like_what_waits() -> None:
     kept.delivered(2)
     kept.delivered(1)
     kept.accept(event())
-    assert kept.counts().dropped == {"full": 1}
-    assert kept.again() == 1
+    assert kept.counts().dropped == {"memory_full": 1}
+    assert kept.requeue_delivered() == 1
     assert sequences(kept.pending(9)) == [2, 3, 4]
     for sequence in (2, 3, 4):
         kept.delivered(sequence)
     clock.now = HOUR + 1
     kept.accept(event())
-    assert kept.counts().dropped == {"full": 1, "age": 3}
+    assert kept.counts().dropped == {"memory_full": 1, "age": 3}
