@@ -1,12 +1,12 @@
 """Home Assistant's MQTT device discovery: this node as one device, announced, kept up to date and withdrawn.
 
-What the retained message on ``<prefix>/device/<node>/config`` says is the memory here: it is read back after
-each connect, so that pipelines which are gone get their removal stubs and nothing is withdrawn that was never
+The retained message on ``<prefix>/device/<node>/config`` is the only memory: it is read back after each
+connect, so that pipelines which are gone get their removal stubs and nothing is withdrawn that was never
 announced, without a file of our own.
 
-Home Assistant (2025.4 and 2026.11 were tried) wants it gently: of two discoveries back to back it takes only
-the first component of the second, an unknown key at the top refuses the whole device, one inside a component
-is dropped without a word, and what it does not see it does not remove.
+Home Assistant (2025.4 and 2026.11 were tried) is easily upset: of two discoveries back to back it takes only
+the first component of the second, an unknown key at the top makes it refuse the whole device, one inside a
+component is dropped silently, and a component that is merely left out is not removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edged.sensors import SensorConfig
 
 MAX_STUBS = 100  # of components that are gone
-FINE = ("running", "starting", "ended", "disabled")  # states of a pipeline in health that are no problem
+FINE = ("running", "starting", "ended", "disabled")  # states of a pipeline in health without a problem
 
 Component = dict[str, Any]
 
@@ -39,14 +39,14 @@ def payload(
     """Build the discovery payload of a node.
 
     Args:
-        node: its name.
+        node: the node's name.
         pipelines: the names of its pipelines.
-        previous: component ids announced before, with their platforms; what is gone gets a removal stub.
+        previous: component ids announced before, with their platforms; one that is gone gets a removal stub.
         prefix: the MQTT prefix of edged.
-        sensors: by name.
+        sensors: the sensors' configuration, by name.
 
     Returns:
-        The payload, and all its component ids with their platforms, stubs too: the next ``previous``.
+        The payload, and all its component ids with their platforms, stubs included: the next ``previous``.
     """
     base = f"{prefix}/{node}"
     components = _node(base)
@@ -76,6 +76,7 @@ def payload(
 
 
 def _node(base: str) -> dict[str, Component]:
+    """Return the three entities of the node."""
     health = f"{base}/health"
     return {
         "node_problem": {
@@ -113,10 +114,10 @@ def _node(base: str) -> dict[str, Component]:
 
 
 def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
-    """The five entities of a pipeline.
+    """Return the five entities of a pipeline.
 
-    Only what is seen depends on the pipeline's availability: the switch must work while it is off, and the
-    problem must show while it is away.
+    Only label and score depend on the pipeline's availability: the switch must work while it is off, and the
+    problem must show while its camera is away.
     """
     topic, name = f"{base}/{pipeline}", title(pipeline, node)
     seen = {
@@ -161,7 +162,7 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
             "dev_cla": "problem",
             "ent_cat": "diagnostic",
             "stat_t": f"{base}/health",
-            "val_tpl": (  # unknown, and no problem, where the health is older or newer than the pipeline
+            "val_tpl": (  # unknown, and not a problem, where the health is older or newer than the pipeline
                 f"{READ}{{% set state = {mine}.get('state') %}}"
                 f"{{{{ 'None' if state is none else 'OFF' if state in {list(FINE)} else 'ON' }}}}"
             ),
@@ -186,7 +187,7 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
 
 
 def title(pipeline: str, node: str) -> str:
-    """Return a pipeline's name for people; it never begins with the device's, which would appear twice."""
+    """Return a pipeline's name for people; it never begins with the device's, which would show twice."""
     words = pipeline.strip("-").replace("-", " ") or pipeline
     named = words[:1].upper() + words[1:]
     device = node.lower()

@@ -22,7 +22,7 @@ BIRTH_S = (
 
 
 class Announcer:
-    """Decides when the discovery topic is written; the MQTT sink does it (``edged.sinks.mqtt.Discovery``).
+    """Decides when the discovery topic is written; the MQTT sink writes it (``edged.sinks.Discovery``).
 
     Args:
         node: this node's name.
@@ -30,7 +30,7 @@ class Announcer:
         prefix: the MQTT prefix of edged.
         discovery_prefix: Home Assistant's.
         enabled: announce; otherwise withdraw what an earlier run announced.
-        uniform: spreads the answers to a birth.
+        uniform: draws a number between two, which spreads the answers to a birth.
         sensors: their configuration, by name.
     """
 
@@ -55,30 +55,30 @@ class Announcer:
         self._uniform = uniform
         self._retained = b""  # what the broker holds on the topic
         self._known: dict[str, str] = {}  # its components and those of the payloads before
-        self._again = False  # publish even what is there already
+        self._again = False  # publish even what the broker holds already
         self._due: float | None = None
         self._sent_at = float("-inf")
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """Our own topic, to read back, and the birth message."""
+        """The discovery topic, to read it back, and Home Assistant's birth message."""
         return (self._topic, self._birth)
 
     @property
     def wake_at(self) -> float | None:
-        """When ``poll`` has something to do: monotonic time, in s, as everywhere here."""
+        """Monotonic time, in s, at which ``poll`` has something to do; None: nothing is due."""
         return None if self._due is None else max(self._due, self._sent_at + GAP_S)
 
     def update(
         self, pipelines: Sequence[str], now: float, sensors: Mapping[str, SensorConfig] | None = None
     ) -> None:
-        """The configuration has these pipelines and sensors from now on."""
+        """Announce these pipelines and sensors from now on."""
         self._pipelines = tuple(pipelines)
         self._sensors = dict(sensors or {})
         self._plan(now)
 
     def connected(self, now: float) -> None:
-        """Wait for the retained message."""
+        """Wait for the retained message, to read it back."""
         self._retained = b""
         self._due = now + SETTLE_S
 
@@ -87,7 +87,7 @@ class Announcer:
         self._due = None
 
     def message(self, topic: str, payload: bytes, *, retained: bool, now: float) -> None:
-        """Read our retained message back, or hear that Home Assistant has started."""
+        """Read the retained message back, or note that Home Assistant has started."""
         if topic == self._topic and retained:
             self._retained = payload
             self._known |= _components(payload)
@@ -114,7 +114,7 @@ class Announcer:
         self._due = at if self._due is None else max(self._due, at)
 
     def _text(self, now: float) -> bytes | None:
-        """Return what the topic should hold now; None where it is none of our business."""
+        """Return what the topic should hold now; None where another program owns it."""
         if not self._enabled:
             ours = bool(_components(self._retained))
             self._known.clear()
@@ -123,9 +123,7 @@ class Announcer:
             self._node, self._pipelines, self._known, prefix=self._prefix, sensors=self._sensors
         )
         moved = [id_ for id_, platform in self._known.items() if known.get(id_, platform) != platform]
-        for (
-            id_
-        ) in moved:  # an entity that changes its platform goes first, or it would stay beside the new one
+        for id_ in moved:  # removed first, or the entity of the old platform would stay beside the new one
             data["cmps"][id_] = {"p": self._known[id_]}
         if moved:
             self._plan(now + GAP_S)
@@ -134,7 +132,7 @@ class Announcer:
 
 
 def _components(text: bytes) -> dict[str, str]:
-    """Return the component ids of a discovery payload of ours, with their platforms; of others nothing."""
+    """Return the component ids of a payload of edged, with their platforms; {} for any other payload."""
     try:
         data = json.loads(text)
         if data["o"]["name"] != "edged":

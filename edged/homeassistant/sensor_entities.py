@@ -1,4 +1,4 @@
-"""The entities of the sensors: one for each channel that is published."""
+"""Entities of the sensors: one for each channel that is published."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from edged.sensors import SensorConfig
 
 Component = dict[str, Any]
-DIAGNOSTIC = frozenset({"system", "thermal"})  # kinds that tell of the board and not of the world
+DIAGNOSTIC = frozenset({"system", "thermal"})  # kinds that measure the board and not the world
 _MISSED = 3  # publications that may be missing before the value expires
 
-# How each template begins. The topics of what is removed are emptied, which may come to Home Assistant before
-# the discovery that removes the entity; it logs an error where a template has no value_json.
+# The beginning of each template. The topics of what is removed are emptied, which may reach Home Assistant
+# before the discovery that removes the entity; it logs an error where a template has no value_json.
 READ = "{% set v = value_json | default({}) %}"
 
-# Stale values are shown as they are, with their quality beside; what is suspect or bad is unknown.
+# Stale values are shown as they are, beside their quality; suspect and bad ones show as unknown.
 _SHOWN = "v.quality | default('') in ['good', 'stale'] and v.value | default(none) is not none"
 _NUMBER = f"{READ}{{{{ v.value if {_SHOWN} else 'None' }}}}"
 _STATE = f"{READ}{{{{ ('ON' if v.value else 'OFF') if {_SHOWN} else 'None' }}}}"
@@ -38,8 +38,8 @@ def components(
 
     Args:
         base: the node's topic.
-        sensors: by name.
-        titles: the names for people, by name.
+        sensors: their configuration, by name.
+        titles: their names for people, by name.
     """
     made = {}
     for name, config in sensors.items():
@@ -64,7 +64,7 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
     if config.shaping(channel, "publish") == "json":
         made["val_tpl"] = _STATE if quantity.binary else _NUMBER
         made |= {"json_attr_t": state, "json_attr_tpl": _ATTRIBUTES}
-    else:  # a template too: where it is left out of a sensor's discovery Home Assistant keeps the one before
+    else:  # a template too: where a discovery leaves it out, Home Assistant keeps the one before
         made["val_tpl"] = _BARE
     takes, _ = units.wrong(quantity.device_class, quantity.unit, binary=quantity.binary)
     if quantity.device_class and not takes:

@@ -1,8 +1,8 @@
-"""What Home Assistant calls a measurement, and in which units it takes it.
+"""Home Assistant's classes of measurements, and the units that it takes for each.
 
 A class that it does not know, or a unit that does not go with the class, makes it refuse the entity (2026.11;
-2025.4 only warned of the unit). So both are looked at before anything is published, see ``wrong``. These are
-the classes and units that both versions take; in words:
+2025.4 only warned of the unit). So ``wrong`` checks both before anything is published. These are the classes
+and units that both versions take; in words:
 https://www.home-assistant.io/integrations/sensor/#device-class
 """
 
@@ -84,14 +84,14 @@ motion moving occupancy opening plug power presence problem running safety smoke
 vibration window
 """
 STATES = frozenset(_WORDS.split())
-# Of these classes it takes no "measurement", and warns of one.
+# For these classes it does not take "measurement", and warns of it.
 STATE_CLASSES = {
     **dict.fromkeys(("energy", "gas", "water"), "total_increasing"),
     "volume": "total",  # it may shrink too
     "wind_direction": "measurement_angle",
 }
-# Decimals to show where the configuration says none: 2025.4 shows all there are, 2026.11 none of volts and
-# watts, which suits the mains and no battery.
+# Decimals to show where the configuration has none: 2025.4 shows all there are, 2026.11 none for volts and
+# watts, which suits the mains but not a battery.
 DECIMALS = {
     **dict.fromkeys(("ppm", "ppb", "dBm"), 0),
     **dict.fromkeys(("°C", "°F", "%", "hPa"), 1),
@@ -100,25 +100,25 @@ DECIMALS = {
 
 
 def spelt(unit: str) -> str:
-    """Return a unit with the micro that both versions read.
+    """Return a unit with the micro sign that both versions read.
 
-    It has two characters that look alike: the micro sign, and the Greek mu that Home Assistant's pages have.
-    2025.4 knows the sign alone, 2026.11 reads both.
+    Two characters look alike: the micro sign, and the Greek mu on Home Assistant's pages. 2025.4 knows the
+    sign alone, 2026.11 reads both.
     """
     return unit.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}")
 
 
 def wrong(device_class: str, unit: str, *, binary: bool) -> tuple[str, str]:
-    """Return why Home Assistant would refuse a class with a unit, and a hint; nothing where it takes them."""
+    """Return why Home Assistant would refuse a class with a unit, and a hint; "", "" where it takes them."""
     known = STATES if binary else UNITS
     if not device_class:
         return "", ""
     if device_class not in known:
         close = difflib.get_close_matches(device_class, known, 1)
-        what = "state" if binary else "sensor"
+        what = "binary sensor" if binary else "sensor"
         hint = f"did you mean '{close[0]}'?" if close else ""
-        return f"Home Assistant knows no class '{device_class}' of a {what}", hint
+        return f"Home Assistant does not know the {what} class '{device_class}'", hint
     if not binary and spelt(unit) not in UNITS[device_class]:
         units = ", ".join(sorted(u or "none" for u in UNITS[device_class]))
-        return f"Home Assistant takes no {device_class} in '{unit}'", f"it takes {units}"
+        return f"Home Assistant does not take {device_class} in '{unit}'", f"it takes {units}"
     return "", ""

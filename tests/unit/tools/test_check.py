@@ -390,10 +390,13 @@ def test_a_sensor_that_cannot_be_built_is_one_problem(base: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ("device_class: temprature", "sensors.a.device_class: Home Assistant knows no class 'temprature' of"),
+        (
+            "device_class: temprature",
+            "sensors.a.device_class: Home Assistant does not know the sensor class 'temprature'",
+        ),
         ("device_class: temprature", "(did you mean 'temperature'?)"),
-        ("device_class: temperature, unit: lx", "takes no temperature in 'lx' (it takes K, °C, °F)"),
-        ("device_class: dor, binary: true", "no class 'dor' of a state (did you mean 'door'?)"),
+        ("device_class: temperature, unit: lx", "does not take temperature in 'lx' (it takes K, °C, °F)"),
+        ("device_class: dor, binary: true", "not know the binary sensor class 'dor' (did you mean 'door'?)"),
     ],
 )
 def test_a_class_that_home_assistant_would_refuse_is_told(base: Path, keys: str, says: str) -> None:
