@@ -1,3 +1,3 @@
-"""edged: a camera or a sensor and a .tflite file become small, trustworthy MQTT messages."""
+"""edged: runs .tflite models on camera frames and sensor readings, and publishes short MQTT messages."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Finds a driver by its name: a module of a package, or an entry point that somebody else registered."""
+"""Finds a driver by its name: a module of edged, or a third party's entry point."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from edged.errors import DriverError
 
 
 class Registry:
-    """The drivers of one kind: every module of a folder, and the entry points that others registered.
+    """The drivers of one kind: the modules of a folder, and third parties' entry points.
 
     Args:
         group: the group of the entry points, such as ``edged.sources``.
-        noun: what a driver is, for messages.
+        noun: the word for such a driver in messages.
         folder: the package whose modules are edged's own drivers, such as ``edged.sources.drivers``.
     """
 
@@ -32,7 +32,7 @@ class Registry:
 
     @cached_property
     def _others(self) -> tuple[EntryPoint, ...]:
-        """What others installed; looked for once, since it reads every package's metadata."""
+        """Third parties' drivers; searched for once, since that reads the metadata of every package."""
         return tuple(entry_points(group=self._group))
 
     def own(self) -> set[str]:
@@ -48,7 +48,7 @@ class Registry:
         """Return the module of the driver ``kind``.
 
         Raises:
-            DriverError: nobody offers that driver; the message lists those that exist.
+            DriverError: there is no such driver; the message lists the available ones.
         """
         if kind in self.own():
             return importlib.import_module(f"{self._folder}.{kind}")
@@ -56,21 +56,24 @@ class Registry:
             if entry.name == kind:
                 return entry.load()
         known = ", ".join(self.kinds())
-        raise DriverError(f"there is no {self._noun} of kind '{kind}'; there are {known}")
+        raise DriverError(f"there is no {self._noun} of kind '{kind}'; available: {known}")
 
 
 def wrong(message: str, *steps: str | int) -> PydanticCustomError:
-    """Return the error of a block that points at what these steps lead to."""
+    """Return a validation error that points at the key under these steps of a block."""
     return PydanticCustomError("consistency", "{message}", {"steps": steps, "message": message})
 
 
 class Section(BaseModel):
-    """A block of the file. Unknown keys are errors; values never change after loading."""
+    """A block of the configuration. Unknown keys are errors; values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
 
 
 def install_command(extra: str) -> str:
-    """Return the command: with the pip of edged's own environment, for a Debian lets no other one install."""
+    """Return the command that installs an extra, with the pip of edged's own environment.
+
+    Debian does not let the system's pip install packages.
+    """
     pip = Path(sys.prefix, "bin", "pip") if sys.prefix != sys.base_prefix else "pip"
     return f"{pip} install 'edged[{extra}]'"

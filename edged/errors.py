@@ -1,8 +1,8 @@
-"""The errors of edged. Each answers one question for whoever catches it: stop, or try again?
+"""The exceptions of edged. The class answers the caller's question: stop, or try again?
 
-``ConfigError``, ``DriverError`` and ``ModelError`` stop what they concern until a person changes something;
-``Unavailable`` is tried again with back-off; ``Refused`` is an answer to whoever typed a command. Everything
-else is a defect: a traceback once, counted.
+``ConfigError``, ``DriverError`` and ``ModelError`` stop the part concerned until a person changes something;
+``Unavailable`` is retried with back-off; ``Refused`` ends a command with a message. Any other exception is a
+defect, whose traceback is logged once.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class EdgedError(Exception):
-    """The root of everything that edged raises on purpose.
+    """The base class of all exceptions that edged raises on purpose.
 
     Attributes:
-        status: with which a command ends that can do nothing about it; one of sysexits.
+        status: the exit status of a command that fails with it; one of sysexits.
     """
 
     status = os.EX_UNAVAILABLE
@@ -31,9 +31,9 @@ class Problem:
     """One thing that is wrong with a configuration file.
 
     Attributes:
-        where: ``file:line:column``, counted from 1, or just the file where no line applies.
-        what: what is wrong, in one sentence.
-        hint: what to write instead; empty where the sentence says it already.
+        where: ``file:line:column``, counted from 1, or only the file where no line applies.
+        what: a sentence that names the problem.
+        hint: the correction to make; empty where the sentence already names it.
     """
 
     where: str
@@ -45,7 +45,7 @@ class Problem:
 
 
 class ConfigError(EdgedError, ValueError):
-    """The configuration is wrong; ``problems`` lists every finding. Exit code 78."""
+    """The configuration is wrong; ``problems`` lists all problems. Exit status 78."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -53,15 +53,15 @@ class ConfigError(EdgedError, ValueError):
 
 
 class DriverError(EdgedError, ImportError):
-    """A driver is unknown or its package is missing; the message holds the command that installs it."""
+    """A driver is unknown, or its package is missing; the message names the command that installs it."""
 
 
 class ModelError(EdgedError, ValueError):
     """A model or its labels cannot be used: wrong file, wrong shape, wrong count."""
 
 
-class Refused(EdgedError):  # noqa: N818 - what is refused is said in its sentence
-    """What the command line asks for cannot be done: one sentence, and an exit status of sysexits."""
+class Refused(EdgedError):  # noqa: N818 - it is an answer to a command, not a failure of the program
+    """A command cannot be carried out: one sentence, and an exit status of sysexits."""
 
     def __init__(self, sentence: str, status: int = os.EX_UNAVAILABLE) -> None:
         super().__init__(sentence)
@@ -69,18 +69,18 @@ class Refused(EdgedError):  # noqa: N818 - what is refused is said in its senten
 
 
 class Reason(enum.StrEnum):
-    """Why something is unavailable, for programs; the message is for people."""
+    """The reason why something is unavailable, for programs; the message is for people."""
 
-    ABSENT = "absent"  # no such device or file
-    BUSY = "busy"  # somebody else holds it
+    ABSENT = "absent"  # there is no such device or file
+    BUSY = "busy"  # another process uses it
     DENIED = "denied"  # permission
     TIMEOUT = "timeout"  # it did not answer in time
-    LOST = "lost"  # it was there and went away
-    ENDED = "ended"  # a finite source gave its last sample
-    NETWORK = "network"  # not reached, refused, reset
+    LOST = "lost"  # it went away
+    ENDED = "ended"  # a finite source has delivered its last sample
+    NETWORK = "network"  # unreachable, refused or reset
 
 
-class Unavailable(EdgedError, OSError):  # noqa: N818 - it is a state of the world rather than an error
+class Unavailable(EdgedError, OSError):  # noqa: N818 - it is a state of a device rather than an error
     """A device or a broker is away for now: close, back off, open again."""
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -89,7 +89,7 @@ class Unavailable(EdgedError, OSError):  # noqa: N818 - it is a state of the wor
 
 
 class DeviceBusy(Unavailable):
-    """Somebody else holds the device; ``holder`` says who, where that is known."""
+    """Another process uses the device; ``holder`` names it where that is known."""
 
     def __init__(self, message: str, holder: str = "") -> None:
         super().__init__(Reason.BUSY, f"{message} (held by {holder})" if holder else message)
@@ -97,7 +97,7 @@ class DeviceBusy(Unavailable):
 
 
 class StateBusy(Unavailable):
-    """Another edged works in this state directory; ``pid`` is its process, if known. Exit code 75."""
+    """Another edged uses this state directory; ``pid`` is its process, if known. Exit status 75."""
 
     def __init__(self, state_dir: Path, pid: int | None) -> None:
         holder = "another edged" if pid is None else f"another edged (process {pid})"

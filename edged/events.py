@@ -1,4 +1,7 @@
-"""Events: all that may leave the box. Frozen, no arrays, at most 8 KiB; ``schema/event.schema.json``."""
+"""Events, the only data about pictures that leaves the device; see ``schema/event.schema.json``.
+
+They are frozen, hold no arrays, and have at most 8 KiB as JSON.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,19 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-MAX_BYTES = 8192  # of an event as JSON; the spool, the pipe and the broker's limit rest on it
-MOST_READINGS = 4  # that an event takes along, so that the longest one stays below that
+MAX_BYTES = 8192  # of an event as JSON; the spool, the pipe and the broker's limit depend on it
+MAX_READINGS = 4  # in an event, so that the longest one stays below MAX_BYTES
 VERSION = 1
-UNKNOWN = "unknown"  # the label when nothing is sure enough
+UNKNOWN = "unknown"  # the label while no label is certain enough
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One answer of a task: a label and how sure the model is.
+    """One answer of a task: a label and its score.
 
     Attributes:
-        label: from the label file, at most 128 characters.
-        score: 0..1.
+        label: a label of the label file, at most 128 characters.
+        score: the model's confidence, 0..1.
     """
 
     label: str
@@ -27,7 +30,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ModelTag:
-    """Which model answered: its file's name without folder and suffix, and 8 hex digits of its sha256."""
+    """The model: its file's name without folder and suffix, and the first 8 hex digits of its sha256."""
 
     name: str
     sha256: str
@@ -35,14 +38,14 @@ class ModelTag:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A sensor's reading that goes with an event.
+    """A sensor reading attached to an event.
 
     Attributes:
-        name: ``sensor``, or ``sensor/channel`` where it has several.
+        name: ``sensor``, or ``sensor/channel`` where the sensor has several channels.
         value: a number, a state, or None where it could not be measured.
-        unit: of the value.
+        unit: the value's unit.
         quality: good | stale | suspect | bad.
-        age_s: how old it was when the frame was taken, in s.
+        age_s: its age when the frame was taken, in s.
     """
 
     name: str
@@ -58,20 +61,24 @@ class Event:
 
     Attributes:
         type: start | change | end | heartbeat | result.
+        node: the node's name.
+        pipeline: the pipeline's name.
         label: the decided label or ``unknown``.
-        score: of that label, 0..1.
+        score: the label's score, 0..1.
         previous: the label decided before.
         top: the best findings of the deciding frame, best first.
-        captured_at, ts: RFC 3339 UTC; exposure, and decision.
+        captured_at, ts: the time of the exposure and of the decision, RFC 3339 UTC.
         clock: synced | unsynced.
+        model: the model that answered.
         accelerator: cpu | edgetpu.
-        degraded: the pipeline does not run as configured (CPU twin instead of the Edge TPU, …).
-        latency_ms: exposure to decision.
+        latency_ms: the time from exposure to decision.
+        degraded: the pipeline does not run as configured (on the CPU instead of the Edge TPU, …).
         frame: the source's frame number, for folder and video only.
-        readings: of the sensors that the pipeline names under ``attach``.
-        network: true where the worker keeps a route out (RTSP), and never otherwise.
-        id: node/epoch/sequence, given by the spool; None before it was accepted and for type ``result``.
+        network: true where the worker keeps a route to the network (RTSP), and never otherwise.
+        id: node/epoch/sequence, assigned by the spool; None until then and for type ``result``.
         replayed: it waited in the spool while the broker was away.
+        readings: readings of the sensors that the pipeline names under ``attach``.
+        v: the version of the schema.
     """
 
     type: str
@@ -96,11 +103,11 @@ class Event:
     v: int = field(default=VERSION)
 
     def with_id(self, id_: str) -> Event:
-        """Return the event as the spool accepted it."""
+        """Return the event with the id that the spool assigned."""
         return replace(self, id=id_)
 
     def payload(self) -> dict[str, Any]:
-        """Return the event as JSON-ready data, without the fields that do not apply."""
+        """Return the event as JSON-ready data, without fields that do not apply."""
         data: dict[str, Any] = {
             "v": self.v,
             "id": self.id,
@@ -134,10 +141,10 @@ class Event:
         return data
 
     def state(self, since: str) -> dict[str, Any]:
-        """Return what the pipeline sees now as JSON-ready data (``schema/state.schema.json``).
+        """Return the pipeline's state as JSON-ready data (``schema/state.schema.json``).
 
         Args:
-            since: ``ts`` of the event that decided this label.
+            since: the ``ts`` of the event that decided this label.
         """
         data = self.payload()
         for key in ("id", "type", "top", "latency_ms", "replayed", "readings"):
@@ -145,5 +152,5 @@ class Event:
         return data | {"since": since}
 
     def to_json(self) -> bytes:
-        """Return the payload as compact UTF-8 JSON; the bounds of its fields keep it to ``MAX_BYTES``."""
+        """Return the payload as compact UTF-8 JSON; its fields' bounds keep it below ``MAX_BYTES``."""
         return json.dumps(self.payload(), ensure_ascii=False, separators=(",", ":")).encode()

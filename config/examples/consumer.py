@@ -1,11 +1,12 @@
-"""Takes each event of a node once, names what is missing, and tells the node what it has.
+"""Receives each event of a node exactly once, reports missing ones, and confirms events to the node.
 
     pip install paho-mqtt
     consumer.py broker.lan[:1883] porch-pi seen.json [PATIENCE_S]
 
-Events go to standard output, what is missing to standard error. With `spool: {ack: application}` the node
-keeps each event until this program confirmed it, so put what you do with an event where it is printed, before
-the file is written. A number that does not come within PATIENCE_S (600) was dropped, and is passed over.
+Events are printed to standard output, gaps to standard error. With `spool: {ack: application}` the node keeps
+each event until this program confirms it, so process events where they are printed, before the file is
+written.
+A number that does not arrive within PATIENCE_S (600) was dropped by the node and is skipped.
 """
 
 import json
@@ -20,9 +21,9 @@ from paho.mqtt.properties import Properties
 host, _, port = sys.argv[1].partition(":")
 node, file = sys.argv[2], Path(sys.argv[3])
 patience_s = float(sys.argv[4]) if len(sys.argv) > 4 else 600.0
-# By epoch, the middle of an id: all up to a number, and those beyond it, which came before their turn.
+# By epoch (the middle part of an id): all numbers up to one, and those beyond it that arrived early.
 seen = json.loads(file.read_text()) if file.exists() else {}
-moved = {}  # when an epoch's number last grew
+moved = {}  # by epoch: when up_to last grew
 
 
 def on_message(client, _userdata, message):
@@ -47,8 +48,8 @@ def advance(client, epoch, mine):
     file.with_suffix(".new").replace(file)
     if mine["up_to"] > before or not mine["beyond"]:
         moved[epoch] = time.monotonic()
-        said = json.dumps({"epoch": epoch, "sequence": mine["up_to"]})
-        client.publish(f"edged/{node}/ack", said, qos=1, retain=True)
+        confirmed = json.dumps({"epoch": epoch, "sequence": mine["up_to"]})
+        client.publish(f"edged/{node}/ack", confirmed, qos=1, retain=True)
 
 
 client = Client(CallbackAPIVersion.VERSION2, client_id=f"consumer-{node}", protocol=MQTTv5)
@@ -57,7 +58,7 @@ client.on_connect = lambda client, *_: client.subscribe(
 )
 client.on_message = on_message
 client.reconnect_delay_set(1, 5)
-keep = Properties(PacketTypes.CONNECT)
-keep.SessionExpiryInterval = 7 * 24 * 3600  # the broker keeps events while this program is away
-client.connect(host, int(port or 1883), clean_start=False, properties=keep)
+session = Properties(PacketTypes.CONNECT)
+session.SessionExpiryInterval = 7 * 24 * 3600  # the broker keeps events while this program is away
+client.connect(host, int(port or 1883), clean_start=False, properties=session)
 client.loop_forever()

@@ -16,7 +16,7 @@ from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
 from edged.config.values import DEVICE, Label, Probability, Seconds, Sha256
 from edged.drivers import Section, wrong
-from edged.events import MOST_READINGS
+from edged.events import MAX_READINGS
 from edged.models import bundled
 from edged.models.spec import SampleSpec
 
@@ -210,7 +210,7 @@ class PipelineSection(Section):
     trigger: TriggerSection | None = Field(
         default=None, description="classify only when something happens; left out: all the time"
     )
-    attach: Annotated[tuple[ChannelPath, ...], Field(max_length=MOST_READINGS)] = Field(
+    attach: Annotated[tuple[ChannelPath, ...], Field(max_length=MAX_READINGS)] = Field(
         examples=[["board/temperature"]],
         default=(),
         description="sensors (or sensor/channel) whose readings go with each event, published or not",

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
+from edged.events import MAX_BYTES, MAX_READINGS, Attached, Finding, ModelTag
 from edged.ipc import codec
 from edged.ipc.codec import Codec
 
@@ -210,7 +210,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "capture_ms": _ms,
     "invoke_ms": _ms,
     "frame": _frame,
-    "readings": codec.list_of(_attached, MOST_READINGS),
+    "readings": codec.list_of(_attached, MAX_READINGS),
     "fps": codec.number(1e6),
     "invoke_p50_ms": _ms,
     "invoke_p95_ms": _ms,

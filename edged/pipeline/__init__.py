@@ -1,1 +1,1 @@
-"""The rules of a pipeline, without a clock and without I/O: decision and gating."""
+"""A pipeline's rules, decision and gating, as pure state machines without a clock or I/O."""

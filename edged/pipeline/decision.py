@@ -1,18 +1,18 @@
-"""Turns findings into news: a pure state machine without clock and without I/O.
+"""Turns findings into decisions: a pure state machine without a clock or I/O.
 
 ::
 
               N of M votes for X                  N of M votes for Y
     unknown ────────────────────▶ X (start) ────────────────────────▶ Y (change)
        ▲                          │                                   │
-       └──────────────────────────┴── not N of M any more (end) ──────┘
+       └──────────────────────────┴── no longer N of M (end) ──────────┘
 
-Each update is one vote. It goes to the label with the best score among those that reach their threshold; the
-decided label only needs its lower exit threshold, so a score that wavers between the two changes nothing.
-``unknown`` is a value like others: a model's class of that name never decides.
+Each update is one vote. It goes to the label with the best score among those that reach their threshold. The
+decided label needs only its lower exit threshold, so a score that wavers between the two changes nothing.
+``unknown`` means that nothing is decided; a model's class of that name is ignored.
 
-A decided label goes when fewer than ``votes`` of the last ``window`` findings are for it **and** at least
-``votes`` are against it: so one missing look does not end "3 of 3", and "2 of 10" holds while 2 of 10 see it.
+A decided label ends when fewer than ``votes`` of the last ``window`` findings are for it **and** at least
+``votes`` are against it: one miss does not end "3 of 3", and "2 of 10" holds as long as 2 of 10 see it.
 """
 
 from __future__ import annotations
@@ -34,18 +34,17 @@ _NO_LABELS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Rules:
-    """When a finding becomes news.
+    """The conditions under which a finding changes the decision.
 
     Attributes:
         threshold: the score, 0..1, from which a label may be decided.
         exit_threshold: the score below which the decided label is no longer seen.
         votes, window: a decision needs ``votes`` of the last ``window`` findings.
-        min_dwell_s: a label, once decided, stays at least so long. ``unknown`` does not: what comes after it
-            is news.
-        cooldown_s: after its end, a label is not decided again for so long.
+        min_dwell_s: the minimum time that a decided label is kept. It does not apply to ``unknown``.
+        cooldown_s: the minimum time between a label's end and its next start.
         labels: (threshold, exit_threshold) of labels that have their own.
         ignore: labels that are never decided.
-        heartbeat_s: repeat the decision after so long without news; 0: never.
+        heartbeat_s: repeat an unchanged decision after this time; 0: never.
     """
 
     threshold: float = 0.5
@@ -61,12 +60,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """News.
+    """A change of the decision, or its repetition.
 
     Attributes:
         type: start | change | end | heartbeat.
-        label: decided now; ``unknown`` after an end.
-        score: of the label in the latest finding that named it, 0..1; 0 for ``unknown``.
+        label: the decided label; ``unknown`` after an end.
+        score: the score in the last finding of that label, 0..1; 0 for ``unknown``.
         previous: the label decided before.
     """
 
@@ -77,16 +76,16 @@ class Change:
 
 
 class Decision:
-    """What a pipeline has decided, one finding after another.
+    """A pipeline's decision, updated with each frame's findings.
 
     Attributes:
-        label: decided now, or ``unknown``.
-        score: of the label in the latest finding that named it; 0 for ``unknown``.
+        label: the decided label, or ``unknown``.
+        score: the score in the last finding of that label, 0..1; 0 for ``unknown``.
 
     Args:
-        rules: when a finding becomes news.
+        rules: the conditions for a change.
         resume: the label that was decided before a restart. It stays decided without a new start; the first
-            finding that does not end it is told as a heartbeat.
+            update that does not end it returns a heartbeat.
     """
 
     def __init__(self, rules: Rules, resume: str = UNKNOWN) -> None:
@@ -96,12 +95,12 @@ class Decision:
         self._default = (rules.threshold, min(rules.exit_threshold, rules.threshold))
         self._ignored = rules.ignore | {UNKNOWN}
         self._previous = UNKNOWN
-        # A vote is a label or UNKNOWN; None counts neither for nor against anything.
+        # A vote is a label or UNKNOWN; None is a vote that does not count any more.
         self._votes: deque[str | None] = deque(maxlen=rules.window)
         self._counts: dict[str, int] = {}
         self._since_s = 0.0
         self._ended_s: dict[str, float] = {}
-        self._told_s: float | None = None  # the latest news
+        self._reported_s: float | None = None  # time of the last change or heartbeat
         self._resumed = resume not in self._ignored
         if self._resumed:
             self._votes.extend([resume] * rules.window)
@@ -110,13 +109,13 @@ class Decision:
             self.label = UNKNOWN
 
     def update(self, findings: Iterable[Finding], now_s: float) -> tuple[Change, ...]:
-        """Take the findings of one frame, in any order, and return what is new.
+        """Take the findings of one frame, in any order, and return the changes.
 
         Args:
-            findings: of a task; none at all is a vote for ``unknown``.
+            findings: the task's findings; without any, the vote is for ``unknown``.
             now_s: monotonic time in seconds; never less than before.
         """
-        vote = self._look(findings)
+        vote = self._vote(findings)
         self._count(vote)
         target = self._target(vote, now_s)
         if target != self.label:
@@ -124,7 +123,7 @@ class Decision:
         return self._heartbeat(now_s)
 
     def close(self, now_s: float) -> tuple[Change, ...]:
-        """Nothing is seen any more, on purpose: a decided label ends now, whatever its dwell.
+        """End a decided label at once, regardless of its dwell, because the pipeline is paused.
 
         Args:
             now_s: monotonic time in seconds; never less than before.
@@ -132,8 +131,8 @@ class Decision:
         self._forget(UNKNOWN)
         return (self._switch(UNKNOWN, now_s),) if self.label != UNKNOWN else ()
 
-    def _look(self, findings: Iterable[Finding]) -> str:
-        """Return this frame's vote, and keep the scores that it gives."""
+    def _vote(self, findings: Iterable[Finding]) -> str:
+        """Return the vote of one frame, and keep its scores."""
         label, best, vote, vote_score = self.label, (-1.0, False, ""), UNKNOWN, 0.0
         for finding in findings:
             name, score = finding.label, finding.score
@@ -143,7 +142,7 @@ class Decision:
             decided = name == label
             if decided:
                 self.score = score
-            # Of equal scores the decided label has the best, then the name: the order must not matter.
+            # Between equal scores the decided label wins, then the name, so that the order does not matter.
             if score >= (min(leave, enter) if decided else enter) and (score, decided, name) > best:
                 best, vote, vote_score = (score, decided, name), name, score
         self._vote_score = vote_score
@@ -161,7 +160,7 @@ class Decision:
         counts[vote] = counts.get(vote, 0) + 1
 
     def _target(self, vote: str, now_s: float) -> str:
-        """Return the label that the votes are for now."""
+        """Return the label that the votes decide now."""
         rules, label, counts = self._rules, self.label, self._counts
         if vote == label or (label != UNKNOWN and now_s - self._since_s < rules.min_dwell_s):
             return label
@@ -186,7 +185,7 @@ class Decision:
     def _switch(self, target: str, now_s: float) -> Change:
         self._previous, self.label = self.label, target
         self._resumed = False
-        self._since_s = self._told_s = now_s
+        self._since_s = self._reported_s = now_s
         if target == UNKNOWN:
             kind, self.score = "end", 0.0
             if self._rules.cooldown_s > 0:
@@ -197,7 +196,7 @@ class Decision:
         return Change(kind, target, self.score, self._previous)
 
     def _forget(self, target: str) -> None:
-        """Keep only the votes for what was decided: those before belong to the decision before."""
+        """Keep only the votes for the decided label; the others belong to the previous decision."""
         kept = target if target != UNKNOWN else None
         votes = [vote if vote == kept else None for vote in self._votes]
         self._votes = deque(votes, maxlen=self._votes.maxlen)
@@ -205,11 +204,11 @@ class Decision:
 
     def _heartbeat(self, now_s: float) -> tuple[Change, ...]:
         if self._resumed:
-            self._told_s, self._resumed = now_s, False
+            self._reported_s, self._resumed = now_s, False
             return (Change("heartbeat", self.label, self.score, self._previous),)
-        if self._told_s is None:
-            self._told_s = now_s
-        elif 0 < self._rules.heartbeat_s <= now_s - self._told_s:
-            self._told_s = now_s
+        if self._reported_s is None:
+            self._reported_s = now_s
+        elif 0 < self._rules.heartbeat_s <= now_s - self._reported_s:
+            self._reported_s = now_s
             return (Change("heartbeat", self.label, self.score, self._previous),)
         return ()

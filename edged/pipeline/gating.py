@@ -1,17 +1,17 @@
-"""When a pipeline may run, and what makes it run: conditions on readings, hours, a switch, a schedule.
+"""Gate and trigger of a pipeline: conditions on readings, hours of the day, arming, and a schedule.
 
-A condition is data, never text that is evaluated: ``{sensor: lux, above: 20, below: 500, hysteresis: 2}``.
-Pure state machines: readings and times come in, nothing is asked for.
+A condition is data, never an expression to evaluate: ``{sensor: lux, above: 20, below: 500, hysteresis: 2}``.
+These are pure state machines, which are given readings and times.
 
 ::
 
-    reading ─▶ Condition ─▶ holds | does not | unknown
+    reading ─▶ Condition ─▶ holds | does not hold | unknown
                   │
-                  ├─▶ Gate: open while all of its conditions hold, within its hours, while armed
-                  └─▶ Trigger: fires when one of its conditions begins to hold, on order, on schedule
+                  ├─▶ Gate: open while all its conditions hold, within its hours, and armed
+                  └─▶ Trigger: fires when one of its conditions starts to hold, on command, on schedule
 
-A condition is unknown until a good reading came, and again when the last one is too old. Only a change that
-was seen fires a trigger: neither a start nor a sensor that comes back does.
+A condition is unknown until the first good reading, and again when the last one is too old. A trigger fires
+only on an observed change: not at a start, and not when a sensor comes back.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DAY_MINUTES = 24 * 60
-_ONCE_S = 12 * 3600.0  # a time of the day comes at most once in this, however the clock is set
+_ONCE_S = 12 * 3600.0  # minimum between two firings of one time of the day, however the clock is set
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is asked of one channel of a sensor.
+    """A rule for the value of one sensor channel.
 
     Attributes:
-        sensor: its name, or ``name/channel`` where it has several.
-        above, below: bounds of its value; both may be set.
-        equals: a state, or a number.
-        hysteresis: how far the value must go back over a bound before the rule no longer holds.
-        for_s: how long it must have been so.
-        max_age_s: a reading older than this says nothing.
+        sensor: the sensor's name, or ``name/channel`` where it has several channels.
+        above, below: bounds of the value; both may be set.
+        equals: a state or a number that the value must equal.
+        hysteresis: the value must move back past a bound by this much before the rule no longer holds.
+        for_s: the minimum time that the value must have met the rule.
+        max_age_s: the age at which a reading is ignored.
     """
 
     sensor: str
@@ -50,7 +50,7 @@ class Rule:
 
 
 class Condition:
-    """Whether a rule holds, one reading after another."""
+    """The state of a rule, updated with each reading."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -58,21 +58,21 @@ class Condition:
         self._known = False
         self._read_at = -math.inf
         self._fresh_s = rule.max_age_s
-        self._since = math.inf  # when it began to be so
+        self._since = math.inf  # when the value began to meet the rule
 
     def take(self, value: float | bool | None, good: bool, now: float, fresh_s: float = math.inf) -> None:
         """Take a reading of the rule's sensor; one that is not good changes nothing.
 
         Args:
-            value: of the reading.
-            good: whether it is worth something.
+            value: the reading's value.
+            good: whether the reading's quality is good.
             now: monotonic time, in s; never less than before.
-            fresh_s: for how long the reading says something, where the rule does not say less.
+            fresh_s: the age at which the reading is ignored, unless the rule's is lower.
         """
         if not good or value is None:
             return
         if self.holds(now) is None:
-            # What was known is too old: hysteresis and duration begin anew.
+            # The previous reading is too old: hysteresis and duration start again.
             self._within, self._since = False, math.inf
         within = self._is_within(value)
         if within and not self._within:
@@ -81,7 +81,7 @@ class Condition:
         self._fresh_s = min(fresh_s, self.rule.max_age_s)
 
     def holds(self, now: float) -> bool | None:
-        """Return whether the rule holds, or None where that is not known."""
+        """Return whether the rule holds; None where that is unknown."""
         if not self._known or now - self._read_at > self._fresh_s:
             return None
         return self._within and now - self._since >= self.rule.for_s
@@ -98,7 +98,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """A part of the day by the local clock, in minutes since midnight; it may go over midnight.
+    """A part of the day in local time, in minutes since midnight; it may cross midnight.
 
     Attributes:
         begin: the first minute in it.
@@ -109,7 +109,7 @@ class Hours:
     end: int
 
     def has(self, minute: int) -> bool:
-        """Whether a minute of the day is in it. Without length it is the whole day."""
+        """Return whether a minute of the day is inside. If begin equals end, it is the whole day."""
         return (
             self.begin == self.end
             or (minute - self.begin) % DAY_MINUTES < (self.end - self.begin) % DAY_MINUTES
@@ -117,13 +117,13 @@ class Hours:
 
 
 class Gate:
-    """Lets a pipeline run while everything that it asks for is so.
+    """The gate of a pipeline, which may run only while it is open.
 
     Args:
-        rules: all must hold.
-        hours: one of these parts of the day must be now; none: any time.
-        armed: whether it also asks to be armed.
-        if_unknown: whether to run while a condition is not known.
+        rules: all of them must hold.
+        hours: the current time must be in one of these; empty: any time.
+        armed: whether it must also be armed.
+        if_unknown: whether to stay open while a condition or the time is unknown.
     """
 
     def __init__(
@@ -136,52 +136,52 @@ class Gate:
     ) -> None:
         self._conditions = [Condition(rule) for rule in rules]
         self._hours = tuple(hours)
-        self._asks_to_be_armed = armed
+        self._needs_arming = armed
         self._if_unknown = if_unknown
         self._is_armed = False
 
     def take(
         self, sensor: str, value: float | bool | None, good: bool, now: float, fresh_s: float = math.inf
     ) -> None:
-        """Take a reading, of whatever sensor."""
+        """Take a reading of any sensor."""
         for condition in self._conditions:
             if condition.rule.sensor == sensor:
                 condition.take(value, good, now, fresh_s)
 
     def arm(self, on: bool) -> None:
-        """Switch it."""
+        """Arm or disarm the gate."""
         self._is_armed = on
 
     def closed_by(self, now: float, minute: int | None) -> str:
-        """Return why it is closed, in a few words; nothing where it is open.
+        """Return why it is closed, as a clause; empty where it is open.
 
         Args:
             now: monotonic time, in s.
-            minute: of the day by the local clock; None while the clock was not set.
+            minute: the minute of the day in local time; None while the clock is not set.
         """
-        if self._asks_to_be_armed and not self._is_armed:
+        if self._needs_arming and not self._is_armed:
             return "not armed"
         if self._hours and minute is None and not self._if_unknown:
-            return "the time is not known"
+            return "the time is unknown"
         if self._hours and minute is not None and not any(hours.has(minute) for hours in self._hours):
-            return "outside of its hours"
+            return "outside its hours"
         for condition in self._conditions:
             holds = condition.holds(now)
             if holds is None and not self._if_unknown:
-                return f"{condition.rule.sensor} is not known"
+                return f"{condition.rule.sensor} is unknown"
             if holds is False:
-                return f"{condition.rule.sensor} is not as asked"
+                return f"the condition on {condition.rule.sensor} does not hold"
         return ""
 
 
 class Trigger:
-    """Says when a pipeline is to run.
+    """The trigger of a pipeline, which classifies each time it fires.
 
     Args:
-        rules: it fires when one of them begins to hold.
-        every_s: it fires so often; 0: never by itself.
-        at: it fires at these minutes of the day.
-        cooldown_s: after it fired it does not fire for so long.
+        rules: it fires when one of them starts to hold.
+        every_s: it also fires at this interval; 0: off.
+        at: it also fires at these minutes of the day.
+        cooldown_s: the minimum time between two firings.
     """
 
     def __init__(
@@ -196,36 +196,36 @@ class Trigger:
         self._held: list[bool | None] = [None] * len(self._conditions)
         self._every_s = every_s
         self._next_s: float | None = None
-        self._at = dict.fromkeys(at, -math.inf)  # when each time of the day came last
+        self._at = dict.fromkeys(at, -math.inf)  # when each time of the day last fired
         self._cooldown_s = cooldown_s
         self._fired_at = -math.inf
 
     def take(
         self, sensor: str, value: float | bool | None, good: bool, now: float, fresh_s: float = math.inf
     ) -> bool:
-        """Take a reading, of whatever sensor; return whether it fires."""
+        """Take a reading of any sensor; return whether it fires."""
         for condition in self._conditions:
             if condition.rule.sensor == sensor:
                 condition.take(value, good, now, fresh_s)
         return self._began(now) and self._fire(now)
 
     def command(self, now: float) -> None:
-        """Fire because somebody ordered it, which no cooldown refuses; one begins."""
+        """Note that it fired on command, which ignores the cooldown but starts a new one."""
         self._fired_at = now
 
     def poll(self, now: float, minute: int | None) -> bool:
-        """Return whether it fires by the time that passed.
+        """Return whether it fires because of the time.
 
         Args:
             now: monotonic time, in s.
-            minute: of the day by the local clock; None while the clock was not set.
+            minute: the minute of the day in local time; None while the clock is not set.
         """
         due = self._began(now)
         if self._every_s:
             if self._next_s is None:
                 self._next_s = now + self._every_s
             if now >= self._next_s:
-                # On its grid, and once for all that was missed.
+                # Stay on the grid, and fire once for all missed intervals.
                 self._next_s += (1 + (now - self._next_s) // self._every_s) * self._every_s
                 due = True
         if minute in self._at and now - self._at[minute] >= _ONCE_S:
@@ -234,7 +234,7 @@ class Trigger:
         return due and self._fire(now)
 
     def _began(self, now: float) -> bool:
-        """Whether a condition begins to hold that was known not to."""
+        """Return whether a condition now holds that was known not to hold."""
         held = [condition.holds(now) for condition in self._conditions]
         began = any(before is False and after is True for before, after in zip(self._held, held, strict=True))
         self._held = held

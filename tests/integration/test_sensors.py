@@ -246,7 +246,12 @@ def test_sensors_that_publish_nothing_gate_and_trigger_pipelines(tmp_path: Path)
         Subscriber(broker.port) as other,
         Daemon(tmp_path, text(tmp_path, broker.port, sensors)) as daemon,
     ):
-        wait_for(lambda: daemon.health()["pipelines"]["gated"]["held_by"] == "light is not as asked", "held")
+        wait_for(
+            lambda: (
+                daemon.health()["pipelines"]["gated"]["held_by"] == "the condition on light does not hold"
+            ),
+            "held",
+        )
         health = daemon.health()
         assert health["pipelines"]["gated"]["state"] == "running"
         assert health["status"] == "ok", health["problems"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edged.events import MAX_BYTES, MOST_READINGS, Attached, Event, Finding, ModelTag
+from edged.events import MAX_BYTES, MAX_READINGS, Attached, Event, Finding, ModelTag
 from edged.system import clock
 
 
@@ -61,7 +61,7 @@ def events(draw: st.DrawFn) -> Event:
         degraded=draw(st.booleans()),
         frame=draw(st.none() | st.integers(0, 2**53 - 1)),
         network=draw(st.booleans()),
-        readings=tuple(draw(st.lists(attached, max_size=MOST_READINGS, unique_by=lambda r: r.name))),
+        readings=tuple(draw(st.lists(attached, max_size=MAX_READINGS, unique_by=lambda r: r.name))),
         id=None if type_ == "result" else f"{node}/3f9c0a/{sequence}",
         replayed=draw(st.booleans()),
     )
@@ -96,7 +96,7 @@ def test_the_longest_event_the_schema_allows_fits() -> None:
         "quality": "suspect",
         "age_s": 1e9 - 0.001,
     }
-    data["readings"] = {f"{'s' * 32}/{'c' * 31}{n}": reading for n in range(MOST_READINGS)}
+    data["readings"] = {f"{'s' * 32}/{'c' * 31}{n}": reading for n in range(MAX_READINGS)}
     EVENT.validate(data)
     assert len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()) <= MAX_BYTES
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged.events import MAX_BYTES, MOST_READINGS, Attached, Finding, ModelTag
+from edged.events import MAX_BYTES, MAX_READINGS, Attached, Finding, ModelTag
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 
@@ -25,7 +25,7 @@ OUTCOME = worker_messages.Outcome(
 BEAT = worker_messages.Beat("porch", 9.9, 1.5, 3.0, 4.0, 1234, {"frozen": 3, "skipped": 999})
 FAULT = worker_messages.Fault("porch", "source", "absent", "there is no /dev/video7")
 READINGS = (Attached("lux", 20.5, "lx", "good", 1.5), Attached("air/co2", None, "ppm", "bad", 0.0))
-HELD = worker_messages.Held("porch", "lux is not as asked")
+HELD = worker_messages.Held("porch", "the condition on lux does not hold")
 REPORTS = (
     *(READY, worker_messages.Running("porch"), OUTCOME, BEAT, FAULT, HELD, worker_messages.Ended("porch")),
     dataclasses.replace(OUTCOME, readings=READINGS),
@@ -70,7 +70,7 @@ reports = st.one_of(
         st.floats(0, 1e9),
         st.floats(0, 1e9),
         st.none() | st.integers(0, 2**53 - 1),
-        st.lists(readings, max_size=MOST_READINGS).map(tuple),
+        st.lists(readings, max_size=MAX_READINGS).map(tuple),
     ),
     st.builds(worker_messages.Held, names, labels.map(lambda text: text[:100])),
     st.builds(
@@ -108,7 +108,7 @@ def test_every_kind_of_report_at_its_bounds_fits_into_a_datagram() -> None:
         word, "heartbeat", label, 1 / 3, label, (Finding(label, 1 / 3),) * 10, 1 / 3, 1 / 3, 1 / 3, 1 / 3
     )
     widest = (
-        dataclasses.replace(outcome, readings=(reading,) * MOST_READINGS),
+        dataclasses.replace(outcome, readings=(reading,) * MAX_READINGS),
         worker_messages.Held(word, WIDE * 400),
         worker_messages.Beat(
             word,

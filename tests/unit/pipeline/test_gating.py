@@ -104,12 +104,12 @@ def test_a_gate_says_what_closes_it() -> None:
     gate = Gate([Rule("lux", above=20), Rule("door", equals=False)], hours=[Hours(420, 1320)], armed=True)
     assert gate.closed_by(0, 800) == "not armed"
     gate.arm(True)
-    assert gate.closed_by(0, None) == "the time is not known"
-    assert gate.closed_by(0, 100) == "outside of its hours"
-    assert gate.closed_by(0, 800) == "lux is not known"
+    assert gate.closed_by(0, None) == "the time is unknown"
+    assert gate.closed_by(0, 100) == "outside its hours"
+    assert gate.closed_by(0, 800) == "lux is unknown"
     gate.take("lux", 10.0, True, 1)
     gate.take("door", False, True, 1)
-    assert gate.closed_by(1, 800) == "lux is not as asked"
+    assert gate.closed_by(1, 800) == "the condition on lux does not hold"
     gate.take("lux", 30.0, True, 2)
     assert gate.closed_by(2, 800) == ""
     gate.take("another", 0.0, True, 2)
@@ -124,9 +124,9 @@ def test_a_gate_without_demands_is_open() -> None:
 def test_a_gate_may_stay_open_while_it_does_not_know() -> None:
     gate = Gate([Rule("lux", above=20, max_age_s=10)], hours=[Hours(0, 60)], if_unknown=True)
     assert gate.closed_by(0, None) == ""
-    assert gate.closed_by(0, 100) == "outside of its hours"
+    assert gate.closed_by(0, 100) == "outside its hours"
     gate.take("lux", 5.0, True, 0)
-    assert gate.closed_by(5, 30) == "lux is not as asked"
+    assert gate.closed_by(5, 30) == "the condition on lux does not hold"
     assert gate.closed_by(15, 30) == ""
 
 

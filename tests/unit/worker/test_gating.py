@@ -50,15 +50,15 @@ MOTION = {"conditions": [{"sensor": "pir", "equals": "true"}]}
 
 def test_a_gate_opens_and_closes_with_the_reading() -> None:
     world = World(gate=LIGHT)
-    assert world.look() == Verdict(False, "lux is not known")
+    assert world.look() == Verdict(False, "lux is unknown")
     world.put("lux", 10.0)
-    assert world.look() == Verdict(False, "lux is not as asked")
+    assert world.look() == Verdict(False, "the condition on lux does not hold")
     world.put("lux", 30.0)
     assert world.look() == Verdict(True, "")
     assert world.look() == Verdict(True, "")
     world.put("lux", 99.0, good=False)
     assert world.look().go, "what is not good changes nothing"
-    assert world.look(31) == Verdict(False, "lux is not known"), "and is not known for ever"
+    assert world.look(31) == Verdict(False, "lux is unknown"), "and is not known for ever"
 
 
 def test_while_a_reading_is_not_known_a_gate_may_stay_open() -> None:
@@ -68,9 +68,9 @@ def test_while_a_reading_is_not_known_a_gate_may_stay_open() -> None:
 def test_hours_by_the_local_clock() -> None:
     world = World(gate={"hours": ["08:00-09:30"]})  # it is 08:00 UTC
     assert world.look().go
-    assert world.look(3 * 3600) == Verdict(False, "outside of its hours")
+    assert world.look(3 * 3600) == Verdict(False, "outside its hours")
     world.wall = 1000.0
-    assert world.look() == Verdict(False, "the time is not known")
+    assert world.look() == Verdict(False, "the time is unknown")
 
 
 def test_a_trigger_lets_so_many_frames_through() -> None:

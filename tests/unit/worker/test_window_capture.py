@@ -164,7 +164,7 @@ def test_a_gate_holds_it_back_and_a_pause_is_handed_on() -> None:
     assert world.live(2.0) == []
     assert [type(item) for item in world.items].count(Pause) == 1
     assert isinstance(world.items[-1], Pause)
-    assert world.held[-1] == "lux is not as asked"
+    assert world.held[-1] == "the condition on lux does not hold"
     at = world.number
     world.put("lux", 30)
     items = world.live(0.4)
