@@ -1,1 +1,1 @@
-"""Doubles of devices that behave: for edged's own tests and for those of a driver of your own."""
+"""Doubles of devices that behave like the hardware, for edged's tests and those of your own drivers."""

@@ -1,9 +1,9 @@
-"""A double of gpiod 2: chips with lines, requests that hold them, edges with the kernel's bookkeeping.
+"""A double of gpiod 2: chips with lines, requests that hold lines, and edges with sequence numbers.
 
-What it does as the real one does: a line that is held is EBUSY; an unknown name is ENOENT, an offset beyond
-the chip EINVAL; a released request refuses to be used; the kernel keeps so many edges and drops the oldest,
-whose numbers are then missing; active-low turns values and edges; debouncing swallows what does not last. Its
-signatures are held against the real module's by a test.
+Like the real one: requesting a held line is EBUSY, an unknown name ENOENT, an offset beyond the chip EINVAL;
+a released request raises; when the kernel's buffer is full it drops the oldest edges, whose numbers are then
+missing; active-low inverts values and edges; debouncing ignores short changes. A test compares its signatures
+with the real module's.
 """
 
 from __future__ import annotations
@@ -75,15 +75,16 @@ class RequestReleasedError(Exception):
 
 @dataclass
 class Header:
-    """One GPIO chip and what is wired to it.
+    """One GPIO chip and the wires connected to it.
 
     Attributes:
-        path: of its device file, which exists.
-        label: what the chip calls itself.
-        names: of its lines.
-        levels: of the wires, by offset.
+        path: its device file, which exists.
+        label: the chip's label.
+        names: the names of its lines.
+        levels: the levels of the wires, by offset.
         unplugged: the chip went away.
-        holders: the requests, by offset.
+        denied: the user has no permission to open it.
+        holders: the requests that hold lines, by offset.
     """
 
     path: str
@@ -95,7 +96,7 @@ class Header:
     holders: dict[int, LineRequest] = field(default_factory=dict)
 
     def set(self, offset: int, level: bool) -> None:
-        """Move a wire."""
+        """Set the level of a wire."""
         before = self.levels.get(offset, False)
         self.levels[offset] = level
         if offset in self.holders and level != before:
@@ -112,7 +113,7 @@ class Header:
         return line
 
     def check(self) -> None:
-        """Fail as the kernel does for a chip that went away or is not for everybody."""
+        """Raise the kernel's error for a chip that went away or may not be opened."""
         if self.unplugged:
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
         if self.denied:
@@ -120,7 +121,7 @@ class Header:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Stand in for the module ``gpiod``."""
+        """Replace the module ``gpiod``."""
         before = sys.modules.get("gpiod")
         sys.modules["gpiod"] = _module(self)
         try:
@@ -148,11 +149,11 @@ class Chip:
         self.close()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
     def get_info(self) -> Any:
         """Return name, label and number of lines."""
-        name = os.path.basename(self.header.path)  # noqa: PTH119 - the real one takes a text apart as well
+        name = os.path.basename(self.header.path)  # noqa: PTH119 - the real one splits the text too
         return SimpleNamespace(name=name, label=self.header.label, num_lines=len(self.header.names))
 
     def line_offset_from_id(self, id: str | int) -> int:  # noqa: A002 - the real one's name
@@ -176,7 +177,7 @@ class LineRequest:
         header.holders[offset] = self
 
     def edge(self, offset: int, level: bool) -> None:
-        """Note a change of the wire, as the kernel's interrupt does."""
+        """Record a change of the wire, as the kernel's interrupt handler does."""
         now = time.monotonic_ns()
         settings = self._settings
         if now - self._last_edge_ns < settings.debounce_period.total_seconds() * 1e9:
@@ -208,16 +209,16 @@ class LineRequest:
             return self._changed.wait_for(lambda: bool(self._events), seconds)
 
     def read_edge_events(self, max_events: int | None = None) -> list[EdgeEvent]:
-        """Return the edges that wait; wait for one where there is none."""
+        """Return the pending edges; wait for one if there are none."""
         self._check()
         self.wait_edge_events(None)
         with self._changed:
-            most = self._buffer if max_events is None else max_events
-            events, self._events = self._events[:most], self._events[most:]
+            count = self._buffer if max_events is None else max_events
+            events, self._events = self._events[:count], self._events[count:]
         return events
 
     def release(self) -> None:
-        """Give the line back."""
+        """Release the line."""
         if not self._released:
             self._released = True
             del self._header.holders[self._offset]
@@ -238,11 +239,11 @@ def _module(header: Header) -> Any:
     ) -> LineRequest:
         del output_values
         if not consumer:
-            raise AssertionError("say who holds the line")
+            raise AssertionError("name the consumer of the line")
         with chip(path):
             ((line, settings),) = config.items()
             if not isinstance(line, int | str):
-                raise TypeError("this double holds one line")
+                raise TypeError("this double supports one line per request")
             offset = header.offset(line)
             if offset in header.holders:
                 raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))

@@ -1,7 +1,7 @@
-"""A double of the kernel's I²C device: it answers the ioctls that the real smbus2 makes, in their structures.
+"""A double of the kernel's I²C device, which answers the ioctls of the real smbus2.
 
-What it does as the kernel does: an address where no chip answers is EREMOTEIO (ENXIO on other adapters), one
-that a kernel driver holds is EBUSY, a register read is a write of its number and a read behind it.
+Like the kernel: an address without a chip is EREMOTEIO (ENXIO on some adapters), one that a kernel driver
+holds is EBUSY, and a register read is a write of its number followed by a read.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SLAVE, _FUNCS, _RDWR, _SMBUS = 0x0703, 0x0705, 0x0707, 0x0720
-_READ = 1  # of an SMBus transfer and of a message's flags
+_READ = 1  # in an SMBus transfer, and in the flags of a message
 _BLOCK = 8  # I2C_SMBUS_I2C_BLOCK_DATA
-_BLOCK_FUNCTIONS = 0x0C000000  # read and write such blocks
+_BLOCK_FUNCTIONS = 0x0C000000  # reading and writing such blocks
 
 
 @dataclass
@@ -23,28 +23,29 @@ class Chip:
     """One chip.
 
     Attributes:
-        registers: the bytes from a register on.
-        answers: what it sends to a command.
+        registers: the bytes that start at each register.
+        answers: the answer to each command.
         written: everything that was written to it.
-        held: by a kernel driver.
+        held: a kernel driver holds it.
+        pending: the answer to the last command.
     """
 
     registers: dict[int, bytes] = field(default_factory=dict)
     answers: dict[bytes, bytes] = field(default_factory=dict)
     written: list[bytes] = field(default_factory=list)
     held: bool = False
-    said: bytes = b""
+    pending: bytes = b""
 
     def write(self, data: bytes) -> None:
-        """Take bytes: a command, or a register with what goes into it."""
+        """Take bytes: a command, or a register number with its new content."""
         self.written.append(data)
-        self.said = self.answers.get(data, self.said)
+        self.pending = self.answers.get(data, self.pending)
         if len(data) > 1 and data not in self.answers:
             self.registers[data[0]] = data[1:]
 
     def read(self, length: int) -> bytes:
-        """Give the answer to the last command; a bus that nobody drives reads as ones."""
-        return self.said[:length].ljust(length, b"\xff")
+        """Return the answer to the last command; an undriven bus reads as ones."""
+        return self.pending[:length].ljust(length, b"\xff")
 
 
 @dataclass
@@ -52,8 +53,9 @@ class Bus:
     """A bus with its chips, behind ``smbus2.smbus2.ioctl``.
 
     Attributes:
-        chips: by address.
-        no_answer: the errno for an address where nobody is.
+        chips: the chips, by address.
+        no_answer: the errno for an address without a chip.
+        address: the address selected by I2C_SLAVE.
     """
 
     chips: dict[int, Chip] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class Bus:
         """Read or write a block of i2c_smbus_ioctl_data: a length and its bytes."""
         chip = self._chip(self.address)
         if transfer.size != _BLOCK:
-            raise AssertionError("the double knows blocks only")
+            raise AssertionError("the double supports only blocks")
         block = transfer.data.contents.block
         length = block[0]
         if transfer.read_write == _READ:

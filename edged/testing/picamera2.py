@@ -1,10 +1,9 @@
-"""A double of picamera2 that keeps its rules, so that the driver can be held to them without a camera.
+"""A double of picamera2 that enforces its rules, so that the driver can be tested without a camera.
 
-What it enforces, as picamera2 0.3.17 to 0.3.38 do: one opener a camera; configure only while stopped; even
-sizes, ``lores`` not larger than ``main`` and on a Pi 4 (vc4) only YUV420; rows padded to 64 bytes; the
-colours of RGB888 as blue, green, red in memory; a request is a buffer, and when none is given back the camera
-stops delivering; a job that timed out stays in the queue and takes a request; ``stop`` waits behind such a
-job.
+Like picamera2 0.3.17 to 0.3.38: a camera can be opened once; it can be configured only while stopped; sizes
+are even, ``lores`` is not larger than ``main`` and on a Pi 4 (vc4) only YUV420; rows are padded to 64 bytes;
+RGB888 is stored as blue, green, red; a request is a buffer, and the camera stops delivering when none is
+returned; a job that timed out stays in the queue and takes a request; ``stop`` waits for such a job.
 
     board = Board()
     with board.installed():
@@ -43,7 +42,7 @@ class Platform(enum.Enum):
 
 @dataclass(frozen=True)
 class Transform:
-    """Stands for libcamera.Transform."""
+    """A substitute for libcamera.Transform."""
 
     hflip: int = 0
     vflip: int = 0
@@ -51,16 +50,16 @@ class Transform:
 
 @dataclass
 class Board:
-    """What is plugged in, and what is wrong with it.
+    """A board with its cameras and their faults.
 
     Attributes:
-        platform: which Raspberry Pi.
-        cameras: their models.
-        between: frames that the camera makes from one capture to the next.
-        hangs: the camera delivers nothing any more.
-        denied: the user may not open the device.
-        open_cameras: who is open now; a test looks whether everything was closed.
-        held: requests that were taken and not released.
+        platform: the generation of the Raspberry Pi.
+        cameras: the models of the cameras.
+        between: the number of frames between two captures.
+        hangs: the camera stops delivering.
+        denied: the user has no permission to open the device.
+        open_cameras: the cameras that are open, so that a test can check that all were closed.
+        held: the number of requests that were taken and not released.
     """
 
     platform: Platform = Platform.VC4
@@ -73,7 +72,7 @@ class Board:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """Let ``import picamera2`` and ``import libcamera`` find this board."""
+        """Make ``import picamera2`` and ``import libcamera`` return this board's modules."""
         module, libcamera = types.ModuleType("picamera2"), types.ModuleType("libcamera")
         module.Picamera2 = type("Picamera2", (Picamera2,), {"board": self, "platform": self.platform})  # type: ignore[attr-defined]  # a module made by hand
         libcamera.ColorSpace, libcamera.Transform = ColorSpace, Transform  # type: ignore[attr-defined]  # the same
@@ -89,7 +88,7 @@ class Board:
 
 
 class Picamera2:
-    """The part of picamera2.Picamera2 that a driver may rest on, with the same signatures."""
+    """The part of picamera2.Picamera2 that a driver may use, with the same signatures."""
 
     board: Board
     platform: Platform
@@ -163,7 +162,7 @@ class Picamera2:
         }
 
     def configure(self, camera_config: dict[str, Any] | None = None) -> None:
-        """Check the configuration as picamera2 does, and add what libcamera decides: the stride."""
+        """Check the configuration as picamera2 does, and add the stride, which libcamera chooses."""
         if self.started:
             raise RuntimeError("Camera must be stopped before configuring")
         self._config = {}
@@ -184,7 +183,7 @@ class Picamera2:
         self._config = config
 
     def camera_configuration(self) -> dict[str, Any]:
-        """Return the configuration that holds."""
+        """Return the current configuration."""
         return self._config
 
     def stream_configuration(self, name: str = "main") -> dict[str, Any]:
@@ -193,14 +192,14 @@ class Picamera2:
         return stream
 
     def start(self, config: dict[str, Any] | None = None, show_preview: Any = False) -> None:
-        """Start; configures the default where nothing is configured."""
+        """Start; use the default configuration if none was set."""
         del show_preview
         if config is not None or not self._config:
             self.configure(config)
         self.started = True
 
     def capture_request(self, wait: Any = None, signal_function: Any = None, flush: Any = None) -> Any:
-        """Ask for the newest request; a job where it is not waited for."""
+        """Return the newest request, or a job if the caller does not wait."""
         del flush
         job = Job(self)
         self._jobs.append(job)
@@ -219,13 +218,13 @@ class Picamera2:
         self._jobs = []
 
     def stop(self) -> None:
-        """Stop, behind whatever is in the queue."""
+        """Stop, after the jobs in the queue."""
         if self.started and self._jobs and self.board.hangs:
-            raise AssertionError("stop() would wait for ever behind a job that waits for a frame")
+            raise AssertionError("stop() would wait for ever for a job that waits for a frame")
         self.started = False
 
     def close(self) -> None:
-        """Stop and let others open the camera; harmless when it is closed."""
+        """Stop and release the camera; may be called twice."""
         if self.camera is None:
             return
         self.stop()
@@ -234,7 +233,7 @@ class Picamera2:
         self._config = {}
 
     def _next(self, job: Job) -> Request | None:
-        """Make the newest frame, if the camera runs and has a buffer left to write it to."""
+        """Return the newest frame if the camera runs and has a free buffer."""
         starved = self.board.held >= int(self._config.get("buffer_count", 0))
         if not self.started or self.board.hangs or starved or job not in self._jobs:
             return None
@@ -257,7 +256,7 @@ class Job:
         if self.cancelled:
             raise CancelledError
         if self._request is None:
-            self._request = self._camera._next(self)  # noqa: SLF001 - one module, two halves of one thing
+            self._request = self._camera._next(self)  # noqa: SLF001 - both classes are parts of one double
         if self._request is None:
             if timeout is None:
                 raise AssertionError("this would wait for ever")
@@ -276,7 +275,7 @@ class Request:
         self._references = 1
 
     def make_array(self, name: str) -> NDArray[np.uint8]:
-        """Copy the stream's picture out of the buffer, as picamera2 shapes it."""
+        """Return a copy of the stream's picture in the shape that picamera2 uses."""
         if self._references <= 0:
             raise RuntimeError("the request was released")
         stream = self._config.get(name)
@@ -285,14 +284,14 @@ class Request:
         return picture(stream, self._config["colour_space"], self._frame)
 
     def get_metadata(self) -> dict[str, Any]:
-        """Return what the sensor says of the frame: a clock that ends now and ticks 30 times a second."""
+        """Return the frame's metadata, with time stamps 30 times a second."""
         if self._references <= 0:
             raise RuntimeError("the request was released")
         period_ns = 33_333_000
         return {"SensorTimestamp": _START_NS + self._frame * period_ns, "FrameDuration": 33_333}
 
     def release(self) -> None:
-        """Give the buffer back to the camera."""
+        """Return the buffer to the camera."""
         self._references -= 1
         if self._references < 0:
             raise RuntimeError("CompletedRequest: lock now has negative ref_count")

@@ -1,4 +1,4 @@
-"""Pictures that tests can tell apart, written and recognised by one number."""
+"""Pictures that tests can distinguish, each identified by one number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def paint(path: Path, value: int, *, size: tuple[int, int] = (64, 48)) -> Path:
-    """Write a picture of one colour, whose blue is ``value`` (a multiple of ten)."""
+    """Write a picture of one colour, with ``value`` (a multiple of ten) as its blue."""
     import cv2
     import numpy as np
 
@@ -23,11 +23,11 @@ def paint(path: Path, value: int, *, size: tuple[int, int] = (64, 48)) -> Path:
 
 
 def value_of(pixels: Any) -> int:
-    """Return the number that ``paint`` was called with; JPEG moves it by one or two."""
+    """Return the number that ``paint`` was given; JPEG changes the pixels by one or two."""
     return round(float(pixels[10, 10, 0]) / 10) * 10
 
 
 def drain(source: Source, times: int, timeout_s: float) -> None:
-    """Read so often, or until the source refuses."""
+    """Read this many times, or until the source raises."""
     for _ in range(times):
         source.read(timeout_s)

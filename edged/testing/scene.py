@@ -1,4 +1,4 @@
-"""What stands before the doubled camera, laid out in memory as libcamera lays out its pixel formats."""
+"""The scene before the camera double, in the memory layouts of libcamera's pixel formats."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BYTES = {"BGR888": 3, "RGB888": 3, "XBGR8888": 4, "XRGB8888": 4, "YUV420": 1}  # of a pixel
-_PADDING = 0xA5  # shows, where it gets into a picture
+BYTES = {"BGR888": 3, "RGB888": 3, "XBGR8888": 4, "XRGB8888": 4, "YUV420": 1}  # per pixel
+_PADDING = 0xA5  # visible if it gets into a picture
 _RED, _BLUE = (200, 30, 40), (30, 60, 210)  # red left, blue right
 
 
 @dataclass(frozen=True)
 class ColorSpace:
-    """Stands for libcamera.ColorSpace."""
+    """A substitute for libcamera.ColorSpace."""
 
     name: str
 
@@ -32,13 +32,13 @@ class ColorSpace:
 
 
 def picture(stream: dict[str, Any], space: ColorSpace, frame: int) -> NDArray[np.uint8]:
-    """Return the scene as one stream of the camera gives it."""
+    """Return the scene as one stream of the camera delivers it."""
     import numpy as np
 
     width, height = stream["size"]
     scene = np.empty((height, width, 3), np.uint8)
     scene[:, : width // 2], scene[:, width // 2 :] = _RED, _BLUE
-    scene[: height // 8, : width // 8] = frame % 251  # so that no two frames are equal
+    scene[: height // 8, : width // 8] = frame % 251  # different in each frame
     if stream["format"] == "YUV420":
         return _to_yuv(scene, stream["stride"], full_range=space.name == "sYCC")
     order = scene if stream["format"] in ("BGR888", "XBGR8888") else scene[:, :, ::-1]
@@ -48,7 +48,7 @@ def picture(stream: dict[str, Any], space: ColorSpace, frame: int) -> NDArray[np
 
 
 def _to_yuv(scene: NDArray[np.uint8], stride: int, *, full_range: bool) -> NDArray[np.uint8]:
-    """Lay Y, then U, then V out as libcamera does: rows of U and V are half as long, and padded as well."""
+    """Return Y, then U, then V, as libcamera stores them: rows of U and V have half the length."""
     import numpy as np
 
     height, width = scene.shape[:2]

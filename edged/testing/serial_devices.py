@@ -1,4 +1,4 @@
-"""Devices at the other end of a serial port, which is a pseudo-terminal: the driver opens a real tty."""
+"""Devices at the other end of a serial port: a pseudo-terminal, so that the driver opens a real tty."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 
 def pms5003_frame(pm1: int, pm2_5: int, pm10: int) -> bytes:
-    """Return a frame as Plantower's data sheet says: start, length 28, thirteen words, sum of all bytes."""
+    """Return a frame of Plantower's data sheet: start, length 28, thirteen words, sum of all bytes."""
     words = [0x424D, 28, 1, 2, 3, pm1, pm2_5, pm10, 900, 260, 41, 8, 1, 0, 0x9700]
     body = b"".join(word.to_bytes(2, "big") for word in words)
     return body + sum(body).to_bytes(2, "big")
 
 
 def mhz19_frame(co2: int, celsius: int) -> bytes:
-    """Return an answer to command 0x86 as Winsen's data sheet says, checksum last."""
+    """Return an answer to command 0x86 of Winsen's data sheet, checksum last."""
     body = bytes([0xFF, 0x86, *co2.to_bytes(2, "big"), celsius + 40, 0, 0, 0])
     return body + bytes([(0xFF - sum(body[1:]) + 1) & 0xFF])
 
 
 class SerialDevice:
-    """Says something by itself again and again, or answers what it is asked.
+    """Sends data at intervals, or in answer to a request.
 
     Args:
-        says: returns what it sends next; None and it is silent.
-        asked: sends only when these bytes came.
-        pause_s: between two things that it says by itself.
+        says: returns the data to send next; None: it stays silent.
+        asked: the request that it answers; empty: it sends at intervals.
+        pause_s: the interval, in s.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SerialDevice:
         self.unplug()
 
     def unplug(self) -> None:
-        """Go away: whoever has the port open gets an error."""
+        """Go away: a program that has the port open gets an error."""
         if self._stop.is_set():
             return
         self._stop.set()

@@ -1,4 +1,4 @@
-"""A supervisor without processes: the contract of the real one, and pipelines that do what a test says."""
+"""A supervisor without processes: it has the real one's interface, and a test controls its pipelines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODEL = ModelTag("efficientnet_lite0_uint8", "35e8e20b")
 
 
 def status(name: str = "porch", **changes: Any) -> PipelineStatus:
-    """Return the status of a pipeline that runs, but for the changes."""
+    """Return the status of a running pipeline, with the given changes."""
     running = PipelineStatus(
         name,
         state="running",
@@ -35,7 +35,7 @@ def status(name: str = "porch", **changes: Any) -> PipelineStatus:
 
 
 def outcome(pipeline: str = "porch", kind: str = "start", label: str = "cat", **changes: Any) -> Outcome:
-    """Return an outcome of a photograph taken at 2026-01-31T12:00:00Z and decided 12 ms later."""
+    """Return an outcome for a photograph taken at 2026-01-31T12:00:00Z and decided 12 ms later."""
     plain = Outcome(
         pipeline=pipeline,
         type=kind,
@@ -53,13 +53,13 @@ def outcome(pipeline: str = "porch", kind: str = "start", label: str = "cat", **
 
 
 class Supervised:
-    """Stands in for :class:`edged.supervisor.Supervisor`.
+    """A substitute for :class:`edged.supervisor.Supervisor`.
 
     Attributes:
-        calls: what was asked of it, in order.
-        stuck: pipelines that make no progress.
-        hangs: stopping takes for ever.
-        readings_page: no page, but any descriptor: nothing is read here.
+        calls: the calls it received, in order.
+        stuck: the pipelines that make no progress.
+        hangs: stopping never ends.
+        readings_page: not a descriptor, since nothing reads it here.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -72,66 +72,66 @@ class Supervised:
         self._statuses: dict[str, PipelineStatus] = {}
 
     def command(self, pipeline: str, verb: str) -> bool:
-        """Remember it; every pipeline can do everything."""
+        """Record the call; every known pipeline accepts every verb."""
         self.calls.append(f"{verb} {pipeline}")
         return pipeline in self._sections
 
     def prepare(self) -> None:
-        """Nothing is imported here."""
+        """Do nothing: there is nothing to import."""
 
     async def start(self) -> None:
-        """Remember it."""
+        """Record the call."""
         self.calls.append("start")
 
     async def settle(self, timeout_s: float) -> None:
-        """Every pipeline settles at once."""
+        """Record the call; every pipeline settles at once."""
         del timeout_s
         self.calls.append("settle")
 
     def enable(self, pipeline: str, on: bool) -> None:
-        """Switch a pipeline; ``KeyError`` for one that does not exist."""
+        """Switch a pipeline on or off. Raises ``KeyError`` for one that does not exist."""
         self._change(pipeline, enabled=on, online=on, state="running" if on else "disabled")
 
     async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
-        """Take the configuration over and let every changed pipeline run."""
+        """Take over the configuration and run every changed pipeline."""
         del isolation
         self.calls.append("apply")
         old, self._sections = self._sections, dict(pipelines)
-        moved = {n for n in old.keys() | pipelines.keys() if old.get(n) != pipelines.get(n)}
+        changed = {n for n in old.keys() | pipelines.keys() if old.get(n) != pipelines.get(n)}
         self._statuses = {n: s for n, s in self._statuses.items() if n in pipelines}
         await asyncio.sleep(0)
-        for name in sorted(moved & pipelines.keys()):
+        for name in sorted(changed & pipelines.keys()):
             self._statuses[name] = status(name)
             self._listener.changed(self._statuses[name])
-        return frozenset(moved)
+        return frozenset(changed)
 
     def status(self) -> Mapping[str, PipelineStatus]:
         """Return all statuses."""
         return self._statuses
 
     def processes(self) -> Mapping[str, int]:
-        """There are none."""
+        """Return nothing: there are no processes."""
         return {}
 
     def stalled(self) -> Sequence[str]:
-        """Return what the test says."""
+        """Return the pipelines in ``stuck``."""
         return self.stuck
 
     async def stop(self, timeout_s: float) -> None:
-        """Stop, unless it hangs."""
+        """Stop, unless ``hangs`` is set."""
         del timeout_s
         self.calls.append("stop")
         if self.hangs:
             await asyncio.sleep(3600)
 
-    # What a test lets happen.
+    # Called by tests.
 
     def happen(self, news: Outcome) -> None:
-        """A worker reports."""
+        """Report an outcome, as a worker does."""
         self._listener.outcome(news, self._statuses[news.pipeline])
 
     def fail(self, name: str, sentence: str) -> None:
-        """A pipeline's camera goes away."""
+        """Make a pipeline's camera go away."""
         self._change(name, state="waiting", online=False, fault="source", last_error=sentence)
 
     def _change(self, name: str, **changes: Any) -> None:

@@ -1,10 +1,10 @@
-"""A double of a video device: the ioctls that edged asks, and OpenCV's V4L2 capture with its ways.
+"""A double of a video device: the ioctls that edged uses, and OpenCV's V4L2 capture with its quirks.
 
-What it does as the real ones do (seen with OpenCV 4.11 on the kernel's virtual camera, ``tests/board/run``):
-with conversion switched off every format comes as its bytes in one flat row, and with it on so do BGR3 and
-those that OpenCV does not know; a format that the camera lacks is refused and the old one stays, but one that
-OpenCV cannot name is "set" without effect; a grab waits for a frame; a capture that was released under a grab
-is a crash; a second stream is refused with EBUSY.
+Observed with OpenCV 4.11 on the kernel's virtual camera (``tests/board/run``): without conversion, every
+format arrives as its bytes in one flat row; with conversion, so do BGR3 and formats that OpenCV does not
+know. A format that the camera lacks is refused and the old one stays, but one that OpenCV cannot name is
+"set" without effect. A grab waits for a frame. Releasing a capture during a grab crashes. A second stream is
+refused with EBUSY.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _QUERYCAP, _REQBUFS, _ENUM_FMT, _G_FMT = 0x80685600, 0xC0145608, 0xC0405602, 0xC0D05604
-_BLUE_GREEN_RED = (40, 30, 200)  # what stands before the camera
+_BLUE_GREEN_RED = (40, 30, 200)  # the colour before the camera
 
 
-# What makes a picture into a format: cv2.COLOR_… without the prefix.
+# The conversion of a picture to each format: cv2.COLOR_… without the prefix.
 _ENCODED = {
     "YUYV": "BGR2YUV_YUY2",
     "UYVY": "BGR2YUV_UYVY",
@@ -41,10 +41,10 @@ _ENCODED = {
     "RGBP": "BGR2BGR565",
     "GREY": "BGR2GRAY",
 }
-# Bytes of a pixel in a row; the others have 2.
+# Bytes per pixel in a row; 2 for formats not listed.
 _BYTES = {"NV12": 1, "NV21": 1, "YU12": 1, "YV12": 1, "GREY": 1, "BGR3": 3, "RGB3": 3}
 _BYTES |= dict.fromkeys(("XR24", "AR24", "BGR4", "XB24", "AB24"), 4)
-# What OpenCV turns into a picture by itself.
+# The formats that OpenCV converts itself.
 _OPENCV = frozenset({"YUYV", "UYVY", "MJPG", "JPEG", "RGB3", "GREY", "YU12", "YV12", "NV12", "NV21"})
 
 
@@ -53,19 +53,22 @@ class Device:
     """One camera behind a path.
 
     Attributes:
-        formats: FOURCCs that it can give, its default first.
-        sizes: sizes that it can give, its default first.
-        driver: what it calls itself to the kernel.
-        busy: somebody else streams.
+        formats: the FOURCCs that it supports, its default first.
+        sizes: the sizes that it supports, its default first.
+        driver: the name of its kernel driver.
+        busy: another program is streaming.
         capabilities: V4L2_CAP_…; the default captures and streams.
-        listed: it answers which formats it has.
-        fixed: it stays at its default format whatever is asked for, and says yes.
-        padding: bytes at the end of each row that are no picture.
-        short: bytes that are missing at the end of each frame.
-        period_s: time between two frames.
-        silent: it gives no frames.
-        unplugged: it was pulled out.
-        released: how often a capture was given back.
+        listed: it lists its formats.
+        fixed: it confirms every requested format but keeps its default.
+        padding: the number of padding bytes at the end of each row.
+        short: the number of bytes missing at the end of each frame.
+        period_s: the time between two frames.
+        silent: it delivers no frames.
+        unplugged: it was removed.
+        opened, released: the number of captures that were opened and released.
+        decoded: the number of frames that were retrieved.
+        frames: the number of frames that were grabbed.
+        asked: the formats that were requested.
     """
 
     formats: tuple[str, ...] = ("YUYV", "MJPG")
@@ -87,7 +90,7 @@ class Device:
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Start as after plugging in."""
+        """Set the state as after plugging in."""
         self.set_to = (self.formats[0], self.sizes[0])
 
     def ioctl(self, fd: int, request: int, argument: bytes) -> bytes:
@@ -124,19 +127,19 @@ class Device:
         return struct.pack("=I4xII4sIII176x", 1, width, height, code, 1, stride, stride * height)
 
     def capture(self, path: str, backend: int) -> Capture:
-        """Stand for ``cv2.VideoCapture(path, cv2.CAP_V4L2)``."""
+        """Replace ``cv2.VideoCapture(path, cv2.CAP_V4L2)``."""
         import cv2
 
         if backend != cv2.CAP_V4L2:
             raise AssertionError(
-                f"{path} was opened with backend {backend}: another one may answer with anything"
+                f"{path} was opened with backend {backend}: only V4L2 has a defined behaviour"
             )
         self.opened += 1
         return Capture(self)
 
 
 class Capture:
-    """The part of cv2.VideoCapture that a driver may rest on."""
+    """The part of cv2.VideoCapture that a driver may use."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -147,11 +150,11 @@ class Capture:
         self._using = threading.Lock()
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        """Whether it is open."""
+        """Return whether it is open."""
         return self._open
 
     def set(self, prop: int, value: float) -> bool:
-        """Ask for a property; sizes go to the nearest that there is."""
+        """Request a property; of the sizes, the nearest one is set."""
         import cv2
 
         fourcc, size = self._device.set_to
@@ -172,7 +175,7 @@ class Capture:
         return True
 
     def get(self, prop: int) -> float:
-        """Read a property back."""
+        """Return a property."""
         import cv2
 
         fourcc, size = self._device.set_to
@@ -193,7 +196,7 @@ class Capture:
             return self._grabbed
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Give the frame that was grabbed."""
+        """Return the grabbed frame."""
         import numpy as np
 
         if not self._grabbed:
@@ -209,7 +212,7 @@ class Capture:
         return True, sent[: len(sent) - self._device.short].reshape(1, -1)
 
     def release(self) -> None:
-        """Give the device back; under a grab, OpenCV crashes."""
+        """Release the device; during a grab, OpenCV would crash."""
         if not self._using.acquire(blocking=False):
             raise AssertionError("release() while another thread is inside grab()")
         self._using.release()
@@ -218,7 +221,7 @@ class Capture:
 
 
 def _bytes(picture: NDArray[np.uint8], fourcc: str, padding: int) -> NDArray[np.uint8]:
-    """Return the picture as the camera sends it; nonsense where edged does not decode it."""
+    """Return the picture as the camera sends it; zeros for formats that edged does not decode."""
     import cv2
     import numpy as np
 
@@ -237,7 +240,7 @@ def _bytes(picture: NDArray[np.uint8], fourcc: str, padding: int) -> NDArray[np.
 
 
 def _semiplanar(picture: NDArray[np.uint8], fourcc: str) -> NDArray[np.uint8]:
-    """Return the rows of NV12 or NV21: brightness, then two colours side by side in half as many rows."""
+    """Return the rows of NV12 or NV21: luma, then interleaved chroma in half as many rows."""
     import cv2
     import numpy as np
 
