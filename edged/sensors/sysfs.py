@@ -70,7 +70,7 @@ class Folder:
         try:
             return float(text)
         except ValueError:
-            raise NotMeasured(f"{name} is '{text[:40]}', which is no number") from None
+            raise NotMeasured(f"{name} is '{text[:40]}', which is not a number") from None
 
     def has(self, name: str) -> bool:
         """Whether there is an attribute of that name."""
