@@ -12,6 +12,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edged.text import printable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,11 +36,17 @@ class Problem:
         where: ``file:line:column``, counted from 1, or only the file where no line applies.
         what: a sentence that names the problem.
         hint: the correction to make; empty where the sentence already names it.
+
+    What cannot be printed is replaced: a problem may quote the file that it is about.
     """
 
     where: str
     what: str
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("where", "what", "hint"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")
@@ -57,7 +65,13 @@ class DriverError(EdgedError, ImportError):
 
 
 class ModelError(EdgedError, ValueError):
-    """A model or its labels cannot be used: wrong file, wrong shape, wrong count."""
+    """A model or its labels cannot be used: wrong file, wrong shape, wrong count.
+
+    What cannot be printed is replaced: the sentence may quote the model.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 class Refused(EdgedError):  # noqa: N818 - it is an answer to a command, not a failure of the program

@@ -32,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
     elif denied:
         terminal.print_error(audit.text(found))
     else:
-        terminal.print_line(audit.text(found))
+        terminal.print_document(f"{audit.text(found)}\n")
     return terminal.NO_PERMISSION if denied else int(not found["balanced"])

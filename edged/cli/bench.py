@@ -190,7 +190,7 @@ def _table(results: Sequence[dict[str, Any]], *, narrow: bool) -> Table:
     short = len(stems) == len({result["model"] for result in results})
     for result in sorted(results, key=lambda r: (r["error"] is not None, r["latency_ms"]["p50"] or 0)):
         path = Path(result["model"])
-        name = "".join(c if c.isprintable() else "?" for c in (path.stem if short else str(path)))
+        name = path.stem if short else str(path)
         runtime = result["runtime"] + (", Edge TPU" if result["accelerator"] == "edgetpu" else "")
         cells = _cells(result)
         table.add_row(terminal.escape(name), runtime, *(cells[number] for number in numbers))

@@ -114,7 +114,7 @@ def _table(rows: Sequence[Row]) -> Table:
             f"[{_COLOURS.get(row.state, 'red')}]{terminal.escape(row.state)}[/]",
             "" if row.fps is None else f"{row.fps:.1f}",
             terminal.escape(row.accelerator),
-            "" if row.queue is None else str(row.queue),
+            "" if row.queue is None else terminal.escape(row.queue),
             terminal.escape(row.version),
             terminal.escape("; ".join(row.problems)),
         )

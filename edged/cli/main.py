@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001 - the last place that can report it with an exit status of its own
         import traceback
 
-        traceback.print_exc()
+        terminal.print_document(traceback.format_exc(), stderr=True)
         terminal.print_error("this is a defect in edged; please report it with the lines above")
         return terminal.SOFTWARE
     return code

@@ -85,12 +85,13 @@ def _summary(data: Mapping[str, Any]) -> str:
     resident = {p["pid"]: p["rss_mb"] for p in data["processes"].values()}
     program = f"edged {data['version']}, process {data['pid']}, up {_duration(data['uptime_s'])}"
     count = f"{events['accepted']} accepted, {events['acknowledged']} acknowledged, {data['queue']} queued"
-    status = f"[{_COLOURS[data['status']]}]{data['status']}[/]"
+    clock = terminal.escape(f"clock {data['clock']}")
+    status = f"[{_COLOURS.get(data['status'], 'red')}]{terminal.escape(data['status'])}[/]"
     lines = [
-        f"[bold]{data['node']}[/]  {status}  {program}, clock {data['clock']}",
-        f"broker     {broker['state']}: {terminal.escape(broker['detail'])}",
-        f"events     {count}{f', {dropped}' if dropped else ''}",
-        f"isolation  {_isolation(data['pipelines'])}",
+        f"[bold]{terminal.escape(data['node'])}[/]  {status}  {terminal.escape(program)}, {clock}",
+        f"broker     {terminal.escape(broker['state'])}: {terminal.escape(broker['detail'])}",
+        f"events     {terminal.escape(count)}{f', {terminal.escape(dropped)}' if dropped else ''}",
+        f"isolation  {terminal.escape(_isolation(data['pipelines']))}",
         f"memory     {sum(resident.values()):.0f} MB resident in {len(resident)} processes",
     ]
     return "\n".join(lines)
@@ -108,14 +109,14 @@ def _pipelines(pipelines: Mapping[str, Any]) -> RenderableType:
     for name, p in pipelines.items():
         invoke, model = p["invoke_ms"], p["model"]
         table.add_row(
-            name,
-            f"[{_STATES.get(p['state'], 'white')}]{p['state']}[/]",
+            terminal.escape(name),
+            f"[{_STATES.get(p['state'], 'white')}]{terminal.escape(p['state'])}[/]",
             "" if p["fps"] is None else f"{p['fps']:.1f}",
             "" if invoke["p50"] is None else f"{invoke['p50']:.1f} ms",
-            str(p["frames"]),
+            terminal.escape(p["frames"]),
             str(sum(p["dropped"].values())),
-            str(p["restarts"]),
-            f"{terminal.escape(model['name'])} ({p['accelerator']}, {p['runtime']})" if model else "",
+            terminal.escape(p["restarts"]),
+            terminal.escape(f"{model['name']} ({p['accelerator']}, {p['runtime']})") if model else "",
         )
     return table
 
@@ -129,8 +130,9 @@ def _sensors(sensors: Mapping[str, Any]) -> RenderableType:
     table.add_column("faults", justify="right", no_wrap=True)
     table.add_column("last error")
     for name, sensor in sensors.items():
-        state = f"[{_STATES.get(sensor['state'], 'white')}]{sensor['state']}[/]"
-        table.add_row(name, state, str(sensor["faults"]), terminal.escape(sensor["last_error"]))
+        state = f"[{_STATES.get(sensor['state'], 'white')}]{terminal.escape(sensor['state'])}[/]"
+        faults, last_error = terminal.escape(sensor["faults"]), terminal.escape(sensor["last_error"])
+        table.add_row(terminal.escape(name), state, faults, last_error)
     return table
 
 

@@ -1,6 +1,8 @@
 """Output of the command line: everything that a verb prints goes through this module.
 
-It also holds the exit statuses and the option that several verbs share.
+Much of it was written by others: labels, file names, the health of other nodes. Whatever is printed passes
+:mod:`edged.text`, so that it can steer no terminal and forge no line. The module also holds the exit
+statuses and the option that several verbs share.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import json
 import sys
 from typing import TYPE_CHECKING, Any
+
+from edged.text import printable, printable_lines
 
 if TYPE_CHECKING:
     import argparse
@@ -28,17 +32,20 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
 
 def print_line(line: object, *, stderr: bool = False) -> None:
     """Print a line to standard output or standard error at once, so that a reader at a pipe sees it."""
-    print(line, file=sys.stderr if stderr else sys.stdout, flush=True)
+    print(printable(str(line)), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
-def print_document(text: str) -> None:
+def print_document(text: str, *, stderr: bool = False) -> None:
     """Print a text that ends with a line end of its own."""
-    sys.stdout.write(text)
+    stream = sys.stderr if stderr else sys.stdout
+    stream.write(printable_lines(text))
+    stream.flush()
 
 
 def print_json(data: Any) -> None:
-    """Print data as one line of JSON."""
-    print_line(json.dumps(data, ensure_ascii=False))
+    """Print data as one line of JSON; what cannot be printed is escaped, so that nothing is lost."""
+    line = json.dumps(data, ensure_ascii=False)
+    print_line(line if printable(line) == line else json.dumps(data))
 
 
 def print_error(*messages: object) -> None:
@@ -58,22 +65,22 @@ def print_markup(console: Console, line: str) -> None:
 
 
 def console(width: int | None = None, *, stderr: bool = False) -> Console:
-    """Return a console for tables, as wide as the terminal.
+    """Return a console for tables, as wide as the terminal, that prints nothing unprintable.
 
     Args:
         width: columns where the output is not a terminal, so that no row is wrapped; None: rich's default.
         stderr: write to standard error.
     """
-    from rich.console import Console
+    from edged.cli.rich_console import PrintableConsole
 
-    at_terminal = Console(highlight=False, stderr=stderr)
+    at_terminal = PrintableConsole(highlight=False, stderr=stderr)
     if at_terminal.is_terminal or width is None:
         return at_terminal
-    return Console(highlight=False, stderr=stderr, width=width)
+    return PrintableConsole(highlight=False, stderr=stderr, width=width)
 
 
-def escape(text: str) -> str:
-    """Return a text with its brackets escaped, so that rich does not read them as markup."""
+def escape(text: object) -> str:
+    """Return a text on one line, with its brackets escaped, so that rich does not read them as markup."""
     from rich.markup import escape as escape_markup
 
-    return escape_markup(text)
+    return escape_markup(printable(str(text)))

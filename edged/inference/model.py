@@ -9,6 +9,7 @@ from edged.events import ModelTag
 from edged.inference import runtime as interpreters
 from edged.models import runtimes
 from edged.models.runtimes import default_threads
+from edged.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,7 @@ def _failed(model: ModelTag, error: Exception) -> ModelError:
 
 def tag(file: Path, sha256: str) -> ModelTag:
     """Return what events say about a model: no folder, at most 64 characters, none of them a control."""
-    name = "".join(c if c.isprintable() else "?" for c in file.stem[:64])
+    name = printable(file.stem[:64])
     return ModelTag(name, sha256[:8])
 
 

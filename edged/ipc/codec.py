@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edged.errors import EdgedError
+from edged.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -110,9 +111,7 @@ def text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if not isinstance(value, str) or len(value) > longest or not (value or empty):
             raise expected(f"text of at most {longest} characters")
-        if not value.isprintable():
-            return "".join(c if c.isprintable() else "?" for c in value)
-        return value
+        return printable(value)
 
     return parse
 

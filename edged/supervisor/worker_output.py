@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from edged.system import clock
+from edged.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ class Lines:
         found = _PRIORITY.match(text)
         level = _LEVELS.get(int(found[1]), logging.INFO) if found else logging.WARNING
         plain = text[found.end() :] if found else text
-        self._write(level, "".join(c if c.isprintable() else "?" for c in plain[:LONGEST]))
+        self._write(level, printable(plain[:LONGEST]))
 
 
 class OutputPump:

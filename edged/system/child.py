@@ -12,6 +12,7 @@ import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
 from edged.system import signals
+from edged.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Mapping
@@ -148,5 +149,5 @@ def _how(status: int, said: IO[bytes]) -> str:
     size = said.seek(0, os.SEEK_END)
     said.seek(max(0, size - 4 * _LONGEST))
     lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    last = "".join(c if c.isprintable() else "?" for c in lines[-1].strip()) if lines else ""
+    last = printable(lines[-1].strip()) if lines else ""
     return f"{how}: {last[:_LONGEST]}" if last else how

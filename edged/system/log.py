@@ -13,10 +13,11 @@ import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from edged.system import clock
 from edged.system.redaction import redact
+from edged.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,20 @@ def is_journal(stream: TextIO) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-class Journal(logging.Formatter):
+class Plain(logging.Formatter):
+    """A message is one line, whoever wrote the words in it; only a traceback has more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the message with its prefix."""
+        record.message = _on_one_line(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the lines of a traceback."""
+        return printable_lines(super().formatException(ei))
+
+
+class Journal(Plain):
     """Each line with its priority in front, ``<4>``, which the journal takes off (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -69,7 +83,7 @@ class Journal(logging.Formatter):
         return "\n".join(mark + line for line in redact(super().format(record)).splitlines() or [""])
 
 
-class Terminal(logging.Formatter):
+class Terminal(Plain):
     """``12:00:00  warning  the sentence``."""
 
     default_time_format = "%H:%M:%S"
@@ -80,7 +94,7 @@ class Terminal(logging.Formatter):
         return f"{time}  {record.levelname.lower():<8}{redact(super().format(record))}"
 
 
-class Json(logging.Formatter):
+class Json(Plain):
     """One object a line: ts, level, logger, message, and where there is one, the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -89,11 +103,15 @@ class Json(logging.Formatter):
             "ts": clock.rfc3339(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": redact(_on_one_line(record.getMessage())),
         }
         if record.exc_info:
             data["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(data, ensure_ascii=False)
+
+
+def _on_one_line(message: str) -> str:
+    return printable(" ".join(message.split("\n")))
 
 
 @dataclass

@@ -14,6 +14,7 @@ from typing import Any
 from edged.spool.database import Sqlite
 from edged.spool.disk import NAME
 from edged.spool.store import Store, beside, snapshot
+from edged.text import printable
 
 
 def audit(state_dir: Path) -> dict[str, Any]:
@@ -60,9 +61,9 @@ def text(found: dict[str, Any]) -> str:
     """Return an account as text, for a terminal."""
     if not found["node"] and found["balanced"] is not False:  # no spool, or no permission to read it
         kept = f"; damaged files kept: {found['set_aside']}" if found["set_aside"] else ""
-        return str(found["problem"]) + kept
+        return printable(found["problem"]) + kept
     dropped = found["dropped"]
-    reasons = "".join(f"\n    {reason:<13} {count}" for reason, count in sorted(dropped.items()))
+    reasons = "".join(f"\n    {printable(reason):<13} {count}" for reason, count in sorted(dropped.items()))
     lines = [
         f"accepted        {found['accepted']}",
         f"acknowledged    {found['acknowledged']}",
@@ -72,7 +73,7 @@ def text(found: dict[str, Any]) -> str:
     if found["set_aside"]:
         lines.append(f"damaged files   {found['set_aside']}, kept beside the spool")
     if found["problem"]:
-        lines.append(found["problem"])
+        lines.append(printable(found["problem"]))
     lines.append("it adds up" if found["balanced"] else "it does NOT add up")
     return "\n".join(lines)
 

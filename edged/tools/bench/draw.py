@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.system import kernel
+from edged.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ def _names(results: Sequence[Mapping[str, Any]]) -> list[str]:
         if "threads" in several:
             more.append(f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}")
         name = str(path) if ambiguous else path.stem
-        names.append(", ".join(["".join(c if c.isprintable() else "?" for c in name), *more]))
+        names.append(", ".join([printable(name), *more]))
     return names
 
 

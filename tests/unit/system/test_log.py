@@ -41,10 +41,28 @@ def fail(error: Exception) -> NoReturn:
 def test_elsewhere_than_on_a_terminal_each_line_has_its_priority() -> None:
     stream, logger = written()
     logger.info("one")
-    logger.warning("two\nthree")
+    logger.warning("two")
     logger.error("four")
     logger.debug("nothing")
-    assert stream.getvalue().splitlines() == ["<6>one", "<4>two", "<4>three", "<3>four"]
+    assert stream.getvalue().splitlines() == ["<6>one", "<4>two", "<3>four"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_words_of_others_begin_no_line_and_steer_no_terminal(form: str) -> None:
+    stream, logger = written(form)
+    logger.warning("camera: %s", "gone\n<6>porch: running\x1b[2J\x9b1A\u202e")
+    (line,) = stream.getvalue().splitlines()
+    said = json.loads(line)["message"] if form == "json" else line.removeprefix("<4>")
+    assert said == "camera: gone <6>porch: running?[2J?1A?"
+
+
+def test_a_traceback_steers_no_terminal_either() -> None:
+    stream, logger = written()
+    try:
+        fail(RuntimeError("broken\x1b]0;owned\x07"))
+    except RuntimeError:
+        logger.exception("a defect")
+    assert stream.getvalue().endswith("<3>RuntimeError: broken?]0;owned?\n")
 
 
 def test_a_traceback_has_it_on_every_line() -> None:
