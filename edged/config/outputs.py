@@ -1,4 +1,4 @@
-"""The blocks that say where events go: broker, Home Assistant, JSON lines, queue, health."""
+"""The configuration of the outputs: broker, Home Assistant, JSON lines, queue, health."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Tls(Section):
     """TLS to the broker. Verification of the broker's certificate and name is always on."""
 
     ca_file: Path | None = Field(
-        examples=["ca.pem"], default=None, description="CA certificates (PEM); left out: the system's"
+        examples=["ca.pem"], default=None, description="CA certificates (PEM); default: the system's"
     )
     cert_file: Path | None = Field(
-        examples=["porch.pem"], default=None, description="this node's certificate (PEM), with key_file"
+        examples=["porch.pem"], default=None, description="this node's certificate (PEM); needs key_file"
     )
     key_file: SecretFile | None = Field(
         examples=["porch.key"],
         default=None,
-        description="this node's private key (PEM), no passphrase; found as password_file is",
+        description="this node's private key (PEM) without a passphrase; searched for as password_file",
     )
 
     @model_validator(mode="after")
     def _pair(self) -> Tls:
         if (self.cert_file is None) != (self.key_file is None):
             key = "cert_file" if self.key_file is None else "key_file"
-            raise wrong("cert_file and key_file belong together: write both or neither", key)
+            raise wrong("cert_file and key_file need each other: write both or neither", key)
         return self
 
 
@@ -40,26 +40,26 @@ class Mqtt(Section):
     """The broker."""
 
     host: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=NO_SPACES)] = Field(
-        examples=["broker.lan"], description="name or address of the broker"
+        examples=["broker.lan"], description="the broker's name or address"
     )
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         examples=[1883], default=None, description="default 1883, with tls 8883"
     )
-    prefix: TopicLevels = Field(default="edged", description="first part of every topic")
+    prefix: TopicLevels = Field(default="edged", description="the first part of every topic")
     protocol: Literal["5", "3.1.1"] = Field(default="5", description='5 or "3.1.1"')
     username: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         examples=["porch-pi"],
         default=None,
-        description="name to log in with; its password stands in password_file",
+        description="user name at the broker; the password is in password_file",
     )
     password_file: SecretFile | None = Field(
         examples=["mqtt-password"],
         default=None,
-        description="file with the password; looked for in $CREDENTIALS_DIRECTORY, then beside this file",
+        description="file that holds the password; in $CREDENTIALS_DIRECTORY, else beside this file",
     )
-    tls: Tls | None = Field(default=None, description="encrypt; {} takes the system's CA certificates")
+    tls: Tls | None = Field(default=None, description="encryption; {} uses the system's CA certificates")
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = Field(
-        default=20, description="in s; a connection that fell silent is noticed within 1.5 times this"
+        default=20, description="keep-alive, in s; a silent connection is detected within 1.5 times this"
     )
 
     @field_validator("host")
@@ -77,7 +77,7 @@ class Mqtt(Section):
     @model_validator(mode="after")
     def _login(self) -> Mqtt:
         if self.password_file is not None and self.username is None:
-            raise wrong("a password needs a username: write username too", "password_file")
+            raise wrong("password_file needs username: write username too", "password_file")
         return self
 
     @property
@@ -90,11 +90,11 @@ class HomeAssistant(Section):
     """Home Assistant's MQTT device discovery."""
 
     discovery: bool = Field(default=True, description="announce this node to Home Assistant")
-    prefix: TopicLevels = Field(default="homeassistant", description="its discovery prefix")
+    prefix: TopicLevels = Field(default="homeassistant", description="Home Assistant's discovery prefix")
 
 
 class Jsonl(Section):
-    """JSON lines beside MQTT."""
+    """JSON lines in addition to MQTT."""
 
     path: Annotated[str, StringConstraints(min_length=1)] = Field(
         default="-", description='"-" is standard output, else a file in an existing folder'
@@ -109,14 +109,14 @@ class SpoolSection(Section):
     """The queue of events that the broker has not acknowledged."""
 
     max_mb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
-        default=64, description="room for events, in MB; where it is full the oldest are dropped"
+        default=64, description="maximum size, in MB; when it is full, the oldest events are dropped"
     )
     max_age_h: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
         default=168, description="drop events older than this, in h"
     )
     ordering: Literal["relaxed", "strict"] = Field(
         default="relaxed",
-        description="strict: one event at a time, and none before an older one; slow after an outage",
+        description="strict: one event at a time, oldest first; slow after an outage",
     )
     ack: Literal["broker", "application"] = Field(
         default="broker",
@@ -124,11 +124,11 @@ class SpoolSection(Section):
     )
     min_free_mb: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = Field(
         default=50,
-        description="leave so much of the disk free, in MB: below it the queue on disk does not grow",
+        description="minimum free disk space, in MB; below it, the queue on disk does not grow",
     )
     low_wear_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
         default=0,
-        description="spare an SD card: write so seldom, in s; until then an event is neither safe nor sent",
+        description="spare an SD card: write every N seconds; until then events are neither safe nor sent",
     )
 
 
@@ -136,5 +136,5 @@ class HealthSection(Section):
     """The health topic."""
 
     interval_s: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = Field(
-        default=30, description="time between two health messages, in s"
+        default=30, description="interval between health messages, in s"
     )
