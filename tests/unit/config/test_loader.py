@@ -103,7 +103,7 @@ def test_an_unknown_kind_and_choice_get_a_suggestion(said: Said) -> None:
 
 def test_a_missing_key_is_told_of_the_block_that_should_hold_it(said: Said) -> None:
     assert one(said(f"mqtt:\n  port: 1\n{PIPELINE}")).startswith(
-        "f:2:3: mqtt.host is missing (name or address"
+        "f:2:3: mqtt.host is missing (the broker's name or address"
     )
     assert one(said("node: a\n")).startswith("f:1:1: pipelines is missing")
     assert one(said("pipelines:\n  a: {source: {kind:folder, path: x}}\n")) == (

@@ -54,7 +54,7 @@ def test_the_port_follows_tls() -> None:
 def test_what_belongs_together_comes_together() -> None:
     with pytest.raises(ValueError, match="write both or neither"):
         Tls(cert_file=Path("a"))
-    with pytest.raises(ValueError, match="needs a username"):
+    with pytest.raises(ValueError, match="needs username"):
         Mqtt(host="b", password_file=Path("p"))
 
 
