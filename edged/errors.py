@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import enum
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from edged.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -47,6 +48,15 @@ class Problem:
     def __post_init__(self) -> None:
         for name in ("where", "what", "hint"):
             object.__setattr__(self, name, printable(getattr(self, name)))
+
+    def to_data(self) -> dict[str, str]:
+        """Return the problem as data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, str]) -> Problem:
+        """Return the problem that :meth:`to_data` gave."""
+        return cls(**data)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from edged.cli import terminal
@@ -17,18 +18,21 @@ HELP = "list all problems of a configuration; touches no device"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     terminal.add_config_option(parser)
+    parser.add_argument("--json", action="store_true", help="print each problem as a line of JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the problems, or a summary of a valid configuration."""
+    """Print the problems, or a summary of a valid configuration; with ``--json`` only problems."""
     from edged.config import loader
     from edged.tools.check import check
 
     problems = check(arguments.config)
     for problem in problems:
-        terminal.print_line(problem)
+        terminal.print_line(json.dumps(problem.to_data()) if arguments.json else problem)
     if problems:
         return terminal.CONFIG
+    if arguments.json:
+        return 0
     config = loader.load(arguments.config)
     counts = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
     terminal.print_line(f"{arguments.config}: good: {', '.join(filter(None, counts))}")

@@ -27,8 +27,9 @@ from edged.daemon.status_file import HealthSchedule
 from edged.errors import ConfigError, Problem, Reason, Unavailable
 from edged.supervisor import SensorWorker
 from edged.system import clock
-from edged.system.child import interpreter
+from edged.system.child import ChildFailed, answers
 from edged.system.lockfile import LockFile
+from edged.system.patience import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5  # between two looks at what changed
-CHECK_S = 60.0  # for `edged check`, which reads every model
+CHECK_S = 60.0  # for the check of a changed configuration, which reads every model
 SETTLE_S = 20.0  # the longest wait for pipelines before READY
 WORKERS_STOP_S, SENSORS_STOP_S, SINK_STOP_S = 2.3, 0.4, 1.2  # of the 5 s that stopping may take
 
@@ -190,28 +191,19 @@ class Daemon:
         self._notifier.ready()
 
     async def _check(self) -> None:
-        """Have ``edged check`` look at the file too, in a process of its own: a model needs its memory.
+        """Check the file as ``edged check`` does, in a process of its own: a model needs its memory.
 
         Raises:
-            ConfigError: with what it finds. Where it cannot run, what was read so far has to do.
+            ConfigError: with the problems found. Where the process fails, what was read so far has to do.
         """
-        command = interpreter("edged", "check", "-c", str(self._path))
+        path = os.fsencode(self._path)
         try:
-            async with asyncio.timeout(CHECK_S):
-                process = await asyncio.create_subprocess_exec(
-                    *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-                )
-                try:
-                    said, _ = await process.communicate()
-                finally:
-                    if process.returncode is None:  # too slow, or the daemon stops
-                        process.kill()
-        except (OSError, TimeoutError) as error:
-            log.warning("edged check did not look at the changed configuration: %r", error)
+            found = await within(CHECK_S + 5, lambda: list(answers("edged.tools.check", path, CHECK_S)))
+        except (ChildFailed, TimeoutError) as error:
+            log.warning("the changed configuration was not checked: %s", str(error) or "no answer in time")
             return
-        if process.returncode == os.EX_CONFIG:
-            found = (line.partition(": ") for line in said.decode(errors="replace").splitlines())
-            raise ConfigError([Problem(where, what) for where, _, what in found])
+        if found:
+            raise ConfigError([Problem.from_data(data) for data in found])
 
     def _changes_outputs(self, config: Config, secret: Secret | None) -> bool:
         """Return whether the outputs have to be rebuilt."""

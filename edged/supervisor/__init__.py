@@ -20,11 +20,13 @@ from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.pipeline_status import Listener, PipelineStatus
 from edged.supervisor.sensor_worker import SensorListener, SensorWorker
 from edged.supervisor.supervisor import Supervisor
+from edged.supervisor.worker_output import OutputPump
 
 __all__ = [
     "AcceleratorPresence",
     "ForkServer",
     "Listener",
+    "OutputPump",
     "PipelineStatus",
     "SensorListener",
     "SensorWorker",

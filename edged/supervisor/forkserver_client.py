@@ -18,7 +18,8 @@ from edged.ipc.worker_order import PING
 from edged.supervisor.worker_output import OutputPump
 from edged.system import child, clock, process_memory
 from edged.system.backoff import between_restarts
-from edged.system.processes import Ending, Process, kill_group
+from edged.system.ending import Ending
+from edged.system.processes import Process, kill_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +37,13 @@ _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
 
 class ForkServer:
-    """Has workers forked, one at a time; to be used from one event loop."""
+    """Has workers forked, one at a time; to be used from one event loop.
 
-    def __init__(self) -> None:
+    Args:
+        output: takes what workers print; by default it is logged.
+    """
+
+    def __init__(self, output: OutputPump | None = None) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._pidfd = -1
@@ -49,7 +54,7 @@ class ForkServer:
         self._backoff = between_restarts()
         self._stopping = False
         self._adopts = True
-        self._output = OutputPump()
+        self._output = output or OutputPump()
 
     @property
     def pid(self) -> int | None:

@@ -7,27 +7,25 @@ needs no disk. The copy never enters this process's own memory.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import fcntl
 import os
 import stat
-import threading
 from typing import TYPE_CHECKING
 
 from edged.ipc import readings_page
+from edged.models.tflite.file import MAX_BYTES
+from edged.system.patience import within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
-MAX_BYTES = 512 * 1024 * 1024  # as tflite_file; a larger file is refused by the worker, which says so
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
-PATIENCE_S = 5.0  # for a disk
+PATIENCE_S = 5.0  # for a disk that hangs
 
-_Stamp = tuple[int, int, int, int]  # device, inode, size, time of change in ns
-_Found = tuple[_Stamp, int] | None  # with a descriptor
+_Version = tuple[int, int, int, int]  # device, inode, size, time of change in ns
+_Copied = tuple[_Version, int] | None  # with a descriptor; None: the kept one is current
 
 
 class ModelCache:
@@ -35,12 +33,12 @@ class ModelCache:
 
     def __init__(self) -> None:
         self._readings_page = -1
-        self._models: dict[Path, tuple[_Stamp, int]] = {}
+        self._models: dict[Path, tuple[_Version, int]] = {}
         self._closed = False
 
     @property
     def readings_page(self) -> int:
-        """A descriptor of the page through which sensors let pipelines run; it is not mapped here."""
+        """A descriptor of the readings page, which shows pipelines what sensors read; not mapped here."""
         if self._readings_page < 0:
             self._readings_page = readings_page.create()
         return self._readings_page
@@ -48,51 +46,36 @@ class ModelCache:
     async def fetch_all(self, paths: Iterable[Path]) -> dict[Path, int]:
         """Return descriptors of the models as they are on disk now, the caller's to close.
 
-        Those that cannot be had are left out: why, is for the worker to find out and to say.
+        Those that cannot be read are left out: the worker finds out why, and reports it.
         """
         for path in paths:
             await self._fetch(path)
-        # No await from here on: what is on the shelf stays there.
+        # No await from here on, so nothing that is kept goes away.
         return {path: os.dup(self._models[path][1]) for path in paths if path in self._models}
 
     async def _fetch(self, path: Path) -> None:
-        """Put a model on the shelf, by a thread that nobody has to wait for: its disk may hang."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        """Keep a model as it is on disk now; drop it where the disk fails or hangs."""
         kept = self._models.get(path, (None, -1))[0]
-
-        def settle(found: _Found, failed: bool) -> None:
-            self._put(path, found, failed)  # also where nobody waits any more
-            if not done.done():
-                done.set_result(None)
-
-        def run() -> None:
-            found, failed = None, False
-            try:
-                found = _copy(path, kept)
-            except OSError:
-                failed = True
-            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(settle, found, failed)
-
-        threading.Thread(target=run, name="shelf", daemon=True).start()
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await done
-        except TimeoutError:
+            copied = await within(
+                PATIENCE_S, lambda: _copy(path, kept), late=lambda copied: self._put(path, copied)
+            )
+        except OSError:  # TimeoutError is one
             self._drop(path)
+        else:
+            self._put(path, copied)
 
-    def _put(self, path: Path, found: _Found, failed: bool) -> None:
-        if found is None and not failed:
-            return  # what is kept is good
+    def _put(self, path: Path, copied: _Copied) -> None:
+        if copied is None:
+            return  # the kept one is current
         self._drop(path)
-        if found is not None and self._closed:
-            os.close(found[1])
-        elif found is not None:
-            self._models[path] = found
+        if self._closed:
+            os.close(copied[1])
+        else:
+            self._models[path] = copied
 
     def keep(self, paths: Collection[Path]) -> None:
-        """Close what is not among these."""
+        """Close the models that are not among these."""
         for path in self._models.keys() - set(paths):
             self._drop(path)
 
@@ -110,22 +93,22 @@ class ModelCache:
             os.close(kept[1])
 
 
-def _copy(path: Path, kept: _Stamp | None) -> _Found:
-    """Return a model in sealed memory; None where the one that is kept is as on disk.
+def _copy(path: Path, kept: _Version | None) -> _Copied:
+    """Return a model in sealed memory; None where the kept one is as on disk.
 
     Raises:
-        OSError: there is no such file, or none that can be a model.
+        OSError: the file is missing, or cannot be a model.
     """
     # O_NONBLOCK: a FIFO would block here for ever.
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         about = os.fstat(file)
-        stamp = (about.st_dev, about.st_ino, about.st_size, about.st_ctime_ns)
-        if stamp == kept:
+        version = (about.st_dev, about.st_ino, about.st_size, about.st_ctime_ns)
+        if version == kept:
             return None
         if not stat.S_ISREG(about.st_mode) or not 0 < about.st_size <= MAX_BYTES:
-            raise OSError("no model")
-        return stamp, _sealed(file, about.st_size)
+            raise OSError(f"{path} cannot be a model")
+        return version, _sealed(file, about.st_size)
     finally:
         os.close(file)
 

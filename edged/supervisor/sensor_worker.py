@@ -26,7 +26,7 @@ from edged.supervisor.pipe_end import PipeEnd
 from edged.supervisor.worker_output import OutputPump
 from edged.system import child, clock
 from edged.system.backoff import between_restarts
-from edged.system.processes import Ending
+from edged.system.ending import Ending
 
 if TYPE_CHECKING:
     import subprocess

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
     from edged.supervisor.pipeline_status import StatusBoard
-    from edged.system.processes import Ending
+    from edged.system.ending import Ending
 
 log = logging.getLogger(__name__)
 

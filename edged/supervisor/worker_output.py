@@ -77,14 +77,17 @@ class Lines:
 class OutputPump:
     """The pipe: workers inherit ``write_fd`` as their standard error.
 
+    Args:
+        write: takes level and text of each line; by default they are logged.
+
     Attributes:
-        read_fd, write_fd: of the pipe.
+        read_fd, write_fd: the ends of the pipe.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[int, str], object] | None = None) -> None:
         self.read_fd, self.write_fd = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.read_fd, False)
-        self._lines = Lines(lambda level, text: log.log(level, "%s", text))
+        self._lines = Lines(write or (lambda level, text: log.log(level, "%s", text)))
 
     def pump(self) -> None:
         """Pass on what is there; call it when ``read_fd`` is readable."""

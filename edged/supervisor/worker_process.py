@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
-    from edged.system.processes import Ending
+    from edged.system.ending import Ending
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,13 @@
-"""Asks a module in a process of its own, and says what became of it when it ends without an answer."""
+"""Runs modules of edged in processes of their own.
+
+::
+
+    start    a process that lives as long as this one: the fork server, the sensor process
+    answers  one request, and lines of JSON until the process ends: a measurement of bench, a probe of doctor,
+             the check at a reload; serve is the other side
+
+Whatever crashes or hangs there costs the caller one sentence (:class:`ChildFailed`).
+"""
 
 from __future__ import annotations
 
@@ -11,16 +20,19 @@ import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
-from edged.system import signals
+from edged.system import kernel
+from edged.system.ending import Ending
 from edged.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 
-# One thread for linear algebra that edged hardly does, and one heap: more of either is memory for nothing.
+    Tell = Callable[[Mapping[str, Any]], None]
+
+# One thread for linear algebra, which edged hardly does, and one heap: more of either wastes memory.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 _CHUNK = 1 << 16
-_LONGEST = 300  # characters of what a process said before it died
+_LONGEST = 300  # characters of the last line that a process printed before it died
 
 
 def interpreter(module: str, *arguments: str) -> list[str]:
@@ -66,28 +78,27 @@ def start(
     )
 
 
-class Failed(Exception):  # noqa: N818 - it is what became of a process
-    """There is no answer; one sentence."""
+class ChildFailed(Exception):  # noqa: N818 - the state of a process rather than an error of ours
+    """The process hung, crashed or could not be started; one sentence."""
 
 
-def ask(module: str, question: bytes, patience_s: float) -> Generator[dict[str, Any], None, None]:
-    """Run a module and give the lines of JSON that it answers with, until it ends.
+def answers(module: str, request: bytes, patience_s: float) -> Generator[dict[str, Any], None, None]:
+    """Run a module that calls :func:`serve`, and yield its answers until it ends.
 
-    It is called with a descriptor for its answers and with the process to die with; the question is on its
-    standard input. Leaving the iterator ends it.
+    Closing the iterator ends the process, and so does the end of this process.
 
     Args:
-        module: such as ``edged.worker.bench``.
-        question: what it is asked.
-        patience_s: how long it may say nothing.
+        module: its name, such as ``edged.worker.bench``.
+        request: its standard input.
+        patience_s: the longest silence: without an answer for this long, the process counts as hung.
 
     Raises:
-        Failed: it did not end in order.
+        ChildFailed: it did not end in order.
     """
     read, write = os.pipe()
-    with os.fdopen(read, "rb", buffering=0) as answers, tempfile.TemporaryFile() as said:
+    with os.fdopen(read, "rb", buffering=0) as answers, tempfile.TemporaryFile() as printed:
         try:
-            process = _start(module, question, write, said)
+            process = _start(module, request, write, printed)
         finally:
             os.close(write)
         try:
@@ -99,25 +110,42 @@ def ask(module: str, question: bytes, patience_s: float) -> Generator[dict[str, 
             process.kill()
             process.wait()
         if status:
-            raise Failed(_how(status, said))
+            raise ChildFailed(_sentence(Ending(status), printed))
 
 
-def _start(module: str, question: bytes, write: int, said: IO[bytes]) -> subprocess.Popen[bytes]:
+def serve(answer: Callable[[bytes, Tell], object]) -> None:
+    """Be the process on the other side of :func:`answers`: read the request, answer it, die with the caller.
+
+    Args:
+        answer: gets the request, and a function that sends one answer: a dictionary for JSON.
+    """
+    descriptor, caller = map(int, sys.argv[1:])
+    kernel.die_with_parent(caller)
+    with os.fdopen(descriptor, "wb") as file:
+
+        def tell(data: Mapping[str, Any]) -> None:
+            file.write(json.dumps(data).encode() + b"\n")
+            file.flush()
+
+        answer(sys.stdin.buffer.read(), tell)
+
+
+def _start(module: str, request: bytes, write: int, printed: IO[bytes]) -> subprocess.Popen[bytes]:
     with tempfile.TemporaryFile() as given:
-        given.write(question)
+        given.write(request)
         given.seek(0)
         try:
             return subprocess.Popen(
                 interpreter(module, str(write), str(os.getpid())),
                 stdin=given,
-                stdout=said,
-                stderr=said,
+                stdout=printed,
+                stderr=printed,
                 pass_fds=[write],
                 process_group=0,  # Ctrl-C is for main
                 env=os.environ | ENVIRONMENT,
             )
         except OSError as error:
-            raise Failed(f"no process can be started: {error}") from None
+            raise ChildFailed(f"no process can be started: {error}") from None
 
 
 def _lines(answers: IO[bytes], patience_s: float) -> Iterator[bytes]:
@@ -134,20 +162,17 @@ def _lines(answers: IO[bytes], patience_s: float) -> Iterator[bytes]:
             yield from lines
 
 
-def _hung(patience_s: float) -> Failed:
-    return Failed(f"its process hung: nothing for {patience_s:g} s")
+def _hung(patience_s: float) -> ChildFailed:
+    return ChildFailed(f"its process hung: no answer within {patience_s:g} s")
 
 
-def _how(status: int, said: IO[bytes]) -> str:
-    """Return how a process ended, with the last that it said."""
-    if status > 0:
-        how = f"its process ended with exit status {status}"
-    else:
-        how = f"its process was ended by {signals.name(-status)}"
-        if -status == signal.SIGKILL:
-            how += ", perhaps for want of memory"
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(0, size - 4 * _LONGEST))
-    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+def _sentence(how: Ending, printed: IO[bytes]) -> str:
+    """Return how a process ended, with the last line that it printed."""
+    sentence = f"its process {how}"
+    if how.signal == signal.SIGKILL:
+        sentence += ", perhaps for lack of memory"
+    size = printed.seek(0, os.SEEK_END)
+    printed.seek(max(0, size - 4 * _LONGEST))
+    lines = [line for line in printed.read().decode(errors="replace").splitlines() if line.strip()]
     last = printable(lines[-1].strip()) if lines else ""
-    return f"{how}: {last[:_LONGEST]}" if last else how
+    return f"{sentence}: {last[:_LONGEST]}" if last else sentence

@@ -1,4 +1,4 @@
-"""Runs what may take its time, or hang, in a thread of its own, and waits for it no longer than allowed."""
+"""Runs a call that may hang in a thread of its own, and waits for it no longer than allowed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def within(seconds: float, function: Callable[[], T]) -> T:
-    """Return what a function returns. Where it hangs, its thread is left behind; it ends with the process.
+async def within(
+    seconds: float, function: Callable[[], T], *, late: Callable[[T], object] = lambda _result: None
+) -> T:
+    """Return what a function returns.
+
+    A function that hangs leaves its thread behind, which ends with the process.
+
+    Args:
+        seconds: the longest time to wait.
+        function: called in a thread.
+        late: called on the event loop with a result that came when nobody waited any more.
 
     Raises:
         TimeoutError: it took longer.
@@ -22,13 +31,13 @@ async def within(seconds: float, function: Callable[[], T]) -> T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def tell(result: T | None, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is not None:
+    def settle(result: T | None, error: Exception | None) -> None:
+        if error is None and future.done():
+            late(result)  # type: ignore[arg-type]  # there is one where there is no error
+        elif error is None:
+            future.set_result(result)  # type: ignore[arg-type]  # as above
+        elif not future.done():
             future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # there is one where there is no error
 
     def run() -> None:
         result, error = None, None
@@ -37,8 +46,8 @@ async def within(seconds: float, function: Callable[[], T]) -> T:
         except Exception as raised:  # noqa: BLE001 - it is raised again where it is waited for
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, result, error)
+            loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=run, name="doctor", daemon=True).start()
+    threading.Thread(target=run, name="patience", daemon=True).start()
     async with asyncio.timeout(seconds):
         return await future

@@ -6,41 +6,15 @@ import asyncio
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.system import process_memory, signals
+from edged.system import process_memory
+from edged.system.ending import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _groups: set[int] = set()  # process groups that may still hold children of this process
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a process ended; as text, the predicate of a sentence, such as ``was ended by SIGSEGV``.
-
-    Attributes:
-        status: its exit status; negative for the number of the signal that ended it, as in
-            :mod:`subprocess`; None where it is not known.
-    """
-
-    status: int | None
-
-    @property
-    def signal(self) -> int:
-        """The signal that ended it; 0 if there was none."""
-        return max(0, -(self.status or 0))
-
-    def __str__(self) -> str:
-        if self.status is None:
-            return "ended"
-        return (
-            f"was ended by {signals.name(self.signal)}"
-            if self.signal
-            else f"ended with exit status {self.status}"
-        )
 
 
 class Process:

@@ -18,6 +18,7 @@ from edged.homeassistant.units import wrong
 from edged.models import bundled, image_classifier, loaded_model
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
+from edged.system.child import serve
 from edged.system.files import read_regular
 
 if TYPE_CHECKING:
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
     from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
+    from edged.system.child import Tell
 
 Step = str | int
 _MAX_PEM = 1024 * 1024
 _DEVICES = ("device", "camera")  # the keys by which the drivers name what only one pipeline can have
+
+
+def respond(data: bytes, tell: Tell) -> None:
+    """Check a file in a process of its own: each problem is an answer (see :mod:`edged.system.child`)."""
+    for problem in check(Path(os.fsdecode(data))):
+        tell(problem.to_data())
 
 
 def check(path: Path | str) -> list[Problem]:
@@ -280,3 +288,7 @@ def _inspect(pipeline: PipelineSection, model: ModelFile | None) -> Spec:
 
 def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where a name is too long
+
+
+if __name__ == "__main__":
+    serve(respond)

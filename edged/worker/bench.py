@@ -13,9 +13,6 @@ It has pixels and no network, and dies with main. What it finds goes back as lin
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +31,7 @@ from edged.models.loaded_model import LoadedModel
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
 from edged.system import clock, kernel
+from edged.system.child import serve
 from edged.worker import sandbox
 
 if TYPE_CHECKING:
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
 
     from edged.inference.model import Model
     from edged.models.spec import PictureInput
+    from edged.system.child import Tell
 
     Tensor = NDArray[np.generic]
 
@@ -65,7 +64,7 @@ class Measurement:
         tell: takes what goes back.
     """
 
-    def __init__(self, request: BenchRequest, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, request: BenchRequest, tell: Tell) -> None:
         self._request = request
         self._tell = tell
         self._told_at = 0.0
@@ -190,30 +189,23 @@ def _status_mb(name: str) -> float:
     return 0.0
 
 
-def serve(answers: int, main: int) -> None:
-    """Give up the network, read the request, measure, answer, end.
+def measure(data: bytes, tell: Tell) -> None:
+    """Give up the network, then measure what is requested.
 
     Args:
-        answers: a descriptor for the lines of JSON.
-        main: the process to die with.
+        data: the request.
+        tell: takes what goes back.
     """
-    kernel.die_with_parent(main)
     kernel.name_process("edged-bench")
     kernel.close_memory(to_others=False)
     walls = sandbox.close_network()
-    request = BenchRequest.from_json(sys.stdin.buffer.read())
     cv2.setNumThreads(1)  # as in the workers
-    with os.fdopen(answers, "wb") as file:
-
-        def tell(what: dict[str, Any]) -> None:
-            file.write(json.dumps(what).encode() + b"\n")
-            file.flush()
-
-        try:
-            tell({"found": Measurement(request, tell).run() | {"isolation": walls}})
-        except (ModelError, DriverError, Unavailable) as error:
-            tell({"error": str(error)})
+    try:
+        found = Measurement(BenchRequest.from_json(data), tell).run()
+        tell({"found": found | {"isolation": walls}})
+    except (ModelError, DriverError, Unavailable) as error:
+        tell({"error": str(error)})
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(measure)

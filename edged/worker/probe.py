@@ -1,30 +1,30 @@
-"""Answers ``edged doctor`` about what may crash or hang whoever asks, in a process that ends with the answer.
+"""Answers the questions of ``edged doctor`` that may crash or hang the process that answers them.
 
 ::
 
-    doctor ──words──▶ python -m edged.worker.probe ──one line of JSON──▶ doctor
+    doctor ──["driver", "sensor", "gpio"]──▶ python -m edged.worker.probe ──one line of JSON──▶ doctor
 
-Like every process that may hold a camera or a runtime, it gives up the network first, and ends with whoever
-started it: what hangs would hang for ever.
+Like every process that may hold a camera or a runtime, it gives up the network first, and it dies with its
+caller: otherwise a call that hangs would hang for ever.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged import sensors, sources
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.models import bundled
-from edged.system import kernel
+from edged.system.child import serve
 from edged.worker import sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from edged.system.child import Tell
 
 Answer = dict[str, Any]
 
@@ -81,26 +81,23 @@ _QUESTIONS: dict[str, Callable[..., Answer]] = {
 }
 
 
-def main(words: Sequence[str]) -> int:
-    """Answer one question on standard output; what is wrong is an answer with ``problem``.
+def respond(data: bytes, tell: Tell) -> None:
+    """Give up the network, then answer one question; a problem is an answer, too.
 
     Args:
-        words: the process that asks, the question, and what goes with it.
+        data: the question and its arguments, as a JSON list.
+        tell: takes the answer.
     """
-    parent, *words = words
-    kernel.die_with_parent(int(parent))
-    out = os.dup(1)
-    os.dup2(2, 1)  # libraries print as they like
+    question, *arguments = json.loads(data)
     sandbox.close_network()
     try:
-        answer = _QUESTIONS[words[0]](*words[1:])
+        answer = _QUESTIONS[question](*arguments)
     except (DriverError, ModelError, Unavailable) as error:
         answer = {"problem": str(error)}
     except (ImportError, importlib.metadata.PackageNotFoundError) as error:
-        answer = {"problem": f"{words[0]} cannot be loaded ({error})"}
-    os.write(out, json.dumps(answer).encode() + b"\n")
-    return os.EX_OK
+        answer = {"problem": f"{question} cannot be loaded ({error})"}
+    tell(answer)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    serve(respond)

@@ -12,17 +12,17 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.system import kernel
+from edged.system.child import serve
 from edged.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from edged.system.child import Tell
 
 _INCHES, _DPI = (9.0, 6.0), 150
 _LARGEST_POINT = 900.0  # square points
@@ -207,18 +207,15 @@ def answer(question: Mapping[str, Any]) -> dict[str, str]:
     return {"picture": base64.b64encode(picture).decode()}
 
 
-def serve(answers: int, main: int) -> None:
-    """Read what is to be drawn, and answer with it.
+def respond(data: bytes, tell: Tell) -> None:
+    """Answer a report with its picture.
 
     Args:
-        answers: a descriptor for one line of JSON.
-        main: the process to die with.
+        data: the report, as JSON.
+        tell: takes the answer.
     """
-    kernel.die_with_parent(main)
-    question = json.loads(sys.stdin.buffer.read())
-    with os.fdopen(answers, "wb") as file:
-        file.write(json.dumps(answer(question)).encode() + b"\n")
+    tell(answer(json.loads(data)))
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(respond)

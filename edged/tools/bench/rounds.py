@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.ipc.bench_request import BenchRequest
-from edged.system.child import Failed, ask
+from edged.system.child import ChildFailed, answers
 from edged.system.quantiles import share
 
 if TYPE_CHECKING:
@@ -134,21 +134,21 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
     )
     try:
         case.add(_answer(request, watcher))
-    except Failed as failed:
+    except ChildFailed as failed:
         of_tpu = "it is compiled for the Edge TPU: " if model.device else ""
         case.problem = f"{model.path}: {of_tpu}{str(failed).removeprefix(f'{model.path}: ')}"
 
 
 def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
-    with contextlib.closing(ask("edged.worker.bench", request.to_json(), PATIENCE_S)) as answers:
-        for answer in answers:
+    with contextlib.closing(answers("edged.worker.bench", request.to_json(), PATIENCE_S)) as received:
+        for answer in received:
             if "error" in answer:
-                raise Failed(answer["error"])
+                raise ChildFailed(answer["error"])
             if "found" in answer:
                 found: dict[str, Any] = answer["found"]
                 return found
             watcher.progress(answer["done"] / len(request.pictures))
-    raise Failed("its process ended without an answer")
+    raise ChildFailed("its process ended without an answer")
 
 
 def _worth_saying(case: Case) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import DriverError, Refused
-from edged.system.child import Failed, ask
+from edged.system.child import ChildFailed, answers
 from edged.tools.bench import machine, plan, rounds
 from edged.tools.bench.target import Target
 
@@ -68,7 +68,7 @@ class Bench:
             self._plot_file.write(_draw({"format": self._plot.suffix.lower()[1:], **report}))
 
 
-def _draw(question: dict[str, Any]) -> bytes:
+def _draw(request: dict[str, Any]) -> bytes:
     """Return a picture of a report, or nothing of none, to see whether that would work.
 
     Raises:
@@ -76,9 +76,9 @@ def _draw(question: dict[str, Any]) -> bytes:
         Refused: it could not draw.
     """
     try:
-        answers = list(ask(_DRAW, json.dumps(question).encode(), _DRAW_S))
-    except Failed as failed:
+        received = list(answers(_DRAW, json.dumps(request).encode(), _DRAW_S))
+    except ChildFailed as failed:
         raise Refused(f"nothing can be drawn: {failed}") from None
-    if "missing" in answers[0]:
-        raise DriverError(f"--plot needs matplotlib ({answers[0]['missing']}): pip install 'edged[plot]'")
-    return base64.b64decode(answers[0]["picture"])
+    if "missing" in received[0]:
+        raise DriverError(f"--plot needs matplotlib ({received[0]['missing']}): pip install 'edged[plot]'")
+    return base64.b64decode(received[0]["picture"])

@@ -1,14 +1,13 @@
-"""Runs pipelines for a moment in real workers, and tells how each of them did."""
+"""Runs pipelines for a moment in real workers, and reports how each of them did."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edged.supervisor import Supervisor
+from edged.supervisor import ForkServer, OutputPump, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from edged.supervisor import PipelineStatus
 
 STOP_S = 3.0
-_REMEMBERED = 20  # lines of the log
 
 
 @dataclass
@@ -28,8 +26,8 @@ class Run:
 
     Attributes:
         outcomes: its inferences.
-        status: the latest that was heard of it.
-        fault: what was wrong first; None where nothing was.
+        status: its latest status.
+        fault: its status at its first fault; None where it had none.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -37,44 +35,38 @@ class Run:
     fault: PipelineStatus | None = None
 
 
-class _Kept(logging.Handler):
-    """Keeps what is logged, since a check says in one sentence what it found."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append((record.name, record.getMessage()))
-
-
 class Workers:
-    """A supervisor of its own, and its listener; what is logged meanwhile is kept and not printed.
+    """A supervisor of its own, and its listener; nothing is logged meanwhile.
 
     Args:
-        root: of the file system, for the supervisor.
+        root: the root of the file system, for the supervisor.
+
+    Attributes:
+        last_words: the last line that a worker or its libraries printed; empty if there was none.
     """
 
     def __init__(self, root: Path) -> None:
-        self._supervisor = Supervisor({}, isolation="optional", listener=self, results=True, root=root)
+        self.last_words = ""
+        forkserver = ForkServer(OutputPump(self._printed))
+        self._supervisor = Supervisor(
+            {}, isolation="optional", listener=self, forkserver=forkserver, results=True, root=root
+        )
         self._runs: dict[str, Run] = {}
         self._count = 1
         self._news = asyncio.Event()
         self._started = False
-        self._kept = _Kept()
-        self._handlers: list[logging.Handler] = []  # of before
+        self._handlers: list[logging.Handler] = []  # those before
 
     def prepare(self) -> None:
         """Start the fork server, which imports what is slow to import."""
         root = logging.getLogger()
-        self._handlers, root.handlers = root.handlers, [self._kept]
+        self._handlers, root.handlers = root.handlers, [logging.NullHandler()]
         self._supervisor.prepare()
 
     async def run(
         self, sections: Mapping[str, PipelineSection], *, count: int, seconds: float
     ) -> Mapping[str, Run]:
-        """Run pipelines until each made so many inferences, or said what is wrong, or the time is over."""
+        """Run pipelines until each has made ``count`` inferences, has a fault, or the time is over."""
         self._runs = {name: Run() for name in sections}
         self._count = count
         if not self._started:
@@ -87,7 +79,7 @@ class Workers:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            pass  # what is missing in the runs tells it
+            pass  # the runs show what is missing
         runs, self._runs = self._runs, {}
         await self._supervisor.apply({}, "optional")
         return runs
@@ -97,16 +89,14 @@ class Workers:
         await self._supervisor.stop(STOP_S)
         logging.getLogger().handlers = self._handlers
 
-    @property
-    def last_words(self) -> str:
-        """What a process wrote last before it ended; empty where nothing was written."""
-        return next((text for logger, text in reversed(self._kept.lines) if logger.endswith("._stderr")), "")
+    def _printed(self, _level: int, line: str) -> None:
+        self.last_words = line
 
     def _is_over(self, run: Run) -> bool:
         ended = run.status is not None and run.status.state == "ended"
         return run.fault is not None or ended or len(run.outcomes) >= self._count
 
-    # What the supervisor calls.
+    # Called by the supervisor.
 
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
         """Keep an inference."""
@@ -117,7 +107,7 @@ class Workers:
             self._news.set()
 
     def changed(self, status: PipelineStatus) -> None:
-        """Keep how it does."""
+        """Keep a pipeline's status."""
         run = self._runs.get(status.name)
         if run is not None:
             run.status = status

@@ -15,7 +15,7 @@ from edged.supervisor.pipeline_status import StatusBoard
 from edged.supervisor.stall_detector import Overdue
 from edged.supervisor.worker_lifecycle import KILLED_S, WorkerLifecycle
 from edged.system import clock
-from edged.system.processes import Ending
+from edged.system.ending import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -60,8 +60,11 @@ def test_a_driver_without_its_package(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "driver sensor gpio: ended by SIGSEGV"),
-        ("import time; time.sleep(60)", "driver sensor gpio: no answer within 1 s"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "driver sensor gpio: its process was ended by SIGSEGV",
+        ),
+        ("import time; time.sleep(60)", "driver sensor gpio: its process hung: no answer within 1 s"),
         ("raise MemoryError('all of it')", "MemoryError: all of it"),
     ],
 )

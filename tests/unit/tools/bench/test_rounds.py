@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.system.child import Failed
+from edged.system.child import ChildFailed
 from edged.tools.bench import rounds
 from edged.tools.bench.plan import Candidate, Plan
 
@@ -43,13 +43,13 @@ class Board:
         self.requests: list[BenchRequest] = []
         self._fails = fails
 
-    def ask(self, _module: str, question: bytes, _patience_s: float) -> Iterator[dict[str, Any]]:
-        request = rounds.BenchRequest.from_json(question)
+    def answers(self, _module: str, data: bytes, _patience_s: float) -> Iterator[dict[str, Any]]:
+        request = rounds.BenchRequest.from_json(data)
         self.requests.append(request)
         run = sum(o.model == request.model and o.threads == request.threads for o in self.requests)
         yield {"done": 0}
         if self._fails.get(request.model) == run:
-            raise Failed("its process was ended by SIGSEGV")
+            raise ChildFailed("its process was ended by SIGSEGV")
         found: dict[str, Any] = {
             "invoke_ms": [float(run)] * 10,
             "prepare_ms": [0.5],
@@ -65,7 +65,7 @@ class Board:
 def measured(
     monkeypatch: pytest.MonkeyPatch, board: Board, *candidates: Candidate, answers: tuple[str, ...] = ()
 ) -> tuple[list[dict[str, Any]], Heard]:
-    monkeypatch.setattr(rounds, "ask", board.ask)
+    monkeypatch.setattr(rounds, "answers", board.answers)
     heard = Heard()
     pictures = ("cat/1.jpg", "cat/2.jpg", "cat/3.jpg", "cat/bad.jpg")
     plan = Plan(candidates, ("litert",), (1, 2), pictures, answers, "libedgetpu.so.1", 3.0)
@@ -123,8 +123,8 @@ def test_what_fails_on_an_edge_tpu_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_process_that_is_not_cut_off_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     class Open(Board):
-        def ask(self, _module: str, question: bytes, _patience_s: float) -> Iterator[dict[str, Any]]:
-            for answer in super().ask(_module, question, _patience_s):
+        def answers(self, _module: str, request: bytes, _patience_s: float) -> Iterator[dict[str, Any]]:
+            for answer in super().answers(_module, request, _patience_s):
                 if "found" in answer:
                     answer["found"]["isolation"] = []
                 yield answer

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from edged.system.processes import Ending
+from edged.system.ending import Ending
 
 
 @pytest.mark.parametrize(

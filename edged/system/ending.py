@@ -1,0 +1,33 @@
+"""How a process ended: one sentence for it everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edged.system import signals
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended; as text, the predicate of a sentence, such as ``was ended by SIGSEGV``.
+
+    Attributes:
+        status: its exit status; negative for the number of the signal that ended it, as in
+            :mod:`subprocess`; None where it is not known.
+    """
+
+    status: int | None
+
+    @property
+    def signal(self) -> int:
+        """The signal that ended it; 0 if there was none."""
+        return max(0, -(self.status or 0))
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return "ended"
+        return (
+            f"was ended by {signals.name(self.signal)}"
+            if self.signal
+            else f"ended with exit status {self.status}"
+        )
