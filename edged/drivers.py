@@ -1,14 +1,15 @@
-"""Finds a driver by its name: a module of edged, or a third party's entry point."""
+"""Drivers: how one is found by its name, and what its configuration is made of."""
 
 from __future__ import annotations
 
+import enum
 import importlib
 import pkgutil
 import sys
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
@@ -68,6 +69,25 @@ class Section(BaseModel):
     """A block of the configuration. Unknown keys are errors; values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
+
+
+class FileMark(enum.Enum):
+    """What a key of the configuration that names a file means; it stands in the key's type."""
+
+    PATH_OR_URL = enum.auto()
+    PATH_OR_DASH = enum.auto()
+    SECRET = enum.auto()
+    MODEL = enum.auto()
+
+
+PathOrUrl = Annotated[str, FileMark.PATH_OR_URL]
+"""A path, or an address such as ``rtsp://…``."""
+PathOrDash = Annotated[str, FileMark.PATH_OR_DASH]
+"""A path, or ``-`` for standard output."""
+SecretFile = Annotated[Path, FileMark.SECRET]
+"""The path of a file with one secret and nothing else; looked for in ``$CREDENTIALS_DIRECTORY`` first."""
+ModelPath = Annotated[Path, FileMark.MODEL]
+"""The path of a model or of its labels; looked for in ``state_dir/models`` too."""
 
 
 def install_command(extra: str) -> str:

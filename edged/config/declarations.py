@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edged.config.secrets import Marker
 from edged.config.sensor import SENSORS
 from edged.config.source import SOURCES
 from edged.config.task import TASKS
+from edged.drivers import FileMark
 from edged.errors import DriverError
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Declared:
         return [str(choice) for t in self.types if get_origin(t) is Literal for choice in get_args(t)]
 
     @property
-    def secret(self) -> bool:
-        """Whether the value is the path of a file that holds a secret."""
-        return any(isinstance(limit, Marker) for limit in self.limits)
+    def file_mark(self) -> FileMark | None:
+        """What the file is that the value names; None for a plain path, and for what is not a file."""
+        return next((limit for limit in self.limits if isinstance(limit, FileMark)), None)
 
     def has(self, *types: type) -> bool:
         """Return whether the value may have one of these types."""
@@ -130,7 +130,7 @@ def block(parent: Declared, kind: str | None) -> type[BaseModel] | None:
         return parent.model
 
 
-def drivers_of(parent: Declared) -> ByKind | None:
+def drivers_of(parent: Declared) -> ByKind[Any] | None:
     """Return the drivers one of which reads a block; None for a block that no driver reads."""
     return next((drivers for drivers in (SOURCES, SENSORS, TASKS) if drivers.base is parent.model), None)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from edged.errors import DriverError
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+C = TypeVar("C", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class ByKind:
+class ByKind(Generic[C]):
     """Reads a block by its driver; describes it as one of all drivers.
 
     Attributes:
@@ -27,12 +27,12 @@ class ByKind:
     """
 
     noun: str
-    base: type[BaseModel]
+    base: type[C]
     kinds: Callable[[], list[str]]
     load: Callable[[str], Any]
     default: str = ""
 
-    def config(self, kind: str) -> type[BaseModel]:
+    def config(self, kind: str) -> type[C]:
         """Return the ``Config`` of the driver of that kind.
 
         Raises:
@@ -58,7 +58,7 @@ class ByKind:
         except DriverError:
             return set()
 
-    def read(self, value: Any) -> BaseModel:
+    def read(self, value: Any) -> C:
         """Return a block as its driver reads it.
 
         Raises:

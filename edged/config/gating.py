@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from edged.config.values import CHANNEL_PATH, CLOCK, HOURS, Seconds
+from edged.config.values import CLOCK, HOURS, Seconds
 from edged.drivers import Section, wrong
 from edged.pipeline.gating import Hours, Rule
+from edged.sources import ChannelPath
 
 _ON = frozenset({"true", "on", "yes"})
 _OFF = frozenset({"false", "off", "no"})
@@ -24,7 +25,6 @@ def _value(text: str) -> str:
 
 Part = Annotated[str, StringConstraints(pattern=HOURS)]
 Time = Annotated[str, StringConstraints(pattern=CLOCK)]
-ChannelPath = Annotated[str, StringConstraints(pattern=CHANNEL_PATH)]
 Wanted = Annotated[
     str,
     StringConstraints(max_length=32),

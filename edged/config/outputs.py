@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from edged.config.secrets import SecretFile
 from edged.config.values import NO_SPACES, TopicLevels
-from edged.drivers import Section, wrong
+from edged.drivers import PathOrDash, SecretFile, Section, wrong
 
 
 class Tls(Section):
@@ -96,7 +95,7 @@ class HomeAssistant(Section):
 class Jsonl(Section):
     """JSON lines in addition to MQTT."""
 
-    path: Annotated[str, StringConstraints(min_length=1)] = Field(
+    path: Annotated[PathOrDash, StringConstraints(min_length=1)] = Field(
         default="-", description='"-" is standard output, else a file in an existing folder'
     )
     max_mb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(

@@ -5,23 +5,23 @@ The descriptions are the single text behind ``edged schema``, the commented samp
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edged.config import series
-from edged.config.gating import ChannelPath, GateSection, TriggerSection
+from edged.config.gating import GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
 from edged.config.values import DEVICE, Label, Probability, Seconds, Sha256
-from edged.drivers import Section, wrong
+from edged.drivers import ModelPath, Section, wrong
 from edged.events import MAX_READINGS
 from edged.models import bundled
-from edged.models.spec import SampleSpec
+from edged.pipeline.decision import Rules
+from edged.sources import ChannelPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 THRESHOLD = 0.5  # enter, where none is written
 EXIT_RATIO = 0.7  # exit threshold to enter threshold, where none is written
@@ -41,12 +41,12 @@ class Normalize(Section):
 class ModelSection(Section):
     """One .tflite file with its labels."""
 
-    file: Path | None = Field(
+    file: ModelPath | None = Field(
         examples=["mobilenet_v2.tflite"],
         default=None,
         description="the .tflite file; left out: the bundled classifier",
     )
-    labels: Path | None = Field(
+    labels: ModelPath | None = Field(
         examples=["imagenet.txt"],
         default=None,
         description="one label a line; left out: the labels packed in the file",
@@ -54,7 +54,7 @@ class ModelSection(Section):
     sha256: Sha256 | None = Field(
         default=None, description="what sha256sum prints of file; another one is refused"
     )
-    edgetpu_file: Path | None = Field(
+    edgetpu_file: ModelPath | None = Field(
         examples=["mobilenet_v2_edgetpu.tflite"],
         default=None,
         description="the twin compiled for the Edge TPU",
@@ -195,7 +195,7 @@ class Deadlines(Section):
 class PipelineSection(Section):
     """source → model → task → decision."""
 
-    source: AnySource = Field(description="where the frames, or the readings over time, come from")
+    source: AnySource = Field(description="where the pictures, or the readings over time, come from")
     enabled: bool = Field(default=True, description="run from the start; MQTT can switch it")
     model: ModelSection = Field(
         default_factory=ModelSection,
@@ -228,8 +228,8 @@ class PipelineSection(Section):
                 yield (key, "conditions", number, "sensor"), condition.sensor
         for number, sensor in enumerate(self.attach):
             yield ("attach", number), sensor
-        for number, sensor in enumerate(self.follows):
-            yield ("source", "channels", number), sensor
+        for followed in self.source.follows:
+            yield ("source", *followed.steps), followed.channel
 
     @property
     def looks_at(self) -> tuple[str, ...]:
@@ -237,39 +237,44 @@ class PipelineSection(Section):
         return tuple(sensor for _, sensor in self.asked_for())
 
     @property
-    def series(self) -> series.Config | None:
-        """Its source where that is readings over time."""
-        return self.source if isinstance(self.source, series.Config) else None
-
-    @property
     def follows(self) -> tuple[str, ...]:
-        """The sensors' channels that feed it."""
-        return self.series.channels if self.series is not None else ()
-
-    @property
-    def sample(self) -> SampleSpec:
-        """What its source gives."""
-        source = self.series
-        return SampleSpec() if source is None else SampleSpec("window", source.steps, len(source.channels))
+        """The sensors' channels that feed its source."""
+        return tuple(followed.channel for followed in self.source.follows)
 
     @property
     def bundled(self) -> bool:
         """Whether it runs the classifier that comes with edged."""
         named = self.model.file is not None or self.model.edgetpu_file is not None
-        return self.sample.gives == "picture" and not named
+        return self.source.gives == "picture" and not named
 
     def model_file(self, *, on_tpu: bool = False) -> Path | None:
         """Return the file that it runs on the CPU or on an Edge TPU; None where it needs no model."""
         file = self.model.edgetpu_file if on_tpu else self.model.file
-        return bundled.MODEL if file is None and self.sample.gives == "picture" else file
+        return bundled.MODEL if file is None and self.source.gives == "picture" else file
 
     def thresholds(self, label: str | None = None) -> tuple[float, float]:
         """Return the scores (enter, exit) of a label, or of those without a rule; 0..1."""
         return self.decision.thresholds(bundled.THRESHOLD if self.bundled else THRESHOLD, label)
 
+    def rules(self) -> Rules:
+        """Return its decision as the state machine takes it."""
+        decision = self.decision
+        threshold, exit_threshold = self.thresholds()
+        return Rules(
+            threshold=threshold,
+            exit_threshold=exit_threshold,
+            votes=decision.votes,
+            window=decision.window,
+            min_dwell_s=decision.min_dwell_s,
+            cooldown_s=decision.cooldown_s,
+            labels={label: self.thresholds(label) for label in decision.labels},
+            ignore=frozenset(decision.ignore),
+            heartbeat_s=self.publish.heartbeat_s,
+        )
+
     @model_validator(mode="after")
     def _of_what_the_source_gives(self) -> PipelineSection:
-        model, gives = self.model, self.sample.gives
+        model, gives = self.model, self.source.gives
         if gives != "picture":
             if self.accelerator.policy != "cpu":
                 raise wrong("models over time run on the CPU: write cpu", "accelerator", "policy")

@@ -163,15 +163,14 @@ class Config(Section):
                 "pipelines",
             )
         for name, pipeline in self.pipelines.items():
-            source = pipeline.series
-            for number, channel in enumerate(pipeline.follows):
+            for channel, gap_s, steps in pipeline.source.follows:
                 every_s = self.sensors[channel.partition("/")[0]].interval_s
-                if source is not None and every_s > source.gap_s:
+                if every_s > gap_s:
                     message = (
-                        f"{channel} is read every {every_s:g} s, but readings more than {source.gap_s:g} s "
+                        f"{channel} is read every {every_s:g} s, but readings more than {gap_s:g} s "
                         "apart are not joined into a window (max_gap_s), so no window would ever be complete"
                     )
-                    raise wrong(message, "pipelines", name, "source", "channels", number)
+                    raise wrong(message, "pipelines", name, "source", *steps)
         return self
 
     @model_validator(mode="after")

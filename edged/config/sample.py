@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from edged.config import declarations
 from edged.config.root import Config, PipelineSection, host_node
 from edged.config.sensor import SENSORS
-from edged.config.source import driver_config
+from edged.config.source import SOURCES
 from edged.models import bundled
 from edged.sources.discovery import Machine, survey
 
@@ -96,7 +96,7 @@ def _pipelines(machine: Machine) -> Iterator[str]:
 
 
 def _source(source: dict[str, Any]) -> Iterator[str]:
-    for name, info in driver_config(source["kind"]).model_fields.items():
+    for name, info in SOURCES.config(source["kind"]).model_fields.items():
         if name in source:
             yield from _entry(name, info, source[name], "      ")
         else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import stat
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError, Problem
 from edged.system.files import read_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -17,14 +19,6 @@ MAX_BYTES = 4096
 _SECRET_KEY = re.compile(
     r"(^|[_-])pass(wd|phrase)?$|password|secret|token|api[_-]?key|credential|^(pin|pwd)$", re.IGNORECASE
 )
-
-
-class Marker:
-    """Distinguishes a file that holds a secret from other paths; see :data:`SecretFile`."""
-
-
-SecretFile = Annotated[Path, Marker()]
-"""The path of a file that contains one secret and nothing else."""
 
 
 class Secret:

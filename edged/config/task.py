@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from edged import tasks
 from edged.config.driver_sections import ByKind
@@ -14,4 +14,4 @@ AnyTask = Annotated[TaskConfig, TASKS]
 
 def default_task() -> TaskConfig:
     """Return the task of a pipeline that names none."""
-    return cast("TaskConfig", TASKS.read({}))
+    return TASKS.read({})

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from edged.sensors import CHANNEL
+from edged.sources import CHANNEL_PATH
 
 RESERVED = frozenset({"status", "health", "cmd"})  # levels of the topic beside pipelines and sensors
 NAME = r"^[a-z0-9-]{1,32}$"
@@ -14,7 +15,6 @@ TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"
 NO_SPACES = r"^\S+$"
 DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2})$"
-CHANNEL_PATH = r"^[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?$"
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 FORMS: dict[str, str] = {

@@ -79,7 +79,7 @@ class Daemon:
         self._lock = _lock(config.run_dir)
         self._spool = outputs.spool(config, asyncio.get_running_loop(), self._committed)
         self._event_maker = EventMaker(config.node)
-        self._publisher = EventPublisher(self._event_maker, self._spool, _kinds(config), at_once=False)
+        self._publisher = EventPublisher(self._event_maker, self._spool, _numbered(config), at_once=False)
         self._secret = outputs.secret(config)
         self._outputs = self._wire(config)
         self._health = HealthSchedule(config.run_dir)
@@ -219,9 +219,9 @@ class Daemon:
         old, self._config, self._secret = self._config, config, secret
         self._complaints = []
         # Both at first: the last reports of pipelines that go and the first of those that come must pass.
-        self._publisher.pipelines({**_kinds(old), **_kinds(config)})
+        self._publisher.pipelines({**_numbered(old), **_numbered(config)})
         moved = await self._supervisor.apply(config.pipelines, config.isolation)
-        self._publisher.pipelines(_kinds(config))
+        self._publisher.pipelines(_numbered(config))
         self._read_sensors(config)
         if wired is not None:
             if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
@@ -324,8 +324,8 @@ def _lock(run_dir: Path) -> LockFile:
     return lock
 
 
-def _kinds(config: Config) -> dict[str, str]:
-    return {name: pipeline.source.kind for name, pipeline in config.pipelines.items()}
+def _numbered(config: Config) -> dict[str, bool]:
+    return {name: pipeline.source.numbered for name, pipeline in config.pipelines.items()}
 
 
 def _refuse_restart_keys(path: Path, old: Config, new: Config) -> None:

@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 TOPICS = ("state", "availability", "enabled/state")
 SYNCED_FOR_S = 10.0  # one look at the kernel's clock is valid for this long
 MOST_LATENCY_MS = 1e9  # the schema's limit; a clock that was set meanwhile gives any number
-NUMBERED = frozenset({"folder", "video"})  # sources whose frame numbers mean something to a reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +74,13 @@ class EventMaker:
             self._synced, self._looked_at = self._is_synced(), now
         return self._synced
 
-    def event(self, outcome: Outcome, status: PipelineStatus, *, kind: str) -> Event:
+    def event(self, outcome: Outcome, status: PipelineStatus, *, numbered: bool) -> Event:
         """Return the event of an outcome.
 
         Args:
             outcome: the worker's report.
             status: its pipeline's status; ``Ready`` came before any outcome, so it names the model.
-            kind: the kind of its source, which decides whether the frame has a number.
+            numbered: the pipeline's source numbers its frames, so the event carries the number.
         """
         latency_ms = (outcome.decided_at - outcome.captured_at) * 1000
         return Event(
@@ -99,7 +98,7 @@ class EventMaker:
             accelerator=status.accelerator or "cpu",
             latency_ms=min(max(latency_ms, 0.0), MOST_LATENCY_MS),
             degraded=status.degraded,
-            frame=outcome.frame if kind in NUMBERED else None,
+            frame=outcome.frame if numbered else None,
             network=status.network,
             readings=outcome.readings,
         )
@@ -137,17 +136,17 @@ class EventPublisher:
     Args:
         event_maker: makes the events.
         spool: accepts them.
-        kinds: the kind of each pipeline's source, by the pipeline's name.
+        numbered: the pipelines by name; true where the source numbers its frames.
         at_once: whether the spool holds an event safely when ``accept`` returns; otherwise it calls
             :meth:`committed` later, and the event must not leave before.
     """
 
     def __init__(
-        self, event_maker: EventMaker, spool: Spool, kinds: Mapping[str, str], *, at_once: bool = True
+        self, event_maker: EventMaker, spool: Spool, numbered: Mapping[str, bool], *, at_once: bool = True
     ) -> None:
         self._event_maker = event_maker
         self._spool = spool
-        self._kinds = dict(kinds)
+        self._numbered = dict(numbered)
         self._at_once = at_once
         self._sink: EventSink | None = None
         self._copy: JsonlSink | None = None
@@ -169,10 +168,10 @@ class EventPublisher:
             sink.retain(suffix, payload)
         sink.drain()
 
-    def pipelines(self, kinds: Mapping[str, str]) -> None:
+    def pipelines(self, numbered: Mapping[str, bool]) -> None:
         """Publish for these pipelines from now on; clear the topics of others."""
-        gone = self._kinds.keys() - kinds.keys()
-        self._kinds = dict(kinds)
+        gone = self._numbered.keys() - numbered.keys()
+        self._numbered = dict(numbered)
         self.clear(gone)
 
     def clear(self, names: Iterable[str]) -> None:
@@ -196,7 +195,7 @@ class EventPublisher:
 
     def offline(self) -> None:
         """Publish every pipeline as offline: the daemon stops."""
-        for name in self._kinds:
+        for name in self._numbered:
             self.retain(f"{name}/availability", "offline")
 
     def retain(self, suffix: str, payload: str) -> None:
@@ -218,10 +217,10 @@ class EventPublisher:
 
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
         """Send the news of a pipeline, or one inference."""
-        kind = self._kinds.get(outcome.pipeline)
-        if kind is None or self._sink is None:
+        numbered = self._numbered.get(outcome.pipeline)
+        if numbered is None or self._sink is None:
             return  # a last report of a pipeline that was removed
-        event = self._event_maker.event(outcome, status, kind=kind)
+        event = self._event_maker.event(outcome, status, numbered=numbered)
         if event.type == "result":
             self._sink.result(event.pipeline, event.to_json())
         else:
@@ -242,7 +241,7 @@ class EventPublisher:
     def changed(self, status: PipelineStatus) -> None:
         """Bring the pipeline's retained topics up to date."""
         name = status.name
-        if name not in self._kinds:
+        if name not in self._numbered:
             return
         if not status.enabled:
             self._decided.pop(name, None)  # switched on again, it starts undecided

@@ -1,16 +1,16 @@
-"""Sources: where frames come from. This file is the contract; each driver is one file beside it.
+"""Sources: where samples come from. This file is the contract; each driver is one file in ``drivers``.
 
 ``kind: v4l2`` in the configuration loads the module ``edged.sources.drivers.v4l2`` (or, for others' drivers,
 the entry point ``v4l2`` of the group ``edged.sources``), which exposes
 
-* ``Config``, a pydantic model (a subclass of :class:`edged.sources.SourceConfig`) whose field
-  descriptions are its reference page, and
+* ``Config``, a subclass of :class:`SourceConfig` (pictures) or :class:`InputConfig` (windows, text), whose
+  field descriptions are its reference page, and
 * ``create(config, hint) -> Source``, which does no I/O: ``edged check`` calls it on any laptop.
 
 The module imports nothing heavy at its top: numpy, cv2 and vendor modules are imported inside ``open()``, in
 the worker, after the fork. The first line of a driver's docstring is its help line.
 
-Contract of a Source, held by one conformance test over every driver:
+Contract of a Source of pictures, held by one conformance test over every driver:
 
 * ``open()`` touches the device. It raises ``Unavailable`` (device away, busy, denied) or ``DriverError``
   (package missing, with the command that installs it).
@@ -21,39 +21,62 @@ Contract of a Source, held by one conformance test over every driver:
 * ``close()`` gives everything back; it may be called twice, and before ``open()``.
 * One thread calls all three.
 
-A driver whose device is reached over a network also has a function ``needs_network(config) -> bool``; its
-worker then keeps a route out, and says so in every event. A driver without that function needs none. One that
-needs a vendor's package has ``library()``, which imports and returns it, or raises ``DriverError``.
+A source of windows or text is a :class:`FeedSource` instead, whose samples come at times of their own.
+
+No other file knows a driver by name: what the rest of edged has to know of a driver, the driver itself says.
+All of it has a default:
+
+* Its ``Config`` says what it ``gives`` (a picture, a window, text), whether its samples are ``numbered``,
+  which device it ``holds``, and which sensors' channels it ``follows``: see :class:`InputConfig`. A key that
+  names a file has the type ``Path``, or :data:`edged.drivers.PathOrUrl` where it may also be an address, or
+  :data:`edged.drivers.SecretFile` where the file holds a secret; relative paths are then made absolute.
+* ``needs_network(config) -> bool``: the device is reached over a network. Its worker then keeps a route out,
+  and says so in every event.
+* ``library()`` imports and returns a vendor's package, or raises ``DriverError``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, StringConstraints
 
-from edged.drivers import Registry
+from edged.drivers import Registry, Section
+from edged.models.spec import Gives, SampleSpec
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from edged.ipc.readings_page import Reader
 
 
 Pixels = Annotated[int, Field(ge=16, le=8192)]
 Size = tuple[Pixels, Pixels]  # of a picture: width, height
+CHANNEL_PATH = r"^[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?$"
+ChannelPath = Annotated[str, StringConstraints(pattern=CHANNEL_PATH)]  # a sensor, or sensor/channel
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What the pipeline would like, so that a driver can ask its hardware for less work.
+    """What the pipeline would like, and what a driver may need of it.
 
     Attributes:
-        width, height: the model's input in pixels; 0 where unknown.
+        width, height: the model's input in pixels, so that a driver can let its hardware scale; 0 where
+            unknown.
+        patience_s: how long the pipeline waits for data before it calls the source hung, in s.
+        readings: the page with the sensors' readings, for a driver that follows some; None where there is
+            none.
     """
 
     width: int = 0
     height: int = 0
+    patience_s: float = 5.0
+    readings: Reader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +89,7 @@ class Frame:
         captured_at: wall time of the exposure, seconds since 1970 (of the read where the device does not
             say).
         order: ``bgr`` | ``rgb`` | ``grey``.
-        number: counts the source's frames from 0; with ``folder`` and ``video`` it is the event's ``frame``.
+        number: counts the source's frames from 0; it is the event's ``frame`` where the source is numbered.
         skipped: frames dropped since the previous one because a newer one was there.
     """
 
@@ -75,6 +98,38 @@ class Frame:
     order: str = "bgr"
     number: int = 0
     skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Numbers over time.
+
+    Attributes:
+        values: float32, ``[steps, channels]``, normalised as the model was trained.
+        captured_at: wall time of the last sample, seconds since 1970.
+        begins: it does not go on where the window before it ended, so a model with a memory starts afresh.
+        number: counts the source's windows from 0.
+    """
+
+    values: NDArray[np.float32]
+    captured_at: float
+    begins: bool = True
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of text.
+
+    Attributes:
+        values: the text, as an array of one string.
+        captured_at: wall time at which it was read, seconds since 1970.
+        number: counts the source's texts from 0.
+    """
+
+    values: NDArray[np.str_]
+    captured_at: float
+    number: int = 0
 
 
 class Source(Protocol):
@@ -97,22 +152,96 @@ class Source(Protocol):
         """Give everything back; harmless when called twice."""
 
 
-class Intake(BaseModel):
-    """What feeds a pipeline: a source of pictures, or the readings of sensors."""
+class FeedSource(Protocol):
+    """Gives windows or text as they come. ``open`` and ``close`` are those of :class:`Source`.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        begun: data has come since it was opened: the device works, though no sample may be complete yet.
+        dropped: samples and readings that were left out, by reason; whoever reads it takes them out.
+    """
+
+    dropped: Counter[str]
+
+    @property
+    def begun(self) -> bool:
+        """Return whether data has come since it was opened."""
+
+    def open(self) -> None:
+        """Touch the device. Raises ``Unavailable`` or ``DriverError``."""
+
+    def read(self, timeout_s: float) -> Window | Text | None:
+        """Return the oldest sample that waits; None where none is complete within ``timeout_s``.
+
+        Raises:
+            Unavailable: TIMEOUT where the device has been silent for longer than the hint's patience: that is
+                reported, and the source stays open. With LOST, it is closed and opened again; with ENDED, it
+                gave everything.
+        """
+
+    def idle(self, keep: int | None) -> None:
+        """Take in what the device has while no sample is wanted; called every 20 ms. Raises as ``read``.
+
+        Args:
+            keep: how many of the newest samples may be asked for later: 0 while the gate is closed, 1 while a
+                trigger is awaited. None: they are wanted, and the model is busy.
+        """
+
+    def close(self) -> None:
+        """Give everything back; harmless when called twice."""
+
+
+class Followed(NamedTuple):
+    """A sensor's channel that feeds a source.
+
+    Attributes:
+        channel: ``sensor``, or ``sensor/channel`` where it has several.
+        gap_s: two readings further apart than this are of no use, in s.
+        steps: the keys that lead to its name in the source's block.
+    """
+
+    channel: str
+    gap_s: float
+    steps: tuple[str | int, ...]
+
+
+class InputConfig(Section):
+    """The key that every source has, and what a driver says about itself.
+
+    Attributes:
+        gives: ``picture``, ``window`` or ``text``.
+        numbered: a sample's number tells which one it was (a file in a folder, a frame of a recording), so
+            events carry it.
+    """
+
+    gives: ClassVar[Gives] = "picture"
+    numbered: ClassVar[bool] = False
 
     kind: str = Field(description="the driver: the name of its module")
 
+    @property
+    def sample(self) -> SampleSpec:
+        """What it gives; a source of windows also says how many steps and channels they have."""
+        return SampleSpec(self.gives)
 
-class SourceConfig(Intake):
-    """The keys that every source has; a driver's ``Config`` adds its own."""
+    @property
+    def holds(self) -> Mapping[str, str]:
+        """The devices that no second pipeline can have at the same time, by the key that names them."""
+        return {}
+
+    @property
+    def follows(self) -> tuple[Followed, ...]:
+        """The sensors' channels that feed it."""
+        return ()
+
+
+class SourceConfig(InputConfig):
+    """The keys that every source of pictures has; a driver's ``Config`` adds its own."""
 
     interval_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
         default=1.0, description="time between two classifications, in s; 0 is as fast as the model goes"
     )
     rotate: Literal["0", "90", "180", "270"] = Field(
-        default="0", description="turn the picture clockwise by so many degrees before anything else"
+        default="0", description="turn the picture clockwise by this many degrees before anything else"
     )
     crop: tuple[int, int, int, int] | None = Field(
         default=None, description="classify only this part: [x, y, width, height] in pixels after rotation"
@@ -139,3 +268,9 @@ def load(kind: str) -> Any:
         DriverError: there is no such driver; the message lists those that exist.
     """
     return _registry.load(kind)
+
+
+def needs_network(config: InputConfig) -> bool:
+    """Return whether the source is reached over a network, so that its worker must keep a route out."""
+    needs = getattr(load(config.kind), "needs_network", None)
+    return needs is not None and bool(needs(config))

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Step = str | int
 _MAX_PEM = 1024 * 1024
-_DEVICES = ("device", "camera")  # the keys by which the drivers name what only one pipeline can have
 
 
 def respond(data: bytes, tell: Tell) -> None:
@@ -154,19 +153,15 @@ class _Check:
         taken: dict[tuple[str, str], str] = {}
         for name, pipeline in self._config.pipelines.items():
             source = pipeline.source
-            key = next((key for key in _DEVICES if hasattr(source, key)), None)
-            if key is None or not pipeline.enabled:
-                continue
-            device = str(getattr(source, key))
-            resolved = os.path.realpath(device) if device.startswith("/") else device
-            other = taken.setdefault((source.kind, resolved), name)
-            if other != name:
-                what = f"pipelines {other} and {name} both take {source.kind} {key} {device}"
-                self._say(("pipelines", name, "source", key), what, "a camera serves one pipeline at a time")
+            for key, device in source.holds.items() if pipeline.enabled else ():
+                resolved = os.path.realpath(device) if device.startswith("/") else device
+                other = taken.setdefault((source.kind, resolved), name)
+                if other != name:
+                    what = f"pipelines {other} and {name} both take {source.kind} {key} {device}"
+                    hint = "a camera serves one pipeline at a time"
+                    self._say(("pipelines", name, "source", key), what, hint)
 
     def _source(self, name: str, pipeline: PipelineSection) -> None:
-        if pipeline.series is not None:
-            return  # it was looked at with the sensors
         kind = pipeline.source.kind
         try:
             sources.load(kind).create(pipeline.source, sources.Hint())
@@ -278,7 +273,7 @@ def _inspect(pipeline: PipelineSection, model: ModelFile | None) -> Spec:
     """Return what the task finds in a model. Raises ``ModelError`` where it does not fit."""
     kind = pipeline.task.kind
     try:
-        found: Spec = tasks.load(kind).inspect(model, pipeline.sample)
+        found: Spec = tasks.load(kind).inspect(model, pipeline.source.sample)
     except ModelError:
         raise
     except Exception as error:  # a task of somebody else may raise anything

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
     from edged.tasks import Task
-    from edged.worker.frame_capture import Item
+    from edged.worker.capture import Item
 
 NO_CHECKSUM = "00000000"  # what events say of a measure, which has no file
 
@@ -94,7 +94,7 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, cont
         DriverError: the runtime is missing.
         Unavailable: the accelerator is away.
     """
-    driver, sample = tasks.load(section.task.kind), section.sample
+    driver, sample = tasks.load(section.task.kind), section.source.sample
 
     def inspect(model: ModelFile) -> Spec:
         return cast("Spec", driver.inspect(model, sample))

@@ -32,6 +32,40 @@ class Verdict(NamedTuple):
     held_by: str
 
 
+class Pause(NamedTuple):
+    """The gate closed; nothing is seen until it opens."""
+
+
+class GateNews:
+    """Reports what keeps a pipeline from judging, once for each change; for one thread.
+
+    Args:
+        held: takes what closes the gate, in a few words; empty where it is open and nothing is judged yet.
+        deliver: takes a pause when the gate closes.
+
+    Attributes:
+        told: what was reported last; None: nothing, since the source is away.
+    """
+
+    def __init__(self, held: Callable[[str], object], deliver: Callable[[Pause], object]) -> None:
+        self._held = held
+        self._deliver = deliver
+        self.told: str | None = None
+
+    def tell(self, by: str) -> None:
+        """Report it where it is news."""
+        if by == self.told:
+            return
+        self.told = by
+        self._held(by)
+        if by:
+            self._deliver(Pause())
+
+    def forget(self) -> None:
+        """Note that the source is away: whatever holds when it is back is news."""
+        self.told = None
+
+
 class PipelineGate:
     """Looks at the readings page for one pipeline; for one thread.
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from edged.ipc.heartbeat import Heartbeat
     from edged.ipc.worker_order import Order, PipelineOrder
-    from edged.worker.frame_capture import Item
-    from edged.worker.gate_news import Pause
+    from edged.worker.capture import Item
+    from edged.worker.gating import Pause
     from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged import sources
 from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError
 from edged.inference.preprocess import Preparer
+from edged.inference.window_preparer import WindowPreparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
-from edged.models.spec import PictureInput
-from edged.pipeline.decision import Change, Decision, Rules
+from edged.models.spec import PictureInput, WindowInput
+from edged.pipeline.decision import Change, Decision
 from edged.sources import SourceConfig
 from edged.system import clock
-from edged.worker import engines, windowing
-from edged.worker.frame_capture import Capture, Item
-from edged.worker.gate_news import Pause
-from edged.worker.gating import PipelineGate
+from edged.worker.capture import Capture, Item
+from edged.worker.engines import Engine, open_engine
+from edged.worker.gating import Pause, PipelineGate
 from edged.worker.throughput import Throughput
-from edged.worker.window_capture import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,48 +28,29 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.config import series
     from edged.events import Finding
     from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
-    from edged.models.tensor import Tensor
-    from edged.worker.engines import Engine
+    from edged.sources import Text, Window
     from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
 
 
-def rules(section: PipelineSection) -> Rules:
-    """Return a pipeline's decision as the state machine takes it."""
-    decision = section.decision
-    threshold, exit_threshold = section.thresholds()
-    return Rules(
-        threshold=threshold,
-        exit_threshold=exit_threshold,
-        votes=decision.votes,
-        window=decision.window,
-        min_dwell_s=decision.min_dwell_s,
-        cooldown_s=decision.cooldown_s,
-        labels={label: section.thresholds(label) for label in decision.labels},
-        ignore=frozenset(decision.ignore),
-        heartbeat_s=section.publish.heartbeat_s,
-    )
-
-
 class PipelineRunner:
-    """Judges one pipeline's frames, or its windows of readings.
+    """Judges what one pipeline's source gives.
 
     Attributes:
-        name: of the pipeline.
+        name: the pipeline's name.
         accelerator: cpu | edgetpu.
         has_cpu_twin: it was to run on an Edge TPU, and may run on the CPU instead.
-        capture: its thread.
-        watch: says when it may classify; None: always.
-        ended: whether its source gave everything.
+        capture: its capture thread.
+        watch: decides when it may classify; None: always.
+        ended: its source gave everything.
     """
 
-    capture: Capture | Series
+    capture: Capture
 
     def __init__(self, order: PipelineOrder, reports: Reports, beat: Beat) -> None:
         self.name = order.name
@@ -82,9 +62,9 @@ class PipelineRunner:
         self._reports = reports
         self._beat = beat  # of the thread that runs the models
         self._throughput = Throughput()
-        self._decision = Decision(rules(self._section), resume=order.resume)
+        self._decision = Decision(self._section.rules(), resume=order.resume)
         self.watch: PipelineGate | None = None
-        self._told: str | None = "start"  # what main believes: None is running, else a reason why not
+        self._told: str | None = "start"  # what main was told: None is running, else a reason why not
         self._engine: Engine
 
     def load(
@@ -100,7 +80,7 @@ class PipelineRunner:
             capture_beat: for the capture thread.
             deliver: what that thread calls with each item.
             file: a descriptor of the model's bytes; None: open its file.
-            readings_page: where the readings are that feed it, or that the gate and the trigger ask for.
+            readings_page: where the readings are that its source, its gate or its trigger needs.
 
         Raises:
             ModelError: the model cannot be used.
@@ -108,80 +88,30 @@ class PipelineRunner:
             Unavailable: the accelerator is away.
         """
         self._beat.enter(Stage.LOAD)
-        source = self._section.series
-        if source is None:
-            self._load_pictures(capture_beat, deliver, file, readings_page)
-        elif readings_page is not None:
-            self._load_series(source, capture_beat, deliver, file, readings_page)
-        else:
-            raise ModelError("there is no slate, where the readings would be")
-        self._beat.enter(Stage.IDLE)
-        return self._engine
-
-    def _load_pictures(
-        self,
-        beat: Beat,
-        deliver: Callable[[Item | Pause | None], object],
-        file: int | None,
-        readings_page: Reader | None,
-    ) -> None:
-        section = self._section
-        source = section.source
-        assert isinstance(source, SourceConfig)  # noqa: S101 - whatever is no series gives pictures
-        self._engine = engines.open_engine(section, self._order, self._beat, file)
+        section, source = self._section, self._section.source
+        patience_s = section.deadlines.capture_s
+        self._engine = open_engine(section, self._order, self._beat, file)
         picture = self._engine.spec.input
-        if not isinstance(picture, PictureInput):
-            raise ModelError(f"task {section.task.kind} takes no picture")
-        normalize = section.model.normalize
-        preparer = Preparer(
-            picture,
-            section.model.fit,
-            int(source.rotate),
-            source.crop,
-            (normalize.mean, normalize.std) if normalize is not None else None,
-        )
+        width, height = (picture.width, picture.height) if isinstance(picture, PictureInput) else (0, 0)
+        driver, hint = sources.load(source.kind), sources.Hint(width, height, patience_s, readings_page)
         self.watch = self._watch(readings_page)
-        driver = sources.load(source.kind)
-        hint = sources.Hint(picture.width, picture.height)
         self.capture = Capture(
             self.name,
             lambda: driver.create(source, hint),
-            preparer,
-            interval_s=source.interval_s,
-            patience_s=section.deadlines.capture_s,
-            numbered=source.kind in {"folder", "video"},
-            beat=beat,
+            _preparation(section, self._engine),
+            feed=source.gives != "picture",
+            interval_s=source.interval_s if isinstance(source, SourceConfig) else 0.0,
+            patience_s=patience_s,
+            numbered=source.numbered,
+            beat=capture_beat,
             deliver=deliver,
             report=self._faulted,
             throughput=self._throughput,
             watch=self.watch,
             held=self._is_held,
         )
-
-    def _load_series(
-        self,
-        source: series.Config,
-        beat: Beat,
-        deliver: Callable[[Item | Pause | None], object],
-        file: int | None,
-        readings_page: Reader,
-    ) -> None:
-        self._engine = engines.open_engine(self._section, self._order, self._beat, file)
-        window = self._engine.spec.input
-        self.watch = self._watch(readings_page)
-        self.capture = Series(
-            self.name,
-            source,
-            readings_page,
-            _as_it_is if window is None else _stored(window.tensor),
-            patience_s=self._section.deadlines.capture_s,
-            beat=beat,
-            deliver=deliver,
-            report=self._faulted,
-            throughput=self._throughput,
-            watch=self.watch,
-            held=self._is_held,
-        )
+        self._beat.enter(Stage.IDLE)
+        return self._engine
 
     def _watch(self, readings_page: Reader | None) -> PipelineGate | None:
         section = self._section
@@ -224,7 +154,7 @@ class PipelineRunner:
             return
         if not findings:
             self._faulted(
-                worker_messages.Fault(self.name, "model", "invalid", "the model's scores are no numbers")
+                worker_messages.Fault(self.name, "model", "invalid", "the model's scores are not numbers")
             )
             self._throughput.dropped["invalid"] += 1
             return
@@ -297,13 +227,29 @@ class PipelineRunner:
         )
 
 
-def _as_it_is(values: NDArray[np.float32]) -> NDArray[np.generic]:
-    """Return a window for a task that needs no model."""
-    return values
+def _preparation(section: PipelineSection, engine: Engine) -> Callable[[Any], NDArray[np.generic]]:
+    """Return the function that makes the model's input of a sample.
+
+    Raises:
+        ModelError: the model takes something else than the source gives.
+    """
+    takes, source = engine.spec.input, section.source
+    if takes is None and source.gives != "picture":
+        return _values
+    if isinstance(takes, WindowInput) and source.gives == "window":
+        return WindowPreparer(takes).prepare
+    if isinstance(takes, PictureInput) and isinstance(source, SourceConfig):
+        normalize = section.model.normalize
+        return Preparer(
+            takes,
+            section.model.fit,
+            int(source.rotate),
+            source.crop,
+            (normalize.mean, normalize.std) if normalize is not None else None,
+        ).prepare
+    raise ModelError(f"task {section.task.kind} cannot take the {source.gives} that {source.kind} gives")
 
 
-def _stored(tensor: Tensor) -> Callable[[NDArray[np.float32]], NDArray[np.generic]]:
-    """Return what makes a model's input of a window."""
-    return lambda values: windowing.tensor(
-        values, tensor.shape, tensor.dtype, tensor.scale, tensor.zero_point
-    )
+def _values(sample: Window | Text) -> NDArray[np.generic]:
+    """Return a sample as it is, for a task that needs no model."""
+    return sample.values

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from edged import sources
-from edged.config.source import SENSORS, driver_config
+from edged.config.source import SOURCES
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import Order
@@ -85,7 +85,9 @@ def _limit() -> None:
 
 
 def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int]) -> int:
-    networked = any(_needs_network(pipeline.section["source"]) for pipeline in order.pipelines)
+    networked = any(
+        sources.needs_network(SOURCES.read(pipeline.section["source"])) for pipeline in order.pipelines
+    )
     if networked:
         sandbox.keep_network()
         isolation: tuple[str, ...] = ()
@@ -104,11 +106,3 @@ _NO_ISOLATION = (
     "this worker cannot be cut from the network: no seccomp filter and no network namespace can be had here; "
     "install libseccomp2, or write isolation: optional to run all the same"
 )
-
-
-def _needs_network(source: dict[str, object]) -> bool:
-    kind = str(source["kind"])
-    if kind == SENSORS:
-        return False
-    needs = getattr(sources.load(kind), "needs_network", None)
-    return needs is not None and bool(needs(driver_config(kind).model_validate(source)))

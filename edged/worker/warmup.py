@@ -19,7 +19,7 @@ import numpy as np
 
 from edged import sources
 from edged.config.pipeline import PipelineSection
-from edged.config.source import driver_config
+from edged.config.source import SOURCES
 from edged.errors import DriverError
 from edged.events import Finding, ModelTag
 from edged.inference.decoding.scores import ScoreDecoder
@@ -37,7 +37,7 @@ def warm_up() -> None:
     """Import edged's drivers and run everything of a worker that needs neither a device nor a runtime."""
     for kind in sources.own_kinds():  # others' are for the worker, since they may start threads
         try:
-            driver_config(kind)
+            SOURCES.config(kind)
         except DriverError:
             continue  # whoever asks for it will be told
     section = PipelineSection.model_validate({"source": {"kind": "synthetic"}})

@@ -100,7 +100,7 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
             topic = f"edged/{config.node}/{pipeline}/result"
             result = json.loads(wait_for(lambda topic=topic: other.on(topic), topic, 30)[-1])
             assert set(result.get("readings", {})) == set(watched.attach)
-            if watched.series is not None:
+            if watched.source.gives == "window":
                 assert result["label"] == ("running" if watched.task.kind == "classify" else "anomaly")
                 assert (result["score"] > 0.5) is (watched.task.kind == "classify"), result
         assert daemon.health()["status"] == "ok", daemon.health()["problems"]

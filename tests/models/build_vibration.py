@@ -25,7 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tflite_builder import Kind, Layer, stack
 
 from edged.inference.runtime import open_interpreter
-from edged.worker.windowing import tensor
+from edged.inference.window_preparer import WindowPreparer
+from edged.models.spec import WindowInput
+from edged.models.tensor import Tensor
+from edged.sources import Window
 
 STEPS, CHANNELS, STEP_S = 64, 3, 0.02
 LABELS = ("idle", "running", "unbalanced")
@@ -163,10 +166,12 @@ def run(file: bytes, windows: np.ndarray) -> np.ndarray:
     """Return what a model makes of windows, as a runtime computes it."""
     interpreter = open_interpreter(file)
     given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    tensor = Tensor("window", tuple(given["shape"]), "int8", *given["quantization"])
+    preparer = WindowPreparer(WindowInput(STEPS, CHANNELS, tensor))
     answers = []
     for window in windows:
-        stored = tensor(window.reshape(STEPS, CHANNELS), given["shape"], "int8", *given["quantization"])
-        interpreter.set_tensor(given["index"], stored)
+        values = window.reshape(STEPS, CHANNELS)
+        interpreter.set_tensor(given["index"], preparer.prepare(Window(values, 0.0)))
         interpreter.invoke()
         scale, zero_point = answer["quantization"]
         answers.append((interpreter.get_tensor(answer["index"]).reshape(-1) - float(zero_point)) * scale)

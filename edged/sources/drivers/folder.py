@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,8 @@ _Stamp = tuple[int, int]  # modification time in ns, size in bytes
 
 class Config(SourceConfig):
     """The keys of ``kind: folder``."""
+
+    numbered: ClassVar[bool] = True
 
     kind: Literal["folder"] = Field(default="folder", description="the driver: folder")
     path: Path = Field(description=f"a folder of photographs, or one photograph ({_FORMATS})")

@@ -58,6 +58,11 @@ class Config(SourceConfig):
     hflip: bool = Field(default=False, description="mirror the picture left to right, in the camera")
     vflip: bool = Field(default=False, description="mirror the picture top to bottom, in the camera")
 
+    @property
+    def holds(self) -> Mapping[str, str]:
+        """The camera."""
+        return {"camera": str(self.camera)}
+
 
 def create(config: Config, hint: Hint) -> Source:
     """Return the source; the hint is the size to scale to in hardware."""

@@ -21,7 +21,7 @@ from edged.sources.grabber import Grabber
 from edged.system import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import cv2
     import numpy as np
@@ -57,6 +57,11 @@ class Config(SourceConfig):
         description="pixel format; yuyv is cheap to decode but fills the USB above 640x480, mjpg does not; "
         "auto takes what suits the size",
     )
+
+    @property
+    def holds(self) -> Mapping[str, str]:
+        """The camera."""
+        return {"device": self.device}
 
 
 def create(config: Config, hint: Hint) -> Source:

@@ -11,11 +11,12 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
 
+from edged.drivers import PathOrUrl
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Source, SourceConfig
 from edged.sources.grabber import Grabber
@@ -36,8 +37,10 @@ _EAGER_BELOW_S = 0.1  # a reader that comes more often than this gets every fram
 class Config(SourceConfig):
     """The keys of ``kind: video``."""
 
+    numbered: ClassVar[bool] = True
+
     kind: Literal["video"] = Field(default="video", description="the driver: video")
-    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] = Field(
+    url: Annotated[PathOrUrl, StringConstraints(min_length=1, max_length=2048)] = Field(
         repr=False,
         description="a video file, or a network camera: rtsp://user:password@host:554/path, http://… "
         "(the password is never logged or published; keep this file readable by edged only)",

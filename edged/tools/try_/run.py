@@ -71,7 +71,8 @@ class Trial:
     def __init__(self, options: Options, view: View) -> None:
         self._options = options
         self._view = view
-        self._kind = self._source = self._reported = ""
+        self._source = self._reported = ""
+        self._numbered = False
         self._shown = 0
         self._checked_isolation = False
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -103,7 +104,7 @@ class Trial:
         from edged.tools.try_ import choice
 
         section, self._source = choice.pipeline(self._options)
-        self._kind = section.source.kind
+        self._numbered = section.source.numbered
         self._node = root.host_node() if self._options.broker is None else _free_node()
         self._event_maker = EventMaker(self._node)
         self._view.begin(self._source)
@@ -119,7 +120,7 @@ class Trial:
             self._publisher.outcome(outcome, status)
         if outcome.type != "result":
             return
-        event = self._event_maker.event(outcome, status, kind=self._kind)
+        event = self._event_maker.event(outcome, status, numbered=self._numbered)
         try:
             self._view.result(event, outcome, status)
         except OSError as error:  # the reader has closed the pipe
@@ -170,7 +171,7 @@ class Trial:
 
     async def _connect(self, broker: str) -> None:
         spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
-        self._publisher = EventPublisher(self._event_maker, spool, {NAME: self._kind})
+        self._publisher = EventPublisher(self._event_maker, spool, {NAME: self._numbered})
         sink = self._sink = self._mqtt(broker, spool)
         sink.open()
         self._publisher.attach(sink)

@@ -67,7 +67,7 @@ class House:
         self.sink = EventSink()
         self.spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
         event_maker = EventMaker("n", synced=lambda: True)
-        self.publisher = EventPublisher(event_maker, self.spool, {"porch": "v4l2"}, at_once=at_once)
+        self.publisher = EventPublisher(event_maker, self.spool, {"porch": False}, at_once=at_once)
         self.publisher.attach(self.sink, copy)
 
     def state(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def test_a_pipeline_that_is_gone_leaves_no_topic_and_has_no_last_word() -> None:
     house = House()
     house.publisher.changed(status())
     house.publisher.outcome(outcome(), status())
-    house.publisher.pipelines({"yard": "v4l2"})
+    house.publisher.pipelines({"yard": False})
     assert {t: p for t, p in house.sink.topics.items() if t.startswith("porch")} == {
         "porch/state": "",
         "porch/availability": "",
@@ -183,7 +183,7 @@ def test_at_the_end_nothing_is_seen() -> None:
 
 def test_without_a_sink_outcomes_are_ignored_and_topics_kept() -> None:
     spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
-    publisher = EventPublisher(EventMaker("n", synced=lambda: True), spool, {"porch": "v4l2"})
+    publisher = EventPublisher(EventMaker("n", synced=lambda: True), spool, {"porch": False})
     publisher.changed(status())
     publisher.outcome(outcome(), status())
     publisher.tick()
@@ -253,11 +253,11 @@ def event_maker(*, synced: bool = True) -> EventMaker:
     return EventMaker("porch-pi", synced=lambda: synced)
 
 
-@given(outcomes, st.booleans(), st.sampled_from(["folder", "video", "v4l2"]))
+@given(outcomes, st.booleans(), st.booleans())
 def test_whatever_a_worker_says_becomes_an_event_by_the_schema(
-    news: Outcome, network: bool, kind: str
+    news: Outcome, network: bool, numbered: bool
 ) -> None:
-    event = event_maker().event(news, status(network=network), kind=kind)
+    event = event_maker().event(news, status(network=network), numbered=numbered)
     if event.type != "result":
         event = event.with_id("porch-pi/3f9c/1")
     EVENT.validate(json.loads(event.to_json()))
@@ -265,7 +265,7 @@ def test_whatever_a_worker_says_becomes_an_event_by_the_schema(
 
 
 def test_the_event() -> None:
-    event = event_maker().event(outcome(), status(degraded=True), kind="v4l2")
+    event = event_maker().event(outcome(), status(degraded=True), numbered=False)
     assert event.payload() == {
         "v": 1,
         "type": "start",
@@ -286,15 +286,13 @@ def test_the_event() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("kind", "frame"), [("folder", 7), ("video", 7), ("v4l2", None), ("picamera2", None)]
-)
-def test_only_photographs_and_videos_have_numbered_frames(kind: str, frame: int | None) -> None:
-    assert event_maker().event(outcome(frame=7), status(), kind=kind).frame == frame
+@pytest.mark.parametrize(("numbered", "frame"), [(True, 7), (False, None)])
+def test_only_a_source_that_numbers_its_frames_has_them_in_events(numbered: bool, frame: int | None) -> None:
+    assert event_maker().event(outcome(frame=7), status(), numbered=numbered).frame == frame
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_latency() -> None:
-    assert event_maker().event(outcome(decided_at=0.0), status(), kind="v4l2").latency_ms == 0
+    assert event_maker().event(outcome(decided_at=0.0), status(), numbered=False).latency_ms == 0
 
 
 def test_the_kernel_is_asked_about_its_clock_now_and_then() -> None:
@@ -305,7 +303,7 @@ def test_the_kernel_is_asked_about_its_clock_now_and_then() -> None:
     clocks = []
     for second in range(25):
         now[0] = float(second)
-        clocks.append(clocked.event(outcome(), status(), kind="v4l2").clock)
+        clocks.append(clocked.event(outcome(), status(), numbered=False).clock)
     assert asked == [0, SYNCED_FOR_S, 2 * SYNCED_FOR_S]
     assert clocks == ["unsynced"] * 10 + ["synced"] * 15
 

@@ -9,9 +9,10 @@ from tflite_builder import Kind, Layer, build, lstm, stack
 
 from edged.errors import ModelError
 from edged.inference import model as models
+from edged.inference.window_preparer import WindowPreparer
 from edged.models import loaded_model, runtimes, window_model
-from edged.models.spec import SampleSpec
-from edged.worker.windowing import tensor
+from edged.models.spec import SampleSpec, WindowInput
+from edged.sources import Window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,12 +59,12 @@ def test_a_window_goes_in_and_scores_come_out(
 ) -> None:
     loaded = load(folder, sums(kind, shape))
     spec = loaded.spec
-    assert spec.input is not None
+    assert isinstance(spec.input, WindowInput)
     given, scores = spec.input.tensor, spec.outputs[0]
     assert (spec.classes, given.shape, loaded.labels) == (3, shape, ("x", "y", "z"))
     window = np.random.default_rng(1).normal(0, 1, (STEPS, CHANNELS)).astype(np.float32)
     model = models.open_model(loaded, runtime=name)
-    stored = tensor(window, given.shape, given.dtype, given.scale, given.zero_point)
+    stored = WindowPreparer(spec.input).prepare(Window(window, 0.0))
     answer = model.invoke(stored)[0].reshape(-1).astype(np.float64)
     real = answer if not kind.scale else (answer - scores.zero_point) * scores.scale
     assert real == pytest.approx(window.sum(axis=0), abs=0.4 if kind.scale else 1e-4)

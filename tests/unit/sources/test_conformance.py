@@ -14,7 +14,8 @@ import pytest
 
 from edged import sources
 from edged.errors import Reason, Unavailable
-from edged.sources import Hint, SourceConfig
+from edged.ipc import readings_page
+from edged.sources import Hint, InputConfig, SourceConfig
 from edged.testing.pictures import drain
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS = sources.kinds()
-NEEDS = {"folder": {"path": "/nowhere/photographs"}, "video": {"url": "/nowhere/video.mp4"}}
+PICTURES = [kind for kind in KINDS if sources.load(kind).Config.gives == "picture"]
+FEEDS = [kind for kind in KINDS if kind not in PICTURES]
+NEEDS: dict[str, dict[str, Any]] = {
+    "folder": {"path": "/nowhere/photographs"},
+    "video": {"url": "/nowhere/video.mp4"},
+    "sensors": {"channels": ["v/x", "v/y"], "step_s": 0.01, "window": 10},
+}
 FIXTURES = {
     "folder": "photographs",
     "video": "video",
@@ -32,7 +39,7 @@ FIXTURES = {
 }
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=PICTURES)
 def working(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """Each driver's source, over something that works here."""
     kind: str = request.param
@@ -54,7 +61,7 @@ def test_has_a_help_line_and_described_keys(kind: str) -> None:
     module = sources.load(kind)
     assert module.__doc__, "the first docstring line is the help line"
     assert len(module.__doc__.splitlines()[0]) > 20
-    assert issubclass(module.Config, SourceConfig)
+    assert issubclass(module.Config, SourceConfig if kind in PICTURES else InputConfig)
     for name, field in module.Config.model_fields.items():
         assert field.description, f"{kind}.{name} has no description: it is the reference page"
     json.dumps(module.Config.model_json_schema())
@@ -70,7 +77,7 @@ def test_knows_its_own_kind_only(kind: str) -> None:
         module.Config(nonsense=1, **NEEDS.get(kind, {}))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PICTURES)
 def test_reads_its_keys_from_text(kind: str) -> None:
     """The configuration hands over what stands in the file; the types declared here read it."""
     config = sources.load(kind).Config(
@@ -86,7 +93,7 @@ def test_create_and_close_touch_nothing(kind: str) -> None:
     source = module.create(module.Config(**NEEDS.get(kind, {})), Hint(224, 224))
     source.close()
     source.close()
-    assert isinstance(source.live, bool)
+    assert isinstance(source.live, bool) if kind in PICTURES else source.begun is False
 
 
 def test_no_driver_loads_anything_heavy_or_opens_anything_before_open() -> None:
@@ -211,3 +218,96 @@ def test_the_driver_is_one_class_with_the_contract(kind: str) -> None:
     assert callable(source.close)
     needs = getattr(module, "needs_network", lambda _: False)
     assert needs(module.Config(**NEEDS.get(kind, {}))) is False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_driver_says_what_the_rest_has_to_know(kind: str) -> None:
+    config = sources.load(kind).Config(**NEEDS.get(kind, {}))
+    sample = config.sample
+    assert sample.gives == config.gives
+    assert (sample.steps > 0, sample.channels > 0) == (kind in FEEDS, kind in FEEDS)
+    assert isinstance(config.numbered, bool)
+    assert all(getattr(config, key) is not None for key in config.holds), "it names its keys"
+    for followed in config.follows:
+        place: Any = config.model_dump()
+        for step in followed.steps:
+            place = place[step]
+        assert place == followed.channel, "the steps lead to its name"
+
+
+@pytest.fixture(params=FEEDS)
+def feed(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Each feed, over data that comes before each call."""
+    assert request.param == "sensors", f"say here how a feed of kind '{request.param}' can run here"
+    descriptor = readings_page.create()
+    writer, now = readings_page.Writer(descriptor, [], ["v/x", "v/y"]), [100.0]
+    module = sources.load("sensors")
+    hint = Hint(patience_s=1.0, readings=readings_page.Reader(descriptor))
+    config = module.Config(**NEEDS["sensors"])
+    source = module.SensorWindows(config, hint, monotonic=lambda: now[0], sleep=lambda _s: None)
+
+    def come(count: int, *, silent: bool = False) -> None:
+        for _ in range(count):
+            now[0] += 0.01
+            for name in ("v/x",) if silent else ("v/x", "v/y"):
+                writer.put(name, "", now[0], quality="good", ts=0.0, at=now[0], fresh_s=9.0)
+
+    source.come = come
+    yield source
+    source.close()
+
+
+def test_a_feed_that_is_not_open_is_refused(feed: Any) -> None:
+    for call in (lambda: feed.read(0.0), lambda: feed.idle(1)):
+        with pytest.raises(Unavailable) as caught:
+            call()
+        assert caught.value.reason is Reason.LOST
+
+
+def test_a_feed_gives_its_samples_in_order_and_none_before_one_is_complete(feed: Any) -> None:
+    feed.open()
+    assert (feed.begun, feed.read(0.0)) == (False, None)
+    feed.come(5)
+    assert (feed.read(0.0), feed.begun) == (None, True)
+    feed.come(15)
+    first, second = feed.read(0.0), feed.read(0.0)
+    steps, channels = NEEDS["sensors"]["window"], len(NEEDS["sensors"]["channels"])
+    assert (first.values.shape, first.values.dtype) == ((steps, channels), "float32")
+    assert (first.number, second.number) == (0, 1)
+    assert second.captured_at >= first.captured_at
+    assert (first.begins, second.begins) == (True, True), "they overlap"
+    assert not feed.dropped
+
+
+def test_a_feed_keeps_what_may_be_asked_for_while_it_is_idle(feed: Any) -> None:
+    feed.open()
+    for keep, left in ((0, 0), (1, 1), (None, 2)):
+        feed.come(10)
+        feed.idle(keep)
+        for _ in range(left):
+            assert feed.read(0.0) is not None
+        assert feed.read(0.0) is None
+    feed.come(400)
+    feed.idle(None)
+    assert feed.dropped["skipped"] > 0, "the model was too slow"
+
+
+def test_a_feed_that_is_silent_says_so_until_it_is_not(feed: Any) -> None:
+    feed.open()
+    feed.come(20)
+    for _ in range(2):
+        feed.come(150, silent=True)
+        with pytest.raises(Unavailable, match="v/y") as caught:
+            feed.read(0.0)
+        assert caught.value.reason is Reason.TIMEOUT
+    feed.come(20)
+    assert feed.read(0.0) is not None
+
+
+def test_a_feed_can_be_opened_again(feed: Any) -> None:
+    for _ in range(2):
+        feed.open()
+        feed.come(30)
+        assert feed.read(0.0) is not None
+        feed.close()
+        feed.close()

@@ -10,8 +10,8 @@ from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import PipelineOrder
+from edged.worker.capture import Item
 from edged.worker.engines import Engine, open_engine
-from edged.worker.frame_capture import Item
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from edged.config.gating import GateSection, TriggerSection
 from edged.ipc import readings_page
 from edged.ipc.readings_page import Reader, Writer
-from edged.worker.gating import PipelineGate, Verdict
+from edged.worker.gating import GateNews, Pause, PipelineGate, Verdict
 
 NOON = 1_800_000_000.0
 
 
 class World:
-    """A slate and a clock."""
+    """A readings page and a clock."""
 
     def __init__(self, *, gate: dict[str, Any] | None = None, trigger: dict[str, Any] | None = None) -> None:
         descriptor = readings_page.create()
@@ -188,3 +188,21 @@ def test_readings_go_with_a_frame_with_their_age() -> None:
     assert (pir.value, pir.quality) == (True, "suspect")
     old, _ = world.watch.attached(world.now + 31)
     assert old.quality == "stale"
+
+
+def test_each_change_is_told_once_and_only_a_gate_that_closes_pauses() -> None:
+    told: list[str | Pause] = []
+    gate_news = GateNews(told.append, told.append)
+    for by in ("", "", "not armed", "not armed", "lux is unknown", ""):
+        gate_news.tell(by)
+    assert told == ["", "not armed", Pause(), "lux is unknown", Pause(), ""]
+
+
+def test_after_the_source_was_away_the_same_is_news() -> None:
+    told: list[str | Pause] = []
+    gate_news = GateNews(told.append, lambda _pause: None)
+    gate_news.tell("not armed")
+    gate_news.forget()
+    assert gate_news.told is None
+    gate_news.tell("not armed")
+    assert told == ["not armed", "not armed"]

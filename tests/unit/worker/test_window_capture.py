@@ -1,8 +1,11 @@
+"""The capture of windows that the source of kind sensors cuts, through one clock that the test moves."""
+
 from __future__ import annotations
 
 import queue
+import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -10,30 +13,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.config.gating import GateSection, TriggerSection
-from edged.config.series import Config
 from edged.ipc import readings_page, worker_messages
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.readings_page import Reader, Writer
 from edged.ipc.readings_ring import DEPTH
-from edged.worker.frame_capture import Item
-from edged.worker.gate_news import Pause
-from edged.worker.gating import POLL_S, PipelineGate
+from edged.sources import Hint
+from edged.sources.drivers.sensors import Config, SensorWindows
+from edged.system import clock
+from edged.worker import capture
+from edged.worker.capture import Capture, Item
+from edged.worker.gating import POLL_S, Pause, PipelineGate
 from edged.worker.throughput import Throughput
-from edged.worker.window_capture import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STEP_S = 0.01
+NOW = [100.0]
+
+
+@pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The capture waits for nothing, and its time is the test's."""
+    monkeypatch.setattr(capture, "POLL_S", 0.0)
+    monkeypatch.setattr(clock, "monotonic", lambda: NOW[0])
+    NOW[0] = 100.0
+    return
 
 
 class World:
-    """A slate, two channels at 100 Hz, and a clock that the test moves."""
+    """A readings page with two channels at 100 Hz, and what is captured of them."""
 
     def __init__(self, *, gate: Any = None, trigger: Any = None, **source: Any) -> None:
         self.descriptor = readings_page.create()
         self.writer = Writer(self.descriptor, ["lux", "pir"], ["v/x", "v/y"])
         keys = {"channels": ["v/x", "v/y"], "step_s": STEP_S, "window": 10, "hop": 5, **source}
-        self.config = Config.model_validate(keys)
-        self.now = 100.0
         self.number = 0
+        self.taken: Item | None = None
         self.items: list[Item | Pause | None] = []
         self.faults: list[Any] = []
         self.held: list[str] = []
@@ -48,11 +64,13 @@ class World:
                 attach=["lux"],
             )
         self.heartbeat = Heartbeat.create()
-        self.series = Series(
+        hint = Hint(patience_s=5.0, readings=reader)
+        self.source = SensorWindows(Config.model_validate(keys), hint, monotonic=lambda: NOW[0])
+        self.capture = Capture(
             "pump",
-            self.config,
-            reader,
-            lambda window: window.reshape(1, 10, 2),
+            lambda: self.source,
+            lambda window: window.values.reshape(1, 10, 2),
+            feed=True,
             patience_s=5.0,
             beat=self.heartbeat.capture(0),
             deliver=self.items.append,
@@ -61,6 +79,16 @@ class World:
             watch=watch,
             held=self.held.append,
         )
+        self.source.open()
+        self.capture.begin(self.source)
+
+    @property
+    def now(self) -> float:
+        return NOW[0]
+
+    @now.setter
+    def now(self, now: float) -> None:
+        NOW[0] = now
 
     def put(self, name: str, value: float | bool, at: float | None = None) -> None:
         at = self.now if at is None else at
@@ -83,9 +111,10 @@ class World:
         return [item for item in self.items[before:] if isinstance(item, Item)]
 
     def look(self, *, takes: bool = True) -> None:
-        self.series.look(self.now)
-        if takes:
-            self.series.taken()
+        self.capture.step(self.source)
+        if takes and self.items and isinstance(self.items[-1], Item) and self.items[-1] is not self.taken:
+            self.taken = self.items[-1]
+            self.capture.taken()
 
 
 def firsts(items: list[Item]) -> list[int]:
@@ -146,10 +175,10 @@ def test_a_sensor_that_says_nothing_is_told_once_and_its_return_too() -> None:
     (fault,) = world.faults
     assert isinstance(fault, worker_messages.Fault)
     assert (fault.kind, fault.reason) == ("source", "timeout")
-    assert "no good reading of v/y" in fault.message
-    assert world.series.blind
+    assert "v/y has given no good reading for 5 s" in fault.message
+    assert world.capture.blind
     assert world.live(0.3)
-    assert not world.series.blind
+    assert not world.capture.blind
     assert world.held == ["", ""]
 
 
@@ -201,17 +230,32 @@ def test_however_it_is_looked_each_window_is_judged_once_or_counted(looks: list[
     assert len(got) + world.throughput.dropped["skipped"] == len(there)
 
 
-def test_the_thread_lives_by_the_real_clock() -> None:
-    world = World(max_gap_s=5)
+def test_the_thread_lives_by_the_real_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    descriptor = readings_page.create()
+    writer = Writer(descriptor, [], ["v/x", "v/y"])
+    keys = {"channels": ["v/x", "v/y"], "step_s": STEP_S, "window": 10, "hop": 5, "max_gap_s": 5}
     items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    world.series._deliver = items.put
-    world.series.start()
+    source = SensorWindows(Config.model_validate(keys), Hint(readings=Reader(descriptor)))
+    captured = Capture(
+        "pump",
+        lambda: source,
+        lambda window: window.values.reshape(1, 10, 2),
+        feed=True,
+        patience_s=5.0,
+        beat=Heartbeat.create().capture(0),
+        deliver=items.put,
+        report=items.put,
+        throughput=Throughput(),
+    )
+    captured.start()
     began = time.monotonic()
     for number in range(20):
         for name in ("v/x", "v/y"):
-            world.put(name, float(number), began - 0.2 + STEP_S * number)
+            at = began - 0.2 + STEP_S * number
+            writer.put(name, "", float(number), quality="good", ts=at, at=at, fresh_s=30.0)
     item = items.get(timeout=20)
     assert item.tensor.shape == (1, 10, 2)
-    world.series.stop()
-    world.series.join(20)
-    assert not world.series._thread.is_alive()
+    captured.stop()
+    captured.join(20)
+    assert "capture:pump" not in [thread.name for thread in threading.enumerate()]

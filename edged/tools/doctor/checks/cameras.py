@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edged.config.root import PipelineSection
-from edged.config.source import driver_config
+from edged.config.source import SOURCES
 from edged.tools.doctor.checks import service
 from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, together, warning
@@ -94,7 +94,7 @@ def _key(source: Any) -> str:
 def _section(source: Any) -> PipelineSection:
     """Return a pipeline that looks through a camera as fast as it goes."""
     if isinstance(source, dict):
-        source = driver_config(source["kind"]).model_validate(source)
+        source = SOURCES.read(source)
     limits = {"open_s": OPEN_S, "capture_s": CAPTURE_S, "invoke_s": OPEN_S}
     return PipelineSection.model_validate(
         {"source": source.model_copy(update={"interval_s": 0.0}), "deadlines": limits}

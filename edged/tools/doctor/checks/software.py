@@ -71,10 +71,8 @@ def drivers(subject: Subject, asked: Ask = ask) -> Verdict:
 
 
 def _kinds(config: Config) -> list[tuple[str, str]]:
-    """Return what the configuration names; a pipeline that is fed by sensors has them for its source."""
+    """Return the drivers that the configuration names."""
     found = {
-        ("source", pipeline.source.kind): None
-        for pipeline in config.pipelines.values()
-        if pipeline.enabled and pipeline.series is None
+        ("source", pipeline.source.kind): None for pipeline in config.pipelines.values() if pipeline.enabled
     }
     return [*found, *{("sensor", sensor.kind): None for sensor in config.sensors.values()}]

@@ -1,7 +1,7 @@
 """Readings over time as a model wants them: a grid of equal steps, ``[steps, channels]``, without holes.
 
 Each sensor is read at its own times. Here the values are put on a common grid, by straight lines between two
-readings; where two are further apart than ``max_gap_s`` there is no line, and no window goes over it. Pure:
+readings; where two are further apart than ``gap_s`` there is no line, and no window goes over it. Pure:
 times come in. They are monotonic, so that a clock that is set makes neither a hole nor a jump.
 """
 
@@ -11,49 +11,50 @@ import bisect
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 _EPSILON = 1e-9  # of a step: 0.1 + 0.2 is on the grid
 
 
+class Grid(Protocol):
+    """How readings become windows; the configuration of ``kind: sensors`` is one."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The sensors, ``name`` or ``name/channel``, in the model's order."""
+
+    @property
+    def steps(self) -> int:
+        """Samples in a window, at least 1."""
+
+    @property
+    def hop_steps(self) -> int:
+        """Samples between the beginnings of two windows, at least 1."""
+
+    @property
+    def step_s(self) -> float:
+        """Time between two samples, in s."""
+
+    @property
+    def gap_s(self) -> float:
+        """Two readings further apart than this are not connected; at least one step, in s."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel, as the model was trained; empty: 0."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of each channel, as the model was trained; empty: 1."""
+
+
 @dataclass(frozen=True)
-class Grid:
-    """How readings become windows.
-
-    Attributes:
-        channels: the sensors, ``name`` or ``name/channel``, in the model's order.
-        steps: samples in a window.
-        hop: samples between the beginnings of two windows.
-        step_s: time between two samples, in s.
-        max_gap_s: two readings further apart than this are not connected.
-        mean, std: of each channel, as the model was trained; empty: left as they are.
-    """
-
-    channels: tuple[str, ...]
-    steps: int
-    hop: int
-    step_s: float
-    max_gap_s: float
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("mean", "std"):
-            if getattr(self, name) and len(getattr(self, name)) != len(self.channels):
-                raise ValueError(f"{name} needs one number for each of {len(self.channels)} channels")
-        if self.steps < 1 or self.hop < 1 or not self.step_s > 0 or self.max_gap_s < self.step_s:
-            raise ValueError("steps and hop are at least 1, and max_gap_s is at least one step")
-
-
-@dataclass(frozen=True)
-class Window:
+class TimedWindow:
     """One window.
 
     Attributes:
@@ -87,7 +88,7 @@ class Windows:
         """Whether each channel has given a reading."""
         return self._begins is not None
 
-    def add(self, channel: str, value: float, at: float) -> list[Window]:
+    def add(self, channel: str, value: float, at: float) -> list[TimedWindow]:
         """Take a good reading; return the windows that it completes, oldest first.
 
         Args:
@@ -106,7 +107,7 @@ class Windows:
         self._forget()
         return made
 
-    def _complete(self) -> list[Window]:
+    def _complete(self) -> list[TimedWindow]:
         every = self._series.values()
         if any(not series.times for series in every):
             return []
@@ -118,27 +119,27 @@ class Windows:
         made = []
         while self._begins + length <= newest + slack:
             begins, ends = self._begins, self._begins + length
-            hole_ends = max(series.hole(begins, ends, grid.max_gap_s, slack) for series in every)
+            hole_ends = max(series.hole(begins, ends, grid.gap_s, slack) for series in every)
             if hole_ends > -math.inf:
                 self._skip(hole_ends)
             else:
                 made.append(self._window(ends))
-                self._begins = begins + grid.hop * grid.step_s
+                self._begins = begins + grid.hop_steps * grid.step_s
         return made
 
     def _skip(self, hole_ends: float) -> None:
         """Go on, on the same grid of hops, behind a hole."""
-        begins, hop_s = self._begins or 0.0, self._grid.hop * self._grid.step_s
+        begins, hop_s = self._begins or 0.0, self._grid.hop_steps * self._grid.step_s
         hops = max(1, math.ceil((hole_ends - begins) / hop_s - _EPSILON))
         self.gaps += hops
         self._begins = begins + hops * hop_s
 
-    def _window(self, ends: float) -> Window:
+    def _window(self, ends: float) -> TimedWindow:
         grid = self._grid
         times = ends - grid.step_s * np.arange(grid.steps - 1, -1, -1, dtype=np.float64)
         columns = [series.at(times) for series in self._series.values()]
         values = (np.stack(columns, axis=1) - self._mean) * self._scale
-        return Window(values.astype(np.float32), ends)
+        return TimedWindow(values.astype(np.float32), ends)
 
     def _forget(self) -> None:
         """Drop readings that no further window needs: all but the last before its beginning.
@@ -148,8 +149,8 @@ class Windows:
         grid, every = self._grid, self._series.values()
         needed = -math.inf if self._begins is None else self._begins
         newest = max(series.times[-1] for series in every if series.times)
-        if any(not series.times or newest - series.times[-1] > grid.max_gap_s for series in every):
-            needed = max(needed, newest - grid.max_gap_s - grid.steps * grid.step_s)
+        if any(not series.times or newest - series.times[-1] > grid.gap_s for series in every):
+            needed = max(needed, newest - grid.gap_s - grid.steps * grid.step_s)
         for series in every:
             while len(series.times) > 1 and series.times[1] <= needed:
                 series.times.popleft()
@@ -184,30 +185,3 @@ class _Series:
     def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values at some times, on straight lines between the readings."""
         return np.interp(times, np.asarray(self.times), np.asarray(self.values))
-
-
-def tensor(
-    window: NDArray[np.float32], shape: Sequence[int], dtype: str, scale: float, zero_point: int
-) -> NDArray[np.generic]:
-    """Return a window as a model's input: ``[1, T, C]`` or ``[1, T * C]``, float32 or quantised.
-
-    Args:
-        window: ``[T, C]``.
-        shape: of the model's input.
-        dtype: its type: float32, int8 or uint8.
-        scale: of its quantisation; unused for float32.
-        zero_point: of its quantisation; unused for float32.
-
-    Raises:
-        ValueError: the window has not as many values as the input.
-    """
-    if window.size != math.prod(shape):
-        raise ValueError(
-            f"a window of {window.shape[0]} steps and {window.shape[1]} channels is no {list(shape)}"
-        )
-    if dtype == "float32":
-        return window.reshape(shape)
-    stored = np.iinfo(np.dtype(dtype))
-    quantised = np.clip(np.round(window / scale) + zero_point, stored.min, stored.max)
-    stored_values: NDArray[np.generic] = quantised.astype(dtype).reshape(shape)
-    return stored_values

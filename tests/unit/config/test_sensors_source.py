@@ -9,6 +9,7 @@ import pytest
 from edged.config.loader import loads
 from edged.config.pipeline import PipelineSection
 from edged.errors import ConfigError
+from edged.sources.drivers.sensors import Config
 
 SOURCE = {"kind": "sensors", "channels": ["v/x", "v/y"], "step_s": "0.02", "window": "64"}
 ANOMALY = {"kind": "anomaly"}
@@ -25,9 +26,9 @@ def said(text: str) -> str:
 
 
 def lengths(**source: Any) -> tuple[int, int, float]:
-    series = section({"window": None, **source}).series
-    assert series is not None
-    return series.steps, series.hop_steps, series.gap_s
+    made = section({"window": None, **source}).source
+    assert isinstance(made, Config)
+    return made.steps, made.hop_steps, made.gap_s
 
 
 def test_samples_or_seconds() -> None:
@@ -56,10 +57,14 @@ SENSORS = "sensors:\n  v: {kind: synthetic, axes: [x, y], interval_s: 0.02}\n  w
 @pytest.mark.parametrize(
     ("source", "rest", "expected"),
     [
-        ("window: 64, window_s: 2", "task: {kind: anomaly}", "window and window_s say the same: write one"),
+        (
+            "window: 64, window_s: 2",
+            "task: {kind: anomaly}",
+            "window and window_s mean the same: write only one",
+        ),
         ("step_s: 0.02", "task: {kind: anomaly}", "f:6:13: pipelines.p.source: write window, in samples"),
-        ("window_s: 0.05", "task: {kind: anomaly}", "window_s: it is no whole number of samples of 0.02 s"),
-        ("window: 64, max_gap_s: 0.01", "task: {kind: anomaly}", "max_gap_s: it is at least one sample"),
+        ("window_s: 0.05", "task: {kind: anomaly}", "window_s: must be a whole number of samples of 0.02 s"),
+        ("window: 64, max_gap_s: 0.01", "task: {kind: anomaly}", "max_gap_s: must be at least one sample"),
         (
             "window: 64, mean: [1]",
             "task: {kind: anomaly}",
@@ -101,7 +106,7 @@ def test_what_is_wrong_is_said_where_it_stands(source: str, rest: str, expected:
             "[v/x, v/z]",
             "f:6:45: pipelines.p.source.channels[1]: there is no sensor 'v/z'; available: v/x, v/y, w",
         ),
-        ("[v/x, v/x]", "f:6:45: pipelines.p.source.channels[1]: v/x stands there twice"),
+        ("[v/x, v/x]", "f:6:45: pipelines.p.source.channels[1]: v/x is listed twice"),
         (
             "[v/x, w]",
             "w is read every 10 s, but readings more than 0.1 s apart are not joined into a window (max_gap",

@@ -17,10 +17,9 @@ from edged.models import image_classifier
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame
 from edged.system import clock
-from edged.worker import frame_capture
-from edged.worker.frame_capture import Capture, Item
-from edged.worker.gate_news import Pause
-from edged.worker.gating import PipelineGate
+from edged.worker import capture
+from edged.worker.capture import Capture, Item
+from edged.worker.gating import Pause, PipelineGate
 from edged.worker.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -78,8 +77,7 @@ class Bench:
         self.capture = Capture(
             "porch",
             lambda: self.source,
-            preparer,
-            interval_s=0,
+            preparer.prepare,
             patience_s=5.0,
             numbered=True,
             beat=self.heartbeat.capture(0),
@@ -104,8 +102,8 @@ class Bench:
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
     (tmp_path / "m.tflite").write_bytes(build(picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256)))
     picture = image_classifier.picture_input(tflite_file.read(tmp_path / "m.tflite"))
-    monkeypatch.setattr(frame_capture, "SHORTEST_S", 0.01)
-    monkeypatch.setattr(frame_capture, "BAD_S", 0.0)
+    monkeypatch.setattr(capture, "SHORTEST_S", 0.01)
+    monkeypatch.setattr(capture, "BAD_S", 0.0)
     made: list[Bench] = []
 
     def make(
@@ -202,20 +200,20 @@ def test_a_picture_that_is_none_is_reported_once_and_not_classified(
 
 
 def test_a_frozen_camera_is_reported(bench: Callable[..., Bench]) -> None:
-    porch = bench(*[picture(50)] * (frame_capture.FROZEN_AFTER + 3), picture(60))
-    for _ in range(frame_capture.FROZEN_AFTER - 1):
+    porch = bench(*[picture(50)] * (capture.FROZEN_AFTER + 3), picture(60))
+    for _ in range(capture.FROZEN_AFTER - 1):
         assert porch.item() is not None
         porch.capture.taken()
     assert porch.fault().reason == "frozen"
     item = porch.item()
     assert item is not None
-    assert item.number == frame_capture.FROZEN_AFTER + 3
+    assert item.number == capture.FROZEN_AFTER + 3
 
 
 def test_a_source_that_gives_garbage_only_is_opened_anew(
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_capture, "BLIND_S", 0.05)
+    monkeypatch.setattr(capture, "BLIND_S", 0.05)
     porch = bench(*[np.zeros((1, 900), np.uint8)] * 20, picture(50))
     assert porch.fault().reason == "shape"
     assert porch.fault().reason == "lost"
@@ -225,7 +223,7 @@ def test_a_source_that_gives_garbage_only_is_opened_anew(
 def test_a_hiccup_is_counted_and_not_reported(
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_capture, "BAD_S", 60.0)
+    monkeypatch.setattr(capture, "BAD_S", 60.0)
     script = [picture(0 if n % 2 else 50 + n) for n in range(40)]
     porch = bench(*script)
     for _ in range(20):

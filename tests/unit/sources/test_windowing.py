@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.worker.windowing import Grid, Window, Windows, tensor
+from edged.sources.drivers.sensors import Config
+from edged.sources.windowing import TimedWindow, Windows
 
 
-def grid(**keys: Any) -> Grid:
-    return Grid(**{"channels": ("x",), "steps": 5, "hop": 2, "step_s": 1.0, "max_gap_s": 3.0, **keys})
+def grid(**keys: Any) -> Config:
+    return Config(**{"channels": ("x",), "window": 5, "hop": 2, "step_s": 1.0, "max_gap_s": 3.0, **keys})
 
 
-def feed(windows: Windows, *readings: tuple[str, float, float]) -> list[Window]:
+def feed(windows: Windows, *readings: tuple[str, float, float]) -> list[TimedWindow]:
     return [made for channel, value, at in readings for made in windows.add(channel, value, at)]
 
 
@@ -50,7 +51,7 @@ def test_channels_begin_together_and_wait_for_each_other() -> None:
 
 def test_normalisation_by_channel() -> None:
     made = feed(
-        Windows(grid(channels=("x", "y"), steps=2, mean=(10, 1), std=(10, 2))),
+        Windows(grid(channels=("x", "y"), window=2, mean=(10, 1), std=(10, 2))),
         ("x", 10, 0), ("y", 1, 0), ("x", 20, 1), ("y", 5, 1),
     )  # fmt: skip
     assert made[0].values.tolist() == [[0, 0], [1, 2]]
@@ -81,7 +82,7 @@ def test_what_comes_late_or_is_no_number_is_not_used() -> None:
 @pytest.mark.parametrize(
     "keys",
     [
-        {"steps": 0},
+        {"window": 0},
         {"hop": 0},
         {"step_s": 0.0},
         {"max_gap_s": 0.5},
@@ -90,7 +91,7 @@ def test_what_comes_late_or_is_no_number_is_not_used() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(keys: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"at least|needs one number"):
+    with pytest.raises(ValueError, match=r"window|hop|step_s|at least one sample|one number for each"):
         grid(**keys)
 
 
@@ -104,7 +105,7 @@ def test_a_straight_line_stays_one_and_no_window_has_a_hole(
     gaps: list[float], steps: int, hop: int, step_s: float
 ) -> None:
     times = np.cumsum(gaps).tolist()
-    windows = Windows(grid(steps=steps, hop=hop, step_s=step_s, max_gap_s=2.5))
+    windows = Windows(grid(window=steps, hop=hop, step_s=step_s, max_gap_s=2.5))
     made = feed(windows, *line(*times))
     for window in made:
         begins = window.ends_at - (steps - 1) * step_s
@@ -136,21 +137,3 @@ def test_a_silent_channel_lets_nothing_pile_up() -> None:
     made = feed(windows, *[(channel, 2.0, float(at)) for at in range(10000, 10010) for channel in ("x", "y")])
     assert [window.values.tolist() for window in made] == [[[2.0, 2.0]] * 5] * len(made)
     assert made
-
-
-@given(st.lists(st.floats(-100, 100, width=32), min_size=6, max_size=6), st.sampled_from(["int8", "uint8"]))
-def test_a_quantised_input_is_the_nearest_that_its_type_has(values: list[float], dtype: str) -> None:
-    window = np.asarray(values, np.float32).reshape(3, 2)
-    made = tensor(window, (1, 3, 2), dtype, 0.5, 10)
-    assert (made.dtype, made.shape) == (dtype, (1, 3, 2))
-    back = (made.astype(np.float64) - 10) * 0.5
-    info = np.iinfo(dtype)
-    limited = np.clip(window, (info.min - 10) * 0.5, (info.max - 10) * 0.5)
-    assert np.abs(back.reshape(3, 2) - limited).max() <= 0.25 + 1e-6
-
-
-def test_a_float_input_may_be_flat() -> None:
-    window = np.arange(6, dtype=np.float32).reshape(3, 2)
-    assert tensor(window, (1, 6), "float32", 0, 0).tolist() == [[0, 1, 2, 3, 4, 5]]
-    with pytest.raises(ValueError, match=r"3 steps and 2 channels is no \[1, 3, 3\]"):
-        tensor(window, (1, 3, 3), "float32", 0, 0)

@@ -1,0 +1,380 @@
+"""The capture thread: opens the source, reads samples, judges pictures, prepares tensors for the model.
+
+::
+
+    source.read ─▶ [a picture: its quality] ─▶ prepare ─▶ deliver, one at a time
+       while: the last item was taken · the interval is over · the gate and the trigger let it
+
+It begins a sample when the one before was taken and its time has come, so that the next tensor is ready when
+the model is. A picture is read when it is wanted. Windows and text come at times of their own, so the source
+is looked at every 20 ms all the while, also where none is wanted. What goes wrong with the source is reported
+once, then the source is closed and opened again with a growing pause, for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from edged.errors import DriverError, ModelError, Reason, Unavailable
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Stage
+from edged.sources import Frame, Window
+from edged.system import clock
+from edged.system.backoff import Backoff
+from edged.worker.gating import POLL_S, GateNews, Pause
+from edged.worker.picture_quality import Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edged.events import Attached
+    from edged.ipc.heartbeat import Beat
+    from edged.sources import FeedSource, Source, Text
+    from edged.worker.gating import PipelineGate
+    from edged.worker.throughput import Throughput
+
+    Sample = Frame | Window | Text
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+SHORTEST_S, LONGEST_S = 0.5, 6.0  # between two attempts to open a source
+STABLE_S = 20.0  # a source that worked for this long starts the pauses anew
+BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened anew
+FROZEN_AFTER = 5  # equal pictures in a row
+BAD_S = 2.0  # without a good picture, after which bad ones are more than a hiccup
+_TURN_S = 1.0  # this thread stamps its beat at least this often
+_PATIENCE = 0.6  # of the capture deadline, for the driver to give up by itself
+
+_SENTENCES = {
+    "frozen": "the camera gives the same picture again and again",
+    "black": "the picture is black; check the lens cap and the exposure",
+    "shape": "what the camera gives is not a picture (wrong shape); try another size or pixel format",
+}
+
+
+class Item(NamedTuple):
+    """A sample that is ready for the model.
+
+    Attributes:
+        tensor: the model's input; the sample's values where there is no model.
+        captured_at: wall time of the sample, seconds since 1970.
+        number: which sample of the source it is; None where that means nothing.
+        capture_ms: what it took to get and prepare it.
+        readings: of the sensors that the pipeline attaches.
+        begins: it does not go on where the one before ended.
+    """
+
+    tensor: NDArray[np.generic]
+    captured_at: float
+    number: int | None
+    capture_ms: float
+    readings: tuple[Attached, ...] = ()
+    begins: bool = False
+
+
+class Ended(Exception):  # noqa: N818 - it is not an error
+    """The source gave everything."""
+
+
+class Capture:
+    """One pipeline's capture thread.
+
+    Args:
+        name: the pipeline's name.
+        create: builds the source: of pictures, or a feed of windows or text.
+        prepare: makes the model's input of a sample.
+        feed: the source is a feed.
+        interval_s: time between two samples; 0: as fast as they are taken.
+        patience_s: the deadline that main keeps for one capture.
+        numbered: a sample's number is of use to whoever reads the event.
+        beat: this thread's line of the heartbeat.
+        deliver: takes an item, a pause when the gate closes, or None after the last item of a finite source.
+        report: takes faults.
+        throughput: counts what is dropped.
+        watch: decides when a sample may be classified; None: always.
+        held: is told that the source works and no sample is judged yet, with what closes the gate, if it is
+            that.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        create: Callable[[], Source | FeedSource],
+        prepare: Callable[[Any], NDArray[np.generic]],
+        *,
+        feed: bool = False,
+        interval_s: float = 0.0,
+        patience_s: float,
+        numbered: bool = False,
+        beat: Beat,
+        deliver: Callable[[Item | Pause | None], object],
+        report: Callable[[worker_messages.Report], object],
+        throughput: Throughput,
+        watch: PipelineGate | None = None,
+        held: Callable[[str], object] = lambda _by: None,
+    ) -> None:
+        self._name = name
+        self._create = create
+        self._prepare = prepare
+        self._feed = feed
+        self._interval_s = interval_s
+        self._timeout_s = patience_s * _PATIENCE
+        self._numbered = numbered
+        self._beat = beat
+        self._deliver = deliver
+        self._report = report
+        self._throughput = throughput
+        self._watch = watch
+        self._gate_news = GateNews(held, deliver)
+        self._stopping = threading.Event()
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._free.put(None)
+        self._my_turn = False  # the last item was taken, and no other one was delivered since
+        self._granted = 0  # samples that the gate and the trigger let pass
+        self._due = 0.0
+        self._backoff = Backoff(SHORTEST_S, LONGEST_S, reset_after_s=STABLE_S)
+        self._quality: Quality | None = None
+        self._blind: str | None = None
+        self._blind_since = 0.0
+        self._good_at = 0.0  # the latest good picture, or the opening
+        self._away = False
+        self._thread = threading.Thread(target=self._run, name=f"capture:{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def taken(self) -> None:
+        """Note that the last item was taken; the next one may be prepared."""
+        self._free.put(None)
+
+    def stop(self) -> None:
+        """Ask the thread to close its source and end."""
+        self._stopping.set()
+        self._free.put(None)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread; one that hangs in a driver is left to its fate."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    @property
+    def blind(self) -> bool:
+        """Whether the source is away, or gives pictures that cannot be classified."""
+        return self._away or self._blind is not None
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._session()
+        except Ended:
+            self._beat.enter(Stage.GONE)
+            self._deliver(None)
+        except Exception as error:
+            # A defect of a driver, or of ours: a new process is the one cure that works for all of them.
+            log.exception("%s: a defect in the capture", self._name)
+            self._report(
+                worker_messages.Fault(self._name, "defect", "capture", f"{type(error).__name__}: {error}")
+            )
+            os._exit(os.EX_SOFTWARE)
+
+    def _session(self) -> None:
+        """Open the source and read it until it fails."""
+        source: Source | FeedSource | None = None
+        try:
+            self._beat.enter(Stage.OPEN)
+            source = self._create()
+            source.open()
+            self.begin(source)
+            while not self._stopping.is_set():
+                self.step(source)
+        except Unavailable as error:
+            if error.reason is Reason.ENDED:
+                raise Ended from None
+            self._fault("source", error.reason.value, str(error))
+        except DriverError as error:
+            self._fault("driver", "missing", str(error))
+        except ModelError as error:
+            self._fault("model", "input", str(error))
+        finally:
+            if source is not None:
+                self._beat.enter(Stage.OPEN)  # closing hangs in the same places as opening
+                source.close()
+        self._rest(self._backoff.pause_s(clock.monotonic()))
+
+    def _fault(self, kind: str, reason: str, message: str) -> None:
+        self._throughput.dropped[reason] += 1
+        self._away = True
+        self._gate_news.forget()
+        self._report(worker_messages.Fault(self._name, kind, reason, message))
+
+    def begin(self, source: Source | FeedSource) -> None:
+        """Prepare to read a source that was just opened."""
+        if not self._feed:
+            self._quality = Quality(FROZEN_AFTER if cast("Source", source).live else 0)
+        self._granted = 0
+        self._due = self._good_at = clock.monotonic()
+
+    def step(self, source: Source | FeedSource) -> None:
+        """Do what is next: wait for the last item to be taken, for the time or the gate, or read a sample.
+
+        Raises:
+            Unavailable: the source failed, or ended.
+        """
+        if not self._my_turn and not self._was_taken(source):
+            return
+        self._my_turn = True
+        if self._interval_s > 0:
+            now = clock.monotonic()
+            if now < self._due:
+                self._rest(self._due - now)
+        if self._stopping.is_set() or not self._may_pass(source):
+            return
+        if self._interval_s > 0:  # what was missed is not made up for
+            self._due = max(self._due + self._interval_s, clock.monotonic())
+        began = time.perf_counter()
+        self._beat.enter(Stage.CAPTURE)
+        sample = self._fed(source) if self._feed else self._seen(cast("Source", source))
+        if sample is not None:
+            self._hand_on(sample, time.perf_counter() if self._feed else began)
+
+    def _was_taken(self, source: Source | FeedSource) -> bool:
+        """Wait a little for the last item to be taken, and stamp the beat; take in meanwhile what comes."""
+        try:
+            self._free.get(block=False)
+        except queue.Empty:
+            self._beat.enter(Stage.IDLE)
+        else:
+            return True
+        if self._feed:
+            self._take_in(source, keep=None)
+        try:
+            self._free.get(timeout=POLL_S if self._feed else _TURN_S)
+        except queue.Empty:
+            return False
+        return True
+
+    def _may_pass(self, source: Source | FeedSource) -> bool:
+        """Return whether the gate and the trigger let a sample pass; wait a little where they do not.
+
+        The source stays open meanwhile. A driver keeps its newest frame, so the one that comes next is of the
+        moment before.
+        """
+        if self._watch is None:
+            return True
+        verdict = self._watch.look(clock.monotonic())
+        if verdict.held_by:
+            self._granted = 0
+        elif verdict.go:
+            self._granted = min(self._granted + 1, max(1, self._watch.frames))
+        if self._granted:
+            if self._gate_news.told:
+                self._gate_news.tell("")
+            return True
+        if self._feed:
+            self._take_in(source, keep=0 if verdict.held_by else 1)
+            begun = self._gate_news.told is not None
+        else:
+            self._away, begun = False, True
+        if begun:
+            self._gate_news.tell(verdict.held_by)
+        self._rest(POLL_S)
+        self._due = clock.monotonic()  # the interval counts from the first sample on, not from before
+        return False
+
+    def _seen(self, source: Source) -> Frame | None:
+        """Read a picture; return it if it is worth classifying."""
+        frame = source.read(self._timeout_s)
+        self._granted -= 1
+        if frame.skipped:
+            self._throughput.dropped["skipped"] += frame.skipped
+        bad = self._quality.check(frame) if self._quality is not None else None
+        if bad is not None:
+            self._look_away(bad)
+            return None
+        self._blind, self._good_at, self._away = None, clock.monotonic(), False
+        return frame
+
+    def _look_away(self, bad: str) -> None:
+        """Count a bad picture, report it once, and give up on a source that gives no other."""
+        self._throughput.dropped[bad] += 1
+        now = clock.monotonic()
+        if now - self._good_at < BAD_S:
+            pass
+        elif self._blind != bad:
+            self._blind, self._blind_since = bad, now
+            self._report(worker_messages.Fault(self._name, "picture", bad, _SENTENCES[bad]))
+        elif bad != "black" and now - self._blind_since > BLIND_S:
+            self._blind_since = now
+            raise Unavailable(Reason.LOST, f"{_SENTENCES[bad]}; opening it anew")
+        if self._interval_s == 0:
+            self._rest(0.02)  # a source that gives garbage at once must not keep a core busy
+
+    def _fed(self, source: Source | FeedSource) -> Window | Text | None:
+        """Take the next sample of a feed, if one is complete within 20 ms."""
+        sample = self._listen(source, lambda feed: feed.read(POLL_S))
+        if sample is not None:
+            self._granted -= 1
+        else:
+            self._beat.enter(Stage.IDLE)
+        return sample
+
+    def _take_in(self, source: Source | FeedSource, keep: int | None) -> None:
+        self._listen(source, lambda feed: feed.idle(keep))
+
+    def _listen(self, source: Source | FeedSource, call: Callable[[FeedSource], T]) -> T | None:
+        """Call a feed; report that it is silent, once, and that it works (again)."""
+        feed = cast("FeedSource", source)
+        try:
+            heard = call(feed)
+        except Unavailable as error:
+            if error.reason is not Reason.TIMEOUT:
+                raise
+            if not self._away:
+                self._fault("source", error.reason.value, str(error))
+            self._rest(POLL_S)
+            return None
+        finally:
+            if feed.dropped:
+                self._throughput.dropped.update(feed.dropped)
+                feed.dropped.clear()
+        if heard is not None or feed.begun:
+            self._away = False
+            if self._gate_news.told is None:
+                self._gate_news.tell("")  # before the first sample, which may be long in coming
+        return heard
+
+    def _hand_on(self, sample: Sample, began: float) -> None:
+        tensor = self._prepare(sample)
+        self._beat.enter(Stage.IDLE)
+        self._my_turn = False
+        readings = self._watch.attached(clock.monotonic()) if self._watch is not None else ()
+        self._deliver(
+            Item(
+                tensor,
+                sample.captured_at,
+                sample.number if self._numbered else None,
+                (time.perf_counter() - began) * 1000,
+                readings,
+                begins=isinstance(sample, Window) and sample.begins,
+            )
+        )
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, and stamp the beat meanwhile."""
+        end = clock.monotonic() + seconds
+        while not self._stopping.is_set():
+            self._beat.enter(Stage.IDLE)
+            left = end - clock.monotonic()
+            if left <= 0 or self._stopping.wait(min(left, _TURN_S)):
+                return
