@@ -25,6 +25,7 @@ key's name: `_s` seconds, `_ms` milliseconds, `_h` hours, `_mb` megabytes.
 _PLACES = {
     "pipelines": "NAME",
     "sensors": "NAME",
+    "sinks": "NAME",
     "cameras": "NAME",
     "labels": "LABEL",
     "channels": "CHANNEL",
@@ -65,7 +66,7 @@ def _kinds(path: str, part: JsonSchema, defs: dict[str, JsonSchema]) -> Iterator
     common = {
         key: value
         for key, value in branches[0]["properties"].items()
-        if all(branch["properties"].get(key) == value for branch in branches)
+        if len(branches) > 1 and all(branch["properties"].get(key) == value for branch in branches)
     }
     yield from _heading(path, part)
     names = [branch["title"] for branch in branches]

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listen(seen: Fleet, mqtt: Mqtt, password: str | None, arguments: argparse.Namespace) -> None:
-    from edged.sinks.mqtt import watch
+    from edged.sinks.mqtt.listen import watch
 
     def take(topic: str, payload: bytes) -> None:
         now = time.time()

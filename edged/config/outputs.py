@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from edged import sinks
+from edged.config.driver_sections import ByKind
 from edged.config.values import NO_SPACES, TopicLevels
-from edged.drivers import PathOrDash, SecretFile, Section, wrong
+from edged.drivers import SecretFile, Section, wrong
+from edged.sinks import SinkConfig
 
 
 class Tls(Section):
@@ -92,16 +95,7 @@ class HomeAssistant(Section):
     prefix: TopicLevels = Field(default="homeassistant", description="Home Assistant's discovery prefix")
 
 
-class Jsonl(Section):
-    """JSON lines in addition to MQTT."""
-
-    path: Annotated[PathOrDash, StringConstraints(min_length=1)] = Field(
-        default="-", description='"-" is standard output, else a file in an existing folder'
-    )
-    max_mb: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
-        default=16, description="rotate a file at this size, in MB"
-    )
-    keep: Annotated[int, Field(ge=0, le=99)] = Field(default=3, description="rotated files to keep")
+AnySink = Annotated[SinkConfig, ByKind("sink", SinkConfig, sinks.kinds, sinks.load)]
 
 
 class SpoolSection(Section):

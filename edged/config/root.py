@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from edged.config.outputs import HealthSection, HomeAssistant, Jsonl, Mqtt, SpoolSection, Tls
+from edged.config.outputs import AnySink, HealthSection, HomeAssistant, Mqtt, SpoolSection, Tls
 from edged.config.pipeline import (
     Accelerator,
     Deadlines,
@@ -33,6 +33,7 @@ from edged.config.values import Name, TopicName
 from edged.drivers import Section, wrong
 from edged.ipc.readings_page import name_of
 from edged.ipc.readings_ring import RINGS
+from edged.sinks.drivers.jsonl import Jsonl
 
 __all__ = [
     "Accelerator",
@@ -90,6 +91,10 @@ class Config(Section):
     )
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="device discovery")
     jsonl: Jsonl | None = Field(default=None, description="JSON lines, in addition to mqtt")
+    sinks: Annotated[dict[Name, AnySink], Field(max_length=16)] = Field(
+        default_factory=dict,
+        description="more sinks, by name; each gets a copy of every event, at once or not at all",
+    )
     spool: SpoolSection = Field(
         default_factory=SpoolSection, description="the queue of events that the broker has not acknowledged"
     )

@@ -107,7 +107,7 @@ class Daemon:
         if self._stop.is_set():
             return  # requested while all this was built
         self._outputs.sink.open()
-        self._publisher.attach(self._outputs.sink, self._outputs.copy)
+        self._publisher.attach(self._outputs.sink, self._outputs.copies)
         await self._supervisor.start()
         await self._supervisor.apply(self._config.pipelines, self._config.isolation)
         self._read_sensors(self._config)
@@ -229,7 +229,7 @@ class Daemon:
             self._outputs.close(SINK_STOP_S)
             self._outputs = wired
             wired.sink.open()
-            self._publisher.attach(wired.sink, wired.copy)
+            self._publisher.attach(wired.sink, wired.copies)
         elif self._outputs.announcer is not None:
             self._outputs.announcer.update(list(config.pipelines), clock.monotonic(), config.sensors)
             self._outputs.sink.drain()

@@ -1,15 +1,19 @@
-"""What goes out and how: the outlet of the spool, the copy of events, Home Assistant's announcer.
+"""Everything that goes out: the sink that empties the spool, the copies, and Home Assistant's announcer.
 
 It is built as a whole from its part of the configuration, and rebuilt as a whole when that part changes.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
+from edged import sinks
 from edged.config.secrets import read_secret
+from edged.errors import ConfigError, DriverError, Problem, Unavailable
 from edged.homeassistant.announcer import Announcer
-from edged.sinks.jsonl import JsonlSink, SpooledLines
+from edged.sinks.drivers import jsonl
+from edged.sinks.spooled import SpooledSink
 from edged.spool import open_spool
 
 if TYPE_CHECKING:
@@ -19,8 +23,48 @@ if TYPE_CHECKING:
     from edged.config.outputs import Mqtt
     from edged.config.root import Config
     from edged.config.secrets import Secret
-    from edged.sinks import EventSink
+    from edged.sinks import Sink, SinkConfig, SpoolSink
     from edged.spool import Spool
+
+log = logging.getLogger(__name__)
+
+
+class Copy:
+    """Gives a sink each event at once; an event that it does not take is not kept for it.
+
+    Args:
+        name: the sink's name in the configuration, for the log.
+        sink: gets the events.
+    """
+
+    def __init__(self, name: str, sink: Sink) -> None:
+        self._name = name
+        self._sink = sink
+        self._works = True
+
+    def send(self, event: bytes) -> None:
+        """Send an event; a failure is logged once, and never raised: it must not hold up the others."""
+        try:
+            self._sink.send(event)
+        except Unavailable as error:
+            if self._works:
+                log.warning("events are not copied to %s: %s", self._name, error)
+            self._works = False
+        except Exception:
+            if self._works:
+                log.exception("events are not copied to %s: a defect in its driver", self._name)
+            self._works = False
+        else:
+            if not self._works:
+                log.info("events are copied to %s again", self._name)
+            self._works = True
+
+    def close(self) -> None:
+        """Close the sink; a defect in its driver is logged."""
+        try:
+            self._sink.close()
+        except Exception:
+            log.exception("%s could not be closed", self._name)
 
 
 class Outputs(NamedTuple):
@@ -28,19 +72,19 @@ class Outputs(NamedTuple):
 
     Attributes:
         sink: takes events out of the spool.
-        copy: JSON lines beside MQTT.
-        announcer: to Home Assistant, where there is a broker.
+        copies: get each event too.
+        announcer: announces the node to Home Assistant, where there is a broker.
     """
 
-    sink: EventSink
-    copy: JsonlSink | None = None
+    sink: SpoolSink
+    copies: tuple[Copy, ...] = ()
     announcer: Announcer | None = None
 
     def close(self, timeout_s: float) -> None:
         """Send what can still be sent, in that time."""
         self.sink.close(timeout_s)
-        if self.copy is not None:
-            self.copy.close()
+        for copy in self.copies:
+            copy.close()
 
 
 def spool(
@@ -70,9 +114,9 @@ def secret(config: Config) -> Secret | None:
 
 
 def needs(config: Config, password: Secret | None) -> object:
-    """Return what the wiring depends on, to compare."""
+    """Return everything that the outputs depend on, to compare."""
     clear = None if password is None else password.reveal()
-    return config.mqtt, config.jsonl, config.homeassistant, clear
+    return config.mqtt, config.jsonl, config.sinks, config.homeassistant, clear
 
 
 def wire(
@@ -86,14 +130,23 @@ def wire(
     """Build what goes out; nothing is opened yet.
 
     Raises:
-        ConfigError: a TLS file is missing or wrong.
+        ConfigError: a TLS file is missing or wrong, or a driver of a sink cannot be used.
     """
-    jsonl = config.jsonl
-    lines = JsonlSink(jsonl.path, max_mb=jsonl.max_mb, keep=jsonl.keep) if jsonl else None
+    copies = [_copy(name, section) for name, section in config.sinks.items()]
+    lines = jsonl.create(config.jsonl or jsonl.Jsonl())
     if config.mqtt is None:
-        return Outputs(SpooledLines(lines or JsonlSink(), spool, loop.call_later))
+        return Outputs(SpooledSink(lines, spool, loop.call_later), tuple(copies))
+    if config.jsonl is not None:
+        copies.insert(0, Copy("jsonl", lines))
     wired = _mqtt(config, config.mqtt, spool=spool, loop=loop, on_switch=on_switch, on_command=on_command)
-    return wired._replace(copy=lines)
+    return wired._replace(copies=tuple(copies))
+
+
+def _copy(name: str, section: SinkConfig) -> Copy:
+    try:
+        return Copy(name, sinks.create(section))
+    except DriverError as error:
+        raise ConfigError([Problem(f"sinks.{name}", str(error))]) from error
 
 
 def _mqtt(
@@ -105,7 +158,7 @@ def _mqtt(
     on_switch: Callable[[str, bool], None],
     on_command: Callable[[str, bytes], bytes],
 ) -> Outputs:
-    from edged.sinks.mqtt import MqttSink  # paho only where there is a broker
+    from edged.sinks.mqtt.sink import MqttSink  # imports paho, which is needed only where there is a broker
 
     announcer = Announcer(
         config.node,

@@ -13,16 +13,15 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.errors import Unavailable
 from edged.events import UNKNOWN, Event, ModelTag
 from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from edged.daemon.outputs import Copy
     from edged.ipc.worker_messages import Outcome
-    from edged.sinks import EventSink
-    from edged.sinks.jsonl import JsonlSink
+    from edged.sinks import SpoolSink
     from edged.spool import Spool
     from edged.supervisor import PipelineStatus
 
@@ -148,22 +147,20 @@ class EventPublisher:
         self._spool = spool
         self._numbered = dict(numbered)
         self._at_once = at_once
-        self._sink: EventSink | None = None
-        self._copy: JsonlSink | None = None
-        self._copying = True
+        self._sink: SpoolSink | None = None
+        self._copies: Sequence[Copy] = ()
         self._retained: dict[str, str] = {}
         self._decided: dict[str, Decided] = {}
         self._undecided: dict[str, PipelineStatus] = {}  # online, and no news yet
 
-    def attach(self, sink: EventSink, copy: JsonlSink | None = None) -> None:
+    def attach(self, sink: SpoolSink, copies: Sequence[Copy] = ()) -> None:
         """Publish at this sink from now on, beginning with the topics that are kept.
 
         Args:
             sink: gets everything; it is open.
-            copy: gets each event too; an event that it does not take is not kept for it.
+            copies: get each event too.
         """
-        self._sink, self._copy = sink, copy
-        self._copying = True
+        self._sink, self._copies = sink, copies
         for suffix, payload in self._retained.items():
             sink.retain(suffix, payload)
         sink.drain()
@@ -229,14 +226,14 @@ class EventPublisher:
             if self._at_once:
                 self.committed([event.to_json()])
             return
-        self._write_copy(event.to_json())
+        self._send_copies(event.to_json())
 
     def committed(self, payloads: Sequence[bytes]) -> None:
         """Send events that the spool holds safely; an empty list means that older ones can be sent."""
         if self._sink is not None:
             self._sink.drain()
         for payload in payloads:
-            self._write_copy(payload)
+            self._send_copies(payload)
 
     def changed(self, status: PipelineStatus) -> None:
         """Bring the pipeline's retained topics up to date."""
@@ -268,16 +265,6 @@ class EventPublisher:
         state = json.dumps(event.state(since), ensure_ascii=False, separators=(",", ":"))
         self.retain(f"{event.pipeline}/state", state)
 
-    def _write_copy(self, event: bytes) -> None:
-        if self._copy is None:
-            return
-        try:
-            self._copy.send(event)
-        except Unavailable as error:
-            if self._copying:
-                log.warning("events are not copied: %s", error)
-            self._copying = False
-        else:
-            if not self._copying:
-                log.info("events are copied again")
-            self._copying = True
+    def _send_copies(self, event: bytes) -> None:
+        for copy in self._copies:
+            copy.send(event)

@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged import sensors, sources, tasks
+from edged import sensors, sinks, sources, tasks
 from edged.config import error_messages, loader
 from edged.config.secrets import read_secret
-from edged.errors import ConfigError, ModelError, Problem
+from edged.errors import ConfigError, DriverError, ModelError, Problem
 from edged.homeassistant.units import wrong
 from edged.models import bundled, image_classifier, loaded_model
 from edged.models import labels as label_files
@@ -23,13 +23,14 @@ from edged.system.files import read_regular
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from edged.config.outputs import Tls
     from edged.config.root import Config, PipelineSection
     from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
+    from edged.sinks import KeyProblem
     from edged.system.child import Tell
 
 Step = str | int
@@ -92,12 +93,18 @@ class _Check:
                 self._files(("mqtt", "password_file"), error)
         if mqtt is not None and mqtt.tls is not None:
             self._tls(mqtt.tls)
-        if jsonl is not None and jsonl.path != "-":
-            file = Path(jsonl.path)
-            if not _is_folder(file.parent):
-                self._say(("jsonl", "path"), f"there is no folder {file.parent}", "create it")
-            elif _is_folder(file):
-                self._say(("jsonl", "path"), f"{file} is a folder", "name a file in it")
+        if jsonl is not None:
+            self._key_problems(("jsonl",), jsonl.problems())
+        for name, section in self._config.sinks.items():
+            self._key_problems(("sinks", name), section.problems())
+            try:
+                sinks.create(section)
+            except DriverError as error:
+                self._say(("sinks", name, "kind"), str(error))
+
+    def _key_problems(self, steps: tuple[Step, ...], problems: Iterable[KeyProblem]) -> None:
+        for problem in problems:
+            self._say((*steps, problem.key), problem.what, problem.hint)
 
     def _files(self, steps: Sequence[Step], error: ConfigError) -> None:
         """Say of a file that is named under a key what is wrong with it."""

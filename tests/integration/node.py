@@ -14,8 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edged.config.outputs import Mqtt
 from edged.events import Event, ModelTag
-from edged.sinks.mqtt import MqttSink
 from edged.sinks.mqtt.connection import Connection
+from edged.sinks.mqtt.sink import MqttSink
 from edged.spool.disk import DiskSpool
 from edged.spool.memory import MemorySpool
 

@@ -20,8 +20,8 @@ from paho.mqtt.client import Client
 from proxy import Proxy
 
 from edged.config.secrets import read_secret
-from edged.sinks.mqtt import State
 from edged.sinks.mqtt.connection import PATIENT_S
+from edged.sinks.mqtt.state import State
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 DRIVERS = [
     path
-    for folder in ("sources/drivers", "sensors/drivers", "tasks")
+    for folder in ("sources/drivers", "sensors/drivers", "sinks/drivers", "tasks")
     for path in (PACKAGE / folder).glob("*.py")
     if path.name != "__init__.py"
 ]

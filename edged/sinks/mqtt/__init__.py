@@ -19,11 +19,6 @@ A row leaves the spool when its PUBACK reports success or, with ``confirm``, whe
 ``<prefix>/<node>/ack`` that it has everything up to that row. The application calls ``MqttSink.check`` each
 second: it replaces a thread that died or is stuck, and ends a connection on which acknowledgements stopped.
 
-No other package imports paho.
+No other package imports paho. The parts are imported from their modules (``sink``, ``listen``, ``state``), so
+that settings can be checked without it.
 """
-
-from edged.sinks.mqtt.listen import knock, watch
-from edged.sinks.mqtt.sink import MqttSink
-from edged.sinks.mqtt.state import State
-
-__all__ = ["MqttSink", "State", "knock", "watch"]

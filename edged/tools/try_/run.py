@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edged.config.root import PipelineSection
     from edged.events import Event
     from edged.ipc.worker_messages import Outcome
-    from edged.sinks.mqtt import MqttSink
+    from edged.sinks.mqtt.sink import MqttSink
     from edged.supervisor import PipelineStatus
     from edged.tools.try_.choice import Options
 
@@ -184,7 +184,7 @@ class Trial:
 
     def _mqtt(self, broker: str, spool: MemorySpool) -> MqttSink:
         from edged.config.outputs import Mqtt
-        from edged.sinks.mqtt import MqttSink
+        from edged.sinks.mqtt.sink import MqttSink
 
         host, port = broker_address(broker)
         try:

@@ -84,7 +84,7 @@ class Life:
         return self
 
     def daemon(self) -> app.Daemon:
-        return app.Daemon(self.path, self.supervise, self.hand, self.systemd)  # type: ignore[arg-type]
+        return app.Daemon(self.path, self.supervise, self.hand, self.systemd)  # type: ignore[arg-type]  # they behave
 
     def supervise(self, listener: Listener) -> Supervised:
         self.supervisor = self._kind(listener)

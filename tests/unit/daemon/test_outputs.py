@@ -10,8 +10,8 @@ import pytest
 from edged.config import loader
 from edged.daemon import outputs
 from edged.errors import ConfigError
-from edged.sinks.jsonl import SpooledLines
-from edged.sinks.mqtt import MqttSink
+from edged.sinks.mqtt.sink import MqttSink
+from edged.sinks.spooled import SpooledSink
 from edged.spool.memory import MemorySpool
 from unit.sinks.events import event
 from unit.sinks.mqtt.doubles import Broker, Link
@@ -44,8 +44,8 @@ def wired(config: Config, spool: MemorySpool | None = None) -> outputs.Outputs:
 
 def test_without_a_broker_events_are_lines(tmp_path: Path) -> None:
     found = wired(config(tmp_path))
-    assert isinstance(found.sink, SpooledLines)
-    assert (found.copy, found.announcer) == (None, None)
+    assert isinstance(found.sink, SpooledSink)
+    assert (found.copies, found.announcer) == ((), None)
 
 
 def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:
@@ -53,9 +53,47 @@ def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:
     (tmp_path / "secret").chmod(0o600)
     found = wired(config(tmp_path, f"{MQTT}\njsonl: {{path: events.jsonl}}"))
     assert isinstance(found.sink, MqttSink)
-    assert found.copy is not None
+    found.copies[0].send(b"{}")
+    assert (tmp_path / "events.jsonl").read_text() == "{}\n"
     assert found.announcer is not None
     assert "hunter2" not in repr(found)
+
+
+def test_every_sink_of_the_file_gets_a_copy_with_a_broker_and_without(tmp_path: Path) -> None:
+    text = "sinks: {a: {kind: jsonl, path: a.jsonl}, b: {kind: jsonl, path: b.jsonl}}"
+    for more in ("mqtt: {host: h}\njsonl: {path: c.jsonl}", "jsonl: {path: spooled.jsonl}"):
+        found = wired(config(tmp_path, f"{text}\n{more}"))
+        for copy in found.copies:
+            copy.send(b"{}")
+        found.close(0.1)
+    written = {path.name: path.read_text() for path in tmp_path.glob("*.jsonl")}
+    assert written == {"a.jsonl": "{}\n{}\n", "b.jsonl": "{}\n{}\n", "c.jsonl": "{}\n"}
+
+
+def test_a_driver_that_fails_harms_nothing_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        works = False
+
+        def send(self, _event: bytes) -> None:
+            if not self.works:
+                raise ZeroDivisionError
+
+        def close(self) -> None:
+            raise ZeroDivisionError
+
+    caplog.set_level("INFO")
+    sink = Broken()
+    copy = outputs.Copy("archive", sink)
+    for _ in range(3):
+        copy.send(b"{}")
+    sink.works = True
+    copy.send(b"{}")
+    copy.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "events are not copied to archive: a defect in its driver",
+        "events are copied to archive again",
+        "archive could not be closed",
+    ]
 
 
 @pytest.fixture
@@ -122,6 +160,7 @@ def test_a_file_that_cannot_be_used_is_an_error_of_the_configuration(
         "mqtt: {host: broker.lan, username: u}",
         f"{MQTT}\nhomeassistant: {{discovery: false}}",
         f"{MQTT}\njsonl: {{}}",
+        f"{MQTT}\nsinks: {{copy: {{kind: jsonl}}}}",
     ],
 )
 def test_what_concerns_it_is_known(tmp_path: Path, text: str) -> None:

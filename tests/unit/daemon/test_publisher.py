@@ -12,15 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edged
+from edged.daemon.outputs import Copy
 from edged.daemon.publisher import SYNCED_FOR_S, Decided, EventMaker, EventPublisher
 from edged.events import Finding
 from edged.ipc.worker_messages import Outcome
-from edged.sinks.jsonl import JsonlSink, SpooledLines
+from edged.sinks.drivers.jsonl import JsonlSink
+from edged.sinks.spooled import SpooledSink
 from edged.spool.memory import MemorySpool
 from edged.testing.supervisor import outcome, status
 
 
-class EventSink:
+class Sink:
     """Keeps what it is told."""
 
     state, detail, degraded = "connected", "", ""
@@ -63,12 +65,12 @@ class Timer:
 
 
 class House:
-    def __init__(self, copy: JsonlSink | None = None, *, at_once: bool = True) -> None:
-        self.sink = EventSink()
+    def __init__(self, *copies: JsonlSink, at_once: bool = True) -> None:
+        self.sink = Sink()
         self.spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
         event_maker = EventMaker("n", synced=lambda: True)
         self.publisher = EventPublisher(event_maker, self.spool, {"porch": False}, at_once=at_once)
-        self.publisher.attach(self.sink, copy)
+        self.publisher.attach(self.sink, [Copy("jsonl", copy) for copy in copies])
 
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.sink.topics["porch/state"])
@@ -165,7 +167,7 @@ def test_another_outlet_is_told_everything() -> None:
     house.publisher.changed(status())
     house.publisher.outcome(outcome(), status())
     house.publisher.retain("health", "{}")
-    other = EventSink()
+    other = Sink()
     house.publisher.withdraw()
     assert set(house.sink.topics.values()) == {""}
     house.publisher.attach(other)
@@ -188,7 +190,7 @@ def test_without_a_sink_outcomes_are_ignored_and_topics_kept() -> None:
     publisher.outcome(outcome(), status())
     publisher.tick()
     assert spool.counts().accepted == 0
-    sink = EventSink()
+    sink = Sink()
     publisher.attach(sink)
     assert sink.topics["porch/availability"] == "online"
 
@@ -224,7 +226,7 @@ def test_a_reading_goes_to_the_sink_as_a_line(tmp_path: Path) -> None:
     assert (house.sink.readings, house.sink.told) == ([b"{}"], [])
     file = tmp_path / "out.jsonl"
     spool = MemorySpool("n", max_mb=1, max_age_h=1)
-    house.publisher.attach(SpooledLines(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
+    house.publisher.attach(SpooledSink(JsonlSink(str(file)), spool, lambda _s, _call: Timer()))
     house.publisher.line(b'{"type":"reading"}')
     assert file.read_text() == '{"type":"reading"}\n'
 

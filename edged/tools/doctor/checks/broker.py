@@ -49,7 +49,7 @@ def broker(subject: Subject) -> Verdict:
 
 
 def _knock(mqtt: Mqtt, password: str | None) -> Verdict:
-    from edged.sinks.mqtt import knock
+    from edged.sinks.mqtt.listen import knock
 
     began = clock.monotonic()
     why = knock(mqtt, password, seconds=ANSWER_S)

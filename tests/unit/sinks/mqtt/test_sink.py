@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.config.outputs import Mqtt
-from edged.sinks.mqtt import MqttSink, State
 from edged.sinks.mqtt.session import Message
-from edged.sinks.mqtt.state import Why
+from edged.sinks.mqtt.sink import MqttSink
+from edged.sinks.mqtt.state import State, Why
 from edged.spool.memory import MemorySpool
 from unit.sinks.events import event
 from unit.sinks.mqtt.doubles import Broker, Link

@@ -12,7 +12,7 @@ import pytest
 
 from edged.errors import Reason, Unavailable
 from edged.events import Event, Finding, ModelTag
-from edged.sinks.jsonl import JsonlSink
+from edged.sinks.drivers.jsonl import JsonlSink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,6 @@ LINE = b'{"n":1234567}'  # 14 bytes with its end
 def test_an_event_is_one_line_at_once(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     sink = JsonlSink(str(path))
-    sink.open()
     event = Event(
         type="start", node="n", pipeline="p", label="zwei\u2028Zeilen", score=0.5, previous="unknown",
         top=(Finding("x", 0.5),), captured_at="t", ts="t", clock="synced", model=ModelTag("m", "35e8e20b"),
@@ -61,13 +60,11 @@ def test_rotation_keeps_the_newest(tmp_path: Path, keep: int) -> None:
     assert [len((tmp_path / name).read_bytes().splitlines()) for name in names] == [1] + [2] * keep
 
 
-def test_a_missing_folder_is_said_and_healed(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_and_may_come_later(tmp_path: Path) -> None:
     sink = JsonlSink(str(tmp_path / "later" / "events.jsonl"))
     with pytest.raises(Unavailable, match="No such file") as lost:
-        sink.open()
-    assert lost.value.reason is Reason.ABSENT
-    with pytest.raises(Unavailable):
         sink.send(LINE)
+    assert lost.value.reason is Reason.ABSENT
     assert sink.failed == {"absent": 1}
     (tmp_path / "later").mkdir()
     sink.send(LINE)
@@ -96,7 +93,7 @@ def test_a_full_disk_costs_lines_and_leaves_no_half_ones_joined(tmp_path: Path) 
     assert (sink.sent, sum(sink.failed.values())) == (2, 1)
 
 
-def test_a_full_device_is_said() -> None:
+def test_a_full_device_is_reported() -> None:
     sink = JsonlSink("/dev/full")
     with pytest.raises(Unavailable, match="No space"):
         sink.send(LINE)
@@ -112,8 +109,8 @@ def test_a_reader_that_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lost.value.reason is Reason.LOST
 
 
-def test_a_reader_that_stopped_reading_does_not_stop_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edged.sinks.jsonl.PATIENCE_S", 0.0)
+def test_a_reader_that_stopped_reading_does_not_stop_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.sinks.drivers.jsonl.PATIENCE_S", 0.0)
     sink, read = piped(monkeypatch)
     line = b"x" * 6000
 
@@ -133,11 +130,11 @@ def test_a_reader_that_stopped_reading_does_not_stop_us(monkeypatch: pytest.Monk
     os.close(read)
 
 
-def test_a_fifo_without_a_reader_does_not_hold_us(tmp_path: Path) -> None:
+def test_a_fifo_without_a_reader_does_not_hold_up_the_daemon(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     sink = JsonlSink(str(tmp_path / "fifo"))
     with pytest.raises(Unavailable) as lost:
-        sink.open()
+        sink.send(LINE)
     assert lost.value.reason is Reason.ABSENT
 
 
@@ -155,9 +152,7 @@ class Stdout:
 def piped(monkeypatch: pytest.MonkeyPatch) -> tuple[JsonlSink, int]:
     read, write = os.pipe()
     monkeypatch.setattr("sys.stdout", Stdout(write))
-    sink = JsonlSink("-")
-    sink.open()
-    return sink, read
+    return JsonlSink("-"), read
 
 
 def drain(read: int) -> bytes:

@@ -6,10 +6,10 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from edged.daemon.publisher import EventMaker
-from edged.sinks.jsonl import AT_ONCE, LONGEST_S, SHORTEST_S, JsonlSink, SpooledLines
+from edged.sinks.drivers.jsonl import JsonlSink
+from edged.sinks.spooled import AT_ONCE, LONGEST_S, SHORTEST_S, SpooledSink
 from edged.spool.memory import MemorySpool
-from edged.testing.supervisor import outcome, status
+from unit.sinks.events import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +45,10 @@ class Bench:
         self.path = path
         self.later = Later()
         self.spool = MemorySpool("n", max_mb=8, max_age_h=1)
-        self.lines = SpooledLines(JsonlSink(str(path)), self.spool, self.later)
+        self.lines = SpooledSink(JsonlSink(str(path)), self.spool, self.later)
 
     def happen(self) -> None:
-        self.spool.accept(EventMaker("n", synced=lambda: True).event(outcome(), status(), kind="v4l2"))
+        self.spool.accept(event())
         self.lines.drain()
 
     def written(self) -> list[int]:
@@ -125,7 +125,7 @@ def test_a_reading_is_written_or_dropped(tmp_path: Path) -> None:
 def test_closing_writes_what_waits(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "e.jsonl")
     for _ in range(AT_ONCE + 1):
-        bench.spool.accept(EventMaker("n").event(outcome(), status(), kind="v4l2"))
+        bench.spool.accept(event())
     bench.lines.close(1.0)
     assert len(bench.written()) == AT_ONCE + 1
 

@@ -1,0 +1,1 @@
+"""The kinds of sinks: each module is one, and its name is its ``kind``."""
