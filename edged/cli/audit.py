@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edged.tools import audit
 
     config = loader.load(arguments.config)
-    found = audit.audit(config.state_dir)
+    found = audit.audit(config.state_dir, config.spool.max_mb)
     denied = found["balanced"] is None
     if arguments.json:
         terminal.print_json(found)

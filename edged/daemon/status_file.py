@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.daemon.health import essence
 from edged.system import clock
+from edged.system.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,14 +117,14 @@ def read(run_dir: Path, *, now: float | None = None) -> Found:
     """
     path = run_dir / NAME
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = json.loads(file.read(MAX_BYTES))
         pid, written = int(data["pid"]), float(data["monotonic"])
     except FileNotFoundError:
         return Found({}, f"no daemon is running: there is no {path}")
     except PermissionError:
         return Found({}, f"{path} may not be read by this user")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Found({}, f"{path} is not a status file of edged")
     age_s = (clock.monotonic() if now is None else now) - written
     if not _is_alive(pid) or age_s < -EARLY_S:

@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
+from edged.system.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +31,10 @@ def load(path: Path) -> tuple[str, ...]:
         ModelError: the file cannot be read or is not a label file; the message names it.
     """
     try:
-        if not path.is_file():
-            raise ModelError(f"{path}: there is no such file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError):
+        raise ModelError(f"{path}: there is no such file") from None
     except OSError as error:
         raise ModelError(f"{path}: the label file cannot be read: {error.strerror}") from None
     return parse(data, str(path))
@@ -72,16 +73,14 @@ def _text(data: bytes, where: str) -> str:
 
 def _by_number(pairs: Sequence[tuple[int, str]], where: str) -> list[str]:
     """Return the names by class. The numbers count from 0; a class without a line gets a substitute name."""
-    numbers = [number for number, _ in pairs]
-    if len(set(numbers)) != len(numbers):
-        duplicate = next(n for n in numbers if numbers.count(n) > 1)
-        raise ModelError(f"{where}: duplicate number {duplicate}")
-    if max(numbers) >= MAX_CLASSES:
-        raise ModelError(f"{where}: number {max(numbers)} is too large; the maximum is {MAX_CLASSES - 1}")
-    named = [f"class {number}" for number in range(max(numbers) + 1)]
+    names: dict[int, str] = {}
     for number, name in pairs:
-        named[number] = name
-    return named
+        if number in names:
+            raise ModelError(f"{where}: duplicate number {number}")
+        names[number] = name
+    if max(names) >= MAX_CLASSES:
+        raise ModelError(f"{where}: number {max(names)} is too large; the maximum is {MAX_CLASSES - 1}")
+    return [names.get(number, f"class {number}") for number in range(max(names) + 1)]
 
 
 def _check(label: str, where: str) -> None:

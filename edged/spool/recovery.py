@@ -54,7 +54,7 @@ def open_file(path: Path, connect: Callable[[Path], Database], node: str) -> Ope
     """Open the file, or make it, or make it anew from its readable rows. Raises ``DiskError``."""
     try:
         for suffix in _BESIDE:
-            if beside(path, suffix).is_dir():
+            if beside(path, suffix).exists() and not beside(path, suffix).is_file():
                 beside(path, suffix).rename(beside(_aside(path), suffix))
         if not path.exists() or path.stat().st_size == 0:
             beside(path, "-wal").unlink(missing_ok=True)

@@ -10,13 +10,13 @@ finds its rows; files of any other version are set aside.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from edged.spool.database import Database, DiskError, Trouble, disk_error
 from edged.spool.entry import Entry, Stored, pack, unpack
 from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
+from edged.system.files import copy_regular, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -26,6 +26,7 @@ APPLICATION = 0x65646765  # "edge"
 VERSION = 1
 PAGE = 512
 LOG_PAGES = 700  # about, in the log before they are carried over into the file
+LARGEST = 1 << 40  # bytes of a file that is copied, where nobody knows better
 ATTEMPTS = 20  # at a copy of a file that is in use
 
 _TABLE = (
@@ -97,23 +98,28 @@ def flush(path: Path) -> None:
         os.close(fd)
 
 
-def snapshot(path: Path, to: Path) -> None:
+def snapshot(path: Path, to: Path, most: int = LARGEST) -> None:
     """Copy a spool that may be in use, without a lock: the daemon never waits for a reader.
 
     The file is copied first, then its log. What the daemon carries over from the log into the file meanwhile
     is still in the log, so the copy is whole as long as the log was not begun anew; its salts tell.
 
+    Args:
+        path: the spool's file.
+        to: the copy.
+        most: bytes that the file and its log may have each.
+
     Raises:
-        OSError: a file cannot be read or written.
+        OSError: a file cannot be read or written, is not a regular file, or is too long.
         DiskError: the spool changes faster than it can be copied.
     """
     log, log_to = beside(path, "-wal"), beside(to, "-wal")
     for _ in range(ATTEMPTS):
         before = _salts(log)
-        shutil.copyfile(path, to)
+        copy_regular(path, to, most)
         log_to.unlink(missing_ok=True)
         if before:
-            shutil.copyfile(log, log_to)
+            copy_regular(log, log_to, most)
         if _salts(log) == before:
             return
     raise DiskError(Trouble.LOCKED, f"{path} changes faster than it can be read")
@@ -121,7 +127,7 @@ def snapshot(path: Path, to: Path) -> None:
 
 def _salts(log: Path) -> bytes:
     try:
-        with log.open("rb") as file:
+        with open_regular(log) as file:
             return file.read(32)[_SALTS]
     except FileNotFoundError:
         return b""

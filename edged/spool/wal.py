@@ -11,6 +11,8 @@ import struct
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from edged.system.files import open_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -33,7 +35,8 @@ class Log(enum.Enum):
 def inspect(path: Path) -> Log:
     """Return a log's condition (https://www.sqlite.org/fileformat2.html#walformat). Raises ``OSError``."""
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except FileNotFoundError:
         return Log.ABSENT
     if not data.strip(b"\0"):

@@ -1,15 +1,55 @@
-"""Reads a small regular file: never a pipe that waits for ever, a device, or more than is wanted."""
+"""Reads regular files: never a pipe that waits for ever, a device, or more than is wanted."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from edged.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_IRREGULAR = errno.ENOTSUP
+
+
+def open_regular(path: Path | str) -> IO[bytes]:
+    """Open a regular file for reading, without waiting.
+
+    Raises:
+        IsADirectoryError: it is a folder.
+        OSError: it cannot be opened, or is a device, pipe or socket, or a link to one.
+    """
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "this is a folder, not a file", str(path))
+        raise OSError(_IRREGULAR, "this is a device or pipe, not a file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def copy_regular(path: Path, to: Path, most: int) -> None:
+    """Copy a regular file.
+
+    Args:
+        path: the file.
+        to: the copy, made anew.
+        most: bytes; a longer file is refused before it is copied.
+
+    Raises:
+        OSError: it cannot be read or written, is not a regular file, or is too long.
+    """
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, f"the file is longer than {most} bytes", str(path))
+        with to.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
 
 
 def read_regular(path: Path | str, most: int) -> tuple[bytes, os.stat_result]:
@@ -20,21 +60,10 @@ def read_regular(path: Path | str, most: int) -> tuple[bytes, os.stat_result]:
     """
     name = str(path)
     try:
-        # O_NONBLOCK: opening a pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_regular(path) as file:
+            data, status = file.read(most + 1), os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         raise _refused(name, error) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
-            raise ConfigError([Problem(name, f"this is {kind}, not a file")])
-        with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise _refused(name, error) from None
-    finally:
-        os.close(descriptor)
     if len(data) > most:
         raise ConfigError([Problem(name, f"the file is longer than {most} bytes")])
     return data, status
@@ -43,6 +72,8 @@ def read_regular(path: Path | str, most: int) -> tuple[bytes, os.stat_result]:
 def _refused(name: str, error: OSError | ValueError) -> ConfigError:
     if isinstance(error, FileNotFoundError):
         return ConfigError([Problem(name, "there is no such file")])
+    if isinstance(error, OSError) and error.errno in (errno.EISDIR, _IRREGULAR):
+        return ConfigError([Problem(name, str(error.strerror))])
     if isinstance(error, PermissionError):
         return ConfigError([Problem(name, "the file may not be read", "look at its owner and mode")])
     reason = (getattr(error, "strerror", None) or str(error)).lower()

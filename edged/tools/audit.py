@@ -14,11 +14,18 @@ from typing import Any
 from edged.spool.database import Sqlite
 from edged.spool.disk import NAME
 from edged.spool.store import Store, beside, snapshot
+from edged.system.files import open_regular
 from edged.text import printable
 
+_LARGEST = 1_000_000_000  # bytes, of a spool whose bound was lowered since
 
-def audit(state_dir: Path) -> dict[str, Any]:
+
+def audit(state_dir: Path, max_mb: float = 0) -> dict[str, Any]:
     """Return the account of the spool in a state directory.
+
+    Args:
+        state_dir: the directory.
+        max_mb: what the spool may take; a file that is much larger is not edged's, and is not copied.
 
     Returns:
         ``accepted``, ``acknowledged``, ``queued``, ``dropped`` by reason; ``balanced``: whether the first is
@@ -50,7 +57,7 @@ def audit(state_dir: Path) -> dict[str, Any]:
             found |= {"balanced": None, "problem": f"{path} cannot be read by this user: {hint}"}
         else:
             with tempfile.TemporaryDirectory(prefix="edged-audit-") as folder:
-                snapshot(path, Path(folder) / NAME)
+                snapshot(path, Path(folder) / NAME, max(_LARGEST, int(2_000_000 * max_mb)))
                 found |= _read(Path(folder) / NAME)
     except OSError as error:
         found |= {"balanced": False, "problem": f"{path}: {error}"}
@@ -83,7 +90,7 @@ def _denied(path: Path) -> bool | None:
     try:
         for file in (path, beside(path, "-wal")):
             if file == path or file.exists():
-                file.open("rb").close()
+                open_regular(file).close()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:

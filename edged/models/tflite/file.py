@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from edged.models.tflite import lookalikes
 from edged.models.tflite import metadata as _metadata
 from edged.models.tflite.flatbuffer import FlatBuffer, Malformed, Table
 from edged.models.tflite.metadata import Metadata
+from edged.system.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,15 +104,11 @@ def read(
 def _content(path: Path) -> bytes:
     """Return the bytes of a regular file of at most ``MAX_BYTES``."""
     try:
-        # Without O_NONBLOCK, opening a FIFO would block for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ModelError(f"{path}: it is not a regular file")
-            if status.st_size > MAX_BYTES:
-                raise ModelError(f"{path}: the file has {status.st_size >> 20} MB; the maximum is 512")
-            content = file.read(MAX_BYTES)
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ModelError(f"{path}: the file has {size >> 20} MB; the maximum is 512")
+            content = file.read(size)
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
     except IsADirectoryError:
@@ -120,7 +116,7 @@ def _content(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"{path}: the file cannot be read: {error}") from None
+        raise ModelError(f"{path}: the file cannot be read: {getattr(error, 'strerror', error)}") from None
     if not content:
         raise ModelError(f"{path}: the file is empty; copy it again")
     return content

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 _AXIS_LABELS = 2  # AssociatedFileType.TENSOR_AXIS_LABELS
 _NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
 _READABLE = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-_LOCAL_HEADER = b"PK\x03\x04"
+_LOCAL_HEADER, _END, _END_64 = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x07"
+_END_BYTES, _END_64_BYTES, _MAX_COMMENT = 22, 20, 65_535
+MAX_MEMBERS = 64  # packed files; a model has one to three
+_MAX_DIRECTORY = MAX_MEMBERS * 1024  # bytes
 # Raised by zipfile on archives that are truncated, crafted, encrypted or compressed in an unusual way.
 _BAD_ARCHIVE = (
     zipfile.BadZipFile,
@@ -115,10 +119,12 @@ def packed_labels(content: bytes | mmap.mmap, end: int, name: str, where: str) -
         Malformed: an archive follows the FlatBuffer but cannot be read.
         ModelError: the packed file is not a label file.
     """
-    if content.find(_LOCAL_HEADER, end) < 0:
+    begin = content.find(_LOCAL_HEADER, end)
+    if begin < 0:
         return None
+    _bound(content)
     try:
-        with zipfile.ZipFile(io.BytesIO(content[:])) as archive:
+        with zipfile.ZipFile(io.BytesIO(content[begin:])) as archive:
             member = next(_named(archive, name), None)
             if member is None:
                 return None
@@ -127,6 +133,28 @@ def packed_labels(content: bytes | mmap.mmap, end: int, name: str, where: str) -
     except _BAD_ARCHIVE as error:
         raise Malformed(f"packed files: {error}") from None
     return label_files.parse(data, f"{where}: {name} packed in it")
+
+
+def _bound(content: bytes | mmap.mmap) -> None:
+    """Refuse an archive with more than ``MAX_MEMBERS`` before ``zipfile`` makes an object for each.
+
+    Both the number and the size of the central directory are bounded, since ``zipfile`` goes by the size. The
+    record of the ZIP64 format, which would override them, is refused.
+
+    Raises:
+        Malformed: the archive has no end record, or too many members.
+    """
+    # As zipfile does: at the end of the file, else before the longest comment.
+    at = len(content) - _END_BYTES
+    if at < 0 or content[at : at + 4] != _END or content[-2:] != b"\0\0":
+        at = content.rfind(_END, max(0, at - _MAX_COMMENT))
+    record = content[at : at + _END_BYTES]
+    if at < 0 or len(record) < _END_BYTES:
+        raise Malformed("packed files: the archive is cut off")
+    members, directory = struct.unpack("<HI", record[10:16])
+    is_64 = content[max(0, at - _END_64_BYTES) : at].startswith(_END_64)
+    if members > MAX_MEMBERS or directory > _MAX_DIRECTORY or is_64:
+        raise Malformed(f"packed files: more than {MAX_MEMBERS}")
 
 
 def _named(archive: zipfile.ZipFile, name: str) -> Iterator[zipfile.ZipInfo]:

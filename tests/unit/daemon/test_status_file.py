@@ -140,3 +140,12 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_from_being_told(
     with caplog.at_level(logging.WARNING):
         assert HealthSchedule(tmp_path / "run", Clock()).is_due(message(), 30)
     assert "edged status" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    if kind == "pipe":
+        os.mkfifo(tmp_path / NAME)
+    else:
+        (tmp_path / NAME).symlink_to("/dev/zero")
+    assert "is not a status file" in read(tmp_path).trouble

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,3 +106,18 @@ def test_reads_corals_label_files(testdata: Path) -> None:
 def test_a_truncated_file_gets_no_hint_about_the_background_class() -> None:
     with pytest.raises(ModelError, match="a line is missing"):
         labels.fit(["background", "cat"], 3, "l.txt")
+
+
+def test_a_double_number_at_the_end_of_a_long_file_is_found_in_no_time() -> None:
+    lines = [f"{number} x" for number in range(90_000)]
+    began = time.process_time()
+    assert "duplicate number 7" in _refused("\n".join([*lines, "7 x"]).encode())
+    assert time.process_time() - began < 2
+
+
+def test_a_pipe_or_a_device_in_place_of_a_label_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.txt")
+    (tmp_path / "zero.txt").symlink_to("/dev/zero")
+    for name in ("labels.txt", "zero.txt"):
+        with pytest.raises(ModelError, match="this is a device or pipe, not a file"):
+            labels.load(tmp_path / name)

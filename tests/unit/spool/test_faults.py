@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged.spool.database import DiskError, Sqlite, Trouble
+from edged.spool.disk import NAME, DiskSpool
 from edged.tools.audit import audit
 from unit.spool.doubles import FLUSH_S, Clock, disk, event, until_state
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from edged.spool.disk import DiskSpool
 
 
 class Flaky:
@@ -126,3 +126,17 @@ def _end_rest(spool: DiskSpool, resting: dict[int, str], chance: random.Random) 
         return ids
     spool.recalled(ended)
     return set()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_set_aside_at_once(tmp_path: Path, suffix: str, kind: str) -> None:
+    file = tmp_path / f"{NAME}{suffix}"
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    spool = DiskSpool(tmp_path, "n")
+    assert spool.state == "disk"
+    spool.close()
+    assert file.with_name(NAME).is_file()

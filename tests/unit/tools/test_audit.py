@@ -87,3 +87,22 @@ def test_a_user_without_permission_gets_a_hint_and_no_account(config: Path, spoo
     done = audit(config, "--json", user=NOBODY)
     found = json.loads(done.stdout)
     assert (done.returncode, found["balanced"], found["problem"]) == (77, None, sentence)
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
+def test_what_is_no_spool_is_refused_at_once_and_never_copied(
+    config: Path, spool: Path, suffix: str, kind: str
+) -> None:
+    file = spool / f"{NAME}{suffix}"
+    file.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.touch()
+        os.truncate(file, 1 << 42)
+    done = audit(config)
+    assert done.returncode == 1
+    assert ("longer than" if kind == "huge" else "a device or pipe") in done.stdout

@@ -38,7 +38,7 @@ def state_dir(subject: Subject) -> Verdict:
         verdicts[0] = error(f"{path} is not there, and {user} cannot make it", _make(path, user))
     verdicts.append(room(there, path / NAME, subject.config.spool))
     if there == path:
-        verdicts.append(balance(path))
+        verdicts.append(balance(path, subject.config.spool.max_mb))
     return together(verdicts)
 
 
@@ -100,9 +100,9 @@ def room(folder: Path, spool: Path, section: SpoolSection) -> Verdict:
     return ok(detail)
 
 
-def balance(state_dir: Path) -> Verdict:
-    """Judge whether every accepted event is accounted for."""
-    found = audit.audit(state_dir)
+def balance(state_dir: Path, max_mb: float = 0) -> Verdict:
+    """Judge whether every accepted event is accounted for; ``max_mb`` is what the spool may take."""
+    found = audit.audit(state_dir, max_mb)
     aside = f", {found['set_aside']} damaged files kept" if found["set_aside"] else ""
     if found["balanced"] is None:
         return skipped(found["problem"], "run edged doctor as root, or as the user of the service")

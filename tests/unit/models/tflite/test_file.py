@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import struct
 import time
+import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from tflite_builder import Kind, Packed, build
 
 from edged.errors import ModelError
-from edged.models.tflite import file
+from edged.models.tflite import file, metadata
 from edged.models.tflite.file import ModelFile, read
 
 if TYPE_CHECKING:
@@ -182,8 +184,9 @@ def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
     assert "no such file" in _message(tmp_path / "absent.tflite")
     assert "folder" in _message(tmp_path)
     os.mkfifo(tmp_path / "fifo")
-    assert "not a regular file" in _message(tmp_path / "fifo")
-    assert "cannot be read" in _message(tmp_path / "with\0nul")
+    assert "a device or pipe, not a file" in _message(tmp_path / "fifo")
+    with pytest.raises(ModelError, match="cannot be read"):
+        read(tmp_path / "with\0nul")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
@@ -223,3 +226,36 @@ def test_takes_milliseconds(testdata: Path) -> None:
         read(path)
         best = min(best, time.perf_counter() - started)
     assert best < 0.2
+
+
+def _archive(members: int) -> bytes:
+    """Return a model with this many packed files besides its labels."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for number in range(members):
+            archive.writestr(f"{number:06}", "")
+        archive.writestr("labels.txt", LABELS)
+    return PACKED[: PACKED.index(b"PK\x03\x04")] + content.getvalue()
+
+
+def test_a_few_packed_files_are_read(tmp_path: Path) -> None:
+    assert read(_written(tmp_path, _archive(metadata.MAX_MEMBERS - 1))).labels is not None
+
+
+def test_an_archive_of_many_files_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+    crafted = bytearray(_archive(20_000))
+    assert "damaged" in _message(_written(tmp_path, bytes(crafted)))
+    end = crafted.rindex(b"PK\x05\x06")
+    crafted[end + 8 : end + 12] = b"\x01\0\x01\0"  # it claims to have one member
+    tracemalloc.start()
+    assert "damaged" in _message(_written(tmp_path, bytes(crafted)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * len(crafted)  # the file itself a few times, and no object for each member
+
+
+def test_an_end_record_of_zip64_is_refused(tmp_path: Path) -> None:
+    crafted = _archive(1)
+    end = crafted.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + bytes(16)
+    assert "damaged" in _message(_written(tmp_path, crafted[:end] + locator + crafted[end:]))
