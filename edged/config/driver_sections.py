@@ -43,12 +43,12 @@ class ByKind(Generic[C]):
         except DriverError:
             raise
         except Exception as error:
-            # A driver that somebody else installed may fail in any way; it must not take the daemon along.
+            # A third-party driver may fail in any way; that must not end the daemon.
             what = f"the {self.noun} '{kind}' cannot be loaded"
             raise DriverError(f"{what}: {type(error).__name__}: {error}") from error
         if not (isinstance(config, type) and issubclass(config, self.base)):
-            what = f"the {self.noun} '{kind}' is no driver"
-            raise DriverError(f"{what}: its Config is no {self.base.__name__}")
+            what = f"the {self.noun} '{kind}' is not a driver"
+            raise DriverError(f"{what}: its Config is not a {self.base.__name__}")
         return config
 
     def keys(self, kind: str) -> set[str]:

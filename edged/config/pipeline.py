@@ -1,6 +1,6 @@
-"""A pipeline's part of the configuration: source → model → task → decision.
+"""The configuration of a pipeline: source → model → task → decision.
 
-The descriptions are the single text behind ``edged schema``, the commented sample and the error messages.
+The descriptions are the single source for ``edged schema``, the commented sample and the error messages.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-THRESHOLD = 0.5  # enter, where none is written
-EXIT_RATIO = 0.7  # exit threshold to enter threshold, where none is written
+THRESHOLD = 0.5  # the default enter threshold
+EXIT_RATIO = 0.7  # the default exit threshold, as a part of the enter threshold
 
 
 class Normalize(Section):
     """Scaling of float inputs: (pixel - mean) / std."""
 
     mean: Annotated[float, Field(allow_inf_nan=False)] = Field(
-        default=127.5, description="taken from the value of each pixel, 0..255 …"
+        default=127.5, description="subtracted from each pixel's value, 0..255 …"
     )
     std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        default=127.5, description="… which is then divided by this, above 0"
+        default=127.5, description="… and then the divisor, above 0"
     )
 
 
@@ -44,35 +44,35 @@ class ModelSection(Section):
     file: ModelPath | None = Field(
         examples=["mobilenet_v2.tflite"],
         default=None,
-        description="the .tflite file; left out: the bundled classifier",
+        description="the .tflite file; default: the bundled classifier",
     )
     labels: ModelPath | None = Field(
         examples=["imagenet.txt"],
         default=None,
-        description="one label a line; left out: the labels packed in the file",
+        description="label file, one label per line; default: the labels packed in the model",
     )
     sha256: Sha256 | None = Field(
-        default=None, description="what sha256sum prints of file; another one is refused"
+        default=None, description="checksum of file, as sha256sum prints it; any other file is refused"
     )
     edgetpu_file: ModelPath | None = Field(
         examples=["mobilenet_v2_edgetpu.tflite"],
         default=None,
-        description="the twin compiled for the Edge TPU",
+        description="the same model compiled for the Edge TPU",
     )
     edgetpu_sha256: Sha256 | None = Field(
-        default=None, description="what sha256sum prints of edgetpu_file; another one is refused"
+        default=None, description="checksum of edgetpu_file; any other file is refused"
     )
     fit: Literal["stretch", "crop", "letterbox"] = Field(
-        default="stretch", description="how the picture is made to fit the model's input"
+        default="stretch", description="how to fit the picture to the model's input"
     )
     normalize: Normalize | None = Field(
-        default=None, description="float inputs only; default: the metadata's, else 127.5"
+        default=None, description="float inputs only; default: from the model's metadata, else 127.5"
     )
     threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        examples=[2], default=None, description="processor cores for one model; default: all, at most 4"
+        examples=[2], default=None, description="processor cores for the model; default: all, at most 4"
     )
     runtime: Literal["auto", "litert", "tflite-runtime"] = Field(
-        default="auto", description="auto takes LiteRT where it is installed"
+        default="auto", description="auto uses LiteRT if it is installed"
     )
 
     @model_validator(mode="after")
@@ -80,25 +80,25 @@ class ModelSection(Section):
         if self.file is None and self.edgetpu_file is None:
             for key in ("labels", "sha256"):
                 if getattr(self, key) is not None:
-                    raise wrong(f"{key} belongs to a model: write file too", key)
+                    raise wrong(f"{key} needs a model: write file too", key)
         if self.edgetpu_file is None and self.edgetpu_sha256 is not None:
-            raise wrong("edgetpu_sha256 belongs to edgetpu_file: write that too", "edgetpu_sha256")
+            raise wrong("edgetpu_sha256 needs edgetpu_file: write that too", "edgetpu_sha256")
         return self
 
 
 class Accelerator(Section):
-    """Where the model runs."""
+    """The hardware that runs the model."""
 
     policy: Literal["cpu", "prefer", "require"] = Field(
-        default="cpu", description="prefer falls back to the CPU, require does not"
+        default="cpu", description="prefer falls back to the CPU; require does not"
     )
     device: Annotated[str, StringConstraints(pattern=DEVICE)] = Field(
-        default="usb", description="which one: usb, pci, or one of several such as usb:0"
+        default="usb", description="the Edge TPU: usb, pci, or a numbered one such as usb:0"
     )
-    library: str = Field(default="libedgetpu.so.1", description="the Edge TPU runtime")
+    library: str = Field(default="libedgetpu.so.1", description="the Edge TPU runtime library")
 
     def contradicts(self, other: Accelerator) -> bool:
-        """Whether both may mean the same device, which they claim in different words."""
+        """Return whether both may mean the same device but name it differently."""
         if "cpu" in {self.policy, other.policy}:
             return False
         if self.device == other.device:
@@ -121,7 +121,7 @@ class LabelRule(Section):
 
 
 class DecisionSection(Section):
-    """When a finding becomes news."""
+    """The conditions under which findings change the decision."""
 
     threshold: Probability | None = Field(
         examples=[0.5],
@@ -132,10 +132,10 @@ class DecisionSection(Section):
         examples=[0.35], default=None, description="leave below this score, 0..1; default 0.7 of threshold"
     )
     votes: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="findings that must agree …")
-    window: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="… of the last so many")
-    min_dwell_s: Seconds = Field(default=0, description="keep a decision at least so long, in s")
+    window: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="… of the last this many")
+    min_dwell_s: Seconds = Field(default=0, description="keep a decision for at least this many seconds")
     cooldown_s: Seconds = Field(
-        default=0, description="after an end, do not start the same label for so long, in s"
+        default=0, description="minimum time between a label's end and its next start, in s"
     )
     labels: dict[Label, LabelRule] = Field(
         examples=[{"Egyptian cat": {"threshold": 0.4}}],
@@ -155,11 +155,11 @@ class DecisionSection(Section):
     def thresholds(self, default: float, label: str | None = None) -> tuple[float, float]:
         """Return (enter, exit) for a label, or for those without a rule.
 
-        A rule with a threshold of its own brings its own exit threshold, by default 0.7 of it.
+        A rule with its own threshold also has its own exit threshold, by default 0.7 of it.
 
         Args:
-            default: the enter threshold where none is written.
-            label: whose; None for the labels without a rule.
+            default: the enter threshold where none is configured.
+            label: the label; None: the labels without a rule.
         """
         rule = self.labels.get(label) if label is not None else None
         enter, leave = self.threshold, self.exit_threshold
@@ -172,57 +172,59 @@ class DecisionSection(Section):
 
 
 class Publish(Section):
-    """What is sent beside news."""
+    """Messages in addition to changes of the decision."""
 
-    heartbeat_s: Seconds = Field(default=0, description="repeat the decision so often, in s; 0: never")
-    result: bool = Field(default=False, description="send each inference on …/result, QoS 0")
+    heartbeat_s: Seconds = Field(default=0, description="repeat the decision every N seconds (0: never)")
+    result: bool = Field(default=False, description="publish each inference on …/result, QoS 0")
 
 
 class Deadlines(Section):
-    """How long a worker may stay in one stage before it is replaced."""
+    """The maximum time in each stage before the worker is replaced."""
 
     open_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
-        default=8, description="opening the source, in s"
+        default=8, description="time to open the source, in s"
     )
     capture_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
-        default=5, description="getting one picture, in s"
+        default=5, description="time to get one picture, in s"
     )
     invoke_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
-        default=5, description="one run of the model, in s"
+        default=5, description="time for one run of the model, in s"
     )
 
 
 class PipelineSection(Section):
     """source → model → task → decision."""
 
-    source: AnySource = Field(description="where the pictures, or the readings over time, come from")
-    enabled: bool = Field(default=True, description="run from the start; MQTT can switch it")
+    source: AnySource = Field(description="the source of pictures, or of sensor readings over time")
+    enabled: bool = Field(default=True, description="run at start; MQTT can switch the pipeline on and off")
     model: ModelSection = Field(
         default_factory=ModelSection,
-        description="left out: the bundled classifier; with task anomaly the distance to what is usual",
+        description="default: the bundled classifier; for task anomaly, the distance from usual windows",
     )
-    accelerator: Accelerator = Field(default_factory=Accelerator, description="left out: the CPU")
-    task: AnyTask = Field(default_factory=default_task, description="left out: classify")
+    accelerator: Accelerator = Field(default_factory=Accelerator, description="default: the CPU")
+    task: AnyTask = Field(default_factory=default_task, description="default: classify")
     decision: DecisionSection = Field(
-        default_factory=DecisionSection, description="when a finding becomes news"
+        default_factory=DecisionSection, description="when findings change the decision"
     )
     gate: GateSection | None = Field(default=None, description="classify only while it is open")
     trigger: TriggerSection | None = Field(
-        default=None, description="classify only when something happens; left out: all the time"
+        default=None, description="classify only when it fires; default: classify continuously"
     )
     attach: Annotated[tuple[ChannelPath, ...], Field(max_length=MAX_READINGS)] = Field(
         examples=[["board/temperature"]],
         default=(),
-        description="sensors (or sensor/channel) whose readings go with each event, published or not",
+        description="sensors (or sensor/channel) whose readings each event holds, even if not published",
     )
-    publish: Publish = Field(default_factory=Publish, description="what is sent beside news")
-    deadlines: Deadlines = Field(default_factory=Deadlines, description="what takes longer counts as hung")
+    publish: Publish = Field(default_factory=Publish, description="messages in addition to changes")
+    deadlines: Deadlines = Field(
+        default_factory=Deadlines, description="maximum times; beyond them a worker is hung"
+    )
     memory_mb: Annotated[float, Field(ge=64, le=1e6, allow_inf_nan=False)] = Field(
-        default=768, description="replace a worker that grows beyond this, in MB"
+        default=768, description="replace the worker when it uses more memory than this, in MB"
     )
 
     def asked_for(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """Give the sensors' channels that it asks for, attaches or is fed by, each with its place here."""
+        """Yield the sensor channels in its conditions, attachments and source, each with its key path."""
         for key, section in (("gate", self.gate), ("trigger", self.trigger)):
             for number, condition in enumerate(section.conditions if section is not None else ()):
                 yield (key, "conditions", number, "sensor"), condition.sensor
@@ -233,17 +235,17 @@ class PipelineSection(Section):
 
     @property
     def looks_at(self) -> tuple[str, ...]:
-        """The sensors' channels that it asks for, attaches or is fed by."""
+        """The sensor channels in its conditions, attachments and source."""
         return tuple(sensor for _, sensor in self.asked_for())
 
     @property
     def follows(self) -> tuple[str, ...]:
-        """The sensors' channels that feed its source."""
+        """The sensor channels that feed its source."""
         return tuple(followed.channel for followed in self.source.follows)
 
     @property
     def bundled(self) -> bool:
-        """Whether it runs the classifier that comes with edged."""
+        """Whether it runs the bundled classifier."""
         named = self.model.file is not None or self.model.edgetpu_file is not None
         return self.source.gives == "picture" and not named
 
@@ -257,7 +259,7 @@ class PipelineSection(Section):
         return self.decision.thresholds(bundled.THRESHOLD if self.bundled else THRESHOLD, label)
 
     def rules(self) -> Rules:
-        """Return its decision as the state machine takes it."""
+        """Return the decision's rules for the state machine."""
         decision = self.decision
         threshold, exit_threshold = self.thresholds()
         return Rules(
@@ -281,7 +283,9 @@ class PipelineSection(Section):
             if model.edgetpu_file is not None:
                 raise wrong("models over time run on the CPU: write file alone", "model", "edgetpu_file")
             if model.normalize is not None:
-                raise wrong("this is for pictures: write mean and std under source", "model", "normalize")
+                raise wrong(
+                    "normalize is for pictures: write mean and std under source", "model", "normalize"
+                )
         self.task.check(gives, model=gives == "picture" or model.file is not None)
         return self
 
@@ -301,7 +305,7 @@ class PipelineSection(Section):
         if policy != "cpu" and self.model.edgetpu_file is None:
             file = self.model.file or "MODEL.tflite"
             message = (
-                f"{policy} needs model.edgetpu_file, the twin for the Edge TPU; its compiler makes it: "
+                f"{policy} needs model.edgetpu_file, the model compiled for the Edge TPU: "
                 f"edgetpu_compiler {file}"
             )
             raise wrong(message, "accelerator", "policy")

@@ -238,10 +238,10 @@ class SourceConfig(InputConfig):
     """The keys that every source of pictures has; a driver's ``Config`` adds its own."""
 
     interval_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
-        default=1.0, description="time between two classifications, in s; 0 is as fast as the model goes"
+        default=1.0, description="time between two classifications, in s (0: as fast as the model can)"
     )
     rotate: Literal["0", "90", "180", "270"] = Field(
-        default="0", description="turn the picture clockwise by this many degrees before anything else"
+        default="0", description="rotate the picture clockwise by this many degrees, before cropping"
     )
     crop: tuple[int, int, int, int] | None = Field(
         default=None, description="classify only this part: [x, y, width, height] in pixels after rotation"

@@ -48,7 +48,7 @@ class Config(TaskConfig):
         if gives != "window":
             raise wrong("anomaly works on readings over time: source kind sensors", "task", "kind")
         if model and self.limit is None:
-            raise wrong("with a model it needs limit, the error that is no longer usual", "task", "kind")
+            raise wrong("with a model, write limit: the error from which a window is unusual", "task", "kind")
         if model and self.history is not None:
             raise wrong("history is for anomaly without a model", "task", "history")
 

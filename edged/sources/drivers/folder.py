@@ -39,7 +39,7 @@ class Config(SourceConfig):
     kind: Literal["folder"] = Field(default="folder", description="the driver: folder")
     path: Path = Field(description=f"a folder of photographs, or one photograph ({_FORMATS})")
     loop: bool = Field(
-        default=True, description="true: begin again after the last photograph; false: end after it"
+        default=True, description="true: start again after the last photograph; false: stop after it"
     )
 
 

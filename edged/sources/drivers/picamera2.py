@@ -46,14 +46,14 @@ class Config(SourceConfig):
 
     kind: Literal["picamera2"] = Field(default="picamera2", description="the driver: picamera2")
     camera: Annotated[int, Field(ge=0, le=15)] = Field(
-        default=0, description="which camera, as `rpicam-hello --list-cameras` counts them"
+        default=0, description="the camera's number in `rpicam-hello --list-cameras`"
     )
     size: Size = Field(
         default=(640, 480),
         description="[width, height] of the picture in pixels; decides the sensor's mode and field of view",
     )
     fps: Annotated[float, Field(gt=0, le=240, allow_inf_nan=False)] | None = Field(
-        default=None, description="frames per second; left out: 12 or more, as the light allows"
+        default=None, description="frames per second; default: 12 or more, as the light allows"
     )
     hflip: bool = Field(default=False, description="mirror the picture left to right, in the camera")
     vflip: bool = Field(default=False, description="mirror the picture top to bottom, in the camera")

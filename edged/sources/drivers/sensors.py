@@ -49,32 +49,31 @@ class Config(InputConfig):
     kind: Literal["sensors"] = Field(default="sensors", description="the driver: sensors")
     channels: Annotated[tuple[ChannelPath, ...], Field(min_length=1, max_length=64)] = Field(
         examples=[["vibration/x", "vibration/y"]],
-        description="sensors (or sensor/channel), in the order of the model's input; published or not",
+        description="sensors (or sensor/channel), in the order of the model's input, even if not published",
     )
     step_s: Annotated[float, Field(ge=0.001, le=86400, allow_inf_nan=False)] = Field(
         examples=[0.02], description="time between two samples of a window, in s"
     )
     window: Count | None = Field(
-        examples=[64], default=None, description="samples in a window; or write window_s"
+        examples=[64], default=None, description="length of a window in samples; or write window_s"
     )
-    window_s: Time | None = Field(default=None, description="the same in s")
+    window_s: Time | None = Field(default=None, description="length of a window, in s")
     hop: Count | None = Field(
         examples=[32],
         default=None,
-        description="samples between the beginnings of two windows; default: half a window",
+        description="samples from the start of a window to the next; or write hop_s; default: half a window",
     )
-    hop_s: Time | None = Field(default=None, description="the same in s")
+    hop_s: Time | None = Field(default=None, description="time from the start of a window to the next, in s")
     max_gap_s: Time | None = Field(
         examples=[0.1],
         default=None,
-        description="two readings further apart than this are not connected, and no window goes over such a "
-        "gap; default: 5 samples",
+        description="no window spans a longer gap between readings than this, in s; default: 5 samples",
     )
     mean: tuple[Finite, ...] = Field(
-        examples=[[0, 0]], default=(), description="of each channel, as the model was trained: taken away …"
+        examples=[[0, 0]], default=(), description="for each channel, as in training: subtract this …"
     )
     std: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
-        examples=[[1, 1]], default=(), description="… and then divided by this"
+        examples=[[1, 1]], default=(), description="… then divide by this"
     )
 
     @property

@@ -1,11 +1,12 @@
-"""A moving pattern made by arithmetic: to try edged without a camera, and the template for your own driver.
+"""A computed moving pattern: to try edged without a camera, and the template for your own driver.
 
-To add a driver, copy this file to ``sources/NAME.py``; ``kind: NAME`` then works, in the configuration, in
-its schema and in ``edged check``. The conformance test finds it. Four things make a driver:
+To add a driver, copy this file to ``edged/sources/drivers/NAME.py``. Then ``kind: NAME`` works in the
+configuration, in its schema and in ``edged check``, and the conformance test finds it. A driver has four
+parts:
 
-1. The first line of the docstring is its help line.
-2. ``Config``: its keys. Each description says the unit; together they are the reference page.
-3. ``create``: builds the source and touches nothing, so that ``edged check`` can run anywhere.
+1. A docstring, whose first line is the driver's help text.
+2. ``Config``: its keys. Each description names the unit; together they are the reference page.
+3. ``create``, which builds the source and touches no device, so that ``edged check`` can run anywhere.
 4. A class with ``open``, ``read``, ``close`` and ``live``. Import numpy and vendor modules inside ``open``:
    the main process loads this file too, for its ``Config``, and must not load them.
 """
@@ -38,19 +39,18 @@ class Config(SourceConfig):
     size: Size = Field(default=(640, 480), description="[width, height] of the picture in pixels")
     fps: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = Field(
         default=None,
-        description="frames per second that the pretended camera gives; left out: as fast as it goes",
+        description="frames per second of the simulated camera; default: as fast as possible",
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
-        default=0, description="of the pattern; the same seed gives the same pictures"
+        default=0, description="seed of the pattern; the same seed gives the same pictures"
     )
     fault: Literal["none", "hang", "vanish", "frozen", "black", "garbage", "crash"] = Field(
         default="none",
-        description="what to break after `fault_after` frames, to see what edged does: "
-        "hang (read never returns), vanish (the device is unplugged), frozen (the same picture), black, "
-        "garbage (no picture), crash (abort)",
+        description="fault to simulate after `fault_after` frames: hang (read never returns), vanish (the "
+        "device is unplugged), frozen (the same picture), black, garbage (not a picture), crash (abort)",
     )
     fault_after: Annotated[int, Field(ge=0)] = Field(
-        default=10, description="frames before the fault, from each open"
+        default=10, description="number of frames before the fault, counted from each open"
     )
 
 

@@ -47,15 +47,15 @@ class Config(SourceConfig):
         description="/dev/v4l/by-id/… (the same camera after a reboot), /dev/video0, or auto (the first)",
     )
     size: Size = Field(
-        default=(640, 480), description="[width, height] in pixels; a camera that cannot gives its nearest"
+        default=(640, 480), description="[width, height] in pixels; the camera's nearest size is used"
     )
     fps: Annotated[int, Field(ge=1, le=240)] | None = Field(
-        default=None, description="frames per second that the camera should give; left out: its own choice"
+        default=None, description="frames per second to request; default: the camera's own choice"
     )
     format: Literal["auto", "yuyv", "mjpg"] = Field(
         default="auto",
-        description="pixel format; yuyv is cheap to decode but fills the USB above 640x480, mjpg does not; "
-        "auto takes what suits the size",
+        description="pixel format: yuyv is cheap to decode but fills the USB above 640x480, mjpg does not; "
+        "auto chooses by the size",
     )
 
     @property

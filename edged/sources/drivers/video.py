@@ -45,17 +45,17 @@ class Config(SourceConfig):
         description="a video file, or a network camera: rtsp://user:password@host:554/path, http://… "
         "(the password is never logged or published; keep this file readable by edged only)",
     )
-    loop: bool = Field(default=False, description="files: begin again at the end; false ends there")
+    loop: bool = Field(default=False, description="files: start again at the end; false: stop there")
     realtime: bool = Field(
         default=False,
-        description="files: play at the speed of the recording and skip what comes too late; "
-        "false gives every frame, as fast as the model goes",
+        description="files: play at the recording's speed and skip frames that are late; "
+        "false: process every frame, as fast as the model can",
     )
     transport: Literal["tcp", "udp"] = Field(
-        default="tcp", description="rtsp: tcp loses no packets; udp may lag less"
+        default="tcp", description="RTSP: tcp loses no packets; udp may have less delay"
     )
     timeout_s: Annotated[float, Field(ge=0.5, le=60, allow_inf_nan=False)] = Field(
-        default=5.0, description="network: give up connecting, or waiting for data, after so long, in s"
+        default=5.0, description="network: maximum time to connect, or to wait for data, in s"
     )
 
 

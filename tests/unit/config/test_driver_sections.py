@@ -115,7 +115,7 @@ def test_a_failing_third_party_driver_is_one_error(monkeypatch: pytest.MonkeyPat
     with pytest.raises(DriverError, match="the sensor 'x' cannot be loaded: RuntimeError: no x today"):
         drivers.config("x")
     monkeypatch.setattr(sensors.load("w1"), "Config", int)
-    with pytest.raises(DriverError, match="its Config is no SensorConfig"):
+    with pytest.raises(DriverError, match="its Config is not a SensorConfig"):
         SENSORS.config("w1")
 
 

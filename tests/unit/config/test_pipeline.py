@@ -92,9 +92,9 @@ def test_thresholds_follow_from_what_is_written(
         ({"accelerator": {"policy": "prefer"}}, "prefer needs model.edgetpu_file"),
         ({"accelerator": {"policy": "require"}, "model": {"file": "/m"}}, "require needs model.edgetpu_file"),
         ({"accelerator": {"policy": "prefer"}, "model": {"edgetpu_file": "/m"}}, "also needs file"),
-        ({"model": {"labels": "/l"}}, "labels belongs to a model: write file too"),
-        ({"model": {"sha256": SHA}}, "sha256 belongs to a model: write file too"),
-        ({"model": {"file": "/m", "edgetpu_sha256": SHA}}, "belongs to edgetpu_file"),
+        ({"model": {"labels": "/l"}}, "labels needs a model: write file too"),
+        ({"model": {"sha256": SHA}}, "sha256 needs a model: write file too"),
+        ({"model": {"file": "/m", "edgetpu_sha256": SHA}}, "edgetpu_sha256 needs edgetpu_file"),
     ],
 )
 def test_contradictory_keys_are_refused(keys: dict[str, Any], message: str) -> None:

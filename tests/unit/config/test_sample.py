@@ -60,6 +60,6 @@ def test_keys_without_a_default_have_an_example() -> None:
 
 def test_every_choice_is_named() -> None:
     text = sample(Machine())
-    assert "# prefer falls back to the CPU, require does not (cpu, prefer or require)" in text
+    assert "# prefer falls back to the CPU; require does not (cpu, prefer or require)" in text
     assert "pause or run (" not in text
     assert re.search(r"# rotate: 0$", text, re.MULTILINE)  # as everybody writes it

@@ -77,14 +77,14 @@ SENSORS = "sensors:\n  v: {kind: synthetic, axes: [x, y], interval_s: 0.02}\n  w
         (
             "window: 64",
             "model: {file: m}\n    task: {kind: anomaly}",
-            "task.kind: with a model it needs limit",
+            "task.kind: with a model, write limit",
         ),
         (
             "window: 64",
             "model: {file: m}\n    task: {kind: anomaly, limit: 1, history: 9}",
             "task.history: history is for anomaly without a model",
         ),
-        ("window: 64", "model: {file: m, normalize: {}}", "normalize: this is for pictures"),
+        ("window: 64", "model: {file: m, normalize: {}}", "normalize: normalize is for pictures"),
         (
             "window: 64",
             "model: {file: m, edgetpu_file: e}\n    accelerator: {policy: prefer}",

@@ -118,7 +118,7 @@ def test_classify_needs_a_model_and_anomaly_needs_windows() -> None:
     refused: list[tuple[TaskConfig, Any, bool, str]] = [
         (config("classify"), "window", False, "edged brings nothing that classifies readings"),
         (config("anomaly"), "picture", True, "anomaly works on readings over time"),
-        (config("anomaly"), "window", True, "with a model it needs limit"),
+        (config("anomaly"), "window", True, "with a model, write limit"),
         (config("anomaly", limit=1, history=9), "window", True, "history is for anomaly without a model"),
         (
             TaskConfig(kind="other"),

@@ -140,7 +140,7 @@ def test_a_policy_without_a_twin_is_told_at_its_key(base: Path) -> None:
 
 def test_the_missing_twin_comes_with_the_command_that_makes_it(base: Path) -> None:
     line = one(model(base, "file: m.tflite, labels: m.txt", "    accelerator: {policy: prefer}\n"))
-    assert line.endswith("its compiler makes it: edgetpu_compiler m.tflite")
+    assert line.endswith("compiled for the Edge TPU: edgetpu_compiler m.tflite")
 
     line = one(
         model(
