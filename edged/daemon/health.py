@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
 from edged.system import clock, process_memory
+from edged.system.isolation import not_isolated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -163,13 +164,7 @@ def essence(data: Mapping[str, Any]) -> object:
         data["broker"]["state"],
         data["isolation"],
         {name: (sensor["state"], sensor["last_error"]) for name, sensor in data["sensors"].items()},
-        {
-            name: [
-                p[key]
-                for key in ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
-            ]
-            for name, p in data["pipelines"].items()
-        },
+        {name: [pipeline[key] for key in _NEWS] for name, pipeline in data["pipelines"].items()},
     )
 
 
@@ -214,7 +209,7 @@ def _impaired(now: Snapshot) -> list[str]:
         if status.degraded:
             found.append(f"{name}: runs on {status.accelerator or 'another device'}, not as configured")
         if status.state == "running" and not status.isolation and not status.network:
-            found.append(f"{name}: its worker is not cut off from the network")
+            found.append(not_isolated(f"{name}: its worker"))
     if now.spool != "disk":
         found.append(f"spool: {now.spool}")
     if now.broker.state not in _BROKER_FINE:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from edged.events import MAX_BYTES, MAX_READINGS, Attached, Finding, ModelTag
 from edged.ipc import codec
 from edged.ipc.codec import Codec
+from edged.ipc.readings_page import LONGEST_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 LONGEST_NAME = 32
 LONGEST_LABEL = 128
 LONGEST_SENTENCE = 400
-LONGEST_UNIT = 24  # bytes
 _MOST_FINDINGS = 10
 _MOST_REASONS = 16
 TYPES = frozenset({"start", "change", "end", "heartbeat", "result"})

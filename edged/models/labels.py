@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edged.models.tflite.file import ModelFile
-
 MAX_BYTES = 1_000_000
 MAX_CHARACTERS = 128  # of one label; an event holds up to ten labels
 MAX_CLASSES = 100_000
@@ -115,11 +113,14 @@ def fit(labels: Sequence[str], classes: int, where: str) -> tuple[str, ...]:
     raise ModelError(f"{where}: {len(labels)} labels do not fit the {classes} classes of the model; {hint}")
 
 
-def of_model(model: ModelFile, classes: int, given: Sequence[str] | None, where: str) -> tuple[str, ...]:
+def of_model(
+    file: Path, packed: Sequence[str] | None, classes: int, given: Sequence[str] | None, where: str
+) -> tuple[str, ...]:
     """Return the labels of a model: those given, else those packed in its file.
 
     Args:
-        model: the model.
+        file: the model's file, for the error.
+        packed: the labels packed in it, by class; None: there are none.
         classes: its number of classes.
         given: the labels of a label file, by class; None: there is no label file.
         where: the labels' origin, for the error.
@@ -127,8 +128,8 @@ def of_model(model: ModelFile, classes: int, given: Sequence[str] | None, where:
     Raises:
         ModelError: there are no labels, or not one for each class.
     """
-    found = given if given is not None else model.labels
+    found = given if given is not None else packed
     if found is None:
         message = f"no labels are packed in it: write labels, a text file with {classes} lines"
-        raise ModelError(f"{model.path}: {message} ({_FEATURES})")
+        raise ModelError(f"{file}: {message} ({_FEATURES})")
     return fit(found, classes, where)

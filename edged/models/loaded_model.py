@@ -71,4 +71,4 @@ def labels_of(model: ModelFile, spec: Spec, named: Sequence[str] | None, where: 
     Raises:
         ModelError: there are none, or not one for each class.
     """
-    return spec.labels or label_files.of_model(model, spec.classes, named, where)
+    return spec.labels or label_files.of_model(model.path, model.labels, spec.classes, named, where)

@@ -53,6 +53,9 @@ def choose(runtime: str) -> str:
 _MAX_THREADS = 4
 
 
-def default_threads() -> int:
-    """Return the number of cores of this process, at most 4: small models gain nothing from more."""
-    return min(len(os.sched_getaffinity(0)), _MAX_THREADS)
+def default_threads(processes: int = 1) -> int:
+    """Return the threads for one of the processes that share this machine's cores, from 1 to 4.
+
+    Small models gain nothing from more.
+    """
+    return max(1, min(_MAX_THREADS, len(os.sched_getaffinity(0)) // max(1, processes)))

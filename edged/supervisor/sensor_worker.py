@@ -27,6 +27,7 @@ from edged.supervisor.worker_output import OutputPump
 from edged.system import child, clock
 from edged.system.backoff import between_restarts
 from edged.system.ending import Ending
+from edged.system.isolation import not_isolated
 
 if TYPE_CHECKING:
     import subprocess
@@ -257,7 +258,7 @@ class SensorWorker:
             case sensor_messages.Up():
                 self._is_up = True
                 if not message.isolation:
-                    log.warning("the sensor worker is not cut off from the network")
+                    log.warning("%s", not_isolated("the sensor worker"))
             case sensor_messages.Refused():
                 self._refused = message.message
             case sensor_messages.Measured():

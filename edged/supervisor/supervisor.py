@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.ipc.heartbeat import MAX_PIPELINES
+from edged.models.runtimes import default_threads
 from edged.supervisor import order_builder
 from edged.supervisor.accelerators import Accelerators, key_of
 from edged.supervisor.forkserver_client import ForkServer
@@ -32,7 +33,6 @@ LOOK_S = 0.2  # between two looks at the heartbeats
 WEIGH_S = 1.0  # between two looks at memory, descriptors and model files
 CHECK_S = 2.0  # between two pings of the fork server
 AWAY_S = 2.0  # without a look for this long, this process was suspended, and so were the workers
-MOST_THREADS = 4
 _DEFECT_S = 5.0  # before the next look after one that failed
 
 
@@ -270,8 +270,7 @@ class Supervisor:
         return order, [*models.values(), *readings_page]
 
     def _threads(self) -> int:
-        cores = len(os.sched_getaffinity(0))
-        return max(1, min(MOST_THREADS, cores // max(1, len(self._groups))))
+        return default_threads(len(self._groups))
 
     # Accelerators.
 

@@ -21,6 +21,7 @@ from edged.config.sensor import SENSORS
 from edged.ipc import sensor_messages
 from edged.ipc.readings_page import Writer, name_of
 from edged.system import clock
+from edged.system.isolation import REMEDY, not_isolated
 from edged.system.kernel import die_with_parent, name_process
 from edged.worker import sandbox
 from edged.worker.sensor_runner import SensorRunner
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
 
 ALIVE_S = 1.0
 STOP_S = 0.5
-_NO_ISOLATION = (
-    "the sensor worker cannot be cut off from the network: no seccomp filter and no network namespace can be "
-    "had here; install libseccomp2, or write isolation: optional to run all the same"
-)
+_NO_ISOLATION = f"{not_isolated('the sensor worker')}; {REMEDY}"
 
 
 class Reports:

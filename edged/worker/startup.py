@@ -17,6 +17,7 @@ from edged.config.source import SOURCES
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import Order
+from edged.system.isolation import REMEDY, not_isolated
 from edged.system.kernel import close_memory, die_with_parent, name_process
 from edged.worker import sandbox
 from edged.worker.main_loop import WorkerMain
@@ -102,7 +103,4 @@ def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int
     return host.run(models)
 
 
-_NO_ISOLATION = (
-    "this worker cannot be cut from the network: no seccomp filter and no network namespace can be had here; "
-    "install libseccomp2, or write isolation: optional to run all the same"
-)
+_NO_ISOLATION = f"{not_isolated('this worker')}; {REMEDY}"

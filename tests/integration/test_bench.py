@@ -137,8 +137,8 @@ def test_what_cannot_be_decoded_is_named_and_counted(model: str, images: Path) -
     [result] = results(done)
     assert (result["images"], result["unreadable"], result["top1"]) == (12, 2, 0.75)
     assert sorted(done.stderr.splitlines()) == [
-        f"edged: {images}/BLUE/text.jpg is left out: it is no whole picture",
-        f"edged: {images}/RED/half.png is left out: it is no whole picture",
+        f"edged: {images}/BLUE/text.jpg is left out: it is not a whole picture",
+        f"edged: {images}/RED/half.png is left out: it is not a whole picture",
     ]
 
 

@@ -413,7 +413,7 @@ def test_where_no_wall_can_be_had_a_worker_runs_only_when_told_to(isolation: str
         check=True,
     )
     if isolation == "required":
-        assert answer.stdout.startswith("waiting isolation () this worker cannot be cut from the network"), (
+        assert answer.stdout.startswith("waiting isolation () this worker is not cut off from the network"), (
             answer
         )
         assert "isolation: optional" in answer.stdout

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.ipc.bench_request import BenchRequest
 from edged.system.child import ChildFailed, answers
+from edged.system.isolation import not_isolated
 from edged.system.quantiles import share
 
 if TYPE_CHECKING:
@@ -106,15 +107,15 @@ def measure(plan: Plan, watcher: Watcher) -> list[dict[str, Any]]:
         Case(candidate, runtime, threads, candidate.problem)
         for candidate, runtime, threads in itertools.product(plan.candidates, plan.runtimes, plan.threads)
     ]
-    told: set[str] = set()
-    _say(watcher, told, (case.problem for case in cases))
+    noted: set[str] = set()
+    _note_once(watcher, noted, (case.problem for case in cases))
     watcher.begin(ROUNDS * sum(not case.problem for case in cases))
     for number in range(ROUNDS):
         for case in reversed(cases) if number % 2 else cases:
             if not case.problem:
                 watcher.step(f"round {number + 1} of {ROUNDS}: {case.words}")
                 _round(case, plan, watcher, judges=not number)
-                _say(watcher, told, _worth_saying(case))
+                _note_once(watcher, noted, _notes(case))
     return [case.result(judged=bool(plan.answers)) for case in cases]
 
 
@@ -151,19 +152,16 @@ def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
     raise ChildFailed("its process ended without an answer")
 
 
-def _worth_saying(case: Case) -> list[str]:
-    said = [f"{path} is left out: it is no whole picture" for path in case.found.get("unreadable", ())]
+def _notes(case: Case) -> list[str]:
+    notes = [f"{path} is left out: it is not a whole picture" for path in case.found.get("unreadable", ())]
     if not case.found.get("isolation", True):
-        said.append(
-            "WARNING: the processes that have the pictures are NOT cut off from the network: "
-            "neither seccomp nor a network namespace can be had here"
-        )
-    return [*said, case.problem] if case.problem else said
+        notes.append(not_isolated("WARNING: the process that holds the pictures"))
+    return [*notes, case.problem] if case.problem else notes
 
 
-def _say(watcher: Watcher, told: set[str], sentences: Iterable[str]) -> None:
-    """Say each sentence once."""
+def _note_once(watcher: Watcher, noted: set[str], sentences: Iterable[str]) -> None:
+    """Pass on the sentences that were not passed on before."""
     for sentence in sentences:
-        if sentence and sentence not in told:
-            told.add(sentence)
+        if sentence and sentence not in noted:
+            noted.add(sentence)
             watcher.note(sentence)

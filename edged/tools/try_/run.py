@@ -12,6 +12,7 @@ from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
+from edged.system.isolation import not_isolated
 
 if TYPE_CHECKING:
     from edged.config.root import PipelineSection
@@ -143,10 +144,7 @@ class Trial:
         elif status.state == "running" and not self._checked_isolation:
             self._checked_isolation = True
             if not status.isolation and not status.network:
-                self._view.note(
-                    "WARNING: the process with the pictures is NOT cut off from the network: "
-                    "neither seccomp nor a network namespace is available here"
-                )
+                self._view.note(not_isolated("WARNING: the process that holds the pictures"))
 
     def _ended(self, status: PipelineStatus) -> None:
         if self._shown:

@@ -18,6 +18,7 @@ from edged.cli import main
 from edged.config import loader
 from edged.daemon import health
 from edged.daemon.status_file import NAME, StatusFile
+from edged.errors import Problem
 from edged.ipc.sensor_messages import SensorState
 from edged.spool import Counts
 from edged.testing.supervisor import status
@@ -99,6 +100,15 @@ def test_check_prints_every_problem_with_its_position(bad: str) -> None:
     assert done.returncode == 78
     assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [f"{bad}:1:7", f"{bad}:4:20"]
     assert "did you mean 'synthetic'?" in done.stdout
+
+
+def test_check_gives_the_same_problems_as_data(good: str, bad: str) -> None:
+    done = call("check", "--json", "-c", bad)
+    assert done.returncode == 78
+    problems = [Problem.from_data(json.loads(line)) for line in done.stdout.splitlines()]
+    assert "".join(f"{problem}\n" for problem in problems) == call("check", "-c", bad).stdout
+    good_one = call("check", "--json", "-c", good)
+    assert (good_one.returncode, good_one.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("verb", ["check", "run"])

@@ -21,6 +21,7 @@ from edged.events import ModelTag
 from edged.homeassistant import FINE
 from edged.spool import Counts
 from edged.supervisor import PipelineStatus
+from edged.system.isolation import not_isolated
 from edged.testing.supervisor import status
 
 SCHEMA = json.loads((Path(edged.__file__).parent / "schema" / "health.schema.json").read_text())
@@ -125,7 +126,7 @@ def test_a_pipeline_that_does_not_work_is_a_problem_and_named_first() -> None:
     ("pipeline", "changes", "sentence"),
     [
         ({"degraded": True}, {}, "porch: runs on cpu, not as configured"),
-        ({"isolation": ()}, {}, "porch: its worker is not cut off from the network"),
+        ({"isolation": ()}, {}, not_isolated("porch: its worker")),
         (
             {},
             {"broker": health.Broker("auth refused", "wrong password", "auth")},

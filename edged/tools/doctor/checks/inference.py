@@ -9,6 +9,7 @@ from edged.config.pipeline import Accelerator
 from edged.config.root import PipelineSection
 from edged.models import bundled
 from edged.supervisor import AcceleratorPresence
+from edged.system.isolation import not_isolated
 from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together, warning
 
@@ -57,7 +58,7 @@ def isolation(run: Run, config: Config | None) -> Verdict:
         return skipped("no worker ran (see cpu-inference)")
     if status.isolation:
         return ok("what holds pictures has " + ", ".join(_WALLS.get(w, w) for w in status.isolation))
-    what = "workers cannot be cut off from the network: neither a seccomp filter nor a network namespace"
+    what = not_isolated("a worker")
     install = "sudo apt install libseccomp2"
     if config is not None and config.isolation == "optional":
         return warning(what, install)

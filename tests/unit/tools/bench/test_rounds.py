@@ -94,7 +94,7 @@ def test_all_rounds_make_the_latency_and_the_first_the_accuracy(monkeypatch: pyt
     assert (result["top1"], result["top5"], result["images"], result["unreadable"]) == (0.3333, 0.6667, 3, 1)
     assert (result["rss_mb"], result["model_mb"]) == (73.0, 5.0)
     assert (result["size_bytes"], result["accelerator"], result["error"]) == (1000, "cpu", None)
-    assert heard.notes == ["cat/bad.jpg is left out: it is no whole picture"]  # once, though two found it
+    assert heard.notes == ["cat/bad.jpg is left out: it is not a whole picture"]  # once, though two found it
 
 
 def test_without_answers_there_is_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
