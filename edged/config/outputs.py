@@ -59,6 +59,11 @@ class Mqtt(Section):
         default=None,
         description="file that holds the password; in $CREDENTIALS_DIRECTORY, else beside this file",
     )
+    reply_prefix: TopicLevels | None = Field(
+        examples=["answers"],
+        default=None,
+        description="MQTT 5: commands may be answered below this topic too, not only below the node's own",
+    )
     tls: Tls | None = Field(default=None, description="encryption; {} uses the system's CA certificates")
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = Field(
         default=20, description="keep-alive, in s; a silent connection is detected within 1.5 times this"

@@ -21,7 +21,9 @@ _CANNOT = {
 
 
 def answer(verb: str, payload: bytes, pipelines: Collection[str], do: Callable[[str, str], bool]) -> bytes:
-    """Carry an order out and return the answer as JSON: ``done`` and ``refused``.
+    """Carry an order out and return the answer as JSON: ``done``, ``refused`` and how many names are unknown.
+
+    Nothing that the sender wrote is repeated in it: the sender may choose the topic of the answer too.
 
     Args:
         verb: from the topic.
@@ -30,19 +32,16 @@ def answer(verb: str, payload: bytes, pipelines: Collection[str], do: Callable[[
         do: carries one out for one pipeline; False where it cannot.
     """
     if verb not in VERBS:
-        return _json({"verb": verb, "error": f"no such verb; there are {', '.join(VERBS)}"})
+        return _json({"error": f"no such verb; there are {', '.join(VERBS)}"})
     text = payload.decode("utf-8", "replace").strip()
     if not text:
         return _json({"verb": verb, "done": [name for name in pipelines if do(name, verb)], "refused": {}})
-    done, refused = [], {}
-    for name in dict.fromkeys(part.strip()[:32] for part in text.split(",")):
-        if name not in pipelines:
-            refused[name] = "there is no such pipeline"
-        elif do(name, verb):
-            done.append(name)
-        else:
-            refused[name] = _CANNOT[verb]
-    return _json({"verb": verb, "done": done, "refused": refused})
+    names = dict.fromkeys(part.strip() for part in text.split(","))
+    known = [name for name in names if name in pipelines]
+    done = [name for name in known if do(name, verb)]
+    refused = {name: _CANNOT[verb] for name in known if name not in done}
+    unknown = {"unknown": len(names) - len(known)} if len(known) < len(names) else {}
+    return _json({"verb": verb, "done": done, "refused": refused, **unknown})
 
 
 def _json(data: dict[str, object]) -> bytes:

@@ -64,7 +64,7 @@ def test_a_life(tmp_path: Path, protocol: str) -> None:
 def test_a_response_goes_where_mqtt_5_says(tmp_path: Path) -> None:
     async def life() -> None:
         with Broker(tmp_path) as broker, Subscriber(broker.port) as other:
-            async with Node(port=broker.port) as node:
+            async with Node(port=broker.port, reply_prefix="me") as node:
                 await node.connected()
                 properties = Properties(PacketTypes.PUBLISH)
                 properties.ResponseTopic = "me/answers"

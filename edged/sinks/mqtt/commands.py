@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from edged.sinks.mqtt.session import Message
 
@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 MAX_COMMAND = 8192  # bytes
 _PIPELINE = re.compile(r"[a-z0-9-]{1,32}")
 _VERB = re.compile(r"[a-z0-9_-]{1,32}")
+# Last levels of the topics of pipelines and sensors.
+_TAKEN = frozenset({"state", "event", "result", "availability", "set"})
 
 
 class Reply(Protocol):
@@ -36,7 +38,7 @@ class CommandTopics:
         on_command: carries out the command of a verb with a payload and returns the answer; None: there are
             no commands.
         reply: sends an answer.
-        closed: topics beside which no answer may go, as none may go beside those of other nodes.
+        reply_prefix: topic below which answers may go too; None: only below the node's own.
     """
 
     def __init__(
@@ -46,13 +48,10 @@ class CommandTopics:
         on_switch: Callable[[str, bool], None],
         on_command: Callable[[str, bytes], bytes] | None,
         reply: Reply,
-        closed: Sequence[str] = (),
+        reply_prefix: str | None = None,
     ) -> None:
         self._base = base
-        # By their first level, such as homeassistant/ for homeassistant/device/…
-        self._closed = tuple(
-            {f"{base.rpartition('/')[0]}/", *(f"{topic.split('/')[0]}/" for topic in closed)}
-        )
+        self._reply_prefix = reply_prefix
         self._on_switch = on_switch
         self._on_command = on_command
         self._reply = reply
@@ -81,10 +80,21 @@ class CommandTopics:
             log.warning("%s", sentence)
 
     def _may_answer_on(self, topic: str) -> bool:
-        """Whether an answer may go there: not to topics from which others read the state of nodes."""
-        if not topic or topic[0] == "$" or set(topic) & set("+#\0"):
+        """Return whether an answer may go there.
+
+        The sender chooses the topic, and may lack the right to publish there itself. So it lies below the
+        node's own, where nobody reads the node's state and the node itself reads nothing.
+        """
+        if set(topic) & set("+#\0"):
             return False
-        return topic.startswith(f"{self._base}/cmd/") or not topic.startswith(self._closed)
+        if self._reply_prefix is not None and topic.startswith(f"{self._reply_prefix}/"):
+            return True
+        if not topic.startswith(f"{self._base}/"):
+            return False
+        first, *below = topic.removeprefix(f"{self._base}/").split("/")
+        if first == "cmd":
+            return len(below) > 1
+        return bool(below) and below[-1] not in _TAKEN
 
     def _switch(self, pipeline: str, word: bytes) -> bool:
         if word not in (b"ON", b"OFF"):

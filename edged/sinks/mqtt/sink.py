@@ -81,7 +81,7 @@ class MqttSink:
             on_switch=on_switch,
             on_command=on_command,
             reply=self._send_once,
-            closed=discovery.subscriptions if discovery is not None else (),
+            reply_prefix=config.reply_prefix,
         )
         self._discovery = discovery
         self._settings = Settings.of(

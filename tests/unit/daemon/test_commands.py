@@ -39,14 +39,15 @@ def test_what_is_refused_is_said_with_its_reason() -> None:
     assert answer["done"] == ["porch"]
     assert answer["refused"] == {
         "yard": "it has no trigger that takes commands, or its worker is not there",
-        "attic": "there is no such pipeline",
     }
+    assert answer["unknown"] == 1, "a name that is not a pipeline's is counted, not repeated"
     assert ("attic", "infer") not in house.done
 
 
 def test_another_verb_is_an_error() -> None:
     answer, house = ask("reboot", b"")
     assert "no such verb" in str(answer["error"])
+    assert "reboot" not in str(answer)
     assert house.done == []
 
 

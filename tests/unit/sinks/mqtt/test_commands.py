@@ -15,7 +15,7 @@ BASE = "edged/n"
 class Bench:
     """The topics of commands, with all that was done and answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, reply_prefix: str | None = None) -> None:
         self.switched: list[tuple[str, bool]] = []
         self.commands: list[str] = []
         self.answers: list[tuple[str, bytes, bytes | None]] = []
@@ -24,7 +24,7 @@ class Bench:
             on_switch=lambda name, on: self.switched.append((name, on)),
             on_command=self._command,
             reply=lambda topic, payload, correlation: self.answers.append((topic, payload, correlation)),
-            closed=["homeassistant/device/n/config", "homeassistant/status"],
+            reply_prefix=reply_prefix,
         )
 
     def _command(self, verb: str, payload: bytes) -> bytes:
@@ -36,7 +36,7 @@ class Bench:
         return self.topics.handle(message)
 
 
-@pytest.mark.parametrize("topic", ["me/answers", "edged/n/cmd/infer/result", "a"])
+@pytest.mark.parametrize("topic", ["edged/n/cmd/infer/result", "edged/n/cmd/infer/me/7", "edged/n/answers/7"])
 def test_an_answer_goes_where_it_was_asked_for(topic: str) -> None:
     bench = Bench()
     assert bench.send("edged/n/cmd/infer", b"abc", topic)
@@ -48,9 +48,20 @@ def test_an_answer_goes_where_it_was_asked_for(topic: str) -> None:
     [
         None,
         "edged/n/status",
+        "edged/n/answers",
         "edged/n/porch/enabled/set",
-        "edged/other/cmd/infer",
+        "edged/n/porch/state",
+        "edged/n/porch/event",
+        "edged/n/attic/temp/state",
+        "edged/n/cmd/infer",
+        "edged/n/cmd",
+        "edged/other/cmd/infer/result",
+        "Edged/n/answers/7",
+        "answers/7",
+        "zigbee2mqtt/bridge/request/permit_join",
         "homeassistant/device/n/config",
+        "edged/n/answers/\0",
+        "edged/n/cmd/infer/+",
         "$SYS/x",
         "a/+",
         "a/#",
@@ -61,6 +72,15 @@ def test_no_answer_goes_to_a_topic_on_which_others_read_the_state_of_nodes(topic
     bench = Bench()
     assert bench.send("edged/n/cmd/infer", response=topic)
     assert bench.answers == [("edged/n/cmd/infer/result", b"", b"7")]
+
+
+@pytest.mark.parametrize(
+    ("topic", "allowed"), [("answers/me/7", True), ("answers", False), ("answers2/7", False)]
+)
+def test_a_reply_prefix_allows_topics_below_it(topic: str, allowed: bool) -> None:
+    bench = Bench(reply_prefix="answers")
+    assert bench.send("edged/n/cmd/infer", response=topic)
+    assert [a[0] for a in bench.answers] == [topic if allowed else "edged/n/cmd/infer/result"]
 
 
 @pytest.mark.parametrize("word", [b"on", b"1", b"", b'{"a":1}'])

@@ -197,11 +197,11 @@ def test_switches_and_commands() -> None:
     node.hear("edged/n/porch/enabled/set", b"OFF")
     node.hear("edged/n/porch/enabled/set", b"ON")
     assert node.switched == [("porch", False), ("porch", True)]
-    node.hear("edged/n/cmd/restart", b"{}", response_topic="answers/7", correlation=b"7")
+    node.hear("edged/n/cmd/restart", b"{}", response_topic="edged/n/answers/7", correlation=b"7")
     node.hear("edged/n/cmd/restart", b"")
     assert node.commands == [("restart", b"{}"), ("restart", b"")]
     assert broker.received[-2:] == [
-        ("answers/7", b"ok", False),
+        ("edged/n/answers/7", b"ok", False),
         ("edged/n/cmd/restart/result", b"ok", False),
     ]
 
