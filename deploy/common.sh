@@ -132,15 +132,99 @@ ansible_venv() {
     local root venv mark
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     venv=${EDGED_ANSIBLE_VENV:-$root/.venv-ansible}
-    mark=$(fingerprint "$root/deploy/requirements.txt")-${EDGED_ANSIBLE_CORE:-any}
+    mark=$(fingerprint "$root/deploy/ansible.lock")-${EDGED_ANSIBLE_CORE:-locked}
     if [ "$(cat "$venv/.made" 2>/dev/null)" != "$mark" ]; then
         quietly "a virtual environment with ansible in $venv" "$1" -m venv --clear "$venv" >&2 || return 1
         # The linter needs a new ansible-core, so an old one is installed without it.
-        local what=(--requirement "$root/deploy/requirements.txt")
+        local what=(--require-hashes --only-binary=:all: --requirement "$root/deploy/ansible.lock")
         [ -z "${EDGED_ANSIBLE_CORE:-}" ] || what=("ansible-core==$EDGED_ANSIBLE_CORE" setuptools)
         quietly "ansible, by pip" "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
             "${what[@]}" >&2 || return 1
         printf '%s\n' "$mark" >"$venv/.made"
     fi
     printf '%s\n' "$venv"
+}
+
+# find_uv: print the uv of the environment that tests/run made, or the one on PATH.
+find_uv() {
+    local root uv
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    uv=${EDGED_TEST_VENV:-$root/.venv-test}/bin/uv
+    if [ -x "$uv" ]; then printf '%s\n' "$uv"; else command -v uv; fi
+}
+
+# index_options PYTHON KEY…: uv reads no pip.conf, so an index that this machine's pip was given is handed on.
+index_options() {
+    local key value word
+    for key in "${@:2}"; do
+        value=$("$1" -m pip config get "global.$key" 2>/dev/null) || continue
+        for word in $value; do
+            case $key in
+            index-url) printf '%s\n' --default-index "$word" ;;
+            extra-index-url) printf '%s\n' --index "$word" ;;
+            find-links) printf '%s\n' --find-links "$word" ;;
+            esac
+        done
+    done
+}
+
+# board_requirements PYTHON CHECKOUT EXTRA…: what a board needs, one requirement a line, as setup.cfg and pyproject.toml
+# have it; uv does not read setup.cfg.
+board_requirements() {
+    "$1" -I - "${@:2}" <<'PYTHON'
+import configparser
+import sys
+import tomllib
+
+checkout, *extras = sys.argv[1:]
+setup = configparser.ConfigParser(interpolation=None)
+setup.read(f"{checkout}/setup.cfg")
+print(setup["options"]["install_requires"])
+for name in extras:
+    print(setup["options.extras_require"][name])
+with open(f"{checkout}/pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["build-system"]["requires"], sep="\n")
+PYTHON
+}
+
+# Constraints that pip knows and uv does not: uv ignores the upper bound of Requires-Python.
+locked_out() {
+    printf 'backports-strenum<1.3\n'
+}
+
+# lock_for PYTHON LOCK VERSION MACHINE: print what of a lock file is for that Python on that machine, without conditions.
+lock_for() {
+    "$1" -I - "${@:2}" <<'PYTHON'
+import re
+import sys
+
+from pip._vendor.packaging.markers import Marker
+
+path, version, machine = sys.argv[1:]
+environment = {
+    "python_version": version,
+    "python_full_version": f"{version}.0",
+    "platform_machine": machine,
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "os_name": "posix",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+}
+wanted = True
+for line in open(path, encoding="utf-8"):
+    if found := re.match(r"(\S+==\S+)(?: ; (.*?))?( \\)?$", line):
+        wanted = found[2] is None or Marker(found[2]).evaluate(environment)
+        line = f"{found[1]}{found[3] or ''}\n"
+    if wanted and not line.startswith("#"):
+        print(line, end="")
+PYTHON
+}
+
+# lock_only PACKAGE LOCK and lock_without PACKAGE LOCK: print the lines of that package, or all others.
+lock_only() {
+    awk -v package="$1==" '/^[A-Za-z0-9#]/ { mine = index($0, package) == 1 } mine' "$2"
+}
+lock_without() {
+    awk -v package="$1==" '/^[A-Za-z0-9#]/ { mine = index($0, package) == 1 } !mine' "$2"
 }

@@ -296,7 +296,7 @@ def upgrade(trial: Trial) -> str:
     new = f"{trial.version}.post1"
     since = time.time()
     played = trial.play("site", "--limit", "porch", edged_version=new, edged_wheelhouse=str(trial.house(new)))
-    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{new}"
+    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{trial.release(new)}"
     assert trial.status(trial.porch)["version"] == new
     account = trial.consumer.account("porch", since)
     assert (account.missing, account.epochs) == (0, 1), account
@@ -327,7 +327,7 @@ def broken(trial: Trial) -> str:
 @step("rollback.yml: the release before, with its configuration")
 def rollback(trial: Trial) -> str:
     played = trial.play("rollback", "--limit", "porch")
-    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{trial.version}"
+    assert trial.porch.says("readlink /opt/edged/current") == f"releases/{trial.release(trial.version)}"
     assert trial.status(trial.porch)["version"] == trial.version
     assert trial.is_well(trial.porch)
     return f"in {played.seconds:.0f} s"
@@ -335,7 +335,7 @@ def rollback(trial: Trial) -> str:
 
 @step("releases whose queues differ: said beforehand, nothing is touched")
 def queue(trial: Trial) -> str:
-    other = f"{trial.version}.post1"
+    other = trial.release(f"{trial.version}.post1")
     module = trial.porch.path / f"opt/edged/releases/{other}/lib"
     store = next(module.glob("python3*/site-packages/edged/spool/store.py"))
     text = store.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -49,6 +50,7 @@ class Trial:
         self.authority = work / "ca"
         self.wheels = wheels
         self.houses: dict[str, Path] = {}
+        self._lock = hashlib.sha256((ROOT / "deploy/requirements.lock").read_bytes()).hexdigest()[:8]
         self.version = re.findall(r'__version__ = "([^"]+)"', (ROOT / "edged/__init__.py").read_text())[0]
         login = [*("--cafile", "ca.pem", "--cert", "consumer.pem", "--key", "consumer.key")]
         files = [str(self.authority / f) if f.endswith((".pem", ".key")) else f for f in login]
@@ -101,6 +103,10 @@ class Trial:
         }
         (self.work / "ansible.cfg").touch()
         (self.work / "inventory.json").write_text(json.dumps(content))
+
+    def release(self, version: str) -> str:
+        """Return the name of the release of that version: it ends with the digest of the lock file."""
+        return f"{version}-{self._lock}"
 
     def house(self, version: str, spoil: Callable[[Path], None] | None = None) -> Path:
         """Return a wheelhouse with edged of that version, made from this checkout."""
