@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the problems, or a summary of a valid configuration; with ``--json`` only problems."""
     from edged.config import loader
+    from edged.config.secrets import exposed_passwords
     from edged.tools.check import check
 
     problems = check(arguments.config)
@@ -33,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         return terminal.CONFIG
     if arguments.json:
         return 0
+    for warning in exposed_passwords(arguments.config):
+        terminal.print_line(f"warning: {warning}", stderr=True)
     config = loader.load(arguments.config)
     counts = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
     terminal.print_line(f"{arguments.config}: good: {', '.join(filter(None, counts))}")

@@ -33,8 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until a signal stops the daemon."""
     from edged.daemon.systemd import Notifier
     from edged.supervisor import ForkServer, Listener, Supervisor
+    from edged.system import kernel
     from edged.system.signals import Signals
 
+    kernel.name_process("edged")  # the service starts it as `python -I -m edged`
     signals = Signals()
     signals.install()
     notifier = Notifier.of()

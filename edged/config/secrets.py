@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 4096
+CONFIGURATION_BYTES = 1 << 20
+_PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s\"']*:[^/\s\"']*@")
 _SECRET_KEY = re.compile(
     r"(^|[_-])pass(wd|phrase)?$|password|secret|token|api[_-]?key|credential|^(pin|pwd)$", re.IGNORECASE
 )
@@ -64,6 +66,27 @@ def read_secret(path: Path, *, warn: bool = True) -> Secret:
     if warn and status.st_mode & stat.S_IROTH:
         log.warning("%s holds a secret but is readable by everyone; run: chmod 600 %s", path, path)
     return _secret(path, data)
+
+
+def exposed_passwords(path: Path | str) -> list[Problem]:
+    """Return where addresses in a configuration hold passwords that every user of this machine can read.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    data, status = read_regular(path, CONFIGURATION_BYTES)
+    if not status.st_mode & stat.S_IROTH:
+        return []
+    lines = enumerate(data.decode(errors="replace").splitlines(), 1)
+    return [
+        Problem(
+            f"{path}:{number}",
+            "the address has a password, and everyone may read this file",
+            f"chmod 640 {path}, or write the password to a file of its own",
+        )
+        for number, line in lines
+        if _PASSWORD_IN_ADDRESS.search(line.partition(" #")[0])
+    ]
 
 
 def _secret(path: Path, data: bytes) -> Secret:

@@ -28,6 +28,7 @@ FILE_S = 2.0  # between two status files
 EARLY_S = 1.0  # of rounding; a file from further in the future is from an earlier boot
 STALE_S = 15.0  # a running daemon writes every 2 s
 MAX_BYTES = 1_000_000
+MODE = 0o640  # it says what a camera shows, and when: not for every user of the machine
 
 
 class StatusFile:
@@ -42,7 +43,7 @@ class StatusFile:
         data = {**health, "pid": os.getpid(), "monotonic": round(clock.monotonic(), 3)}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._next.write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8")
-        self._next.chmod(0o644)  # it holds what the health topic tells everybody
+        self._next.chmod(MODE)
         self._next.replace(self._path)
 
     def remove(self) -> None:
@@ -123,7 +124,7 @@ def read(run_dir: Path, *, now: float | None = None) -> Found:
     except FileNotFoundError:
         return Found({}, f"no daemon is running: there is no {path}")
     except PermissionError:
-        return Found({}, f"{path} may not be read by this user")
+        return Found({}, f"{path} may not be read by this user: use sudo, or join the group of the service")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Found({}, f"{path} is not a status file of edged")
     age_s = (clock.monotonic() if now is None else now) - written

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.config.loader import loads
-from edged.config.secrets import Secret, is_secret_key, read_secret
+from edged.config.secrets import Secret, exposed_passwords, is_secret_key, read_secret
 from edged.errors import ConfigError
 from edged.system.redaction import redact
 
@@ -104,3 +104,21 @@ def test_no_repr_of_a_configuration_holds_a_secret(tmp_path: Path) -> None:
         "pipelines: {a: {source: {kind: video, url: 'rtsp://u:hunter2@h/1'}}}\n"
     )
     assert "hunter2" not in repr(loads(text, "f", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("line", "mode", "exposed"),
+    [
+        ("url: rtsp://cam:S3cret@10.0.0.9/1", 0o644, True),
+        ("url: rtsp://cam:S3cret@10.0.0.9/1", 0o640, False),
+        ("url: rtsp://cam@10.0.0.9/1", 0o644, False),
+        ("url: rtsp://10.0.0.9:554/1  # not cam:S3cret@", 0o644, False),
+    ],
+)
+def test_a_password_in_an_address_is_reported_where_everyone_reads_it(
+    tmp_path: Path, line: str, mode: int, exposed: bool
+) -> None:
+    path = stored(tmp_path / "edged.yaml", f"node: n\n{line}\n".encode(), mode)
+    found = exposed_passwords(path)
+    assert [p.where for p in found] == ([f"{path}:2"] if exposed else [])
+    assert "S3cret" not in str(found)

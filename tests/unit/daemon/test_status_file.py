@@ -29,6 +29,7 @@ def test_a_reader_gets_what_was_written(tmp_path: Path) -> None:
     assert found.data["status"] == "ok"
     assert found.data["pid"] == os.getpid()
     assert [p.name for p in (tmp_path / "run" / "edged").iterdir()] == [NAME]
+    assert (tmp_path / "run" / "edged" / NAME).stat().st_mode & 0o777 == 0o640, "not for everybody"
 
 
 def test_without_a_file_no_daemon_runs(tmp_path: Path) -> None:
