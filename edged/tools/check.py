@@ -1,7 +1,7 @@
-"""What ``edged check`` finds: builds all that can be built without touching a device, and lists what fails.
+"""``edged check``: builds everything that can be built without touching a device, and lists all problems.
 
-Every problem points at the line and column of the key that it is about. Nothing is opened but regular files,
-so the check runs on any machine, also on one that has neither camera nor accelerator.
+Every problem points at the line and column of its key. Only regular files are opened, so the check runs on
+any machine, also without a camera or an accelerator.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _MAX_PEM = 1024 * 1024
 
 
 def respond(data: bytes, tell: Tell) -> None:
-    """Check a file in a process of its own: each problem is an answer (see :mod:`edged.system.child`)."""
+    """Check a file in a child process; each problem is an answer (see :mod:`edged.system.child`)."""
     for problem in check(Path(os.fsdecode(data))):
         tell(problem.to_data())
 
 
 def check(path: Path | str) -> list[Problem]:
-    """Return all that is wrong with a configuration file, in its order; nothing if it is good."""
+    """Return all problems of a configuration file, in file order; empty if it is valid."""
     try:
         loaded = loader.read(path)
     except ConfigError as error:
@@ -53,7 +53,7 @@ def check(path: Path | str) -> list[Problem]:
 
 
 class _Check:
-    """Goes through one configuration."""
+    """The check of one configuration."""
 
     def __init__(self, loaded: loader.Loaded) -> None:
         self._loaded = loaded
@@ -61,7 +61,7 @@ class _Check:
         self._problems: list[Problem] = []
 
     def problems(self) -> list[Problem]:
-        """Look at everything once."""
+        """Check everything and return the problems."""
         self._state_dir()
         self._sinks()
         self._devices()
@@ -71,18 +71,18 @@ class _Check:
         self._sensors()
         return loader.in_order(self._problems)
 
-    def _say(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
-        named = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps if step != "[key]")
-        path = "".join(named).removeprefix(".")
+    def _report(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
+        parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps if step != "[key]")
+        path = "".join(parts).removeprefix(".")
         self._problems.append(Problem(self._loaded.where(steps), f"{path}: {what}", hint))
 
     def _state_dir(self) -> None:
-        """Look whether it is a folder, or can be made."""
+        """Check that it is a folder or can be created."""
         folder = Path(os.path.abspath(self._config.state_dir))  # noqa: PTH100 - links stay as they are
-        there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
-        if there is not None and not _is_folder(there):
-            what = f"{there} is no folder" + ("" if there == folder else f", so {folder} cannot be made")
-            self._say(("state_dir",), what, "name a folder")
+        existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+        if existing is not None and not _is_folder(existing):
+            consequence = "" if existing == folder else f", so {folder} cannot be created"
+            self._report(("state_dir",), f"{existing} is not a folder{consequence}", "name a folder")
 
     def _sinks(self) -> None:
         mqtt, jsonl = self._config.mqtt, self._config.jsonl
@@ -100,16 +100,16 @@ class _Check:
             try:
                 sinks.create(section)
             except DriverError as error:
-                self._say(("sinks", name, "kind"), str(error))
+                self._report(("sinks", name, "kind"), str(error))
 
     def _key_problems(self, steps: tuple[Step, ...], problems: Iterable[KeyProblem]) -> None:
         for problem in problems:
-            self._say((*steps, problem.key), problem.what, problem.hint)
+            self._report((*steps, problem.key), problem.what, problem.hint)
 
     def _files(self, steps: Sequence[Step], error: ConfigError) -> None:
-        """Say of a file that is named under a key what is wrong with it."""
+        """Report the problems of a file at the key that names it."""
         for problem in error.problems:
-            self._say(steps, f"{problem.where}: {problem.what}", problem.hint)
+            self._report(steps, f"{problem.where}: {problem.what}", problem.hint)
 
     def _tls(self, tls: Tls) -> None:
         import ssl
@@ -124,7 +124,7 @@ class _Check:
             try:
                 context.load_verify_locations(ca)
             except (OSError, ValueError):
-                self._say((*steps, "ca_file"), f"{ca} holds no certificate", "it must be PEM")
+                self._report((*steps, "ca_file"), f"{ca} does not hold a certificate", "it must be PEM")
         cert, key = readable.get("cert_file"), readable.get("key_file")
         if cert and key:
             self._pair(context, cert, key)
@@ -133,7 +133,7 @@ class _Check:
         asked = []
 
         def passphrase() -> str:
-            asked.append(True)  # and not on the terminal, where OpenSSL would ask
+            asked.append(True)  # without this function, OpenSSL would prompt on the terminal
             return ""
 
         try:
@@ -141,11 +141,11 @@ class _Check:
         except (OSError, ValueError) as error:
             hint = "both must be PEM"
             if asked:
-                hint = "the key has a passphrase; write it without one"
+                hint = "the key has a passphrase; store it without one"
             elif "MISMATCH" in str(getattr(error, "reason", "")):
                 hint = "the key belongs to another certificate"
-            what = f"{cert} and {key} are no pair of certificate and key"
-            self._say(("mqtt", "tls", "cert_file"), what, hint)
+            what = f"{cert} and {key} are not a matching certificate and key"
+            self._report(("mqtt", "tls", "cert_file"), what, hint)
 
     def _is_readable(self, steps: Sequence[Step], file: Path) -> bool:
         try:
@@ -156,7 +156,7 @@ class _Check:
         return True
 
     def _devices(self) -> None:
-        """Name both pipelines where two want the same camera at the same time."""
+        """Report two enabled pipelines that use the same camera."""
         taken: dict[tuple[str, str], str] = {}
         for name, pipeline in self._config.pipelines.items():
             source = pipeline.source
@@ -164,51 +164,52 @@ class _Check:
                 resolved = os.path.realpath(device) if device.startswith("/") else device
                 other = taken.setdefault((source.kind, resolved), name)
                 if other != name:
-                    what = f"pipelines {other} and {name} both take {source.kind} {key} {device}"
-                    hint = "a camera serves one pipeline at a time"
-                    self._say(("pipelines", name, "source", key), what, hint)
+                    what = f"pipelines {other} and {name} both use {source.kind} {key} {device}"
+                    hint = "only one pipeline at a time can use a camera"
+                    self._report(("pipelines", name, "source", key), what, hint)
 
     def _source(self, name: str, pipeline: PipelineSection) -> None:
         kind = pipeline.source.kind
         try:
             sources.load(kind).create(pipeline.source, sources.Hint())
-        except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+        except Exception as error:  # noqa: BLE001 - a third-party driver may raise anything
             what = f"{kind} cannot be built: {str(error) or type(error).__name__}"
-            self._say(("pipelines", name, "source", "kind"), what)
+            self._report(("pipelines", name, "source", "kind"), what)
 
     def _sensors(self) -> None:
-        """Build each sensor, and name both where two want what only one can have."""
+        """Build each sensor, and report two that use the same device."""
         taken: dict[str, str] = {}
         for name, config in self._config.sensors.items():
             try:
                 sensors.load(config.kind).create(config)
-            except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+            except Exception as error:  # noqa: BLE001 - a third-party driver may raise anything
                 what = f"{config.kind} cannot be built: {str(error) or type(error).__name__}"
-                self._say(("sensors", name, "kind"), what)
+                self._report(("sensors", name, "kind"), what)
                 continue
             self._entities(name, config)
-            for thing in config.holds:
-                other = taken.setdefault(os.path.realpath(thing) if thing.startswith("/") else thing, name)
+            for device in config.holds:
+                resolved = os.path.realpath(device) if device.startswith("/") else device
+                other = taken.setdefault(resolved, name)
                 if other != name:
-                    what = f"sensors {other} and {name} both take {thing}"
-                    self._say(("sensors", name), what, "one of them gets it, and the other one fails")
+                    what = f"sensors {other} and {name} both use {device}"
+                    self._report(("sensors", name), what, "only one sensor can use it")
 
     def _entities(self, name: str, config: SensorConfig) -> None:
-        """Look whether Home Assistant takes the classes and units."""
+        """Check that Home Assistant accepts the device classes and units."""
         for channel in config.gives():
             quantity = config.quantity(channel)
             what, hint = wrong(quantity.device_class, quantity.unit, binary=quantity.binary)
             if what and self._config.mqtt is not None and self._config.homeassistant.discovery:
                 own = ("channels", channel) if channel in config.channels else ()
-                self._say(("sensors", name, *own, "device_class"), what, hint)
+                self._report(("sensors", name, *own, "device_class"), what, hint)
 
     def _model(self, name: str, pipeline: PipelineSection) -> None:
-        """Let the task look at the models and their labels; look for the labels that the decision names."""
+        """Check models and labels with the task, and the labels that the decision names."""
         named = pipeline.model
         labels = bundled.LABELS if pipeline.bundled else named.labels
         from_file = self._label_file(name, labels)
         known: Sequence[str] = from_file or ()
-        who = "the model"
+        owner = "the model"
         for key, file, sha256 in _models(pipeline):
             try:
                 model = None
@@ -216,40 +217,40 @@ class _Check:
                     model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
                 spec = _inspect(pipeline, model)
                 if spec.labels:
-                    known, who = spec.labels, "this task"
+                    known, owner = spec.labels, "this task"
                 elif model is not None and from_file != ():
                     known = loaded_model.labels_of(model, spec, known or None, str(labels or file))
             except ModelError as error:
                 at = "labels" if labels and str(error).startswith(f"{labels}:") else key
                 hint = self._elsewhere((name, key), file) if file is not None else ""
-                self._say(("pipelines", name, "model", at), str(error), hint)
+                self._report(("pipelines", name, "model", at), str(error), hint)
         if known:
-            self._labels(name, pipeline, known, who)
+            self._labels(name, pipeline, known, owner)
 
     def _label_file(self, name: str, file: Path | None) -> Sequence[str] | None:
-        """Return the labels in a file, None where there is none, and () where it cannot be used."""
+        """Return the labels in a file; None without a file, () where it cannot be used."""
         if file is None:
             return None
         try:
             return label_files.load(file)
         except ModelError as error:
-            self._say(
+            self._report(
                 ("pipelines", name, "model", "labels"), str(error), self._elsewhere((name, "labels"), file)
             )
             return ()
 
     def _elsewhere(self, named: tuple[str, str], file: Path) -> str:
-        """Return where else a file was looked for that is nowhere, or what makes it."""
+        """Return a hint for a missing file: the second place searched, or the command that creates it."""
         name, key = named
         if key == "edgetpu_file" and not os.path.lexists(file):
             return image_classifier.compile_hint(self._config.pipelines[name].model.file)
         written = self._loaded.written(("pipelines", name, "model", key))
         if os.path.lexists(file) or written is None or written.startswith("/"):
             return ""
-        return f"also looked for {self._config.state_dir / 'models' / written}"
+        return f"also searched: {self._config.state_dir / 'models' / written}"
 
-    def _labels(self, name: str, pipeline: PipelineSection, known: Sequence[str], who: str) -> None:
-        """Look whether the labels that the decision names exist."""
+    def _labels(self, name: str, pipeline: PipelineSection, known: Sequence[str], owner: str) -> None:
+        """Check that the labels that the decision names exist."""
         steps = ("pipelines", name, "decision")
         places: list[tuple[tuple[Step, ...], str]] = [
             ((*steps, "labels", label, "[key]"), label) for label in pipeline.decision.labels
@@ -257,17 +258,17 @@ class _Check:
         places += [((*steps, "ignore", i), label) for i, label in enumerate(pipeline.decision.ignore)]
         for place, label in places:
             if label not in known:
-                self._say(place, f"{who} has no label '{label}'", _like(label, known))
+                self._report(place, f"{owner} has no label '{label}'", _suggestion(label, known))
 
 
-def _like(label: str, known: Sequence[str]) -> str:
-    """Return the label that was meant, if one is like it; lists such as ImageNet's have synonyms in one."""
+def _suggestion(label: str, known: Sequence[str]) -> str:
+    """Return a suggestion if a label is similar. A label in lists such as ImageNet's may hold synonyms."""
     synonyms = (name for name in known if label in map(str.strip, name.split(",")))
     return f"write '{name}'" if (name := next(synonyms, "")) else error_messages.closest(label, known)
 
 
 def _models(pipeline: PipelineSection) -> list[tuple[str, Path | None, str | None]]:
-    """Return the keys of the models, with file and checksum; file None where the task gets no model."""
+    """Return the keys of the models, with file and checksum; file is None where the task has no model."""
     named = pipeline.model
     models = [
         ("file", named.file, named.sha256),
@@ -277,13 +278,13 @@ def _models(pipeline: PipelineSection) -> list[tuple[str, Path | None, str | Non
 
 
 def _inspect(pipeline: PipelineSection, model: ModelFile | None) -> Spec:
-    """Return what the task finds in a model. Raises ``ModelError`` where it does not fit."""
+    """Return the task's description of a model. Raises ``ModelError`` where it does not fit."""
     kind = pipeline.task.kind
     try:
         found: Spec = tasks.load(kind).inspect(model, pipeline.source.sample)
     except ModelError:
         raise
-    except Exception as error:  # a task of somebody else may raise anything
+    except Exception as error:  # a third-party task may raise anything
         raise ModelError(f"task {kind} failed: {type(error).__name__}: {error}") from error
     return found
 

@@ -53,7 +53,7 @@ def test_what_the_loader_finds_is_reported(base: Path) -> None:
 def test_a_model_that_is_nowhere_is_told_with_both_places(base: Path) -> None:
     line = one(model(base, "file: x.tflite, labels: m.txt"))
     assert line.startswith("/edged.yaml:4:19: pipelines.a.model.file: /x.tflite: there is no such file")
-    assert line.endswith("(also looked for /state/models/x.tflite)")
+    assert line.endswith("(also searched: /state/models/x.tflite)")
     assert "also looked" not in one(model(base, "file: /x.tflite, labels: m.txt"))
 
 
@@ -86,7 +86,7 @@ def test_a_checksum_is_compared(base: Path) -> None:
 def test_labels_must_be_there_and_fit(base: Path) -> None:
     line = one(model(base, "file: m.tflite, labels: x.txt"))
     assert line.startswith("/edged.yaml:4:37: pipelines.a.model.labels: /x.txt: there is no such file")
-    assert "also looked for /state/models/x.txt" in line
+    assert "also searched: /state/models/x.txt" in line
     (base / "two.txt").write_text("a\nb\n", "utf-8")
     line = one(model(base, "file: m.tflite, labels: two.txt"))
     assert line.startswith("/edged.yaml:4:37: pipelines.a.model.labels: /two.txt: 2 labels do not fit")
@@ -258,7 +258,7 @@ def test_tls_files_must_be_there_and_fit(base: Path, certificates: Path) -> None
         one(tls(base, "ca_file: x.pem"))
         == "/edged.yaml:1:32: mqtt.tls.ca_file: /x.pem: there is no such file"
     )
-    assert "holds no certificate (it must be PEM)" in one(tls(base, "ca_file: a.key"))
+    assert "does not hold a certificate (it must be PEM)" in one(tls(base, "ca_file: a.key"))
     assert "the key belongs to another certificate" in one(tls(base, "cert_file: a.pem, key_file: b.key"))
     assert "the key has a passphrase" in one(tls(base, "cert_file: a.pem, key_file: locked.key"))
     assert "both must be PEM" in one(tls(base, "cert_file: a.key, key_file: a.key"))
@@ -284,11 +284,10 @@ def test_the_state_directory_is_a_folder_or_can_be_made(base: Path) -> None:
     assert said(base, f"state_dir: d\n{PIPELINE}") == []
     assert said(base, f"state_dir: d/e/f\n{PIPELINE}") == []
     line = one(said(base, f"state_dir: file\n{PIPELINE}"))
-    assert line == "/edged.yaml:1:12: state_dir: /file is no folder (name a folder)"
+    assert line == "/edged.yaml:1:12: state_dir: /file is not a folder (name a folder)"
     line = one(said(base, f"state_dir: file/a/b\n{PIPELINE}"))
-    assert (
-        line == "/edged.yaml:1:12: state_dir: /file is no folder, so /file/a/b cannot be made (name a folder)"
-    )
+    what = "/file is not a folder, so /file/a/b cannot be created (name a folder)"
+    assert line == f"/edged.yaml:1:12: state_dir: {what}"
 
 
 CAMERAS = "pipelines:\n  a: {{source: {0}}}\n  b: {{source: {1}, enabled: {2}}}\n"
@@ -311,7 +310,7 @@ def test_two_pipelines_cannot_share_a_camera(
 ) -> None:
     lines = said(base, CAMERAS.format(one_source, other, enabled))
     assert len(lines) == clash
-    assert all(line.startswith("/edged.yaml:3:") and "pipelines a and b both take" in line for line in lines)
+    assert all(line.startswith("/edged.yaml:3:") and "pipelines a and b both use" in line for line in lines)
 
 
 def test_every_problem_comes_at_once_in_the_order_of_the_file(base: Path) -> None:
@@ -368,10 +367,10 @@ def test_two_sensors_do_not_take_the_same_port_or_line(base: Path) -> None:
         "  bell: {kind: gpio, line: GPIO17}\n"
         "  tank: {kind: command, command: [/nowhere/tank]}\n",
     )
-    both = "(one of them gets it, and the other one fails)"
+    both = "(only one sensor can use it)"
     assert lines == [
-        f"/edged.yaml:3:8: sensors.gas: sensors air and gas both take /dev/../dev/serial0 {both}",
-        f"/edged.yaml:5:9: sensors.bell: sensors door and bell both take gpio line GPIO17 {both}",
+        f"/edged.yaml:3:8: sensors.gas: sensors air and gas both use /dev/../dev/serial0 {both}",
+        f"/edged.yaml:5:9: sensors.bell: sensors door and bell both use gpio line GPIO17 {both}",
     ]
 
 
