@@ -72,7 +72,7 @@ class Section(BaseModel):
 
 
 class FileMark(enum.Enum):
-    """What a key of the configuration that names a file means; it stands in the key's type."""
+    """The role of a file that a key of the configuration names; part of the key's type."""
 
     PATH_OR_URL = enum.auto()
     PATH_OR_DASH = enum.auto()
@@ -85,9 +85,9 @@ PathOrUrl = Annotated[str, FileMark.PATH_OR_URL]
 PathOrDash = Annotated[str, FileMark.PATH_OR_DASH]
 """A path, or ``-`` for standard output."""
 SecretFile = Annotated[Path, FileMark.SECRET]
-"""The path of a file with one secret and nothing else; looked for in ``$CREDENTIALS_DIRECTORY`` first."""
+"""The path of a file that contains only one secret; searched for in ``$CREDENTIALS_DIRECTORY`` first."""
 ModelPath = Annotated[Path, FileMark.MODEL]
-"""The path of a model or of its labels; looked for in ``state_dir/models`` too."""
+"""The path of a model or of its labels; also searched for in ``state_dir/models``."""
 
 
 def install_command(extra: str) -> str:

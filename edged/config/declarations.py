@@ -49,7 +49,7 @@ class Declared:
 
     @property
     def file_mark(self) -> FileMark | None:
-        """What the file is that the value names; None for a plain path, and for what is not a file."""
+        """The role of the file that the value names; None for a plain path or a value that is not a file."""
         return next((limit for limit in self.limits if isinstance(limit, FileMark)), None)
 
     def has(self, *types: type) -> bool:

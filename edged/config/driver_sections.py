@@ -82,8 +82,8 @@ class ByKind(Generic[C]):
             raise PydanticCustomError(
                 "driver", "{error}", {"steps": ("kind",), "error": str(error)}
             ) from None
-        # The kind has chosen the driver, which is called as its module is, whatever its own Config says about
-        # the name: so a copy of a driver under another name works as it stands.
+        # A driver's name is that of its module, whatever the default of its ``kind`` is, so that a copy of a
+        # driver under another name works unchanged.
         keys = dict(value)
         if not config.model_fields["kind"].is_required():
             keys.pop("kind", None)
@@ -91,7 +91,7 @@ class ByKind(Generic[C]):
         return read if getattr(read, "kind", kind) == kind else read.model_copy(update={"kind": kind})
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
-        """Return pydantic's rule: whatever the driver says."""
+        """Return pydantic's schema: the driver validates the block."""
         return core_schema.no_info_plain_validator_function(
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(_dump, info_arg=True),

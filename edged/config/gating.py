@@ -97,7 +97,7 @@ class GateSection(Section):
 
 
 class TriggerSection(Section):
-    """What makes a pipeline classify; without a trigger it classifies continuously."""
+    """The trigger of a pipeline; without one, it classifies continuously."""
 
     conditions: Annotated[tuple[ConditionSection, ...], Field(max_length=8)] = Field(
         examples=[[{"sensor": "board/temperature", "above": 60, "for_s": 30}]],

@@ -1,8 +1,8 @@
-"""Makes every path absolute: a relative one is looked for beside the configuration file.
+"""Makes every path absolute; relative paths start at the folder of the configuration file.
 
-A key's type says what its file is (:class:`edged.drivers.FileMark`). Two kinds have a second place: a model's
-files are also looked for in ``state_dir/models``, where updates put them; a secret is first looked for in
-``$CREDENTIALS_DIRECTORY``, where systemd puts what ``LoadCredential=`` names.
+The key's type gives the role of the file (:class:`edged.drivers.FileMark`). Two roles have a second place: a
+model's files may also be in ``state_dir/models``, where updates put them; a secret is first searched for in
+``$CREDENTIALS_DIRECTORY``, where systemd puts the files that ``LoadCredential=`` names.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _exists(path: Path) -> bool:
 
 
 def _is_path(mark: FileMark | None, text: str) -> bool:
-    """Return whether a text is a path; its key's type says what else it may be."""
+    """Return whether a text is a path; the type of its key determines the alternatives."""
     if mark is FileMark.PATH_OR_DASH:
         return text != "-"
     return mark is FileMark.PATH_OR_URL and not _ADDRESS.match(text)

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 from edged.sensors import CHANNEL
 from edged.sources import CHANNEL_PATH
 
-RESERVED = frozenset({"status", "health", "cmd"})  # levels of the topic beside pipelines and sensors
+RESERVED = frozenset(
+    {"status", "health", "cmd"}
+)  # levels of the topic that pipelines and sensors must not use
 NAME = r"^[a-z0-9-]{1,32}$"
 TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"

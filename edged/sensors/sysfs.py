@@ -73,7 +73,7 @@ class Folder:
             raise NotMeasured(f"{name} is '{text[:40]}', which is not a number") from None
 
     def has(self, name: str) -> bool:
-        """Whether there is an attribute of that name."""
+        """Return whether there is an attribute of that name."""
         try:
             os.stat(name, dir_fd=self._descriptor)
         except OSError:

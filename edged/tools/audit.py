@@ -78,7 +78,7 @@ def text(found: dict[str, Any]) -> str:
         f"dropped         {sum(dropped.values())}{reasons}",
     ]
     if found["set_aside"]:
-        lines.append(f"damaged files   {found['set_aside']}, kept beside the spool")
+        lines.append(f"damaged files   {found['set_aside']}, kept next to the spool")
     if found["problem"]:
         lines.append(printable(found["problem"]))
     lines.append("it adds up" if found["balanced"] else "it does NOT add up")
