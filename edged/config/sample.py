@@ -22,7 +22,7 @@ from edged.models import bundled
 from edged.sources.discovery import Machine, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pydantic.fields import FieldInfo
@@ -68,7 +68,7 @@ def sample(machine: Machine | None = None, own: tuple[Path, Path] | None = None)
 
 
 def _notes(machine: Machine) -> Iterator[str]:
-    if not machine.cameras and not machine.pi_camera:
+    if not machine.cameras:
         yield "## No camera was found, so this file classifies the bundled photographs."
     if machine.coral:
         yield f"## A Coral Edge TPU was found ({machine.coral}). To use it, set accelerator.policy: prefer,"
@@ -76,12 +76,9 @@ def _notes(machine: Machine) -> Iterator[str]:
 
 
 def _pipelines(machine: Machine) -> Iterator[str]:
-    found: list[tuple[dict[str, Any], str]] = []
-    if machine.pi_camera:
-        found.append(({"kind": "picamera2"}, "the camera on the CSI connector"))
-    found += [({"kind": "v4l2", "device": device}, name) for device, name in machine.cameras]
+    found: list[tuple[Mapping[str, Any], str]] = [(camera.keys, camera.name) for camera in machine.cameras]
     if not found:
-        found = [({"kind": "folder", "path": str(bundled.PHOTOS)}, "the bundled photographs")]
+        found = [(bundled.SOURCE, "the bundled photographs")]
     for number, (source, name) in enumerate(found):
         if number == 1:
             yield ""
@@ -95,7 +92,7 @@ def _pipelines(machine: Machine) -> Iterator[str]:
             yield from _rest()
 
 
-def _source(source: dict[str, Any]) -> Iterator[str]:
+def _source(source: Mapping[str, Any]) -> Iterator[str]:
     for name, info in SOURCES.config(source["kind"]).model_fields.items():
         if name in source:
             yield from _entry(name, info, source[name], "      ")

@@ -9,6 +9,7 @@ _HERE = Path(__file__).resolve().parent
 MODEL = _HERE / "efficientnet_lite0_uint8.tflite"
 LABELS = _HERE / "efficientnet_lite0_uint8.txt"
 PHOTOS = _HERE.parent / "photos"
+SOURCE = {"kind": "folder", "path": str(PHOTOS)}  # what shows them, in a configuration
 PHOTO, ANSWER = PHOTOS / "01-cat.jpg", "Egyptian cat"
 
 # This model's scores are low: correct answers score 0.3 to 0.5.

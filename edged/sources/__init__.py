@@ -33,6 +33,11 @@ All of it has a default:
 * ``needs_network(config) -> bool``: the device is reached over a network. Its worker then keeps a route out,
   and says so in every event.
 * ``library()`` imports and returns a vendor's package, or raises ``DriverError``.
+* ``find(root) -> list[Offer]``: the devices that this machine has, as sysfs below ``root`` tells; for ``edged
+  init``, ``edged try`` and ``edged doctor``. It opens none for capture and imports nothing heavy.
+* ``identify() -> list[Offer]``: the same as the vendor's package tells, where only that can. It is called in
+  a process of its own, after ``find`` found something, and raises ``DriverError`` or ``Unavailable``.
+* ``recognise(text, viewing) -> Offer | None``: what ``edged try --source`` names, if it is of this kind.
 """
 
 from __future__ import annotations
@@ -202,6 +207,36 @@ class Followed(NamedTuple):
     channel: str
     gap_s: float
     steps: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A source that could be configured.
+
+    Attributes:
+        keys: its keys in the configuration; those that are left out have their defaults.
+        name: what a person calls it.
+        place: where it is, such as the path of a device.
+        aliases: other values of the key that names the device, which mean the same one.
+    """
+
+    keys: Mapping[str, Any]
+    name: str
+    place: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Viewing:
+    """How somebody looks at a source with ``edged try``.
+
+    Attributes:
+        live: a person watches: recordings take their time.
+        repeat: recordings begin again at their end.
+    """
+
+    live: bool = False
+    repeat: bool = False
 
 
 class InputConfig(Section):

@@ -1,37 +1,98 @@
-"""Looks what this machine has that a configuration could use. Reads sysfs; opens nothing for capture."""
+"""From this machine's hardware, or from a person's words, to sources that could be configured."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edged import sources
+from edged.errors import DriverError
 from edged.system import board
 
-_PI_CAMERA = ("unicam", "rp1-cfe")  # the receivers of the CSI connector on a Pi 4 and a Pi 5
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from edged.sources import Offer, Viewing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What was found.
+    """The hardware that a configuration could use.
 
     Attributes:
-        cameras: device paths of USB cameras with their names.
-        pi_camera: whether a camera is at the CSI connector.
+        cameras: the devices that the drivers of sources found, each with its ``kind``.
         coral: ``usb``, ``pci`` or nothing.
     """
 
-    cameras: tuple[tuple[str, str], ...] = ()
-    pi_camera: bool = False
+    cameras: tuple[Offer, ...] = ()
     coral: str = ""
 
 
 def survey(root: Path = Path("/")) -> Machine:
-    """Look at the machine; ``root`` is for tests."""
-    cameras = tuple((camera.device, camera.name) for camera in sources.load("v4l2").find(root))
-    return Machine(cameras, _has_pi_camera(root), board.coral(root))
+    """Look at the machine; ``root`` is for tests. Reads sysfs, and opens nothing for capture."""
+    cameras = [
+        _of_kind(kind, offer) for kind, driver in _with("find") for offer in _found(kind, driver, root)
+    ]
+    return Machine(tuple(cameras), board.coral(root))
 
 
-def _has_pi_camera(root: Path) -> bool:
-    names = (board.text(path) for path in root.glob("sys/class/video4linux/video*/name"))
-    return any(name.startswith(_PI_CAMERA) for name in names)
+def identify(kind: str) -> list[Offer]:
+    """Return the devices as the vendor's package of a driver tells; see ``survey``.
+
+    Raises:
+        DriverError: the package is missing.
+        Unavailable: it does not tell.
+    """
+    return [_of_kind(kind, offer) for offer in sources.load(kind).identify()]
+
+
+def needs_identifying(kind: str) -> bool:
+    """Return whether only the vendor's package of a driver tells which devices there are."""
+    return hasattr(sources.load(kind), "identify")
+
+
+def recognise(text: str, viewing: Viewing) -> Offer | None:
+    """Return the source that a person means; None where no driver knows it.
+
+    Args:
+        text: a path, an address or a word.
+        viewing: how it is looked at.
+    """
+    for kind, driver in _with("recognise"):
+        try:
+            offer: Offer | None = driver.recognise(text, viewing)
+        except OSError:  # such as a path that is too long
+            continue
+        if offer is not None:
+            return _of_kind(kind, offer)
+    return None
+
+
+def _with(ability: str) -> Iterator[tuple[str, ModuleType]]:
+    """Give the drivers that have a function."""
+    for kind in sources.kinds():
+        try:
+            driver = sources.load(kind)
+        except DriverError as error:
+            log.debug("kind %s is left out: %s", kind, error)
+            continue
+        if hasattr(driver, ability):
+            yield kind, driver
+
+
+def _found(kind: str, driver: ModuleType, root: Path) -> list[Offer]:
+    try:
+        found: list[Offer] = driver.find(root)
+    except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+        log.warning("kind %s cannot look for its devices: %s", kind, error)
+        return []
+    return found
+
+
+def _of_kind(kind: str, offer: Offer) -> Offer:
+    return replace(offer, keys={"kind": kind, **offer.keys})

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged import sensors, sources
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.models import bundled
+from edged.sources import discovery
 from edged.system.child import serve
 from edged.worker import sandbox
 
@@ -46,17 +48,16 @@ def pictures() -> Answer:
     return {"numpy": np.__version__, "opencv": cv2.__version__}
 
 
-def machine(root: str) -> Answer:
-    """Look for cameras and accelerators, and ask the cameras what they are."""
-    from edged.sources.discovery import survey
+def cameras(root: str) -> Answer:
+    """Look for cameras in sysfs, and tell of which kinds only the vendor's package knows more."""
+    found = discovery.survey(Path(root)).cameras
+    kinds = {str(camera.keys["kind"]) for camera in found}
+    return {"cameras": list(map(asdict, found)), "identify": list(filter(discovery.needs_identifying, kinds))}
 
-    found = survey(Path(root))
-    return {"cameras": [list(camera) for camera in found.cameras], "pi_camera": found.pi_camera}
 
-
-def picamera2() -> Answer:
-    """Ask libcamera for its cameras."""
-    return {"models": sources.load("picamera2").find()}
+def identify(kind: str) -> Answer:
+    """Return the cameras that the vendor's package knows."""
+    return {"cameras": list(map(asdict, discovery.identify(kind)))}
 
 
 def library(path: str) -> Answer:
@@ -77,7 +78,7 @@ def driver(kind: str, name: str) -> Answer:
 
 
 _QUESTIONS: dict[str, Callable[..., Answer]] = {
-    question.__name__: question for question in (runtime, pictures, machine, picamera2, library, driver)
+    question.__name__: question for question in (runtime, pictures, cameras, identify, library, driver)
 }
 
 

@@ -40,7 +40,7 @@ def warm_up() -> None:
             SOURCES.config(kind)
         except DriverError:
             continue  # whoever asks for it will be told
-    section = PipelineSection.model_validate({"source": {"kind": "synthetic"}})
+    section = PipelineSection.model_validate({"source": bundled.SOURCE})
     PipelineSection.model_validate(section.model_dump(mode="json"))
     loaded = loaded_model.load(
         bundled.MODEL, bundled.LABELS, bundled.MODEL_SHA256, inspect=image_classifier.spec

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Source, SourceConfig, photograph_names, photographs
+from edged.sources import (
+    Frame,
+    Hint,
+    Offer,
+    Source,
+    SourceConfig,
+    Viewing,
+    photograph_names,
+    photographs,
+)
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PAUSE_S = 0.5  # between two photographs that a person looks at
 _CACHE_BYTES = 16 * 1024 * 1024  # a small folder in a loop is decoded once
 _SETTLE_NS = 2 * 10**9  # a file that changed less than this ago may still be written
 _POLL_S = 0.1
@@ -41,6 +51,16 @@ class Config(SourceConfig):
     loop: bool = Field(
         default=True, description="true: start again after the last photograph; false: stop after it"
     )
+
+
+def recognise(text: str, viewing: Viewing) -> Offer | None:
+    """Return the photographs where the text is the path of a folder or of a photograph."""
+    path = Path(text)
+    if not (path.is_dir() or (path.is_file() and photograph_names.is_photograph(path.name))):
+        return None
+    pause_s = PAUSE_S if viewing.live else 0
+    keys = {"path": str(path.absolute()), "loop": viewing.repeat, "interval_s": pause_s}
+    return Offer(keys, text, text)
 
 
 def create(config: Config, hint: Hint) -> Source:

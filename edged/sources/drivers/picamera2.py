@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sources import Frame, Hint, Size, Source, SourceConfig, video_devices
-from edged.system import clock
+from edged.sources import Frame, Hint, Offer, Size, Source, SourceConfig, video_devices
+from edged.system import board, clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
+_RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
 _WORTH = 0.75  # read lores only when it has less than this of main's pixels
 _MISSING = (
@@ -80,17 +82,25 @@ def library() -> Any:
     return picamera2
 
 
-def find() -> list[str]:
-    """Return the models of the cameras that libcamera knows, in the order of ``camera``; opens none.
+def find(root: Path) -> list[Offer]:
+    """Return one camera where something may be at the CSI connector: which ones, libcamera knows."""
+    names = (board.text(path) for path in root.glob("sys/class/video4linux/video*/name"))
+    there = any(name.startswith(_RECEIVERS) for name in names)
+    return [Offer({}, "the camera on the CSI connector", "CSI", ("0",))] if there else []
+
+
+def identify() -> list[Offer]:
+    """Return the cameras that libcamera knows, in the order of ``camera``; opens none.
 
     Raises:
         DriverError: picamera2 is missing.
-        Unavailable: it cannot be asked.
+        Unavailable: it does not tell.
     """
     try:
-        return _models(library().Picamera2.global_camera_info())
+        names = _models(library().Picamera2.global_camera_info())
     except (RuntimeError, OSError) as error:
-        raise Unavailable(Reason.LOST, f"libcamera does not say which cameras there are: {error}") from error
+        raise Unavailable(Reason.LOST, f"libcamera does not tell which cameras there are: {error}") from error
+    return [Offer({"camera": n}, name, f"CSI {n}", (str(n),)) for n, name in enumerate(names)]
 
 
 def _models(cameras: Sequence[Mapping[str, Any]]) -> list[str]:

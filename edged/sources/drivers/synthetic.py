@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Size, Source, SourceConfig
+from edged.sources import Frame, Hint, Offer, Size, Source, SourceConfig, Viewing
 from edged.sources.pacing import Pace
 from edged.system import clock
 
@@ -52,6 +52,12 @@ class Config(SourceConfig):
     fault_after: Annotated[int, Field(ge=0)] = Field(
         default=10, description="number of frames before the fault, counted from each open"
     )
+
+
+def recognise(text: str, viewing: Viewing) -> Offer | None:
+    """Return the pattern where the text is this driver's name."""
+    keys = {"fps": 30} if viewing.live else {}
+    return Offer(keys, f"a {text} pattern") if text == __name__.rpartition(".")[2] else None
 
 
 def create(config: Config, hint: Hint) -> Source:

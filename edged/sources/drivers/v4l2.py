@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Size, Source, SourceConfig, pixel_formats, video_devices
+from edged.sources import (
+    Frame,
+    Hint,
+    Offer,
+    Size,
+    Source,
+    SourceConfig,
+    Viewing,
+    pixel_formats,
+    video_devices,
+)
 from edged.sources.grabber import Grabber
 from edged.system import clock
 
@@ -34,8 +44,6 @@ _SELECT_S = "3"  # OpenCV waits 10 s for a frame by default
 
 _ERRORS = 2  # OpenCV warns of its own when a camera is pulled out, which edged says in its words
 _NAMED = 4  # pixel formats that a message names
-
-find = video_devices.find
 
 
 class Config(SourceConfig):
@@ -62,6 +70,20 @@ class Config(SourceConfig):
     def holds(self) -> Mapping[str, str]:
         """The camera."""
         return {"device": self.device}
+
+
+def find(root: Path) -> list[Offer]:
+    """Return the cameras of this machine, the first one also as ``auto``."""
+    return [
+        Offer({"device": c.device}, c.name, c.device, (c.device, c.node, *(() if n else ("auto",))))
+        for n, c in enumerate(video_devices.find(root))
+    ]
+
+
+def recognise(text: str, viewing: Viewing) -> Offer | None:
+    """Return the camera where the text is the path of a device."""
+    del viewing
+    return Offer({"device": text}, text, text) if Path(text).is_char_device() else None
 
 
 def create(config: Config, hint: Hint) -> Source:
@@ -189,7 +211,7 @@ class Camera:
 def _choose(device: str) -> str:
     if device != "auto":
         return device
-    cameras = find()
+    cameras = video_devices.find()
     if not cameras:
         raise Unavailable(
             Reason.ABSENT, "no camera found; is one plugged in? A Raspberry Pi camera is `kind: picamera2`"

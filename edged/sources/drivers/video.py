@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints
 
 from edged.drivers import PathOrUrl
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Source, SourceConfig
+from edged.sources import Frame, Hint, Offer, Source, SourceConfig, Viewing
 from edged.sources.grabber import Grabber
 from edged.sources.pacing import Pace
 from edged.system import clock
@@ -62,6 +62,17 @@ class Config(SourceConfig):
 def needs_network(config: Config) -> bool:
     """Whether the address leads off this machine's file system, so that the worker must keep a route out."""
     return bool(_SCHEME.match(config.url)) and urlsplit(config.url).scheme.lower() != "file"
+
+
+def recognise(text: str, viewing: Viewing) -> Offer | None:
+    """Return the video where the text is an address, or the path of a file."""
+    if "://" in text:
+        return Offer({"url": text}, shown(text), shown(text))
+    path = Path(text)
+    if not path.is_file():
+        return None
+    keys = {"url": str(path.absolute()), "loop": viewing.repeat, "realtime": viewing.live}
+    return Offer(keys, text, text)
 
 
 def shown(url: str) -> str:

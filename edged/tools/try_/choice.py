@@ -9,14 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edged import sources
 from edged.config.root import PipelineSection
 from edged.errors import Refused
 from edged.models import bundled
-from edged.sources import discovery
-from edged.sources.photograph_names import SUFFIXES
+from edged.sources import Offer, Viewing, discovery
 
-PAUSE_S = 0.5  # between two photographs, so that a person can look at each
 # Generous, because the board may be slow or an emulator, and the user can press Ctrl-C.
 _DEADLINES = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
 
@@ -76,55 +73,32 @@ def _file(path: Path, key: str) -> Path:
 
 
 def _source(options: Options, found: discovery.Machine | None) -> tuple[dict[str, Any], str]:
-    text = options.source
-    if text == "photos" or (text is None and _camera(found) is None):
-        return _photographs(bundled.PHOTOS, options, repeat=options.live)
-    if text is None or text == "camera":
-        camera = _camera(found)
-        if camera is None:
+    text, repeat = options.source, options.count is not None
+    if text in (None, "camera"):
+        cameras = (found if found is not None else discovery.survey()).cameras
+        if cameras:
+            return _keys(cameras[0]), cameras[0].name or cameras[0].place
+        if text == "camera":
             raise Refused("no camera was found: no capture device at /dev/video* or on the CSI connector")
-        return camera
-    if text == "synthetic":
-        fps = {"fps": 30} if options.live else {}
-        return {"kind": "synthetic", "interval_s": 0, **fps}, "a synthetic pattern"
-    if "://" in text:
-        return {"kind": "video", "url": text, "interval_s": 0}, sources.load("video").shown(text)
-    return _path(Path(text), options)
+    if text in (None, "photos"):
+        viewing = Viewing(options.live, repeat or options.live)
+        return _keys(_recognised(str(bundled.PHOTOS), viewing)), "the bundled photographs"
+    offer = _recognised(text, Viewing(options.live, repeat))
+    return _keys(offer), offer.name
 
 
-def _camera(found: discovery.Machine | None) -> tuple[dict[str, Any], str] | None:
-    found = found if found is not None else discovery.survey()
-    if found.pi_camera:
-        return {"kind": "picamera2", "interval_s": 0}, "the camera on the CSI connector"
-    if found.cameras:
-        device, name = found.cameras[0]
-        return {"kind": "v4l2", "device": device, "interval_s": 0}, name or device
-    return None
+def _keys(offer: Offer) -> dict[str, Any]:
+    """Return a source that gives samples as fast as the model goes, unless it says otherwise."""
+    return {"interval_s": 0, **offer.keys}
 
 
-def _photographs(path: Path, options: Options, *, repeat: bool = False) -> tuple[dict[str, Any], str]:
-    description = "the bundled photographs" if path == bundled.PHOTOS else str(path)
-    source = {
-        "kind": "folder",
-        "path": path.absolute(),
-        "loop": repeat or options.count is not None,
-        "interval_s": PAUSE_S if options.live else 0,
-    }
-    return source, description
-
-
-def _path(path: Path, options: Options) -> tuple[dict[str, Any], str]:
+def _recognised(text: str, viewing: Viewing) -> Offer:
+    offer = discovery.recognise(text, viewing)
+    if offer is not None:
+        return offer
     try:
-        if path.is_dir() or (path.is_file() and path.suffix.lower() in SUFFIXES):
-            return _photographs(path, options)
-        if path.is_file():
-            loop, live = options.count is not None, options.live
-            video = {"kind": "video", "url": str(path.absolute()), "interval_s": 0, "loop": loop}
-            return {**video, "realtime": live}, str(path)
-        missing = not path.exists()
-        if path.is_char_device():
-            return {"kind": "v4l2", "device": str(path), "interval_s": 0}, str(path)
+        missing = not Path(text).exists()
     except OSError as error:
-        raise Refused(f"{path}: {(error.strerror or str(error)).lower()}", os.EX_NOINPUT) from None
+        raise Refused(f"{text}: {(error.strerror or str(error)).lower()}", os.EX_NOINPUT) from None
     what = "there is no such file, folder or device" if missing else "it is not a file, folder or camera"
-    raise Refused(f"{path}: {what}", os.EX_NOINPUT)
+    raise Refused(f"{text}: {what}", os.EX_NOINPUT)

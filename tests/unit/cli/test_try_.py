@@ -22,7 +22,7 @@ def show(shown: View, now: PipelineStatus, times: int = 1) -> None:
     result = outcome("try", "result")
     shown.begin("HD Webcam")
     for _ in range(times):
-        shown.result(EventMaker("n", synced=lambda: True).event(result, now, kind="v4l2"), result, now)
+        shown.result(EventMaker("n", synced=lambda: True).event(result, now, numbered=False), result, now)
 
 
 def test_json_output_is_only_the_event(capsys: pytest.CaptureFixture[str]) -> None:

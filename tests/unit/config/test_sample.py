@@ -11,17 +11,22 @@ import yaml
 from edged.cli.main import main
 from edged.config.loader import load
 from edged.config.sample import sample
+from edged.sources import Offer
 from edged.sources.discovery import Machine
 from edged.tools.check import check
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-USB = (("/dev/video0", "HD Camera: #1"), ("/dev/v4l/by-id/usb-b", 'the "other" one'))
+USB = (
+    Offer({"kind": "v4l2", "device": "/dev/video0"}, "HD Camera: #1"),
+    Offer({"kind": "v4l2", "device": "/dev/v4l/by-id/usb-b"}, 'the "other" one'),
+)
+CSI = Offer({"kind": "picamera2"}, "the camera on the CSI connector")
 MACHINES = {
     "nothing": Machine(),
     "usb cameras": Machine(cameras=USB),
-    "a Pi with all": Machine(cameras=USB, pi_camera=True, coral="usb"),
+    "a Pi with all": Machine(cameras=(CSI, *USB), coral="usb"),
 }
 
 
@@ -37,7 +42,7 @@ def test_it_is_valid_as_written_and_with_every_line_active(
     (path := tmp_path / "edged.yaml").write_text(change(sample(machine)))
     assert check(path) == []
     assert main(["check", "-c", str(path)]) == 0
-    assert len(load(path).pipelines) == max(1, len(machine.cameras) + machine.pi_camera)
+    assert len(load(path).pipelines) == max(1, len(machine.cameras))
 
 
 def test_with_every_line_active_it_has_every_block(tmp_path: Path) -> None:

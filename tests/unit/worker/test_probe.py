@@ -34,10 +34,12 @@ def test_pictures_and_the_machine() -> None:
 
 
 def test_a_machine_with_a_camera_at_its_connector(tmp_path: Path) -> None:
-    assert ask("machine", str(tmp_path)) == {"cameras": [], "pi_camera": False}
+    assert ask("cameras", str(tmp_path)) == {"cameras": [], "identify": []}
     (tmp_path / "sys/class/video4linux/video0").mkdir(parents=True)
     (tmp_path / "sys/class/video4linux/video0/name").write_text("unicam-image\n")
-    assert ask("machine", str(tmp_path))["pi_camera"]
+    found = ask("cameras", str(tmp_path))
+    assert [camera["keys"] for camera in found["cameras"]] == [{"kind": "picamera2"}]
+    assert found["identify"] == ["picamera2"], "sysfs does not know which cameras they are"
 
 
 def test_a_library_that_is_none(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, together, warning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edged.tools.doctor.probe import Ask
     from edged.tools.doctor.subject import Subject
     from edged.tools.doctor.worker_runs import Run, Workers
@@ -19,8 +21,6 @@ COUNT = 2  # pictures: the second one is of a camera that streams
 OPEN_S, CAPTURE_S = 15.0, 8.0
 LONGEST_S = 45.0  # for all cameras at once
 MOST = 8  # cameras that are opened
-_KINDS = ("v4l2", "picamera2")
-_APT = "sudo apt install python3-picamera2, and a virtual environment with --system-site-packages"
 
 
 async def cameras(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:
@@ -32,14 +32,16 @@ async def cameras(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdi
     if sections:
         runs = await workers.run(sections, count=COUNT, seconds=LONGEST_S)
         verdicts += [_of(name, run, daemon=bool(subject.daemon)) for name, run in runs.items()]
-    return together(verdicts) if verdicts else absent("no camera: nothing captures at /dev/video*, or at CSI")
+    return (
+        together(verdicts) if verdicts else absent("no capture device at /dev/video* or on the CSI connector")
+    )
 
 
 def _configured(subject: Subject, verdicts: list[Verdict]) -> dict[str, PipelineSection]:
-    """Return what the configuration names, unless the daemon uses it just now."""
+    """Return the pipelines with a camera, and report those that the daemon uses just now."""
     sections = {}
     for name, pipeline in subject.config.pipelines.items() if subject.config is not None else ():
-        if not pipeline.enabled or pipeline.source.kind not in _KINDS:
+        if not pipeline.enabled or pipeline.source.gives != "picture" or not pipeline.source.holds:
             continue
         if subject.runs(name):
             verdicts.append(ok(f"{name}: the running daemon has it"))
@@ -51,44 +53,36 @@ async def _found(
     subject: Subject, asked: Ask, wanted: dict[str, PipelineSection], verdicts: list[Verdict]
 ) -> None:
     """Add what the configuration does not name, and take away what the daemon has."""
-    named = {_key(section.source) for section in wanted.values()}
+    sources = [section.source for section in wanted.values()]
+    named = {(source.kind, device) for source in sources for device in source.holds.values()}
     for name in list(wanted):
         if subject.runs(name):
             del wanted[name]
     try:
-        there = await answer(asked, "machine", str(subject.root))
+        there = await answer(asked, "cameras", str(subject.root))
     except Unanswered as why:
         verdicts.append(error(str(why), "unplug the cameras one by one; dmesg says more"))
         return
-    for device, node, name in there["cameras"]:
-        if {device, node}.isdisjoint(named) and ("auto" not in named or device != there["cameras"][0][0]):
-            wanted[f"{name} ({device})"] = _section({"kind": "v4l2", "device": device})
-    if there["pi_camera"]:
-        await _libcamera(asked, named, wanted, verdicts)
+    for camera in there["cameras"]:
+        kind = camera["keys"]["kind"]
+        for each in await _identified(asked, camera, verdicts) if kind in there["identify"] else [camera]:
+            if named.isdisjoint((kind, alias) for alias in each["aliases"]):
+                wanted[f"{each['name']} ({each['place']})"] = _section(each["keys"])
 
 
-async def _libcamera(
-    asked: Ask, named: set[str], wanted: dict[str, PipelineSection], verdicts: list[Verdict]
-) -> None:
+async def _identified(asked: Ask, camera: Mapping[str, Any], verdicts: list[Verdict]) -> list[Any]:
+    """Return the cameras that the vendor's package knows where sysfs says only that there may be one."""
+    kind, name = camera["keys"]["kind"], camera["name"]
     try:
-        models = (await answer(asked, "picamera2"))["models"]
+        found: list[Any] = (await answer(asked, "identify", kind))["cameras"]
     except Unanswered as why:
-        verdicts.append(error(f"a camera may be at the CSI connector: {why}", _APT))
-        return
-    if not models:
-        verdicts.append(
-            warning(
-                "libcamera finds no camera at the CSI connector",
-                "check its cable; rpicam-hello --list-cameras",
-            )
-        )
-    for number, model in enumerate(models):
-        if f"picamera2 {number}" not in named:
-            wanted[f"{model} (CSI {number})"] = _section({"kind": "picamera2", "camera": number})
-
-
-def _key(source: Any) -> str:
-    return str(source.device) if source.kind == "v4l2" else f"picamera2 {source.camera}"
+        detail, _, fix = str(why).rpartition(": ") if why.told else (str(why), "", "")
+        verdicts.append(error(f"{name} may be there: {detail or fix}", fix or "look at the check drivers"))
+        return []
+    if not found:
+        what = f"{kind} does not see {name}, though its connector is there"
+        verdicts.append(warning(what, "check its cable; rpicam-hello --list-cameras"))
+    return found
 
 
 def _section(source: Any) -> PipelineSection:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COUNT = 10  # inferences that the median is of
 CPU_S = 90.0  # for the fork server's imports too, on a slow board
 STARTED_S = 20.0  # for a worker to be forked
-_PHOTOGRAPH = {"kind": "folder", "path": bundled.PHOTO, "loop": True, "interval_s": 0}
+_PHOTOGRAPH = {**bundled.SOURCE, "path": bundled.PHOTO, "loop": True, "interval_s": 0}
 _PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
 _INSTALL = "sudo apt install libedgetpu1-std (https://coral.ai/software, which has the repository)"
 _BROKEN = "install another version of it: sudo apt install --reinstall libedgetpu1-std"

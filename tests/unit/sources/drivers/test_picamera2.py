@@ -10,7 +10,7 @@ import pytest
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import Frame, Hint
-from edged.sources.drivers.picamera2 import Config, PiCamera, find, lores_size
+from edged.sources.drivers.picamera2 import Config, PiCamera, find, identify, lores_size
 from edged.testing.picamera2 import Board, Job, Picamera2, Platform, Request
 
 RED, BLUE = (200, 30, 40), (30, 60, 210)
@@ -156,7 +156,16 @@ def test_a_camera_with_one_stream_is_scaled_by_the_cpu(board: Board, monkeypatch
 
 
 def test_lists_the_cameras_without_opening_one(board: Board) -> None:
-    assert find() == list(board.cameras)
+    found = identify()
+    assert [camera.name for camera in found] == list(board.cameras)
+    assert next((camera.keys, camera.place) for camera in found) == ({"camera": 0}, "CSI 0")
+
+
+def test_a_receiver_of_the_connector_may_have_a_camera(tmp_path: Path) -> None:
+    assert find(tmp_path) == []
+    (tmp_path / "sys/class/video4linux/video0").mkdir(parents=True)
+    (tmp_path / "sys/class/video4linux/video0/name").write_text("rp1-cfe-csi2_ch0\n")
+    assert [camera.name for camera in find(tmp_path)] == ["the camera on the CSI connector"]
 
 
 def test_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +175,7 @@ def test_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DriverError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
         PiCamera(Config(), HINT).open()
     with pytest.raises(DriverError, match="sudo apt install python3-picamera2"):
-        find()
+        identify()
 
 
 def test_the_double_has_the_signatures_of_the_real_package() -> None:

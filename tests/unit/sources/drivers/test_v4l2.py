@@ -182,14 +182,14 @@ def test_auto_takes_the_first_camera_or_says_there_is_none(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = create(Config(), Hint())
-    monkeypatch.setattr("edged.sources.drivers.v4l2.find", list)
+    monkeypatch.setattr("edged.sources.video_devices.find", list)
     with pytest.raises(Unavailable, match="no camera found") as caught:
         source.open()
     assert caught.value.reason is Reason.ABSENT
     from edged.sources.video_devices import Camera as Found
 
     there = Found(str(tmp_path / "video0"), str(tmp_path / "video0"), "Double")
-    monkeypatch.setattr("edged.sources.drivers.v4l2.find", lambda: [there])
+    monkeypatch.setattr("edged.sources.video_devices.find", lambda: [there])
     source.open()
     source.read(2)
     source.close()

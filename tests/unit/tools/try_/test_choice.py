@@ -9,16 +9,19 @@ import pytest
 
 from edged.errors import Refused
 from edged.models import bundled
+from edged.sources import Offer
 from edged.sources.discovery import Machine
+from edged.sources.drivers.folder import PAUSE_S
 from edged.tools.try_ import Options
-from edged.tools.try_.choice import PAUSE_S, pipeline
+from edged.tools.try_.choice import pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NOTHING = Machine()
-USB = Machine(cameras=(("/dev/v4l/by-id/usb-cam-video-index0", "HD Webcam"),))
-CSI = Machine(cameras=USB.cameras, pi_camera=True)
+DEVICE = "/dev/v4l/by-id/usb-cam-video-index0"
+USB = Machine((Offer({"kind": "v4l2", "device": DEVICE}, "HD Webcam"),))
+CSI = Machine((Offer({"kind": "picamera2"}, "the camera on the CSI connector"), *USB.cameras))
 
 
 def chosen(found: Machine = NOTHING, **options: Any) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def chosen(found: Machine = NOTHING, **options: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("source", [None, "camera"])
 def test_the_first_camera_is_taken(source: str | None) -> None:
     usb = chosen(USB, source=source)
-    assert (usb["kind"], usb["device"], usb["words"]) == ("v4l2", USB.cameras[0][0], "HD Webcam")
+    assert (usb["kind"], usb["device"], usb["words"]) == ("v4l2", DEVICE, "HD Webcam")
     assert chosen(CSI, source=source)["kind"] == "picamera2"
 
 

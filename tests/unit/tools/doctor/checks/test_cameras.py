@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from edged.tools.doctor.verdict import Verdict
 
 LOGI = ["/dev/v4l/by-id/usb-logi", "/dev/video0", "Logi"]
+CSI = {
+    "keys": {"kind": "picamera2"},
+    "name": "the camera on the CSI connector",
+    "place": "CSI",
+    "aliases": ["0"],
+}
 CAMERA = "node: n\npipelines:\n  porch:\n    source: {kind: v4l2, device: DEVICE, size: [1280, 720]}\n"
 
 
@@ -22,7 +28,25 @@ def cameras(answers: dict[str, Any], ward: Ward | None = None, text: str = "", *
 
 
 def there(*found: list[str], pi: bool = False) -> dict[str, Any]:
-    return {"machine": {"cameras": list(found), "pi_camera": pi}}
+    """What a machine has: device, node and name of each USB camera, and perhaps one at the CSI connector."""
+    usb = [
+        {
+            "keys": {"kind": "v4l2", "device": device},
+            "name": name,
+            "place": device,
+            "aliases": [device, node, *([] if number else ["auto"])],
+        }
+        for number, (device, node, name) in enumerate(found)
+    ]
+    return {"cameras": {"cameras": [*([CSI] if pi else []), *usb], "identify": ["picamera2"] if pi else []}}
+
+
+def libcamera(*names: str) -> dict[str, Any]:
+    found = [
+        {"keys": {"kind": "picamera2", "camera": n}, "name": name, "place": f"CSI {n}", "aliases": [str(n)]}
+        for n, name in enumerate(names)
+    ]
+    return {"identify": {"cameras": found}}
 
 
 def test_a_machine_without_cameras() -> None:
@@ -86,18 +110,20 @@ def test_a_search_that_crashes_is_an_error() -> None:
 
 def test_the_camera_of_a_raspberry_pi() -> None:
     ward = Ward()
-    found = cameras(there(pi=True) | {"picamera2": {"models": ["imx708"]}}, ward)
+    found = cameras(there(pi=True) | libcamera("imx708"), ward)
     assert found.status == "ok"
     assert ward.sections["imx708 (CSI 0)"].source.kind == "picamera2"
 
 
 def test_a_connector_without_a_camera_is_a_warning() -> None:
-    assert cameras(there(pi=True) | {"picamera2": {"models": []}}).status == "warning"
+    assert cameras(there(pi=True) | libcamera()).status == "warning"
 
 
 def test_a_raspberry_pi_without_picamera2_names_the_package() -> None:
-    found = cameras(there(pi=True) | {"picamera2": "kind: picamera2 needs picamera2"})
+    told = "kind: picamera2 needs picamera2, which comes from apt: sudo apt install python3-picamera2"
+    found = cameras(there(pi=True) | {"identify": told})
     assert found.status == "error"
+    assert "the camera on the CSI connector may be there: kind: picamera2 needs picamera2" in found.detail
     assert "apt install python3-picamera2" in found.fix
 
 
