@@ -19,13 +19,10 @@ from edged.models import bundled, image_classifier, loaded_model
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
 from edged.system.child import serve
-from edged.system.files import read_regular
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable, Sequence
 
-    from edged.config.outputs import Tls
     from edged.config.root import Config, PipelineSection
     from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from edged.system.child import Tell
 
 Step = str | int
-_MAX_PEM = 1024 * 1024
 
 
 def respond(data: bytes, tell: Tell) -> None:
@@ -90,9 +86,13 @@ class _Check:
             try:
                 read_secret(mqtt.password_file)
             except ConfigError as error:
-                self._files(("mqtt", "password_file"), error)
+                for problem in error.problems:
+                    what = f"{problem.where}: {problem.what}"
+                    self._report(("mqtt", "password_file"), what, problem.hint)
         if mqtt is not None and mqtt.tls is not None:
-            self._tls(mqtt.tls)
+            from edged.sinks.mqtt.settings import load_tls
+
+            self._key_problems(("mqtt", "tls"), load_tls(mqtt.tls)[1])
         if jsonl is not None:
             self._key_problems(("jsonl",), jsonl.problems())
         for name, section in self._config.sinks.items():
@@ -105,55 +105,6 @@ class _Check:
     def _key_problems(self, steps: tuple[Step, ...], problems: Iterable[KeyProblem]) -> None:
         for problem in problems:
             self._report((*steps, problem.key), problem.what, problem.hint)
-
-    def _files(self, steps: Sequence[Step], error: ConfigError) -> None:
-        """Report the problems of a file at the key that names it."""
-        for problem in error.problems:
-            self._report(steps, f"{problem.where}: {problem.what}", problem.hint)
-
-    def _tls(self, tls: Tls) -> None:
-        import ssl
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        files = {"ca_file": tls.ca_file, "cert_file": tls.cert_file, "key_file": tls.key_file}
-        steps = ("mqtt", "tls")
-        readable = {
-            key: file for key, file in files.items() if file and self._is_readable((*steps, key), file)
-        }
-        if ca := readable.get("ca_file"):
-            try:
-                context.load_verify_locations(ca)
-            except (OSError, ValueError):
-                self._report((*steps, "ca_file"), f"{ca} does not hold a certificate", "it must be PEM")
-        cert, key = readable.get("cert_file"), readable.get("key_file")
-        if cert and key:
-            self._pair(context, cert, key)
-
-    def _pair(self, context: ssl.SSLContext, cert: Path, key: Path) -> None:
-        asked = []
-
-        def passphrase() -> str:
-            asked.append(True)  # without this function, OpenSSL would prompt on the terminal
-            return ""
-
-        try:
-            context.load_cert_chain(cert, key, passphrase)
-        except (OSError, ValueError) as error:
-            hint = "both must be PEM"
-            if asked:
-                hint = "the key has a passphrase; store it without one"
-            elif "MISMATCH" in str(getattr(error, "reason", "")):
-                hint = "the key belongs to another certificate"
-            what = f"{cert} and {key} are not a matching certificate and key"
-            self._report(("mqtt", "tls", "cert_file"), what, hint)
-
-    def _is_readable(self, steps: Sequence[Step], file: Path) -> bool:
-        try:
-            read_regular(file, _MAX_PEM)
-        except ConfigError as error:
-            self._files(steps, error)
-            return False
-        return True
 
     def _devices(self) -> None:
         """Report two enabled pipelines that use the same camera."""

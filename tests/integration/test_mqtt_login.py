@@ -98,19 +98,19 @@ def test_tls_where_the_broker_speaks_none(tmp_path: Path, pem: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "names"),
     [
-        ({"ca_file": "missing.pem"}, "missing.pem: No such file"),
-        ({"ca_file": "client.key"}, "client.key: this is not a PEM file"),
+        ({"ca_file": "missing.pem"}, "missing.pem: there is no such file"),
+        ({"ca_file": "client.key"}, "client.key does not hold a certificate"),
         (
             {"ca_file": "ca.pem", "cert_file": "client.key", "key_file": "client.key"},
-            "client.key: this is not a PEM",
+            "client.key does not hold a certificate",
         ),
         (
             {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "client.pem"},
-            "client.pem: this is not a PEM",
+            "client.pem does not hold a private key",
         ),
         (
             {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "server.key"},
-            "server.key: this key does not",
+            "server.key does not belong to",
         ),
     ],
 )

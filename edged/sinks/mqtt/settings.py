@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError, Problem
+from edged.sinks import KeyProblem
+from edged.system.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from edged.config.outputs import Mqtt, Tls
+
+MAX_PEM = 1 << 20  # bytes of a file with certificates or a key
 
 
 @dataclass(frozen=True)
@@ -107,44 +111,58 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     """Return a TLS context made from its files.
 
     Raises:
-        ConfigError: a file is missing, unreadable or not what it should be; the sentence names it.
+        ConfigError: files are missing, unreadable or not what they should be; each sentence names one.
     """
-    for path in (tls.ca_file, tls.cert_file, tls.key_file):
-        if path is not None:
-            _must_be_readable(path)
+    context, problems = load_tls(tls)
+    if problems:
+        raise ConfigError([Problem(f"tls.{key}", what, hint) for key, what, hint in problems])
+    return context
+
+
+def load_tls(tls: Tls) -> tuple[ssl.SSLContext, list[KeyProblem]]:
+    """Return a TLS context, and what is wrong with its files; with a problem, the context is of no use."""
+    files = {"ca_file": tls.ca_file, "cert_file": tls.cert_file, "key_file": tls.key_file}
+    problems: list[KeyProblem] = []
+    readable: dict[str, Path] = {}
+    for name, file in files.items():
+        if file is not None:
+            try:
+                read_regular(file, MAX_PEM)
+                readable[name] = file
+            except ConfigError as error:
+                problems += [KeyProblem(name, f"{p.where}: {p.what}", p.hint) for p in error.problems]
+    ca, cert, key = (readable.get(name) for name in files)
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except ssl.SSLError as error:
-        raise _wrong(tls.ca_file, "this is not a PEM file with CA certificates") from error
+        context = ssl.create_default_context(cafile=ca)
+    except (OSError, ValueError):
+        problems.append(KeyProblem("ca_file", f"{ca} does not hold a certificate", "it must be PEM"))
+        context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # From Python 3.13 the default also refuses home-made CAs over missing key identifiers; chain, dates and
     # name are verified either way.
     context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
-    if tls.cert_file is not None and tls.key_file is not None:
-        _load_pair(context, tls.cert_file, tls.key_file)
-    return context
+    if cert is not None and key is not None:
+        problems += _load_pair(context, cert, key)
+    return context, problems
 
 
-def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
-    def no_passphrase() -> str:
-        raise _wrong(key, "this key has a passphrase; a daemon cannot type it")
+def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> list[KeyProblem]:
+    asked = []
+
+    def passphrase() -> str:
+        asked.append(True)  # and not on the terminal, where OpenSSL would ask
+        return ""
 
     try:
-        context.load_cert_chain(cert, key, password=no_passphrase)
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise _wrong(key, f"this key does not belong to {cert}") from error
-        wrong = cert if b"-----BEGIN CERTIFICATE" not in cert.read_bytes() else key
-        raise _wrong(wrong, "this is not a PEM file of the expected kind") from error
-
-
-def _must_be_readable(path: Path) -> None:
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise _wrong(path, error.strerror or str(error)) from error
-
-
-def _wrong(path: Path | None, what: str) -> ConfigError:
-    return ConfigError([Problem(str(path), what)])
+        context.load_cert_chain(cert, key, password=passphrase)
+    except (OSError, ValueError) as error:
+        if asked:
+            hint = "write the key without one: a daemon cannot type it"
+            return [KeyProblem("key_file", f"{key} has a passphrase", hint)]
+        if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
+            hint = "name the key from which the certificate was made"
+            return [KeyProblem("key_file", f"{key} does not belong to {cert}", hint)]
+        if b"-----BEGIN CERTIFICATE" not in cert.read_bytes():
+            return [KeyProblem("cert_file", f"{cert} does not hold a certificate", "it must be PEM")]
+        return [KeyProblem("key_file", f"{key} does not hold a private key", "it must be PEM")]
+    return []

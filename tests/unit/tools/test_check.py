@@ -258,10 +258,16 @@ def test_tls_files_must_be_there_and_fit(base: Path, certificates: Path) -> None
         one(tls(base, "ca_file: x.pem"))
         == "/edged.yaml:1:32: mqtt.tls.ca_file: /x.pem: there is no such file"
     )
-    assert "does not hold a certificate (it must be PEM)" in one(tls(base, "ca_file: a.key"))
-    assert "the key belongs to another certificate" in one(tls(base, "cert_file: a.pem, key_file: b.key"))
-    assert "the key has a passphrase" in one(tls(base, "cert_file: a.pem, key_file: locked.key"))
-    assert "both must be PEM" in one(tls(base, "cert_file: a.key, key_file: a.key"))
+    assert "/a.key does not hold a certificate (it must be PEM)" in one(tls(base, "ca_file: a.key"))
+    assert "1:51: mqtt.tls.key_file: /b.key does not belong to /a.pem" in one(
+        tls(base, "cert_file: a.pem, key_file: b.key")
+    )
+    assert "/locked.key has a passphrase" in one(tls(base, "cert_file: a.pem, key_file: locked.key"))
+    assert "1:34: mqtt.tls.cert_file: /a.key does not hold a certificate" in one(
+        tls(base, "cert_file: a.key, key_file: a.key")
+    )
+    assert "/a.pem does not hold a private key" in one(tls(base, "cert_file: a.pem, key_file: a.pem"))
+    assert len(tls(base, "ca_file: x.pem, cert_file: a.key, key_file: a.key")) == 2
 
 
 def test_a_pipe_in_place_of_a_certificate_does_not_hang(base: Path) -> None:
