@@ -25,6 +25,7 @@ from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.daemon.sensor_publisher import SensorPublisher
 from edged.daemon.status_file import HealthSchedule
 from edged.errors import ConfigError, Problem, Reason, Unavailable
+from edged.spool import open_spool
 from edged.supervisor import SensorWorker
 from edged.system import clock
 from edged.system.child import ChildFailed, answers
@@ -77,7 +78,13 @@ class Daemon:
         self._losses = health.Losses()
         self._config = config = loader.load(path)
         self._lock = _lock(config.run_dir)
-        self._spool = outputs.spool(config, asyncio.get_running_loop(), self._committed)
+        self._spool = open_spool(
+            config.spool,
+            node=config.node,
+            state_dir=config.state_dir,
+            call_soon=asyncio.get_running_loop().call_soon_threadsafe,
+            on_committed=self._committed,
+        )
         self._event_maker = EventMaker(config.node)
         self._publisher = EventPublisher(self._event_maker, self._spool, _numbered(config), at_once=False)
         self._secret = outputs.secret(config)

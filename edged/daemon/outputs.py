@@ -14,11 +14,10 @@ from edged.errors import ConfigError, DriverError, Problem, Unavailable
 from edged.homeassistant.announcer import Announcer
 from edged.sinks.drivers import jsonl
 from edged.sinks.spooled import SpooledSink
-from edged.spool import open_spool
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from edged.config.outputs import Mqtt
     from edged.config.root import Config
@@ -85,25 +84,6 @@ class Outputs(NamedTuple):
         self.sink.close(timeout_s)
         for copy in self.copies:
             copy.close()
-
-
-def spool(
-    config: Config,
-    loop: asyncio.AbstractEventLoop,
-    on_committed: Callable[[Sequence[bytes]], None],
-) -> Spool:
-    """Return the spool, where events wait; it calls back with those that are on disk for good.
-
-    Raises:
-        StateBusy: another edged has the state directory.
-    """
-    return open_spool(
-        config.spool,
-        node=config.node,
-        state_dir=config.state_dir,
-        call_soon=loop.call_soon_threadsafe,
-        on_committed=on_committed,
-    )
 
 
 def secret(config: Config) -> Secret | None:
