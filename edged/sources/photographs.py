@@ -1,12 +1,19 @@
 """Reads one photograph, and tells a whole file from one that is still being written.
 
 OpenCV decodes half a JPEG to half a picture and a grey rest, without an error. A folder that somebody copies
-into would give such pictures, so a file is decoded only when its end is there.
+into would give such pictures, so a file is decoded only when its end is there. And it decodes whatever it is
+given, however large; so a file is decoded only when its format is promised and its size has a bound.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Any
+
+from edged.sources import picture_header
+from edged.sources.picture_header import MAX_PIXELS
+from edged.system.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,27 +21,52 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SOS, _EOI = 0xDA, b"\xff\xd9"
-_NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers that stand alone
+MAX_BYTES = 64_000_000
+_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"  # of a JPEG file
 
 
 def read(path: Path) -> NDArray[np.uint8] | None:
     """Return the picture as BGR, upright as its EXIF data says, or None where there is no whole one.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or will not be: it is not a regular file, not a photograph, or too
+            large. ``strerror`` is a sentence.
     """
     import cv2
     import numpy as np
 
-    data = path.read_bytes()
-    if not is_whole(data):
+    data = _content(path)
+    if not is_whole(data) or not _is_in_bounds(path, data):
         return None
     try:
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # more pixels than OpenCV takes
+    except cv2.error:  # what only the decoder can see
         return None
     return None if pixels is None else np.asarray(pixels, np.uint8)
+
+
+def _content(path: Path) -> bytes:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            what = f"it has {size / 1e6:.0f} MB; the maximum is {MAX_BYTES // 1_000_000}"
+            raise OSError(errno.EFBIG, what, str(path))
+        return file.read(size)
+
+
+def _is_in_bounds(path: Path, data: bytes) -> bool:
+    """Return whether a decoder may see the picture; False where its header is not there yet.
+
+    Raises:
+        OSError: it is in another format, or too large.
+    """
+    if len(data) >= picture_header.SIGNATURE_BYTES and not picture_header.is_known(data):
+        raise OSError(errno.EINVAL, "it is not a JPEG, PNG, BMP, WebP or TIFF picture", str(path))
+    size = picture_header.size(data)
+    if size is not None and size.pixels > MAX_PIXELS:
+        what = f"it has {size.width} x {size.height} pixels; the maximum is {MAX_PIXELS // 1_000_000} million"
+        raise OSError(errno.EFBIG, what, str(path))
+    return size is not None and size.pixels > 0
 
 
 def is_whole(data: bytes) -> bool:
@@ -52,16 +84,6 @@ def is_whole(data: bytes) -> bool:
 
 
 def _jpeg_is_whole(data: bytes) -> bool:
-    """Walk over the segments to the first scan (a thumbnail in a segment has an end marker of its own)."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == _SOS:
-            return data.find(_EOI, at) >= 0
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker in _NO_LENGTH:
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
+    """Look behind the first scan: a thumbnail in a segment has an end marker of its own."""
+    at = next((at for marker, at in picture_header.segments(data) if marker == _SCAN), None)
+    return at is not None and data.find(_END_OF_IMAGE, at) >= 0

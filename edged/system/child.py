@@ -29,8 +29,14 @@ if TYPE_CHECKING:
 
     Tell = Callable[[Mapping[str, Any]], None]
 
-# One thread for linear algebra, which edged hardly does, and one heap: more of either wastes memory.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+# One thread for linear algebra, which edged hardly does, and one heap: more of either wastes memory. OpenCV
+# decodes no picture that is larger than edged's own bound (edged.sources.picture_header).
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 26),
+}
 _CHUNK = 1 << 16
 _LONGEST = 300  # characters of the last line that a process printed before it died
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import cv2
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.sources import photograph_names, photographs
+from unit.sources.test_picture_header import bomb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,3 +59,40 @@ def test_any_bytes_get_an_answer(data: bytes) -> None:
 )
 def test_knows_a_photograph_by_its_name(name: str, is_one: bool) -> None:
     assert photograph_names.is_photograph(name) is is_one
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("pipe", "a device or pipe"),
+        ("device", "a device or pipe"),
+        ("folder", "a folder"),
+        ("huge", "it has 100 MB; the maximum is 64"),
+        ("bomb", "it has 30000 x 30000 pixels; the maximum is 67 million"),
+        ("gif", "not a JPEG, PNG, BMP, WebP or TIFF"),
+    ],
+)
+def test_what_must_not_be_decoded_is_refused_at_once(tmp_path: Path, name: str, what: str) -> None:
+    path = tmp_path / "b.jpg"
+    match name:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "huge":
+            path.touch()
+            os.truncate(path, 100_000_000)
+        case "bomb":
+            path.write_bytes(bomb(30_000, 30_000))
+        case "gif":
+            path.write_bytes(b"GIF89a" + bytes(100))
+    with pytest.raises(OSError, match=what):
+        photographs.read(path)
+
+
+def test_a_link_to_a_photograph_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(cv2.imencode(".jpg", PICTURE)[1].tobytes())
+    (tmp_path / "b.jpg").symlink_to("a.jpg")
+    assert photographs.read(tmp_path / "b.jpg") is not None
