@@ -145,7 +145,7 @@ class Crew:
     def forget_failures(self, name: str) -> None:
         """Let what next happens to a worker, or to the ``forkserver``, be the first time: without a pause."""
         supervisor = self.supervisor
-        kept = supervisor._forkserver if name == "forkserver" else supervisor._groups[name].lifecycle
+        kept = supervisor.forkserver if name == "forkserver" else supervisor._groups[name].lifecycle
         kept._backoff.reset()
 
 
@@ -153,23 +153,33 @@ _strangers: set[int] = set()
 
 
 def ignore_strangers() -> None:
-    """Count no child that is there already: this process adopts what other tests' daemons leave behind."""
+    """Count no process that is there already: earlier tests may have left one behind."""
     _strangers.clear()
     _strangers.update(children())
 
 
 def children(pid: int | None = None) -> dict[int, str]:
-    """Return the children of a process, with state and name, as ``{pid: "S edged:porch"}``."""
-    wanted, found = pid or os.getpid(), {}
+    """Return the descendants of a process but bubblewrap, as ``{pid: "S edged:porch"}``: state and name."""
+    parents: dict[int, int] = {}
+    found: dict[int, str] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             text = (folder / "stat").read_text("utf-8", "replace")
         except OSError:
             continue
         name, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
-        if int(rest[1]) == wanted and int(folder.name) not in _strangers:
+        parents[int(folder.name)] = int(rest[1])
+        if name != "bwrap" and int(folder.name) not in _strangers:
             found[int(folder.name)] = f"{rest[0]} {name}"
-    return found
+    top = pid or os.getpid()
+    return {child: what for child, what in found.items() if top in _ancestors(child, parents)}
+
+
+def _ancestors(pid: int, parents: Mapping[int, int]) -> set[int]:
+    above: set[int] = set()
+    while (pid := parents.get(pid, 0)) and pid not in above:
+        above.add(pid)
+    return above
 
 
 def descriptors() -> int:

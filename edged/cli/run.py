@@ -31,17 +31,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal stops the daemon."""
-    from edged.daemon.systemd import Notifier
     from edged.supervisor import ForkServer, Listener, Supervisor
     from edged.system import kernel
     from edged.system.signals import Signals
+    from edged.system.systemd import Notifier
 
     kernel.name_process("edged")  # the service starts it as `python -I -m edged`
     signals = Signals()
     signals.install()
     notifier = Notifier.of()
     forkserver = ForkServer()
-    forkserver.start()  # its slow imports run while this process reads the configuration
+    forkserver.start_early()  # its slow imports run while this process reads the configuration
     from edged.daemon import app
     from edged.errors import ConfigError, Unavailable
     from edged.system import log as logs

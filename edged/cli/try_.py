@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from edged.cli import terminal
+from edged.system.isolation import in_words
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -24,7 +25,6 @@ NAME = "try"
 HELP = "show what the model sees in a camera, photograph, folder or video; needs no configuration"
 BAR = 32  # characters of a score bar
 REFRESH_HZ = 8
-_ISOLATION = {"seccomp": "no internet sockets (seccomp)", "netns": "an empty network (netns)"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -192,5 +192,4 @@ def _isolation(status: PipelineStatus) -> str:
         return "the process with the pictures keeps a route to its network camera"
     if not status.isolation:
         return "NONE: the process with the pictures can reach the network"
-    held = ", ".join(_ISOLATION.get(name, name) for name in status.isolation)
-    return f"the process with the pictures has {held}"
+    return f"the process with the pictures has {in_words(status.isolation)}"

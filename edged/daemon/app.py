@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from edged.config.root import Config
     from edged.config.secrets import Secret
     from edged.daemon.outputs import Outputs
-    from edged.daemon.systemd import Notifier
     from edged.supervisor import Listener, Supervisor
     from edged.system.signals import Signals
+    from edged.system.systemd import Notifier
 
     Supervise = Callable[[Listener], Supervisor]
 
@@ -92,7 +92,10 @@ class Daemon:
         self._health = HealthSchedule(config.run_dir)
         self._supervisor = supervise(self._publisher)
         self._sensor_publisher = SensorPublisher(self._publisher, config.node)
-        self._sensors = SensorWorker(self._sensor_publisher, self._supervisor.readings_page)
+        self._sensors = SensorWorker(
+            self._sensor_publisher, self._supervisor.readings_page, self._supervisor.forkserver
+        )
+        self._supervisor.sensors_wait = self._sensors.waits
 
     async def run(self) -> None:
         """Work until a signal asks to stop; stop in order also after a defect."""
@@ -116,7 +119,7 @@ class Daemon:
         self._outputs.sink.open()
         self._publisher.attach(self._outputs.sink, self._outputs.copies)
         await self._supervisor.start()
-        await self._supervisor.apply(self._config.pipelines, self._config.isolation)
+        await self._supervisor.apply(self._config.pipelines, self._config.isolation, self._config.sensors)
         self._read_sensors(self._config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look())
@@ -227,7 +230,7 @@ class Daemon:
         self._complaints = []
         # Both at first: the last reports of pipelines that go and the first of those that come must pass.
         self._publisher.pipelines({**_numbered(old), **_numbered(config)})
-        moved = await self._supervisor.apply(config.pipelines, config.isolation)
+        moved = await self._supervisor.apply(config.pipelines, config.isolation, config.sensors)
         self._publisher.pipelines(_numbered(config))
         self._read_sensors(config)
         if wired is not None:

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edged.errors import EdgedError
+from edged.system.isolation import WALLS
 from edged.text import printable
 
 if TYPE_CHECKING:
@@ -177,5 +178,5 @@ time = number(253402300799.0)
 """Parse a wall time, s since 1970; up to the end of the year 9999."""
 quality = one_of(frozenset({"good", "stale", "suspect", "bad"}))
 """Parse a reading's quality."""
-isolation = list_of(one_of(frozenset({"seccomp", "netns"})), 2)
-"""Parse the walls that isolate a worker from the network."""
+isolation = list_of(one_of(frozenset(WALLS)), len(WALLS))
+"""Parse the walls that isolate a worker."""

@@ -2,7 +2,7 @@
 
 ```
  worker                                   main
- lane.enter(Stage.INVOKE)  ──▶ [ page ] ◀── overdue? five times a second
+ beat.enter(Stage.INVOKE)  ──▶ [ page ] ◀── overdue? five times a second
 ```
 
 A worker that hangs in a driver or in C++ can send nothing, so main has to see for itself how long a stage
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_PIPELINES = 64  # pipelines in one worker
+MAX_FILES = 1 << 16  # what a count beyond reason reads as
 _BEAT = 2  # numbers: stage, and since when
-_BYTES = (1 + MAX_PIPELINES) * _BEAT * 8
+_FILES = (1 + MAX_PIPELINES) * _BEAT  # where the number of open files stands
+_BYTES = (_FILES + 1) * 8
 
 
 class Stage(enum.IntEnum):
@@ -107,6 +109,16 @@ class Heartbeat:
     def capture(self, slot: int) -> Beat:
         """Return the beat of the capture thread of the pipeline in this slot, counted from 0."""
         return Beat(self._page, (1 + slot) * _BEAT)
+
+    def count_files(self) -> None:
+        """Write how many files this process has open: nobody else may look into a worker."""
+        self._page[_FILES] = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
+
+    @property
+    def files(self) -> int:
+        """How many files the worker had open when it counted last."""
+        count = self._page[_FILES]
+        return int(count) if 0 <= count < MAX_FILES else MAX_FILES
 
     def close(self) -> None:
         """Give the page back; harmless when called twice."""

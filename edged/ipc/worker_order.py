@@ -5,7 +5,6 @@ An order is trusted: it comes down the control socket from the process that star
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +26,7 @@ class PipelineOrder:
         armed: whether its gate is armed, where the gate can be.
         model: index, among the descriptors sent with the order, of the one with the model's bytes; -1: read
             the file.
+        labels: the same for its label file.
     """
 
     name: str
@@ -38,6 +38,7 @@ class PipelineOrder:
     threads: int = 1
     armed: bool = False
     model: int = -1
+    labels: int = -1
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,27 @@ class Order:
 
     Attributes:
         name: the worker's name in the process list.
-        main: the process id of main; the worker dies with it.
         isolation: required | optional: whether the worker may run where it keeps the network.
         pipelines: its pipelines.
         probe: only open the models, run each once, and end with status 0 where that worked.
         readings_page: index, among the descriptors sent with the order, of the readings page; -1: no pipeline
             needs it.
-        adopts: whether main is the subreaper of what the fork server forks; under an emulator it is not.
+        walls: what is around the fork server and so around the worker (:mod:`edged.system.isolation`).
     """
 
     name: str
-    main: int
     isolation: str
     pipelines: tuple[PipelineOrder, ...]
     probe: bool = False
     readings_page: int = -1
-    adopts: bool = True
+    walls: tuple[str, ...] = ()
 
-    def to_json(self) -> bytes:
-        """Return the order as one datagram."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+    def to_data(self) -> dict[str, Any]:
+        """Return the order as JSON data."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, data: bytes) -> Order:
+    def from_data(cls, data: dict[str, Any]) -> Order:
         """Read it back."""
-        fields = json.loads(data)
-        pipelines = tuple(PipelineOrder(**pipeline) for pipeline in fields.pop("pipelines"))
-        return cls(**fields, pipelines=pipelines)
+        pipelines = tuple(PipelineOrder(**pipeline) for pipeline in data.pop("pipelines"))
+        return cls(**{**data, "walls": tuple(data.pop("walls"))}, pipelines=pipelines)

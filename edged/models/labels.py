@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -22,12 +23,18 @@ _FEATURES = "if these are features and not classes, it is an embedding extractor
 _BACKGROUND = frozenset({"background", "__background__", "_background_"})
 
 
-def load(path: Path) -> tuple[str, ...]:
+def load(path: Path, content: int | None = None) -> tuple[str, ...]:
     """Return the labels in a text file, by class.
+
+    Args:
+        path: the file.
+        content: a descriptor of sealed memory that holds its bytes; None: read the file.
 
     Raises:
         ModelError: the file cannot be read or is not a label file; the message names it.
     """
+    if content is not None:
+        return parse(os.pread(content, MAX_BYTES + 1, 0), str(path))
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)

@@ -39,6 +39,7 @@ def load(
     inspect: Callable[[ModelFile], Spec],
     edgetpu: bool = False,
     content: int | None = None,
+    labels_content: int | None = None,
 ) -> LoadedModel:
     """Read a model and its labels and check that they fit the task and each other.
 
@@ -49,13 +50,14 @@ def load(
         inspect: the task's inspection: returns what the model takes and gives, or raises ``ModelError``.
         edgetpu: the model is for an Edge TPU.
         content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
+        labels_content: the same for the label file.
 
     Raises:
         ModelError: the task cannot use the model; one sentence that names the file.
     """
     model = tflite_file.read(file, sha256, edgetpu=edgetpu, content=content)
     spec = inspect(model)
-    named = label_files.load(labels) if labels is not None and not spec.labels else None
+    named = label_files.load(labels, labels_content) if labels is not None and not spec.labels else None
     return LoadedModel(model, spec, labels_of(model, spec, named, str(labels or file)))
 
 

@@ -40,6 +40,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from edged.drivers import Registry, wrong
 from edged.drivers import Section as Block
+from edged.system.needs import EVERYTHING, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,6 +226,14 @@ class SensorConfig(Block):
     def holds(self) -> tuple[str, ...]:
         """Devices that only one sensor can use at a time, such as the path of a serial port."""
         return ()
+
+    @property
+    def needs(self) -> Needs:
+        """What it reads, opens and starts: the walls around the sensor worker let nothing else through.
+
+        A driver that does not say may open every device.
+        """
+        return EVERYTHING
 
     @property
     def stale_s(self) -> float:

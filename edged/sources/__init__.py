@@ -30,8 +30,10 @@ All of it has a default:
   which device it ``holds``, and which sensors' channels it ``follows``: see :class:`InputConfig`. A key that
   names a file has the type ``Path``, or :data:`edged.drivers.PathOrUrl` where it may also be an address, or
   :data:`edged.drivers.SecretFile` where the file holds a secret; relative paths are then made absolute.
-* ``needs_network(config) -> bool``: the device is reached over a network. Its worker then keeps a route out,
-  and says so in every event.
+* ``needs(config) -> Needs`` names the files that it reads, the devices that it opens, the programs that it
+  starts, and whether it reaches a camera over the network: the walls around its worker let nothing else
+  through. A driver without it may open every device. With ``network`` the worker keeps a route out, and every
+  event says so.
 * ``library()`` imports and returns a vendor's package, or raises ``DriverError``.
 * ``find(root) -> list[Offer]``: the devices that this machine has, as sysfs below ``root`` tells; for ``edged
   init``, ``edged try`` and ``edged doctor``. It opens none for capture and imports nothing heavy.
@@ -303,9 +305,3 @@ def load(kind: str) -> Any:
         DriverError: there is no such driver; the message lists those that exist.
     """
     return _registry.load(kind)
-
-
-def needs_network(config: InputConfig) -> bool:
-    """Return whether the source is reached over a network, so that its worker must keep a route out."""
-    needs = getattr(load(config.kind), "needs_network", None)
-    return needs is not None and bool(needs(config))

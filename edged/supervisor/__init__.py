@@ -6,13 +6,13 @@
         │            starting ─▶ running ⇄ waiting (source away, back-off)
         │               ▲           │ fault, silence, death
         │               └───────────┘ killed and started again, with growing pauses
-        └── ForkServer: forks on order; replaced when it dies; workers outlive it
+        └── ForkServer: forks on order; replaced, with its workers, when it dies
 
-    SensorWorker ──▶ the sensor process: one process for all sensors
+    SensorWorker ── ForkServer ──▶ the sensor process: one for all sensors
 
-A worker is a child of this process: :func:`ForkServer.start` makes main the subreaper of what the fork server
-forks. A stage that lasts longer than its deadline is found in the worker's heartbeat, five times a
-second.
+Workers are children of the fork server, which reaps them, reports how they ended and kills them on request.
+It runs in namespaces of its own, or under systemd as another user. A stage that lasts longer than its deadline
+is found in the worker's heartbeat, five times a second.
 """
 
 from edged.supervisor.accelerators import AcceleratorPresence

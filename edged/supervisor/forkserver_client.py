@@ -1,4 +1,8 @@
-"""Main's side of the fork server: starts it early, has it fork workers, replaces it when it dies or hangs."""
+"""Main's side of the fork server: started or connected to, asked for workers, replaced when it dies or hangs.
+
+By hand it is a child of main in namespaces of its own (:mod:`edged.supervisor.namespaces`). Under systemd it
+is another unit, which another user runs: main connects to the socket that ``EDGED_WORKERS`` names.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,24 @@ import json
 import logging
 import os
 import socket
+import struct
 import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edged.ipc import forkserver_requests as requests
 from edged.ipc.heartbeat import Stage
-from edged.ipc.worker_order import PING
+from edged.supervisor import namespaces
 from edged.supervisor.worker_output import OutputPump
-from edged.system import child, clock, process_memory
+from edged.system import child, clock
 from edged.system.backoff import between_restarts
 from edged.system.ending import Ending
-from edged.system.processes import Process, kill_group
+from edged.system.needs import Needs
+from edged.system.processes import Process, pid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from edged.supervisor.worker_process import WorkerProcess
 
@@ -31,103 +39,191 @@ log = logging.getLogger(__name__)
 HELLO_S = 60.0  # for the imports, which take 10 s on a slow board
 FORK_S = 5.0
 PING_S = 3.0
+SOCKET, NETWORK_SOCKET = "EDGED_WORKERS", "EDGED_NETWORK_WORKERS"  # where systemd listens for main
 _KILLED_S = 1.0  # for a killed process to be gone
 _POLL_S = 0.05  # for another process to be started
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
+_PR_SET_DUMPABLE = 4
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
 
 
 class ForkServer:
-    """Has workers forked, one at a time; to be used from one event loop.
+    """Forks workers on request, one at a time; may be used from one event loop.
 
     Args:
         output: takes what workers print; by default it is logged.
+        network: its workers keep the network, for cameras that are reached over one.
     """
 
-    def __init__(self, output: OutputPump | None = None) -> None:
+    def __init__(self, output: OutputPump | None = None, *, network: bool = False) -> None:
+        self._socket = os.environ.get(NETWORK_SOCKET if network else SOCKET, "")
+        self._network = network
+        self._needs = Needs(network=network)
+        self._seen: namespaces.Signature = {}  # what its files and devices were at the start
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._pidfd = -1
-        self._hello: asyncio.Future[object] | None = None
-        self._answer: asyncio.Future[object] | None = None
-        self._asking: asyncio.Task[dict[str, object]] | None = None  # whose question was sent
+        self._pid = 0
+        self._uid = os.geteuid()
+        self._workers: dict[int, Process] = {}  # by the process id that the fork server reported
+        self._hello: asyncio.Future[None] | None = None
+        self._answer: asyncio.Future[dict[str, object] | Process] | None = None
+        self._asking: asyncio.Task[Process] | None = None  # whose question was sent
         self._turn = asyncio.Lock()
         self._backoff = between_restarts()
         self._stopping = False
-        self._adopts = True
+        self._wanted = ""  # why another one is to take its place
         self._output = output or OutputPump()
 
     @property
     def pid(self) -> int | None:
-        """The process id, while there is a process."""
-        return self._process.pid if self._process is not None else None
+        """The process id, while there is a process that has greeted."""
+        return self._pid or None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a process, or one is about to be started again."""
+        return self._control is not None or self._hello is not None
+
+    @property
+    def is_service(self) -> bool:
+        """Whether systemd runs it, as another user."""
+        return bool(self._socket)
+
+    @property
+    def walls(self) -> tuple[str, ...]:
+        """What is around it, and so around each worker, besides what the worker adds itself."""
+        if self._socket:
+            held = [name for name in namespaces.NAMES if not (self._network and name == "netns")]
+            return tuple(held) if self._uid == os.geteuid() else ("user", *held)
+        if namespaces.bubblewrap() is None:
+            return ()
+        return tuple(name for name in namespaces.NAMES if not (self._network and name == "netns"))
+
+    def show(self, needs: Needs) -> bool:
+        """Let workers reach this too; return whether the process has to be replaced for it."""
+        if self._socket or (self._control is not None and self._needs.covers(needs)):
+            return False
+        running = self._control is not None
+        self._needs = needs
+        return running
+
+    def is_outdated(self, *, waiting: bool) -> bool:
+        """Return whether workers see something else than is there now.
+
+        Args:
+            waiting: also where a device or a file has only come, for which somebody may wait.
+        """
+        if self._socket or self._control is None or namespaces.bubblewrap() is None:
+            return False
+        now = namespaces.signature(self._needs)
+        return now != self._seen if waiting else namespaces.is_stale(self._seen, now)
+
+    def start_early(self) -> None:
+        """Connect to a service, before anything is known of the configuration.
+
+        A child of main is started later: it has to know first which files and devices its workers may see.
+        """
+        if self._socket:
+            with contextlib.suppress(OSError):  # tried again, and reported, when it is needed
+                self.start()
 
     def start(self) -> None:
-        """Start the process; needs no running event loop, so main can do it first of all."""
-        libc = ctypes.CDLL(None)
-        self._adopts = libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        """Start the process, or connect to it; needs no running event loop.
+
+        Raises:
+            OSError: that is not possible.
+        """
         # Or a worker could reach into this process, which has the network.
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        if self._socket:
+            control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            try:
+                control.connect(self._socket)
+                socket.send_fds(control, [requests.OUTPUT], [self._output.write_fd])
+            except OSError:
+                control.close()
+                raise
+        else:
+            control = self._spawn()
+        control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        control.setblocking(False)
+        self._control, self._hello, self._pid = control, None, 0
+
+    def _spawn(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        bwrap = namespaces.bubblewrap()
+        self._seen = namespaces.signature(self._needs)
+        command = child.interpreter("edged.worker.forkserver", str(theirs.fileno()))
+        if bwrap is not None:
+            command = namespaces.command(command, self._needs, bwrap=bwrap)
         try:
             self._process = child.start(
-                "edged.worker.forkserver",
-                str(theirs.fileno()),
-                str(os.getpid()),
+                command,
                 output=self._output.write_fd,  # standard output is for events
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # so that what it was about to fork can be ended with it
+                environment=namespaces.environment(),
             )
-            self._pidfd = os.pidfd_open(self._process.pid)
-            process_memory.keep(self._process.pid)
         except OSError:
             ours.close()
-            if self._process is not None:
-                self._process.kill()
-                self._process.wait()
-                self._process = None
             raise
         finally:
             theirs.close()
-        ours.setblocking(False)
-        self._control, self._hello = ours, None
+        return ours
 
-    async def fork(self, worker: WorkerProcess) -> int:
-        """Have a worker forked and return its process id.
+    async def fork(self, worker: WorkerProcess) -> Process:
+        """Have a worker forked and return its process.
 
         Raises:
             OSError: with a sentence that says why. It is worth another try.
         """
         beat = worker.heartbeat.model()
         fds = [worker.theirs.fileno(), worker.heartbeat.fd, *worker.models]
-        question = asyncio.get_running_loop().create_task(
-            self._ask(
-                replace(worker.order, adopts=self._adopts).to_json(),
-                fds,
-                FORK_S,
-                lambda: beat.enter(Stage.STARTUP),
-            )
-        )
+        request = requests.fork(replace(worker.order, walls=self.walls))
+        return await self._fork(request, fds, lambda: beat.enter(Stage.STARTUP))
+
+    async def start_sensors(self, fds: Sequence[int]) -> Process:
+        """Have the sensor worker started and return its process.
+
+        Args:
+            fds: its pipe, its settings, the readings page.
+
+        Raises:
+            OSError: with a sentence that says why. It is worth another try.
+        """
+        return await self._fork(requests.SENSORS, fds)
+
+    async def _fork(
+        self, request: bytes, fds: Sequence[int], about_to: Callable[[], object] = lambda: None
+    ) -> Process:
+        question = asyncio.get_running_loop().create_task(self._forked(request, fds, about_to))
         try:
-            answer = await asyncio.shield(question)
+            return await asyncio.shield(question)
         except asyncio.CancelledError:
             if self._asking is not question:
                 question.cancel()
             question.add_done_callback(_end_unwanted)
             raise
-        if "pid" not in answer:
+
+    async def _forked(self, request: bytes, fds: Sequence[int], about_to: Callable[[], object]) -> Process:
+        answer = await self._ask(request, fds, FORK_S, about_to)
+        if not isinstance(answer, Process):
             raise OSError(str(answer.get("error", "the fork server sent a message that makes no sense")))
-        return int(str(answer["pid"]))
+        return answer
 
     async def check(self) -> None:
         """Replace the process if it does not answer."""
         if self._turn.locked():
             return  # somebody waits for an answer already
         with contextlib.suppress(OSError):
-            await self._ask(PING, [], PING_S)
+            await self._ask(requests.PING, [], PING_S)
 
     async def _ask(
-        self, data: bytes, fds: list[int], timeout_s: float, about_to: Callable[[], object] = lambda: None
-    ) -> dict[str, object]:
+        self,
+        data: bytes,
+        fds: Sequence[int],
+        timeout_s: float,
+        about_to: Callable[[], object] = lambda: None,
+    ) -> dict[str, object] | Process:
         """Send a question when its turn has come, and wait for its answer: none may be left over."""
         async with self._turn:
             control = await self._ready()
@@ -136,21 +232,20 @@ class ForkServer:
             try:
                 socket.send_fds(control, [data], fds)
                 self._asking = asyncio.current_task()
-                async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 loses a cancellation
-                    answer = await self._answer
+                async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 forgets a cancellation
+                    return await self._answer
             except TimeoutError:
-                self._kill()
+                self.kill()
                 raise OSError(f"the fork server gave no answer within {timeout_s:g} s") from None
             except BlockingIOError:
-                self._kill()
-                raise OSError("the fork server does not read its orders") from None
+                self.kill()
+                raise OSError("the fork server does not read its requests") from None
             finally:
                 self._answer = self._asking = None
-        return answer if isinstance(answer, dict) else {}
 
     async def _ready(self) -> socket.socket:
-        """Wait for the imports of the process, or for another process where it died."""
-        while self._process is None or self._control is None:
+        """Wait for the imports of the process, or for another one to be started where it died."""
+        while self._control is None:
             if self._stopping:
                 raise OSError("edged is stopping")
             await asyncio.sleep(_POLL_S)
@@ -161,7 +256,7 @@ class ForkServer:
             async with asyncio.timeout(HELLO_S):
                 await asyncio.shield(hello) if hello is not None else None
         except TimeoutError:
-            self._kill()
+            self.kill()
             raise OSError(f"the fork server was not ready within {HELLO_S:g} s") from None
         control = self._control
         if control is None:
@@ -169,102 +264,152 @@ class ForkServer:
         return control
 
     def attend(self) -> None:
-        """Read the process's answers from now on, on the running event loop."""
+        """Read its messages from now on, on the running event loop."""
         loop = asyncio.get_running_loop()
         self._hello = loop.create_future()
         if self._control is not None:
             loop.add_reader(self._control, self._readable)
-        loop.add_reader(self._pidfd, self._exited)
         loop.add_reader(self._output.read_fd, self._output.pump)
 
     def _readable(self) -> None:
         control = self._control
+        if control is None:
+            return
         try:
-            data = control.recv(4096) if control is not None else b""
+            data, parts, _flags, _address = control.recvmsg(requests.MAX_ANSWER, 256)
+        except BlockingIOError:
+            return
         except OSError:
-            data = b""
-        if not data:
-            if control is not None:
-                asyncio.get_running_loop().remove_reader(control)
-            return  # the end of the process follows
-        for future in (self._hello, self._answer):
-            if future is not None and not future.done():
-                future.set_result(json.loads(data))
-                return
+            data, parts = b"", []
+        fds, uid = _ancillary(parts)
+        if data:
+            self._take(json.loads(data), fds, uid)
+        else:
+            self._gone()
 
-    def _kill(self) -> None:
+    def _take(self, message: dict[str, object], fds: list[int], uid: int) -> None:
+        """Take an answer, the greeting, or the report that a worker ended."""
+        if "exited" in message:
+            worker = self._workers.pop(int(str(message["exited"])), None)
+            if worker is not None:
+                worker.finish(Ending(int(str(message["status"]))))
+        elif self._hello is not None and not self._hello.done():
+            self._pid, self._uid = pid_of(fds[0]) if fds else 0, uid
+            for fd in fds:
+                os.close(fd)
+            self._hello.set_result(None)
+        elif "pid" in message and fds:
+            number = int(str(message["pid"]))
+            worker = self._workers[number] = Process(number, fds[0], self._kill_worker)
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(worker)
+            else:
+                worker.kill()  # nobody waits for it any more
+        elif self._answer is not None and not self._answer.done():
+            self._answer.set_result(message)
+
+    def _kill_worker(self, number: int) -> None:
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(requests.kill(number))
+
+    def replace(self, why: str) -> None:
+        """End the process and all its workers on purpose; another one is started at once."""
+        log.info("starting another fork server: %s", why)
+        self._wanted = why
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process and all its workers; another one is started."""
         if self._process is not None:
             self._process.kill()
+        elif self._control is not None:
+            asyncio.get_running_loop().call_soon(self._gone)  # it ends when the socket is closed
 
-    def _exited(self) -> None:
-        how = Ending(None)
-        if self._process is not None:
-            kill_group(self._process.pid)  # with a worker that it forked and did not report
-            how = Ending(self._process.wait())
+    def _gone(self) -> None:
+        """Clean up after the process, and start the next one."""
+        if self._control is None:
+            return
+        status = self._reap()
         self._release()
-        gone = OSError(f"the fork server {how}; the lines before this one may say why")
+        gone = OSError(f"the fork server ended{status}; the lines before this one may say why")
         for future in (self._hello, self._answer):
             if future is not None and not future.done():
                 future.set_exception(gone)
-                future.exception()  # perhaps nobody waits for it
-        log.error("the fork server %s; starting another one", how)
-        self._start_later()
+                future.exception()  # it may be that nobody waits for it
+        wanted, self._wanted = self._wanted, ""
+        ending = Ending(None, wanted or "ended with the fork server", wanted=bool(wanted))
+        workers, self._workers = self._workers, {}
+        for worker in workers.values():
+            worker.finish(ending)
+        if wanted:
+            self._restart()
+        elif not self._stopping:
+            log.error("the fork server ended%s; starting another one", status)
+            self._start_later()
+
+    def _reap(self) -> str:
+        """Make sure that the process is gone; return how it ended, where that is known."""
+        if self._process is None:
+            return ""
+        self._process.kill()
+        status = Ending(self._process.wait())
+        return f" ({status})" if status.signal or status.status else ""
 
     def _start_later(self) -> None:
         pause_s = self._backoff.pause_s(clock.monotonic())
-        asyncio.get_running_loop().call_later(pause_s, self._again)
+        asyncio.get_running_loop().call_later(pause_s, self._restart)
 
-    def _again(self) -> None:
-        if self._stopping or self._process is not None:
+    def _restart(self) -> None:
+        if self._stopping or self._control is not None:
             return
         try:
             self.start()
         except OSError as error:
             log.error("the fork server cannot be started: %s", error)  # noqa: TRY400 - a sentence for people
-            self._release()
             self._start_later()
         else:
             self.attend()
 
     def _release(self) -> None:
-        if self._hello is not None:
-            loop = asyncio.get_running_loop()
-            if self._pidfd >= 0:
-                loop.remove_reader(self._pidfd)
-            if self._control is not None:
-                loop.remove_reader(self._control)
         if self._control is not None:
+            if self._hello is not None:
+                asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
-        if self._process is not None:
-            process_memory.forget(self._process.pid)
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-        self._process, self._control, self._pidfd = None, None, -1
+        self._process, self._control, self._pid = None, None, 0
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process, and with it every worker that is still there."""
         self._stopping = True
         if self._process is not None:
-            kill_group(self._process.pid)
+            self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_KILLED_S)
+        if self._hello is not None and self._control is not None:
+            self._gone()
+        else:
             self._release()
-        gone = OSError("edged is stopping")
-        for future in (self._hello, self._answer):
-            if future is not None and not future.done():
-                future.set_exception(gone)
-                future.exception()
         if self._output.read_fd >= 0:
-            with contextlib.suppress(RuntimeError):  # perhaps there never was an event loop
+            with contextlib.suppress(RuntimeError):  # it may never have run on an event loop
                 asyncio.get_running_loop().remove_reader(self._output.read_fd)
             self._output.pump()
             self._output.close()
 
 
-def _end_unwanted(question: asyncio.Task[dict[str, object]]) -> None:
-    """End a worker that nobody waits for any more."""
-    if question.cancelled() or question.exception() is not None:
-        return
-    pid = question.result().get("pid")
-    if isinstance(pid, int):
-        Process(pid, lambda _how: None).kill()
+def _ancillary(parts: list[tuple[int, int, bytes]]) -> tuple[list[int], int]:
+    """Return the descriptors that came with a message, and the user who sent it, by the kernel's word."""
+    fds: list[int] = []
+    uid = os.geteuid()
+    for level, kind, data in parts:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            whole = len(data) - len(data) % 4
+            fds += [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, whole, 4)]
+        elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            uid = _CREDENTIALS.unpack(data)[1]
+    return fds, uid
+
+
+def _end_unwanted(question: asyncio.Task[Process]) -> None:
+    """End a worker whose owner went away while it was forked."""
+    if not question.cancelled() and question.exception() is None:
+        question.result().kill()

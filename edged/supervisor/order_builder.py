@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from edged.events import UNKNOWN
@@ -36,7 +35,7 @@ def order(
     Args:
         sections: of its pipelines, by name; at least one.
         labels: what they had decided before.
-        models: the files of which descriptors go along.
+        models: the files, of models and of labels, whose descriptors go along.
         on_tpu: run on the accelerator; otherwise on the CPU, which is less than a policy ``prefer`` asks for.
         isolation: required | optional.
         threads: of the CPU kernels, where the configuration names no number.
@@ -54,17 +53,18 @@ def order(
             degraded=not on_tpu and section.accelerator.policy != "cpu",
             threads=threads,
             armed=name in armed,
-            model=models.index(file)
-            if (file := section.model_file(on_tpu=on_tpu)) in models and file
-            else -1,
+            model=_index(section.model_file(on_tpu=on_tpu), models),
+            labels=_index(section.model.labels, models),
         )
         for name, section in sections.items()
     )
     looks = any(section.looks_at for section in sections.values()) and not probe
     readings_page = len(models) if looks else -1  # its descriptor goes along behind the models'
-    return Order(
-        pipelines[0].name, os.getpid(), isolation, pipelines, probe=probe, readings_page=readings_page
-    )
+    return Order(pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page)
+
+
+def _index(file: Path | None, files: Sequence[Path]) -> int:
+    return files.index(file) if file is not None and file in files else -1
 
 
 def may(section: PipelineSection, verb: str) -> bool:
@@ -75,8 +75,9 @@ def may(section: PipelineSection, verb: str) -> bool:
 
 
 def files_of(section: PipelineSection) -> set[Path]:
-    """Return the files that a pipeline may run."""
+    """Return the files that a pipeline's worker may get: models and labels."""
     found = {section.model_file(on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
+    found.add(section.model.labels)
     return {file for file in found if file is not None}
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    SensorWorker ──settings (memfd)──▶ python -m edged.worker.sensor_process
+    SensorWorker ──settings (memfd)──▶ fork server ──▶ python -m edged.worker.sensor_process
          ◀──pipe── up · measured · sensorstate · alive
 
 A sensor that hangs is only reported: a new process would interrupt its neighbours.
@@ -15,7 +15,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 from typing import TYPE_CHECKING, Protocol
 
 from edged.ipc import sensor_messages
@@ -23,24 +22,23 @@ from edged.ipc.codec import WireError
 from edged.ipc.sensor_messages import SensorState
 from edged.sensors import Quality, Reading
 from edged.supervisor.pipe_end import PipeEnd
-from edged.supervisor.worker_output import OutputPump
-from edged.system import child, clock
+from edged.system import clock
 from edged.system.backoff import between_restarts
-from edged.system.ending import Ending
 from edged.system.isolation import not_isolated
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Mapping
 
     from edged.ipc.sensor_messages import Message
     from edged.sensors import SensorConfig
+    from edged.supervisor.forkserver_client import ForkServer
+    from edged.system.ending import Ending
+    from edged.system.processes import Process
 
 log = logging.getLogger(__name__)
 
 SILENT_S = 10.0  # without a sign of life for this long, the process is replaced
 START_S = 60.0  # until the first sign of life: imports take long on a slow board
-_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}  # a heap for each thread would waste memory
 
 
 class SensorListener(Protocol):
@@ -59,9 +57,11 @@ class SensorWorker:
     Args:
         listener: receives readings and states.
         readings_page: a descriptor of the page on which the process writes what pipelines need.
+        forkserver: starts the process.
     """
 
-    def __init__(self, listener: SensorListener, readings_page: int) -> None:
+    def __init__(self, listener: SensorListener, readings_page: int, forkserver: ForkServer) -> None:
+        self._forkserver = forkserver
         self._readings_page = readings_page
         self._looked_at: tuple[str, ...] = ()
         self._followed: tuple[str, ...] = ()
@@ -69,14 +69,13 @@ class SensorWorker:
         self._configs: dict[str, SensorConfig] = {}
         self._isolation = "required"
         self._status: dict[str, SensorState] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._pipe: PipeEnd[Message] | None = None
-        self._pidfd = -1
         self._heard_at = 0.0
         self._is_up = False
         self._refused = ""
         self._backoff = between_restarts()
-        self._output: OutputPump | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._replaced = False  # the configuration changed, and the process ends for it
@@ -113,6 +112,8 @@ class SensorWorker:
         self._configs, self._isolation, self._refused = dict(configs), isolation, ""
         self._status = {name: SensorState(name, "starting") for name in configs}
         self._cancel_timer()
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
         if self._process is not None:
             self._replaced = True
             self._close_pipe()
@@ -121,10 +122,15 @@ class SensorWorker:
             self._start()
         return True
 
+    def waits(self) -> bool:
+        """Return whether a sensor waits for its device."""
+        return any(status.state == "waiting" for status in self._status.values())
+
     async def stop(self, timeout_s: float) -> None:
         """Ask the process to end; kill it after the timeout."""
         self._stopping = True
         self._cancel_timer()
+        await self._stop_starting()
         if self._process is not None:
             self._ended.clear()
             self._close_pipe()
@@ -132,48 +138,42 @@ class SensorWorker:
                 await asyncio.wait_for(self._ended.wait(), timeout_s)
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
             self._release()
-        if self._output is not None:
-            asyncio.get_running_loop().remove_reader(self._output.read_fd)
-            self._output.pump()
-            self._output.close()
-            self._output = None
+
+    async def _stop_starting(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
 
     # The process.
 
     def _start(self) -> None:
         self._timer = None
-        loop = asyncio.get_running_loop()
-        if self._output is None:
-            self._output = OutputPump()
-            loop.add_reader(self._output.read_fd, self._output.pump)
-        self._pipe = PipeEnd(sensor_messages.CODEC, take=self._take, misbehaved=self._misbehaved)
+        self._starting = asyncio.get_running_loop().create_task(self._begin())
+
+    async def _begin(self) -> None:
+        pipe = self._pipe = PipeEnd(sensor_messages.CODEC, take=self._take, misbehaved=self._misbehaved)
         settings = self._settings()
-        fds = [self._pipe.theirs.fileno(), settings, self._readings_page]
         try:
-            self._process = child.start(
-                "edged.worker.sensor_process",
-                *map(str, fds),
-                str(os.getpid()),
-                output=self._output.write_fd,
-                pass_fds=fds,
-                environment=_ENVIRONMENT,
+            process = await self._forkserver.start_sensors(
+                [pipe.theirs.fileno(), settings, self._readings_page]
             )
         except OSError as error:
             log.error("the sensor worker cannot be started: %s", error)  # noqa: TRY400 - a sentence for people
-        finally:
-            self._pipe.close_theirs()
-            os.close(settings)
-        if self._process is None:
             self._close_pipe()
             self._start_later()
             return
-        self._pidfd = os.pidfd_open(self._process.pid)
+        except BaseException:
+            self._close_pipe()
+            raise
+        finally:
+            pipe.close_theirs()
+            os.close(settings)
+        self._process = process
+        process.when_it_ends(self._exited)
         self._is_up, self._heard_at = False, clock.monotonic()
-        self._pipe.listen()
-        loop.add_reader(self._pidfd, self._exited)
-        self._timer = loop.call_later(1.0, self._watch)
+        pipe.listen()
+        self._timer = asyncio.get_running_loop().call_later(1.0, self._watch)
 
     def _settings(self) -> int:
         """Return a descriptor with the sensors: they may be larger than a datagram or a command line."""
@@ -183,6 +183,7 @@ class SensorWorker:
         }
         settings = {
             "isolation": self._isolation,
+            "walls": self._forkserver.walls,
             "sensors": sensors,
             "looked_at": self._looked_at,
             "followed": self._followed,
@@ -202,20 +203,18 @@ class SensorWorker:
         self._timer = asyncio.get_running_loop().call_later(1.0, self._watch)
 
     def _kill(self) -> None:
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self._process is not None:
+            self._process.kill()
 
-    def _exited(self) -> None:
+    def _exited(self, how: Ending) -> None:
         if self._pipe is not None:
             self._pipe.drain()
-        how = Ending(self._process.wait() if self._process is not None else None)
         self._release()
         self._ended.set()
         replaced, self._replaced = self._replaced, False
         if self._stopping or not self._configs:
             return
-        if replaced:
+        if replaced or how.wanted:
             self._start()
             return
         error = self._refused or f"the sensor worker {how}; starting another one"
@@ -231,10 +230,7 @@ class SensorWorker:
     def _release(self) -> None:
         self._close_pipe()
         self._cancel_timer()
-        if self._pidfd >= 0:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
-            os.close(self._pidfd)
-        self._process, self._pidfd = None, -1
+        self._process = None
 
     def _close_pipe(self) -> None:
         if self._pipe is not None:

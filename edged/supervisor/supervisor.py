@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.config import needs
 from edged.ipc.heartbeat import MAX_PIPELINES
 from edged.models.runtimes import default_threads
 from edged.supervisor import order_builder
@@ -17,14 +18,16 @@ from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.model_cache import ModelCache
 from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
 from edged.supervisor.worker_lifecycle import WorkerGroup, WorkerLifecycle
-from edged.system import clock, processes
+from edged.system import clock, process_memory
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from edged.config.root import PipelineSection
     from edged.ipc.heartbeat import Stage
     from edged.ipc.worker_order import Order
+    from edged.sensors import SensorConfig
     from edged.supervisor.pipeline_status import Listener
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.2  # between two looks at the heartbeats
 WEIGH_S = 1.0  # between two looks at memory, descriptors and model files
 CHECK_S = 2.0  # between two pings of the fork server
+RENEW_S = 5.0  # between two fork servers that see more than the one before
 AWAY_S = 2.0  # without a look for this long, this process was suspended, and so were the workers
 _DEFECT_S = 5.0  # before the next look after one that failed
 
@@ -47,6 +51,11 @@ class Supervisor:
         results: whether to report every inference of every pipeline, also where its configuration does not
             ask for it.
         root: the folder that holds ``sys`` and ``dev``, where accelerators are looked for.
+
+    Attributes:
+        readings_page: a descriptor of the page on which sensors write what pipelines need.
+        forkserver: starts the workers without a network, the sensor worker among them.
+        sensors_wait: returns whether a sensor waits for its device; set by whoever reads the sensors.
     """
 
     def __init__(
@@ -64,13 +73,17 @@ class Supervisor:
         self._listener = listener
         self._results = results
         self._enabled = {name: section.enabled for name, section in pipelines.items()}
-        self._forkserver = forkserver or ForkServer()
+        self._sensors: Mapping[str, SensorConfig] = {}
+        self.forkserver = forkserver or ForkServer()  # of the workers without a network, and of the sensors
+        self._networked = ForkServer(network=True)  # started when a pipeline needs it
+        self._renewed_at = 0.0
         self._model_cache = ModelCache()
         self.readings_page = self._model_cache.readings_page  # shows workers what sensors read
         self._groups: dict[str, WorkerGroup] = {}
         self._accelerators = Accelerators(
-            self._forkserver, self._probe_order, self._arrange, self._plugged_in, root
+            self.forkserver, self._probe_order, self._arrange, self._plugged_in, root
         )
+        self.sensors_wait: Callable[[], bool] = lambda: False
         self._off: set[str] = set()
         self._armed: set[str] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -79,13 +92,13 @@ class Supervisor:
         self._looked_at = self._weighed_at = self._checked_at = 0.0
 
     def prepare(self) -> None:
-        """Start the fork server; it imports while main goes on."""
-        self._forkserver.start()
+        """Start the fork server early, where that is possible; it imports while main goes on."""
+        self.forkserver.start_early()
 
     async def start(self) -> None:
         """Start every enabled pipeline."""
-        if self._forkserver.pid is None:
-            self.prepare()
+        if self._pipelines:
+            self._show(self._pipelines, self._sensors)
         self._looked_at = self._weighed_at = self._checked_at = clock.monotonic()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
         self._arrange()
@@ -116,11 +129,24 @@ class Supervisor:
         sent = [g.lifecycle.command(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
         return any(sent) or verb != "infer"
 
-    async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
+    async def apply(
+        self,
+        pipelines: Mapping[str, PipelineSection],
+        isolation: str,
+        sensors: Mapping[str, SensorConfig] | None = None,
+    ) -> frozenset[str]:
         """Apply another configuration; return the pipelines that it changed.
 
         What was switched stays switched, unless ``enabled`` of that pipeline changed.
+
+        Args:
+            pipelines: their part of the configuration, by name.
+            isolation: required | optional.
+            sensors: the sensors, whose worker sees the same files and devices.
         """
+        self._sensors = sensors or {}
+        if pipelines or self._sensors:
+            self._show(pipelines, self._sensors)
         old = self._pipelines
         changed = {name for name in old.keys() | pipelines.keys() if old.get(name) != pipelines.get(name)}
         if isolation != self._isolation:
@@ -145,7 +171,8 @@ class Supervisor:
 
     def processes(self) -> Mapping[str, int]:
         """Return the process ids of the fork server and of each pipeline's worker, by name."""
-        found = {} if self._forkserver.pid is None else {"forkserver": self._forkserver.pid}
+        servers = {"forkserver": self.forkserver.pid, "forkserver-network": self._networked.pid}
+        found = {name: pid for name, pid in servers.items() if pid is not None}
         for group in self._groups.values():
             if group.lifecycle.pid is not None:
                 found |= dict.fromkeys(group.sections, group.lifecycle.pid)
@@ -163,12 +190,12 @@ class Supervisor:
         """End all workers and the fork server."""
         if self._watching is not None:
             self._watching.cancel()
-        self._forkserver.stop()
         for key in list(self._groups):
             self._close(key)
         self._spawn(self._closing, self._accelerators.stop())
         await asyncio.wait(self._closing, timeout=timeout_s)
-        processes.sweep()
+        for server in (self.forkserver, self._networked):
+            server.stop()
         self._model_cache.close()
 
     # Inside.
@@ -225,7 +252,7 @@ class Supervisor:
             lambda: self._order(key),
             deadlines=order_builder.deadlines(sections, on_tpu=key not in sections),
             memory_mb=max(section.memory_mb for section in sections.values()),
-            forkserver=self._forkserver,
+            forkserver=self._server_of(sections),
             status_board=status_board,
             lost=lambda why: self._lost(key, why),
             after=list(self._closing),
@@ -235,6 +262,30 @@ class Supervisor:
         if not status_board.ended():
             lifecycle.start()
         return WorkerGroup(sections, self._isolation, key not in sections, status_board, lifecycle)
+
+    def _server_of(self, sections: Mapping[str, PipelineSection]) -> ForkServer:
+        """Return the fork server of a worker; the one that keeps the network is started when it is needed."""
+        if not needs.of_pipelines(sections.values()).network:
+            return self.forkserver
+        if not self._networked.is_started:
+            self._networked.start()
+        return self._networked
+
+    def _show(self, pipelines: Mapping[str, PipelineSection], readers: Mapping[str, SensorConfig]) -> None:
+        """Let the workers see what these pipelines and sensors name, with new fork servers where need be."""
+        networked, local = Needs(network=True), needs.of_sensors(readers.values())
+        for section in pipelines.values():
+            wanted = needs.of_pipelines([section])
+            if wanted.network:
+                networked |= wanted
+            else:
+                local |= wanted
+        if self.forkserver.show(local):
+            self.forkserver.replace("other files or devices are configured")
+        elif not self.forkserver.is_started:
+            self.forkserver.start()
+        if self._networked.show(networked):
+            self._networked.replace("other files or devices are configured")
 
     def _close(self, key: str) -> None:
         group = self._groups.pop(key)
@@ -254,7 +305,12 @@ class Supervisor:
         ended = {status.name for status in group.status_board.all() if status.state == "ended"}
         sections = {name: section for name, section in group.sections.items() if name not in ended}
         models = await self._model_cache.fetch_all(
-            {f for s in sections.values() if (f := s.model_file(on_tpu=group.on_tpu)) is not None}
+            {
+                file
+                for section in sections.values()
+                for file in (section.model_file(on_tpu=group.on_tpu), section.model.labels)
+                if file is not None
+            }
         )
         order = order_builder.order(
             sections,
@@ -268,6 +324,11 @@ class Supervisor:
         )
         readings_page = [os.dup(self.readings_page)] if order.readings_page >= 0 else []
         return order, [*models.values(), *readings_page]
+
+    def _waits(self) -> bool:
+        """Return whether a pipeline or a sensor waits for something that may be there by now."""
+        pipelines = any(s.state == "waiting" for g in self._groups.values() for s in g.status_board.all())
+        return pipelines or self.sensors_wait()
 
     def _threads(self) -> int:
         return default_threads(len(self._groups))
@@ -323,19 +384,24 @@ class Supervisor:
         for group in groups:
             group.lifecycle.look(now)
         self._accelerators.look(now)
-        processes.sweep()
         if now - self._weighed_at >= WEIGH_S:
             self._weighed_at = now
             self._weigh()
         if now - self._checked_at >= CHECK_S:
             self._checked_at = now
-            self._spawn(self._checks, self._forkserver.check())
+            for server in (self.forkserver, self._networked):
+                if server.is_started:
+                    self._spawn(self._checks, server.check())
 
     def _weigh(self) -> None:
         """Check what changes slowly."""
+        for server in (self.forkserver, self._networked):
+            if clock.monotonic() - self._renewed_at > RENEW_S and server.is_outdated(waiting=self._waits()):
+                self._renewed_at = clock.monotonic()
+                server.replace("a device or a file has come or changed")
         for key, group in list(self._groups.items()):
             if group.lifecycle.pid is not None:
-                group.lifecycle.weigh(*processes.weight(group.lifecycle.pid))
+                group.lifecycle.weigh(process_memory.megabytes(group.lifecycle.pid) or 0.0)
             if group.waits_for_files():
                 group.renew()
             if group.on_tpu and any(

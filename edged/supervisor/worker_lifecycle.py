@@ -128,7 +128,7 @@ class WorkerLifecycle:
         worker = WorkerProcess(order, self, models)
         try:
             self._status_board.starting()
-            worker.forked(pid := await self._forkserver.fork(worker))
+            worker.forked(process := await self._forkserver.fork(worker))
         except BaseException:
             worker.discard()
             raise
@@ -138,7 +138,7 @@ class WorkerLifecycle:
         self._on_tpu = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
         captures = [worker.heartbeat.capture(slot) for slot in range(len(order.pipelines))]
         self._watch = StallDetector([worker.heartbeat.model(), *captures], self._deadlines)
-        self._status_board.started(pid, [pipeline.name for pipeline in order.pipelines])
+        self._status_board.started(process.pid, [pipeline.name for pipeline in order.pipelines])
 
     def command(self, pipeline: str, verb: str) -> bool:
         """Send the worker a command; return False where there is no worker that could take it."""
@@ -166,8 +166,8 @@ class WorkerLifecycle:
         if self._idle():
             return
         now = clock.monotonic()
-        if self._replaced:
-            self._status_board.replaced(self._cause)
+        if self._replaced or how.wanted:
+            self._status_board.replaced(self._cause or str(how))
             self.start()
             return
         blamed = self._on_tpu and self._blame(worker.stage, how, now)
@@ -208,10 +208,11 @@ class WorkerLifecycle:
                 self._tpu_failed |= model.stage in ON_TPU or now - model.since > SILENT_S
             self._end(worker, overdue.sentence)
 
-    def weigh(self, rss_mb: float, files: int) -> None:
-        """Kill the worker where it exceeds its bounds of memory or open files."""
+    def weigh(self, rss_mb: float) -> None:
+        """Kill the worker where it exceeds its bounds of memory or open files, which it counts itself."""
         if self._worker is None or self._killed_at is not None:
             return
+        files = self._worker.heartbeat.files
         if rss_mb > self._memory_mb:
             self._end(self._worker, f"had grown to {rss_mb:.0f} MB, over {self._memory_mb:g}")
         elif files > MOST_FILES:

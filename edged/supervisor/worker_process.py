@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 from typing import TYPE_CHECKING, Protocol
 
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Heartbeat, Stage
 from edged.supervisor.pipe_end import PipeEnd
-from edged.system.processes import Process
 
 if TYPE_CHECKING:
     import socket
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
     from edged.system.ending import Ending
+    from edged.system.processes import Process
 
 log = logging.getLogger(__name__)
 
@@ -88,15 +87,11 @@ class WorkerProcess:
         """The worker's end of the pipe."""
         return self._pipe.theirs
 
-    def forked(self, pid: int) -> None:
+    def forked(self, process: Process) -> None:
         """Take over the process that the fork server forked."""
         self._close_theirs()
-        try:
-            self._process = Process(pid, self._exited)
-        except OSError:  # no descriptors left; the pid is safe, since nobody else reaps it
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise
+        self._process = process
+        process.when_it_ends(self._exited)
         self._pipe.listen()
 
     def kill(self) -> None:

@@ -25,7 +25,7 @@ from edged.system.ending import Ending
 from edged.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 
     Tell = Callable[[Mapping[str, Any]], None]
 
@@ -53,34 +53,33 @@ def interpreter(module: str, *arguments: str) -> list[str]:
 
 
 def start(
-    module: str,
-    *arguments: str,
+    command: Sequence[str],
+    *,
     output: int,
+    environment: Mapping[str, str],
     pass_fds: Collection[int] = (),
     process_group: int | None = None,
-    environment: Mapping[str, str] = ENVIRONMENT,
 ) -> subprocess.Popen[bytes]:
-    """Start a module as a process that lives as long as this one.
+    """Start a process that lives as long as this one.
 
     Args:
-        module: its name, such as ``edged.worker.forkserver``.
-        arguments: its command line.
+        command: its command line, such as :func:`interpreter` returns it.
         output: the descriptor for its standard output and standard error.
+        environment: all its variables.
         pass_fds: the descriptors that it inherits.
         process_group: 0 gives it a process group of its own.
-        environment: variables on top of this process's own.
 
     Raises:
         OSError: no process can be started.
     """
     return subprocess.Popen(
-        interpreter(module, *arguments),
+        command,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         pass_fds=pass_fds,
         process_group=process_group,
-        env=os.environ | environment,
+        env=environment,
     )
 
 

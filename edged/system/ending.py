@@ -14,9 +14,13 @@ class Ending:
     Attributes:
         status: its exit status; negative for the number of the signal that ended it, as in
             :mod:`subprocess`; None where it is not known.
+        why: what is known instead.
+        wanted: it was ended for another one to take its place.
     """
 
     status: int | None
+    why: str = "ended"
+    wanted: bool = False
 
     @property
     def signal(self) -> int:
@@ -25,7 +29,7 @@ class Ending:
 
     def __str__(self) -> str:
         if self.status is None:
-            return "ended"
+            return self.why
         return (
             f"was ended by {signals.name(self.signal)}"
             if self.signal

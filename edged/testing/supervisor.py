@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from edged.events import Finding, ModelTag
 from edged.ipc.worker_messages import Outcome
-from edged.supervisor import PipelineStatus
+from edged.supervisor import ForkServer, PipelineStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edged.config.root import PipelineSection
+    from edged.sensors import SensorConfig
     from edged.supervisor import Listener
 
 MODEL = ModelTag("efficientnet_lite0_uint8", "35e8e20b")
@@ -60,6 +61,8 @@ class Supervised:
         stuck: the pipelines that make no progress.
         hangs: stopping never ends.
         readings_page: not a descriptor, since nothing reads it here.
+        forkserver: a real one, which is not started.
+        sensors_wait: set by the daemon, and not called.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -67,6 +70,8 @@ class Supervised:
         self.stuck: list[str] = []
         self.hangs = False
         self.readings_page = -1
+        self.forkserver = ForkServer()
+        self.sensors_wait: Callable[[], bool] = lambda: False
         self._listener = listener
         self._sections: dict[str, PipelineSection] = {}
         self._statuses: dict[str, PipelineStatus] = {}
@@ -92,9 +97,14 @@ class Supervised:
         """Switch a pipeline on or off. Raises ``KeyError`` for one that does not exist."""
         self._change(pipeline, enabled=on, online=on, state="running" if on else "disabled")
 
-    async def apply(self, pipelines: Mapping[str, PipelineSection], isolation: str) -> frozenset[str]:
+    async def apply(
+        self,
+        pipelines: Mapping[str, PipelineSection],
+        isolation: str,
+        sensors: Mapping[str, SensorConfig] | None = None,
+    ) -> frozenset[str]:
         """Take over the configuration and run every changed pipeline."""
-        del isolation
+        del isolation, sensors
         self.calls.append("apply")
         old, self._sections = self._sections, dict(pipelines)
         changed = {n for n in old.keys() | pipelines.keys() if old.get(n) != pipelines.get(n)}

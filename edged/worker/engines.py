@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from edged import tasks
 from edged.errors import ModelError, Reason, Unavailable
@@ -80,14 +80,26 @@ class Engine:
             self._model.rehearse()
 
 
-def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, content: int | None) -> Engine:
+class Files(NamedTuple):
+    """Descriptors of sealed memory with what main read for a pipeline; None: the worker reads the file.
+
+    Attributes:
+        model: the bytes of the model.
+        labels: the bytes of the label file.
+    """
+
+    model: int | None = None
+    labels: int | None = None
+
+
+def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, files: Files) -> Engine:
     """Open what a pipeline runs, on the accelerator where the order says so.
 
     Args:
         section: the pipeline's configuration.
         order: its part of the worker's order.
         beat: of the thread that runs models.
-        content: a descriptor of the model's bytes; None: open its file.
+        files: what came with the order.
 
     Raises:
         ModelError: the model cannot be used.
@@ -100,16 +112,18 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, cont
         return cast("Spec", driver.inspect(model, sample))
 
     if order.accelerator == "edgetpu":
-        model = _on_tpu(section, order, inspect, beat, content)
+        model = _on_tpu(section, order, inspect, beat, files)
     elif (file := section.model_file()) is not None:
         named = section.model
         labels, sha256 = named.labels, named.sha256
         if named.file is None:
             labels, sha256 = bundled.LABELS, bundled.MODEL_SHA256
-        loaded = loaded_model.load(file, labels, sha256, inspect=inspect, content=content)
+        loaded = loaded_model.load(
+            file, labels, sha256, inspect=inspect, content=files.model, labels_content=files.labels
+        )
         # A model over time is so small that it gains nothing from more than one thread.
         threads = named.threads or (order.threads if sample.gives == "picture" else 1)
-        model = models.open_model(loaded, runtime=named.runtime, threads=threads, content=content)
+        model = models.open_model(loaded, runtime=named.runtime, threads=threads, content=files.model)
     else:
         spec = driver.inspect(None, sample)
         return Engine(driver.create(section.task, spec, spec.labels), spec, None)
@@ -121,7 +135,7 @@ def _on_tpu(
     order: PipelineOrder,
     inspect: Callable[[ModelFile], Spec],
     beat: Beat,
-    content: int | None,
+    files: Files,
 ) -> Model:
     named, accelerator = section.model, section.accelerator
     beat.enter(Stage.DELEGATE)
@@ -130,9 +144,17 @@ def _on_tpu(
     file: Path = named.edgetpu_file or bundled.MODEL
     sha256 = named.edgetpu_sha256
     try:
-        loaded = loaded_model.load(file, named.labels, sha256, inspect=inspect, edgetpu=True, content=content)
+        loaded = loaded_model.load(
+            file,
+            named.labels,
+            sha256,
+            inspect=inspect,
+            edgetpu=True,
+            content=files.model,
+            labels_content=files.labels,
+        )
     except ModelError as error:
-        if file.exists():
+        if files.model is not None or file.exists():
             raise
         raise ModelError(f"{error}; {image_classifier.compile_hint(named.file)}") from None
     try:
@@ -141,7 +163,7 @@ def _on_tpu(
             runtime=named.runtime,
             threads=named.threads or order.threads,
             delegate=delegate,
-            content=content,
+            content=files.model,
         )
     except ModelError as error:  # nothing is wrong with the file, so it is the accelerator that refuses it
         raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error

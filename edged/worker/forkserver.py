@@ -1,13 +1,21 @@
-"""The fork server: it has imported all that is slow to import, and forks a worker on order.
+"""The fork server: it has imported all that is slow to import, and forks a worker on request.
 
 It opens nothing and has one thread, because a fork takes only one along: a lock that another thread holds
-would stay locked in the child for ever. Both are checked before each fork.
+would stay locked in the child for ever. Both are checked before each fork. Every worker is its child: it
+kills them when main wants that, reaps them, and reports how they ended. They die with it, and it ends when
+main closes the socket.
 
 ::
 
-    main                          fork server
-     │  order + [pipe, heartbeat] ─▶ │ fork ─▶ between ─ fork ─▶ worker
-     │ ◀── {"pid": …}              │ ◀─pid── exits: the worker becomes main's child
+    main                                     fork server
+     │ fork: order + [pipe, heartbeat, …] ──▶ │ fork ──▶ worker
+     │ ◀── {"pid": …} + [pidfd]               │
+     │ sensors: [pipe, settings, page] ─────▶ │ fork, exec ──▶ sensor worker
+     │ kill: pid ───────────────────────────▶ │
+     │ ◀── {"exited": pid, "status": …}       │
+
+It is started by main in namespaces of its own (:mod:`edged.supervisor.namespaces`), or by systemd as another
+user, with the listening socket as descriptor 3.
 """
 
 from __future__ import annotations
@@ -17,62 +25,154 @@ import gc
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import sys
 import threading
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from edged.errors import DriverError
+from edged.ipc.forkserver_requests import ALIVE, MAX_REQUEST
 from edged.ipc.heartbeat import MAX_PIPELINES
-from edged.ipc.worker_order import PING
+from edged.system import child, kernel
 from edged.system import log as logs
+from edged.system.systemd import Notifier
 
 log = logging.getLogger(__name__)
 
-MAX_ORDER = 1 << 18  # bytes; a configuration file has 64 KiB at most
+_LISTENER = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
+_MOST_FDS = 3 + 2 * MAX_PIPELINES  # pipe, heartbeat, page; a model and labels for each pipeline
 
 
-def serve(control: socket.socket, main: int) -> NoReturn:
-    """Import, say hello, fork on order, end with main.
+class ForkServer:
+    """Serves one main.
 
     Args:
         control: SOCK_SEQPACKET to main.
-        main: its process id.
+        notifier: to systemd, which watches this process where it started it.
     """
-    from edged.system import kernel
-    from edged.worker import warmup
 
-    for sent in (signal.SIGINT, signal.SIGTERM):  # to the whole group, say; main is the one to stop in order
-        signal.signal(sent, signal.SIG_IGN)
-    kernel.die_with_parent(main)
-    kernel.name_process("edged-fork")
-    kernel.close_memory(to_others=True)  # this process has no walls, so no worker may reach into it
-    alone = _threads()  # 1; under an emulator, which has threads of its own, more
-    runtime = _preload()
-    gc.collect()
-    warmup.drop_untouched()
-    gc.freeze()  # what is here now is never looked at again, so its pages stay shared
-    _send(control, {"runtime": runtime})
-    while True:
+    def __init__(self, control: socket.socket, notifier: Notifier) -> None:
+        self._control = control
+        self._notifier = notifier
+        self._children: dict[int, int] = {}  # process ids by pidfd
+        self._alone = _threads()  # 1; under an emulator, which has threads of its own, more
+
+    def serve(self) -> NoReturn:
+        """Fork on request until main closes the socket."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        pause_ms = None if self._notifier.watchdog_s is None else self._notifier.watchdog_s * 500
+        while True:
+            for fd, _events in poll.poll(pause_ms):
+                if fd == self._control.fileno():
+                    self._answer(poll)
+                else:
+                    poll.unregister(fd)
+                    self._reap(fd)
+            self._notifier.watchdog()
+
+    def _answer(self, poll: select.poll) -> None:
         try:
-            data, fds, _flags, _address = socket.recv_fds(control, MAX_ORDER, 2 + MAX_PIPELINES)
+            data, fds, _flags, _address = socket.recv_fds(self._control, MAX_REQUEST, _MOST_FDS)
         except OSError:
-            os._exit(0)
+            data, fds = b"", []
         if not data:
-            os._exit(0)
-        _send(control, _forked(control, data, fds, alone))
+            self._end()
+        request: dict[str, Any] = json.loads(data)
+        match request["do"]:
+            case "fork" | "sensors":
+                self._fork(request, fds, poll)
+            case "kill":
+                self._kill(request["pid"])
+            case "output":  # where a service prints what workers print
+                for stream in (1, 2):
+                    os.dup2(fds[0], stream)
+            case "ping":
+                self._send(ALIVE)
         for fd in fds:
             os.close(fd)
 
+    def _fork(self, request: dict[str, Any], fds: list[int], poll: select.poll) -> None:
+        if _threads() > self._alone:
+            names = ", ".join(thread.name for thread in threading.enumerate())
+            self._send({"error": f"the fork server has more than one thread ({names}): it cannot fork"})
+            return
+        if len(fds) < 2:
+            self._send({"error": "an order without a pipe and a heartbeat"})
+            return
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._send({"error": f"a worker could not be forked: {error}"})
+            return
+        if pid == 0:
+            self._live(request, fds, parent)
+        with contextlib.suppress(OSError):  # the child does it too, whoever comes first
+            os.setpgid(pid, pid)
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = pid
+        poll.register(pidfd, select.POLLIN)
+        self._send({"pid": pid}, pidfd)
 
-def _send(control: socket.socket, answer: dict[str, object]) -> None:
-    with contextlib.suppress(OSError):  # main is gone, and soon so is this process
-        control.send(json.dumps(answer).encode())
+    def _live(self, request: dict[str, Any], fds: list[int], parent: int) -> NoReturn:
+        """Be the worker."""
+        try:
+            os.setpgid(0, 0)
+            kernel.die_with_parent(parent)
+            self._control.close()
+            if request["do"] == "sensors":
+                _run_sensors(fds, parent)
+            from edged.worker import startup
+
+            startup.live(request["order"], fds)
+        except BaseException:
+            log.exception("a worker could not be started")
+        os._exit(70)
+
+    def _kill(self, pid: int) -> None:
+        if pid in self._children.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _reap(self, pidfd: int) -> None:
+        """Collect a worker that ended, and end what it started."""
+        pid = self._children.pop(pidfd)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        _pid, status = os.waitpid(pid, 0)
+        os.close(pidfd)
+        self._send({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _send(self, answer: dict[str, object], *fds: int) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(answer).encode()], fds)
+        except OSError:
+            self._end()
+
+    def _end(self) -> NoReturn:
+        """End with main, and all workers with this process."""
+        for pid in self._children.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+        os._exit(0)
+
+
+def _run_sensors(fds: list[int], parent: int) -> NoReturn:
+    """Become the sensor worker: a fresh interpreter, since it needs little of what is imported here."""
+    for fd in fds:
+        os.set_inheritable(fd, True)
+    os.dup2(2, 1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    command = child.interpreter("edged.worker.sensor_process", *map(str, fds), str(parent))
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 
 def _preload() -> str:
-    """Import what workers need; returns the runtime, or nothing where there is none yet."""
+    """Import what workers need; return the runtime, or nothing where there is none yet."""
     import cv2
 
     from edged.inference import runtime
@@ -96,44 +196,41 @@ def _threads() -> int:
     return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names are enough
 
 
-def _forked(control: socket.socket, data: bytes, fds: list[int], alone: int) -> dict[str, object]:
-    """Fork a worker and return the answer to the order."""
-    if data == PING:
-        return {"alive": True}
-    if _threads() > alone:
-        names = ", ".join(thread.name for thread in threading.enumerate())
-        return {"error": f"the fork server has more than one thread ({names}): nothing can be forked from it"}
-    if len(fds) < 2:
-        return {"error": "an order without a pipe and a heartbeat"}
-    read, write = os.pipe()
-    between = os.fork()
-    if between == 0:
-        os.close(read)
-        _between(control, data, fds, write)
-    os.close(write)
-    with os.fdopen(read, "rb") as answer:
-        text = answer.read(32)
-    os.waitpid(between, 0)
-    return {"pid": int(text)} if text else {"error": "a worker could not be forked"}
+def _accept() -> socket.socket:
+    """Return the connection of the main that made systemd start this process."""
+    listener = socket.socket(fileno=_LISTENER)
+    control, _address = listener.accept()
+    listener.close()
+    return control
 
 
-def _between(control: socket.socket, data: bytes, fds: list[int], write: int) -> NoReturn:
-    """Fork the worker proper and end, so that it becomes the child of main."""
-    try:
-        pid = os.fork()
-        if pid == 0:
-            os.close(write)
-            control.close()
-            from edged.worker import startup
+def main(arguments: list[str]) -> NoReturn:
+    """Import, greet main, and serve it.
 
-            startup.live(data, fds)
-        os.write(write, str(pid).encode())
-    except BaseException:
-        log.exception("a worker could not be forked")
-        os._exit(70)
-    os._exit(0)
+    Args:
+        arguments: the descriptor of the socket to main; none where systemd hands over a listening one.
+    """
+    kernel.close_memory(to_others=True)  # no worker may reach into it
+    logs.setup()
+    for sent in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; main stops in order
+        signal.signal(sent, signal.SIG_IGN if arguments else signal.SIG_DFL)
+    kernel.name_process("edged-fork")
+    notifier = Notifier.of()
+    notifier.ready()
+    from edged.worker import warmup
+
+    runtime = _preload()
+    control = socket.socket(fileno=int(arguments[0])) if arguments else _accept()
+    server = ForkServer(control, notifier)
+    gc.collect()
+    warmup.drop_untouched()
+    gc.freeze()  # what is here now is never looked at again, so its pages stay shared
+    greeting = json.dumps({"runtime": runtime}).encode()
+    this = os.pidfd_open(os.getpid())
+    socket.send_fds(control, [greeting], [this])
+    os.close(this)
+    server.serve()
 
 
 if __name__ == "__main__":
-    logs.setup()
-    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
+    main(sys.argv[1:])

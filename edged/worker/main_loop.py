@@ -16,6 +16,7 @@ from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.ipc.readings_page import Reader
 from edged.system import clock
+from edged.worker.engines import Files
 from edged.worker.pipeline_runner import PipelineRunner
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class WorkerMain:
             self._readings_page = Reader(models[self._order.readings_page])
         try:
             for number, order in enumerate(self._order.pipelines):
-                self._load(number, order, models[order.model] if order.model >= 0 else None)
+                self._load(number, order, _files(order, models))
         except Unavailable as error:  # the accelerator, which all of them share
             self._fault_all("accelerator", error.reason.value, str(error))
             return os.EX_UNAVAILABLE
@@ -106,7 +107,7 @@ class WorkerMain:
         for order in self._order.pipelines:
             self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
 
-    def _load(self, number: int, order: PipelineOrder, file: int | None) -> None:
+    def _load(self, number: int, order: PipelineOrder, files: Files) -> None:
         """Open one pipeline's model; where that fails it is reported, and the others go on.
 
         Raises:
@@ -118,7 +119,7 @@ class WorkerMain:
             engine = runner.load(
                 self._heartbeat.capture(number),
                 functools.partial(self._deliver, runner),
-                file,
+                files,
                 self._readings_page,
             )
         except DriverError as error:
@@ -141,7 +142,7 @@ class WorkerMain:
             return
         self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
         if runner.has_cpu_twin:
-            self._load(number, replace(order, accelerator="cpu", degraded=True), None)
+            self._load(number, replace(order, accelerator="cpu", degraded=True), Files())
 
     def _deliver(self, runner: PipelineRunner, item: Item | Pause | None) -> None:
         self._filled.put((runner, item))
@@ -157,6 +158,7 @@ class WorkerMain:
         if now - self._beat_at >= _BEAT_S:
             self._beat_at = now
             self._beats += 1
+            self._heartbeat.count_files()
             if self._beats == _SETTLED:
                 ctypes.CDLL(None).malloc_trim(0)  # what opening took and nobody needs any more
             for runner in self._runners:
@@ -174,3 +176,9 @@ class WorkerMain:
         for runner in self._runners:
             runner.capture.join(_CLOSE_S / len(self._runners))
         os._exit(os.EX_OK)
+
+
+def _files(order: PipelineOrder, descriptors: Sequence[int]) -> Files:
+    """Return the descriptors that an order names."""
+    model, labels = (descriptors[i] if i >= 0 else None for i in (order.model, order.labels))
+    return Files(model, labels)

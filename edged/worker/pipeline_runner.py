@@ -18,7 +18,7 @@ from edged.pipeline.decision import Change, Decision
 from edged.sources import SourceConfig
 from edged.system import clock
 from edged.worker.capture import Capture, Item
-from edged.worker.engines import Engine, open_engine
+from edged.worker.engines import Engine, Files, open_engine
 from edged.worker.gating import Pause, PipelineGate
 from edged.worker.throughput import Throughput
 
@@ -71,7 +71,7 @@ class PipelineRunner:
         self,
         capture_beat: Beat,
         deliver: Callable[[Item | Pause | None], object],
-        file: int | None,
+        files: Files,
         readings_page: Reader | None = None,
     ) -> Engine:
         """Open the model and build the rest; nothing of the source is touched.
@@ -79,7 +79,7 @@ class PipelineRunner:
         Args:
             capture_beat: for the capture thread.
             deliver: what that thread calls with each item.
-            file: a descriptor of the model's bytes; None: open its file.
+            files: what came with the order.
             readings_page: where the readings are that its source, its gate or its trigger needs.
 
         Raises:
@@ -90,7 +90,7 @@ class PipelineRunner:
         self._beat.enter(Stage.LOAD)
         section, source = self._section, self._section.source
         patience_s = section.deadlines.capture_s
-        self._engine = open_engine(section, self._order, self._beat, file)
+        self._engine = open_engine(section, self._order, self._beat, files)
         picture = self._engine.spec.input
         width, height = (picture.width, picture.height) if isinstance(picture, PictureInput) else (0, 0)
         driver, hint = sources.load(source.kind), sources.Hint(width, height, patience_s, readings_page)

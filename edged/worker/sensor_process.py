@@ -1,9 +1,9 @@
 """The process that reads the sensors: a fresh interpreter, cut off from the network before it opens one.
 
-Started as ``python -m edged.worker.sensor_process PIPE ORDER SLATE PARENT``: descriptors, and the process id
-of main. The order is JSON: ``{"isolation": …, "sensors": {name: keys}, "looked_at": [channel], "followed":
-[channel]}``. It ends when main closes the pipe, or with main. It is no child of the fork server, whose memory
-is full of what sensors do not need.
+The fork server starts it as ``python -m edged.worker.sensor_process PIPE SETTINGS PAGE PARENT``: descriptors,
+and the fork server's process id. The settings are JSON: ``{"isolation": …, "walls": […], "sensors": {name:
+keys}, "looked_at": [channel], "followed": [channel]}``. It ends when main closes the pipe, or with the fork
+server.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from edged.config.sensor import SENSORS
+from edged import sensors
 from edged.ipc import sensor_messages
 from edged.ipc.readings_page import Writer, name_of
-from edged.system import clock
-from edged.system.isolation import REMEDY, not_isolated
+from edged.system import clock, isolation
 from edged.system.kernel import die_with_parent, name_process
 from edged.worker import sandbox
 from edged.worker.sensor_runner import SensorRunner
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 ALIVE_S = 1.0
 STOP_S = 0.5
-_NO_ISOLATION = f"{not_isolated('the sensor worker')}; {REMEDY}"
 
 
 class Reports:
@@ -99,15 +97,18 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(stream=sys.stderr, format="<4>%(message)s")
     with open(order_fd, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
         order: dict[str, Any] = json.load(file)
-    configs = {name: SENSORS.read(keys) for name, keys in order["sensors"].items()}
+    configs = {
+        name: sensors.load(keys["kind"]).Config.model_validate(keys)
+        for name, keys in order["sensors"].items()
+    }
     pipe = socket.socket(fileno=pipe_fd)
     reports = Reports(pipe, configs, Writer(readings_page_fd, order["looked_at"], order["followed"]))
     os.close(readings_page_fd)
-    isolation = sandbox.close_network()
-    if not isolation and order["isolation"] == "required":
-        reports.send(sensor_messages.Refused(_NO_ISOLATION))
+    walls = isolation.ordered({*order["walls"], *sandbox.close_network()})
+    if order["isolation"] == "required" and not isolation.suffices(walls):
+        reports.send(sensor_messages.Refused(isolation.missing(walls)))
         return os.EX_NOPERM
-    reports.send(sensor_messages.Up(isolation))
+    reports.send(sensor_messages.Up(walls))
     runner = SensorRunner(configs, reports)
     runner.start()
     _serve(pipe, reports)

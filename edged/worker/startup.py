@@ -8,41 +8,36 @@ import os
 import resource
 import socket
 import sys
-import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from edged import sources
-from edged.config.source import SOURCES
+from edged.config import needs
+from edged.config.pipeline import PipelineSection
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import Order
-from edged.system.isolation import REMEDY, not_isolated
-from edged.system.kernel import close_memory, die_with_parent, name_process
+from edged.system import isolation
+from edged.system.kernel import name_process
 from edged.worker import sandbox
 from edged.worker.main_loop import WorkerMain
 from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
 
-_ADOPTION_S = 5.0
 _MOST_FILES = 512  # a driver that leaks meets this before the machine suffers
 
 
-def live(data: bytes, fds: list[int]) -> NoReturn:
+def live(data: dict[str, Any], fds: list[int]) -> NoReturn:
     """Be a worker, from the fork to the end.
 
     Args:
-        data: the order.
+        data: the order, as JSON data.
         fds: what came with it: the pipe to main, the heartbeat, and models.
     """
     status = 70
     try:
-        order = Order.from_json(data)
-        if order.adopts:  # or else the end of main shows in the pipe alone
-            _await_adoption(order.main)
+        order = Order.from_data(data)
         name_process(f"edged:{order.name}")
-        close_memory(to_others=False)  # main counts what it has open
         pipe, heartbeat, *models = _only(fds)
         _limit()
         reports = Reports(socket.socket(fileno=pipe))
@@ -50,16 +45,6 @@ def live(data: bytes, fds: list[int]) -> NoReturn:
     except BaseException:
         log.exception("a defect in a worker")
     os._exit(status)  # no clean-up of the fork server's things
-
-
-def _await_adoption(main: int) -> None:
-    """Wait until the process between is gone and main is the parent."""
-    deadline = time.monotonic() + _ADOPTION_S
-    while os.getppid() != main:
-        if time.monotonic() > deadline:
-            os._exit(0)
-        time.sleep(0.0002)
-    die_with_parent(main)
 
 
 def _only(fds: list[int]) -> list[int]:
@@ -86,21 +71,17 @@ def _limit() -> None:
 
 
 def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int]) -> int:
-    networked = any(
-        sources.needs_network(SOURCES.read(pipeline.section["source"])) for pipeline in order.pipelines
-    )
+    sections = [PipelineSection.model_validate(pipeline.section) for pipeline in order.pipelines]
+    networked = needs.of_pipelines(sections).network
     if networked:
         sandbox.keep_network()
-        isolation: tuple[str, ...] = ()
+        walls: tuple[str, ...] = ()
     else:
-        isolation = sandbox.close_network()
-    if not networked and not isolation and order.isolation == "required":
+        walls = isolation.ordered({*order.walls, *sandbox.close_network()})
+    if not networked and order.isolation == "required" and not isolation.suffices(walls):
         for pipeline in order.pipelines:
-            reports.send(worker_messages.Fault(pipeline.name, "isolation", "none", _NO_ISOLATION))
+            reports.send(worker_messages.Fault(pipeline.name, "isolation", "none", isolation.missing(walls)))
         return os.EX_NOPERM
     sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
-    host = WorkerMain(order, reports, heartbeat, isolation=isolation, network=networked)
+    host = WorkerMain(order, reports, heartbeat, isolation=walls, network=networked)
     return host.run(models)
-
-
-_NO_ISOLATION = f"{not_isolated('this worker')}; {REMEDY}"

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.daemon import app
-from edged.daemon.systemd import Notifier
 from edged.system import log
 from edged.system.signals import Signals
+from edged.system.systemd import Notifier
 from edged.testing.supervisor import Supervised, outcome
 from edged.tools import audit
 

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from edged.sources import Frame, Hint, Source, SourceConfig
 from edged.system import clock
+from edged.system.needs import Needs
 
 _SYSCALLS = {  # numbers of the unified table, which x86-64 and arm64 share from 424 on; others by machine
     "x86_64": {"setns": 308, "ptrace": 101, "process_vm_readv": 310},
@@ -45,6 +46,11 @@ class Config(SourceConfig):
     ] = Field(default="nothing", description="what to do from the fifth frame on")
     file: Path = Field(default=Path("/dev/null"), description="where to write what was found")
     cue: Path | None = Field(default=None, description="do it only while this file exists")
+
+
+def needs(config: Config) -> Needs:
+    programs = ("/usr/bin/sleep",) if config.do == "child" else ()
+    return Needs(devices=(str(config.file),), programs=programs)
 
 
 def create(config: Config, hint: Hint) -> Source:
@@ -83,7 +89,7 @@ class Lab:
     def _escape(self) -> None:
         if not self._kept:
             self._kept.append("once")
-            self._config.file.write_text(json.dumps(look_for_a_way_out()))
+            write(self._config.file, json.dumps(look_for_a_way_out()))
 
     def _leak(self) -> None:
         self._kept += [open("/dev/null") for _ in range(4)]  # noqa: SIM115, PTH123 - never closed, on purpose
@@ -109,7 +115,7 @@ class Lab:
         if not self._kept:
             child = subprocess.Popen(["sleep", "600"])
             self._kept.append(child)
-            self._config.file.write_text(str(child.pid))
+            write(self._config.file, str(child.pid))
 
     def _mute(self) -> None:
         os.close(_pipe())
@@ -121,6 +127,15 @@ class Lab:
     def _flood(self) -> None:
         for _ in range(1000):
             os.write(2, b"the library complains of this frame, as it did of the last one\n")
+
+
+def write(file: Path, text: str) -> None:
+    """Write into a file that is there already: a worker cannot create any."""
+    descriptor = os.open(file, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _pipe() -> int:
@@ -159,15 +174,9 @@ def look_for_a_way_out() -> dict[str, Any]:
 
 
 def _others() -> dict[str, int]:
-    """The processes beside this one that may use the network."""
-    found = {"main": os.getppid()}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if (folder / "comm").read_text().strip() == "edged-fork" and _parent(folder) == os.getppid():
-                found["edged-fork"] = int(folder.name)
-        except OSError:
-            continue
-    return found
+    """The processes beside this one that may use the network, as far as they can be seen."""
+    server = os.getppid()
+    return {"main": _parent(Path(f"/proc/{server}")), "edged-fork": server}
 
 
 def _parent(folder: Path) -> int:

@@ -185,7 +185,7 @@ def test_every_kind_of_tensor_is_measured(tmp_path: Path, images: Path) -> None:
         ((), 64, "the following arguments are required: MODEL"),
         (("MODEL", "--threads", "0"), 64, "write numbers from 1 to 64, such as 1,2"),
         (("MODEL", "--threads", "1,,2"), 64, "write numbers from 1 to 64"),
-        (("MODEL", "--seconds", "nan"), 64, "write a number above 0"),
+        (("MODEL", "--seconds", "nan"), 64, "write seconds above 0"),
         (("MODEL", "--runtime", "onnx"), 64, "invalid choice"),
         (("MODEL", "--plot", "out.pdf"), 64, "write a name that ends in .png or .svg"),
         (("none.tflite", "MODEL"), 66, "there is no none.tflite"),

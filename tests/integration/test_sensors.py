@@ -22,7 +22,7 @@ from node import Subscriber
 import edged
 from edged.ipc import readings_page, sensor_messages
 from edged.sensors.drivers.synthetic import Config as Synthetic
-from edged.supervisor import SensorWorker
+from edged.supervisor import ForkServer, SensorWorker
 
 pytestmark = pytest.mark.mosquitto
 
@@ -124,7 +124,7 @@ def test_a_worker_that_dies_or_stops_is_replaced(tmp_path: Path) -> None:
         Daemon(tmp_path, text(tmp_path, broker.port, sensors)) as daemon,
     ):
         wait_for(lambda: state(other, "wave"), "a reading")
-        pid = daemon.health()["processes"]["sensors"]["pid"]
+        pid = wait_for(lambda: daemon.health()["processes"].get("sensors"), "its process")["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: other.last("edged/n/wave/availability") == b"offline", "offline")
         wait_for(lambda: other.last("edged/n/wave/availability") == b"online", "online again")
@@ -169,8 +169,10 @@ def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes, monkeypatch: 
     )
 
     async def life() -> None:
+        server = ForkServer()
+        server.start()
         ear = Ear()
-        sensors = SensorWorker(ear, readings_page.create())
+        sensors = SensorWorker(ear, readings_page.create(), server)
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
@@ -181,6 +183,7 @@ def test_a_worker_that_makes_no_sense_is_replaced(nonsense: bytes, monkeypatch: 
         assert ear.states == ["running", "waiting", "running"]
         await sensors.stop(2)
         assert sensors.pid is None
+        server.stop()
 
     asyncio.run(life())
 
@@ -189,8 +192,10 @@ def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
     from edged.supervisor import sensor_worker
 
     async def life() -> None:
+        server = ForkServer()
+        server.start()
         ear = Ear()
-        sensors = SensorWorker(ear, readings_page.create())
+        sensors = SensorWorker(ear, readings_page.create(), server)
         sensors.apply({"a": Synthetic(interval_s=60)}, "optional")
         await heard(lambda: ear.readings)
         pid = sensors.pid
@@ -199,6 +204,7 @@ def test_a_worker_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
         os.kill(pid, signal.SIGSTOP)
         await heard(lambda: sensors.pid not in (pid, None))
         await sensors.stop(2)
+        server.stop()
 
     asyncio.run(life())
 
@@ -212,16 +218,20 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
         "sandbox._leave_network_namespace = lambda: False\n"
         "sandbox._filter_sockets = lambda **_: False\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.syspath_prepend(tmp_path)
 
     async def life() -> None:
+        server = ForkServer()
+        server.start()
         ear = Ear()
-        sensors = SensorWorker(ear, readings_page.create())
+        sensors = SensorWorker(ear, readings_page.create(), server)
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "required")
         await heard(lambda: ear.states)
-        assert "is not cut off from the network" in sensors.status()["a"].last_error
+        assert "what can be had here does not isolate this worker" in sensors.status()["a"].last_error
         assert ear.readings == []
         await sensors.stop(2)
+        server.stop()
 
     asyncio.run(life())
 

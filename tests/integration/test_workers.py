@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import random
@@ -255,20 +254,19 @@ def test_stops_within_two_seconds_from_any_state(state: str) -> None:
     asyncio.run(scenario())
 
 
-def test_the_fork_server_has_one_thread_and_workers_are_mains_children() -> None:
+def test_the_fork_server_has_one_thread_and_workers_are_its_children() -> None:
     async def scenario() -> None:
         async with Crew({"porch": section(synthetic())}) as crew:
             await crew.running()
             server = crew.pid("forkserver")
             assert proc(server, "status")["Threads"] == "1"
-            assert children()[crew.pid("porch")].endswith("edged:porch")
-            assert children(server) == {}
+            assert children(server)[crew.pid("porch")].endswith("edged:porch")
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_fork_server_that_dies_or_hangs_is_replaced_and_workers_go_on(sign: signal.Signals) -> None:
+def test_a_fork_server_that_dies_or_hangs_is_replaced_with_its_workers(sign: signal.Signals) -> None:
     async def scenario() -> None:
         async with Crew({"porch": section(synthetic())}) as crew:
             await crew.running()
@@ -279,10 +277,7 @@ def test_a_fork_server_that_dies_or_hangs_is_replaced_and_workers_go_on(sign: si
                 lambda: crew.supervisor.processes().get("forkserver", server) != server,
                 within_s=stretched(10),
             )
-            assert crew.pid("porch") == worker
-            assert crew.longest_gap("porch", since) < stretched(2)
-            crew.supervisor.enable("porch", on=False)
-            crew.supervisor.enable("porch", on=True)
+            await crew.until(lambda: crew.last("porch") > since and not alive(worker), within_s=stretched(5))
             await crew.running()
             assert crew.pid("porch") != worker
 
@@ -342,19 +337,16 @@ def test_no_process_outlives_main() -> None:
     while any(map(alive, pids)):
         assert time.monotonic() < deadline, [pid for pid in pids if alive(pid)]
         time.sleep(0.01)
-    for pid in pids:  # this process may have become their parent: it is a subreaper since it ran a supervisor
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)
 
 
 def test_a_worker_finds_no_way_out(tmp_path: Path) -> None:
     async def scenario() -> None:
         found = tmp_path / "found.json"
+        found.touch()
         lab = {"kind": "lab", "do": "escape", "file": str(found)}
         async with Crew({"porch": section(lab), "other": section(synthetic())}) as crew:
             await crew.running()
-            await crew.until(found.exists)
-            await asyncio.sleep(0.2)
+            await crew.until(lambda: found.read_text().endswith("}"))
             status = proc(crew.pid("porch"), "status")
             assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
         said = json.loads(found.read_text())
@@ -397,7 +389,7 @@ def test_where_no_wall_can_be_had_a_worker_runs_only_when_told_to(isolation: str
     (tmp_path / "pyseccomp.py").write_text("raise ImportError('not on this machine')\n")
     answer = subprocess.run(
         [
-            "setpriv",
+            str(shutil.which("setpriv")),
             "--bounding-set=-sys_admin",
             "--inh-caps=-sys_admin",
             sys.executable,
@@ -406,16 +398,14 @@ def test_where_no_wall_can_be_had_a_worker_runs_only_when_told_to(isolation: str
             isolation,
         ],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/nowhere"},  # no bubblewrap either
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     if isolation == "required":
-        assert answer.stdout.startswith("waiting isolation () this worker is not cut off from the network"), (
-            answer
-        )
+        assert answer.stdout.startswith("waiting isolation () what can be had here does not isolate"), answer
         assert "isolation: optional" in answer.stdout
     else:
         assert answer.stdout.startswith("running  () "), answer
@@ -442,7 +432,7 @@ offer_lab_driver()
 async def scenario():
     hung = section(synthetic(fault="hang", fault_after=5), deadlines={"capture_s": 1})
     spy = section({"kind": "lab", "do": "escape", "file": sys.argv[1]})
-    async with Crew({"a": section(synthetic()), "b": hung, "c": spy}) as crew:
+    async with Crew({"a": section(synthetic()), "b": hung, "c": spy}, isolation="optional") as crew:
         await crew.running()
         await crew.until(lambda: crew.status("b").restarts)
         print(os.getuid(), *crew.status("a").isolation)

@@ -22,6 +22,7 @@ from edged.drivers import Section, wrong
 from edged.errors import Reason, Unavailable
 from edged.sensors import ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,6 +71,13 @@ class Config(SensorConfig):
             message = f"timeout_s ({self.timeout_s:g}) must be below deadline_s ({self.deadline_s:g})"
             raise wrong(message, "timeout_s")
         return self
+
+    @property
+    def needs(self) -> Needs:
+        """The program, and the files that its arguments name."""
+        program, *arguments = self.command
+        files = tuple(word for word in arguments if word.startswith("/"))
+        return Needs(files=files, programs=(shutil.which(program) or program,))
 
 
 def create(config: Config) -> Sensor:

@@ -19,6 +19,7 @@ from edged.drivers import wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +57,11 @@ class Config(SensorConfig):
     def holds(self) -> tuple[str, ...]:
         """The line."""
         return (f"gpio line {self.line}{f' of {self.chip}' if self.chip else ''}",)
+
+    @property
+    def needs(self) -> Needs:
+        """The chips."""
+        return Needs(devices=("/dev/gpiochip*",))
 
     @model_validator(mode="after")
     def _number_of_a_chip(self) -> Config:

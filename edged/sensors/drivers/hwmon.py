@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,11 @@ class Config(SensorConfig):
         """Return one quantity, of the channel's type."""
         _, unit, device_class = _type(self.channel)
         return {"": Quantity(unit, device_class)}
+
+    @property
+    def needs(self) -> Needs:
+        """The folder of sysfs."""
+        return Needs(files=(str(self.root),))
 
 
 def create(config: Config) -> Sensor:

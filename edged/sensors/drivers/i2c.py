@@ -30,6 +30,7 @@ from edged.drivers import Section
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,6 +123,11 @@ class Config(SensorConfig):
             name: Quantity(r.unit, r.device_class, low=r.low, high=r.high)
             for name, r in self.registers.items()
         }
+
+    @property
+    def needs(self) -> Needs:
+        """The bus."""
+        return Needs(devices=(f"/dev/i2c-{self.bus}",))
 
 
 def create(config: Config) -> Sensor:

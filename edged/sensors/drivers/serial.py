@@ -39,6 +39,7 @@ from edged.sensors import (
     serial_frames,
 )
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,6 +129,11 @@ class Config(SensorConfig):
             message = f"timeout_s ({self.timeout_s:g}) must be below deadline_s ({self.deadline_s:g})"
             raise wrong(message, "timeout_s")
         return self
+
+    @property
+    def needs(self) -> Needs:
+        """The port."""
+        return Needs(devices=(self.device,))
 
 
 def create(config: Config) -> Sensor:

@@ -23,6 +23,7 @@ from pydantic import Field
 from edged.errors import Reason, Unavailable
 from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,11 @@ class Config(SensorConfig):
     def gives(self) -> Mapping[str, Quantity]:
         """Return a number or a state for each axis."""
         return {axis: Quantity(binary=self.binary) for axis in self.axes or ("",)}
+
+    @property
+    def needs(self) -> Needs:
+        """Nothing."""
+        return Needs()
 
 
 def create(config: Config) -> Sensor:

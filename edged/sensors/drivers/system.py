@@ -15,6 +15,7 @@ from pydantic import Field
 from edged.errors import Reason, Unavailable
 from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, sysfs
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,12 @@ class Config(SensorConfig):
     def gives(self) -> Mapping[str, Quantity]:
         """Return the quantities of ``what``."""
         return {name: _QUANTITIES[name] for name in self.what}
+
+    @property
+    def needs(self) -> Needs:
+        """What the kernel tells, and the firmware of a Raspberry Pi."""
+        folders = tuple(str(self.root / name) for name in ("proc", "sys"))
+        return Needs(files=folders, devices=(str(self.root / "dev/vcio"),))
 
 
 def create(config: Config) -> Sensor:

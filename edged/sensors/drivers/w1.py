@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,11 @@ class Config(SensorConfig):
     def gives(self) -> Mapping[str, Quantity]:
         """Return a temperature, with the range of the chip."""
         return {"": Quantity("°C", "temperature", low=-55, high=125)}
+
+    @property
+    def needs(self) -> Needs:
+        """The folder of sysfs."""
+        return Needs(files=(str(self.root),))
 
 
 def create(config: Config) -> Sensor:

@@ -23,6 +23,7 @@ from edged.sources import (
     photographs,
 )
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,11 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
     pause_s = PAUSE_S if viewing.live else 0
     keys = {"path": str(path.absolute()), "loop": viewing.repeat, "interval_s": pause_s}
     return Offer(keys, text, text)
+
+
+def needs(config: Config) -> Needs:
+    """Return the folder, or the photograph."""
+    return Needs(files=(str(config.path),))
 
 
 def create(config: Config, hint: Hint) -> Source:

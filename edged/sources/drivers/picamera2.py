@@ -22,6 +22,7 @@ from pydantic import Field
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import Frame, Hint, Offer, Size, Source, SourceConfig, video_devices
 from edged.system import board, clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +65,23 @@ class Config(SourceConfig):
     def holds(self) -> Mapping[str, str]:
         """The camera."""
         return {"camera": str(self.camera)}
+
+
+def needs(config: Config) -> Needs:
+    """Return what libcamera opens: its devices have other numbers on each board, and memory to hand over."""
+    del config
+    return Needs(
+        files=("/etc/libcamera",),
+        devices=(
+            "/dev/media*",
+            "/dev/video*",
+            "/dev/v4l-subdev*",
+            "/dev/dma_heap/*",
+            "/dev/dma-buf",
+            "/dev/udmabuf",
+        ),
+        hotplug=True,
+    )
 
 
 def create(config: Config, hint: Hint) -> Source:

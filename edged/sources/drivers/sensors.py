@@ -22,6 +22,7 @@ from edged.errors import Reason, Unavailable
 from edged.models.spec import Gives, SampleSpec
 from edged.sources import ChannelPath, FeedSource, Followed, Hint, InputConfig, Window
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +128,12 @@ class Config(InputConfig):
             if getattr(self, key) and len(getattr(self, key)) != len(self.channels):
                 raise wrong(f"write one number for each of the {len(self.channels)} channels", key)
         return self
+
+
+def needs(config: Config) -> Needs:
+    """Return nothing: the readings page is handed over by main."""
+    del config
+    return Needs()
 
 
 def create(config: Config, hint: Hint) -> FeedSource:

@@ -24,6 +24,7 @@ from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Offer, Size, Source, SourceConfig, Viewing
 from edged.sources.pacing import Pace
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,12 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
     """Return the pattern where the text is this driver's name."""
     keys = {"fps": 30} if viewing.live else {}
     return Offer(keys, f"a {text} pattern") if text == __name__.rpartition(".")[2] else None
+
+
+def needs(config: Config) -> Needs:
+    """Return nothing: the pictures are made here."""
+    del config
+    return Needs()
 
 
 def create(config: Config, hint: Hint) -> Source:

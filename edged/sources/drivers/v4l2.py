@@ -29,6 +29,7 @@ from edged.sources import (
 )
 from edged.sources.grabber import Grabber
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +85,11 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
     """Return the camera where the text is the path of a device."""
     del viewing
     return Offer({"device": text}, text, text) if Path(text).is_char_device() else None
+
+
+def needs(config: Config) -> Needs:
+    """Return the camera's node; of all cameras where any may be the one."""
+    return Needs(devices=("/dev/video*" if config.device == "auto" else config.device,))
 
 
 def create(config: Config, hint: Hint) -> Source:

@@ -12,7 +12,7 @@ import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, StringConstraints
 
@@ -22,6 +22,7 @@ from edged.sources import Frame, Hint, Offer, Source, SourceConfig, Viewing
 from edged.sources.grabber import Grabber
 from edged.sources.pacing import Pace
 from edged.system import clock
+from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,9 +60,12 @@ class Config(SourceConfig):
     )
 
 
-def needs_network(config: Config) -> bool:
-    """Whether the address leads off this machine's file system, so that the worker must keep a route out."""
-    return bool(_SCHEME.match(config.url)) and urlsplit(config.url).scheme.lower() != "file"
+def needs(config: Config) -> Needs:
+    """Return the file, or for a network camera the network."""
+    url = urlsplit(config.url) if _SCHEME.match(config.url) else None
+    if url is not None and url.scheme.lower() != "file":
+        return Needs(network=True)
+    return Needs(files=(config.url if url is None else unquote(url.path),))
 
 
 def recognise(text: str, viewing: Viewing) -> Offer | None:
@@ -89,7 +93,7 @@ def shown(url: str) -> str:
 def create(config: Config, hint: Hint) -> Source:
     """Return the source; a video comes in its own size, so the hint is not used."""
     del hint
-    return Stream(config) if needs_network(config) else File(config)
+    return Stream(config) if needs(config).network else File(config)
 
 
 class File:

@@ -13,8 +13,8 @@ import pytest
 
 from edged.daemon import app
 from edged.daemon.status_file import NAME
-from edged.daemon.systemd import Notifier
 from edged.errors import ConfigError
+from edged.system.systemd import Notifier
 from edged.testing.supervisor import Supervised, outcome
 
 if TYPE_CHECKING:

@@ -101,7 +101,7 @@ def test_one_wrong_field_is_refused(change: dict[str, Any]) -> None:
     "fields",
     [
         {"t": "up", "isolation": ["wall"]},
-        {"t": "up", "isolation": ["netns"] * 3},
+        {"t": "up", "isolation": ["netns"] * 7},
         {"t": "up", "isolation": "netns"},
         {"t": "turned", "name": "a", "state": "asleep", "last_error": "", "reads": 0, "faults": 0},
         {"t": "turned", "name": "a", "state": "hung", "last_error": "", "reads": -1, "faults": 0},

@@ -16,6 +16,7 @@ from edged import sources
 from edged.errors import Reason, Unavailable
 from edged.ipc import readings_page
 from edged.sources import Hint, InputConfig, SourceConfig
+from edged.system.needs import Needs
 from edged.testing.pictures import drain
 
 if TYPE_CHECKING:
@@ -216,8 +217,8 @@ def test_the_driver_is_one_class_with_the_contract(kind: str) -> None:
     assert list(inspect.signature(source.read).parameters) == ["timeout_s"]
     assert callable(source.open)
     assert callable(source.close)
-    needs = getattr(module, "needs_network", lambda _: False)
-    assert needs(module.Config(**NEEDS.get(kind, {}))) is False
+    needs = getattr(module, "needs", lambda _: Needs())
+    assert not needs(module.Config(**NEEDS.get(kind, {}))).network
 
 
 @pytest.mark.parametrize("kind", KINDS)

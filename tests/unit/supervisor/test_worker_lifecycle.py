@@ -24,8 +24,8 @@ PIPELINES = (
     PipelineOrder("porch", {}, accelerator="edgetpu"),
     PipelineOrder("attic", {}, accelerator="edgetpu"),
 )
-TPU = Order("porch", 1, "required", PIPELINES)
-CPU = Order("porch", 1, "required", (PipelineOrder("porch", {}), PipelineOrder("attic", {})))
+TPU = Order("porch", "required", PIPELINES)
+CPU = Order("porch", "required", (PipelineOrder("porch", {}), PipelineOrder("attic", {})))
 
 
 class Held:
@@ -39,6 +39,7 @@ class Held:
         self.owner = owner
         self.pid: int | None = None
         self.stage = Stage.IDLE
+        self.files = 20
         self.killed = self.asked = self.discarded = False
         self.heartbeat = self
         self.reading = Reading(Stage.GONE, 0.0)
@@ -52,8 +53,8 @@ class Held:
     def read(self) -> Reading:
         return self.reading
 
-    def forked(self, pid: int) -> None:
-        self.pid = pid
+    def forked(self, process: Forked) -> None:
+        self.pid = process.pid
         self.born_workers.append(self)
 
     def kill(self) -> None:
@@ -70,6 +71,13 @@ class Held:
         return False
 
 
+class Forked:
+    """A process that the fork server forked."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+
 class Server:
     """Forks, or does not."""
 
@@ -77,12 +85,12 @@ class Server:
         self.failures = list(failures)
         self.asked = 0
 
-    async def fork(self, _worker: Held) -> int:
+    async def fork(self, _worker: Held) -> Forked:
         self.asked += 1
         await asyncio.sleep(0)
         if self.failures:
             raise self.failures.pop(0)
-        return 4711 + self.asked
+        return Forked(4711 + self.asked)
 
 
 class Silent:
@@ -237,11 +245,11 @@ def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
         stand.lifecycle.start()
         worker = await stand.born()
         stand.runs()
-        stand.lifecycle.weigh(99.0, 200)
+        stand.lifecycle.weigh(99.0)
         assert not worker.killed
-        stand.lifecycle.weigh(101.0, 20)
+        stand.lifecycle.weigh(101.0)
         assert worker.killed
-        stand.lifecycle.weigh(50.0, 2000)
+        stand.lifecycle.weigh(50.0)
         stand.dies()
         assert stand.status().last_error == "the worker had grown to 101 MB, over 100"
         assert stand.lost == []

@@ -11,7 +11,7 @@ from edged.errors import ModelError
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import PipelineOrder
 from edged.worker.capture import Item
-from edged.worker.engines import Engine, open_engine
+from edged.worker.engines import Engine, Files, open_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def opened(tmp_path: Path, content: bytes | None, **task: Any) -> Engine:
     section = PipelineSection.model_validate({"source": SOURCE, "model": model, "task": task})
     heartbeat = Heartbeat.create()
     try:
-        return open_engine(section, PipelineOrder("pump", {}), heartbeat.model(), None)
+        return open_engine(section, PipelineOrder("pump", {}), heartbeat.model(), Files())
     finally:
         heartbeat.close()
 

@@ -9,7 +9,7 @@ from edged.config.pipeline import Accelerator
 from edged.config.root import PipelineSection
 from edged.models import bundled
 from edged.supervisor import AcceleratorPresence
-from edged.system.isolation import not_isolated
+from edged.system.isolation import MEND, in_words, suffices
 from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together, warning
 
@@ -28,7 +28,6 @@ _PHOTOGRAPH = {**bundled.SOURCE, "path": bundled.PHOTO, "loop": True, "interval_
 _PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
 _INSTALL = "sudo apt install libedgetpu1-std (https://coral.ai/software, which has the repository)"
 _BROKEN = "install another version of it: sudo apt install --reinstall libedgetpu1-std"
-_WALLS = {"seccomp": "no internet sockets (seccomp)", "netns": "an empty network (netns)"}
 
 
 async def on_cpu(workers: Workers) -> Run:
@@ -56,13 +55,13 @@ def isolation(run: Run, config: Config | None) -> Verdict:
     status = run.status
     if status is None or status.model is None:
         return skipped("no worker ran (see cpu-inference)")
-    if status.isolation:
-        return ok("what holds pictures has " + ", ".join(_WALLS.get(w, w) for w in status.isolation))
-    what = not_isolated("a worker")
-    install = "sudo apt install libseccomp2"
+    held = in_words(status.isolation) or "nothing"
+    if suffices(status.isolation):
+        return ok(f"the process that holds pictures has {held}")
+    what = f"workers cannot be isolated; they have only {held}"
     if config is not None and config.isolation == "optional":
-        return warning(what, install)
-    return error(what, f"{install}, or write isolation: optional to run all the same")
+        return warning(what, MEND)
+    return error(what, MEND)
 
 
 async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:

@@ -10,7 +10,7 @@ import pytest
 
 from edged.errors import Reason, Unavailable
 from edged.sources import Hint
-from edged.sources.drivers.video import Config, File, Stream, create, needs_network, shown
+from edged.sources.drivers.video import Config, File, Stream, create, needs, shown
 from edged.testing.pictures import drain
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_says_that_a_file_is_no_video(tmp_path: Path) -> None:
 )
 def test_knows_what_needs_a_network_and_what_may_be_printed(url: str, network: bool, printed: str) -> None:
     config = Config(url=url)
-    assert needs_network(config) is network
+    assert needs(config).network is network
     assert isinstance(create(config, Hint()), Stream if network else File)
     assert shown(url) == printed
     assert "hunter2" not in shown(url) + repr(config) + str(config)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.daemon.systemd import LONGEST_STATUS, Notifier
+from edged.system.systemd import LONGEST_STATUS, Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

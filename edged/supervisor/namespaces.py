@@ -1,0 +1,157 @@
+"""The namespaces that workers live in where edged runs by hand: what they see, and bubblewrap's command line.
+
+::
+
+    main ──▶ bwrap ──▶ fork server ──▶ workers
+                 user, mount, PID, IPC, UTS and network namespaces; no capability; an empty environment
+                 /usr and edged's own Python, read-only; /sys; a /proc and a /dev of their own
+                 the devices and files that the configuration names, and nothing else
+
+Under systemd the units do the same with another user (``systemd/edged-workers.service``), and bubblewrap is
+not used. It needs no privilege beyond user namespaces, which Debian's and Raspberry Pi OS's kernels have.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import edged
+from edged.system.child import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from edged.system.needs import Needs
+
+NAMES = ("netns", "mountns", "pidns")  # what bubblewrap gives
+_HOME = "/nonexistent"
+_SPACES = ("user", "pid", "ipc", "uts")
+# Where programs and libraries are. In a merged /usr the others are links into it.
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+# Of /etc: how the loader, numpy's BLAS (Debian's alternatives) and the clock find their things.
+_ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
+_ETC_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/gai.conf")
+_LOOK_UP = ("/sys", "/run/udev")  # where libcamera and libusb look devices up
+_KEPT_VARIABLES = ("LANG", "LC_ALL", "TZ", "LIBCAMERA_LOG_LEVELS")
+_DEVELOPMENT = ("PYTHONPATH", "LD_PRELOAD", "LD_LIBRARY_PATH")
+_ALL_DEVICES = "/dev"
+_TRIED_S = 10.0
+
+_Identity = tuple[int, int, int, bool]  # device, inode, the node's own device, whether it is a regular file
+Signature = dict[str, _Identity | None]
+
+
+@cache
+def bubblewrap() -> str | None:
+    """Return the path of bubblewrap; None where it is not installed, or may make no namespaces here."""
+    found = shutil.which("bwrap")
+    if found is None:
+        return None
+    spaces = [f"--unshare-{name}" for name in (*_SPACES, "net")]
+    attempt = [found, *spaces, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"]
+    try:
+        done = subprocess.run(attempt, capture_output=True, check=False, timeout=_TRIED_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found if done.returncode == 0 else None
+
+
+def command(program: Sequence[str], needs: Needs, *, bwrap: str) -> list[str]:
+    """Return the command that runs a program in namespaces of its own.
+
+    Args:
+        program: the command; a Python of ``edged.system.child.interpreter``.
+        needs: what it may reach.
+        bwrap: bubblewrap.
+    """
+    spaces = _SPACES if needs.network else (*_SPACES, "net")
+    line = [bwrap, *(f"--unshare-{name}" for name in spaces), "--unshare-cgroup-try"]
+    line += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "edged"]
+    line += [*_readable(needs), "--proc", "/proc", *_devices(needs), "--chdir", "/", "--clearenv"]
+    for name, value in environment().items():
+        line += ["--setenv", name, value]
+    return [*line, "--", *program]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the fork server and of every worker: what they need, and no secret."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    if not sys.flags.isolated:  # a person or a test that runs another checkout
+        kept |= {name: value for name, value in os.environ.items() if name in _DEVELOPMENT}
+    return {**kept, **ENVIRONMENT, "HOME": _HOME, "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
+
+
+def nodes(needs: Needs) -> list[str]:
+    """Return the device nodes, and folders of them, that are there now."""
+    found: set[str] = set()
+    for pattern in needs.devices:
+        found |= {str(path) for path in Path("/").glob(pattern.lstrip("/"))}
+    return sorted(found | {os.path.realpath(path) for path in found})
+
+
+def signature(needs: Needs) -> Signature:
+    """Return what changes when a device or a file comes, goes, or is another one."""
+    return {path: _identity(path) for path in (*nodes(needs), *needs.files)}
+
+
+def is_stale(before: Signature, now: Signature) -> bool:
+    """Return whether a single file that workers see was replaced: they still see the old one."""
+    return any(before.get(path) not in (None, found) for path, found in now.items() if found and found[-1])
+
+
+def _readable(needs: Needs) -> Iterator[str]:
+    for path in _SYSTEM:
+        if os.path.islink(path):  # noqa: PTH114 - a link of a merged /usr
+            yield from ("--symlink", os.readlink(path), path)  # noqa: PTH115 - its text, not its target
+        elif os.path.isdir(path):  # noqa: PTH112 - beside the one above
+            yield from ("--ro-bind", path, path)
+    yield from ("--tmpfs", "/tmp")  # noqa: S108 - of its own, and empty
+    named = (*needs.files, *needs.programs, *map(os.path.realpath, needs.programs))
+    for path in (
+        *_ETC,
+        *(_ETC_NETWORK if needs.network else ()),
+        *_LOOK_UP,
+        *_python(),
+        *sorted(set(named)),
+    ):
+        if not path.startswith(("/usr/", "/sys/")):
+            yield from ("--ro-bind-try", path, path)
+
+
+def _devices(needs: Needs) -> Iterator[str]:
+    if _ALL_DEVICES in needs.devices:
+        yield from ("--dev-bind", _ALL_DEVICES, _ALL_DEVICES)
+    else:
+        yield from ("--dev", _ALL_DEVICES)
+    for path in nodes(needs):
+        if path != _ALL_DEVICES:
+            yield from ("--dev-bind-try", path, path)
+
+
+def _python() -> list[str]:
+    """Return the folders of this Python, of its packages, and of edged itself, outermost first."""
+    wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(edged.__file__).parent)}
+    wanted |= {path for path in sys.path if path and os.path.isabs(path)}  # noqa: PTH117 - text
+    wanted |= {os.path.realpath(path) for path in wanted}
+    found = sorted(path for path in wanted if os.path.exists(path))  # noqa: PTH110 - text
+    inside = ("/usr/", *(f"{path}/" for path in found))
+    return [path for path in found if path != "/usr" and not f"{path}/".startswith(_others(path, inside))]
+
+
+def _others(path: str, folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(folder for folder in folders if folder != f"{path}/")
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - text
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_rdev, stat.S_ISREG(found.st_mode)

@@ -1,0 +1,48 @@
+"""What a driver needs from this machine; a worker reaches nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the walls around a worker let through, besides its program, its models and its pipe.
+
+    Attributes:
+        files: files and folders that it reads, with everything below them.
+        devices: device nodes that it opens, or patterns of their paths such as ``/dev/video*``.
+        programs: the programs that it starts, by their paths; a worker that names none can start none.
+        hotplug: it hears from the kernel which devices come and go, as libusb and libudev want to.
+        network: it talks to other machines.
+    """
+
+    files: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    hotplug: bool = False
+    network: bool = False
+
+    def covers(self, other: Needs) -> bool:
+        """Return whether everything of another one is in this one."""
+        return (
+            set(self.files) >= set(other.files)
+            and set(self.devices) >= set(other.devices)
+            and set(self.programs) >= set(other.programs)
+            and self.hotplug >= other.hotplug
+            and self.network >= other.network
+        )
+
+    def __or__(self, other: Needs) -> Needs:
+        """Return what both need together."""
+        return Needs(
+            files=self.files + other.files,
+            devices=self.devices + other.devices,
+            programs=self.programs + other.programs,
+            hotplug=self.hotplug or other.hotplug,
+            network=self.network or other.network,
+        )
+
+
+EVERYTHING = Needs(devices=("/dev",))
+"""For a driver that does not declare what it needs, as those written for 0.1: every device node."""
