@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
 from edged.system import clock, process_memory
-from edged.system.isolation import not_isolated
+from edged.system.isolation import not_isolated, suffices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -208,8 +208,8 @@ def _impaired(now: Snapshot) -> list[str]:
     for name, status in now.pipelines.items():
         if status.degraded:
             found.append(f"{name}: runs on {status.accelerator or 'another device'}, not as configured")
-        if status.state == "running" and not status.isolation and not status.network:
-            found.append(not_isolated(f"{name}: its worker"))
+        if status.state == "running" and not status.network and not suffices(status.isolation):
+            found.append(not_isolated(f"{name}: its worker", status.isolation))
     if now.spool != "disk":
         found.append(f"spool: {now.spool}")
     if now.broker.state not in _BROKER_FINE:

@@ -11,7 +11,7 @@
     SensorWorker ── ForkServer ──▶ the sensor process: one for all sensors
 
 Workers are children of the fork server, which reaps them, reports how they ended and kills them on request.
-It runs in namespaces of its own, or under systemd as another user. A stage that lasts longer than its deadline
+It runs in namespaces of its own, or under systemd as another user. A stage that outlasts its deadline
 is found in the worker's heartbeat, five times a second.
 """
 

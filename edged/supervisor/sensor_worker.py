@@ -24,7 +24,7 @@ from edged.sensors import Quality, Reading
 from edged.supervisor.pipe_end import PipeEnd
 from edged.system import clock
 from edged.system.backoff import between_restarts
-from edged.system.isolation import not_isolated
+from edged.system.isolation import not_isolated, suffices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -253,8 +253,8 @@ class SensorWorker:
         match message:
             case sensor_messages.Up():
                 self._is_up = True
-                if not message.isolation:
-                    log.warning("%s", not_isolated("the sensor worker"))
+                if not suffices(message.isolation):
+                    log.warning("%s", not_isolated("the sensor worker", message.isolation))
             case sensor_messages.Refused():
                 self._refused = message.message
             case sensor_messages.Measured():

@@ -59,4 +59,5 @@ def not_isolated(who: str, walls: Collection[str] = ()) -> str:
         who: the subject, such as ``the sensor worker`` or ``WARNING: this process``.
         walls: those that hold.
     """
-    return f"{who} is not isolated: of what closes every way out it has only {', '.join(ordered(walls)) or 'nothing'}"
+    held = ", ".join(ordered(walls)) or "nothing"
+    return f"{who} is not isolated: of what closes every way out it has only {held}"

@@ -30,7 +30,7 @@ def status(name: str = "porch", **changes: Any) -> PipelineStatus:
         model=MODEL,
         runtime="litert",
         accelerator="cpu",
-        isolation=("seccomp", "netns"),
+        isolation=("seccomp", "netns", "mountns", "pidns"),
     )
     return replace(running, **changes)
 

@@ -106,7 +106,11 @@ def main(arguments: list[str]) -> int:
     os.close(readings_page_fd)
     walls = isolation.ordered({*order["walls"], *sandbox.close_network()})
     if order["isolation"] == "required" and not isolation.suffices(walls):
-        reports.send(sensor_messages.Refused(isolation.missing(walls)))
+        reports.send(
+            sensor_messages.Refused(
+                f"{isolation.not_isolated('the sensor worker', walls)}; {isolation.REMEDY}"
+            )
+        )
         return os.EX_NOPERM
     reports.send(sensor_messages.Up(walls))
     runner = SensorRunner(configs, reports)

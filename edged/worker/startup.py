@@ -80,7 +80,14 @@ def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int
         walls = isolation.ordered({*order.walls, *sandbox.close_network()})
     if not networked and order.isolation == "required" and not isolation.suffices(walls):
         for pipeline in order.pipelines:
-            reports.send(worker_messages.Fault(pipeline.name, "isolation", "none", isolation.missing(walls)))
+            reports.send(
+                worker_messages.Fault(
+                    pipeline.name,
+                    "isolation",
+                    "none",
+                    f"{isolation.not_isolated('this worker', walls)}; {isolation.REMEDY}",
+                )
+            )
         return os.EX_NOPERM
     sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
     host = WorkerMain(order, reports, heartbeat, isolation=walls, network=networked)

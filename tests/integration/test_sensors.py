@@ -228,7 +228,7 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
         sensors = SensorWorker(ear, readings_page.create(), server)
         sensors.apply({"a": Synthetic(interval_s=0.05)}, "required")
         await heard(lambda: ear.states)
-        assert "what can be had here does not isolate this worker" in sensors.status()["a"].last_error
+        assert "the sensor worker is not isolated" in sensors.status()["a"].last_error
         assert ear.readings == []
         await sensors.stop(2)
         server.stop()

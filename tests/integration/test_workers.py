@@ -405,7 +405,7 @@ def test_where_no_wall_can_be_had_a_worker_runs_only_when_told_to(isolation: str
         check=True,
     )
     if isolation == "required":
-        assert answer.stdout.startswith("waiting isolation () what can be had here does not isolate"), answer
+        assert answer.stdout.startswith("waiting isolation () this worker is not isolated"), answer
         assert "isolation: optional" in answer.stdout
     else:
         assert answer.stdout.startswith("running  () "), answer

@@ -12,7 +12,7 @@ from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
-from edged.system.isolation import not_isolated
+from edged.system.isolation import not_isolated, suffices
 
 if TYPE_CHECKING:
     from edged.config.root import PipelineSection
@@ -143,8 +143,9 @@ class Trial:
             self._fault(status)
         elif status.state == "running" and not self._checked_isolation:
             self._checked_isolation = True
-            if not status.isolation and not status.network:
-                self._view.note(not_isolated("WARNING: the process that holds the pictures"))
+            if not status.network and not suffices(status.isolation):
+                who = "WARNING: the process that holds the pictures"
+                self._view.note(f"{not_isolated(who, status.isolation)}; sudo apt install bubblewrap")
 
     def _ended(self, status: PipelineStatus) -> None:
         if self._shown:

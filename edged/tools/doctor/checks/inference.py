@@ -9,7 +9,7 @@ from edged.config.pipeline import Accelerator
 from edged.config.root import PipelineSection
 from edged.models import bundled
 from edged.supervisor import AcceleratorPresence
-from edged.system.isolation import MEND, in_words, suffices
+from edged.system.isolation import REMEDY, in_words, not_isolated, suffices
 from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together, warning
 
@@ -55,13 +55,12 @@ def isolation(run: Run, config: Config | None) -> Verdict:
     status = run.status
     if status is None or status.model is None:
         return skipped("no worker ran (see cpu-inference)")
-    held = in_words(status.isolation) or "nothing"
     if suffices(status.isolation):
-        return ok(f"the process that holds pictures has {held}")
-    what = f"workers cannot be isolated; they have only {held}"
+        return ok(f"the process that holds pictures has {in_words(status.isolation)}")
+    what = not_isolated("a worker", status.isolation)
     if config is not None and config.isolation == "optional":
-        return warning(what, MEND)
-    return error(what, MEND)
+        return warning(what, REMEDY)
+    return error(what, REMEDY)
 
 
 async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:

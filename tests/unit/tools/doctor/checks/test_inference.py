@@ -64,8 +64,20 @@ def test_a_worker_that_cannot_start_brings_the_last_words_of_its_process() -> No
     assert inference.isolation(run, None).status == "skipped"
 
 
-def test_one_wall_is_enough() -> None:
-    assert inference.isolation(good(isolation=("seccomp",)), None).status == "ok"
+@pytest.mark.parametrize(
+    ("walls", "status"),
+    [
+        (("user", "seccomp", "netns"), "ok"),
+        (("seccomp", "netns", "mountns", "pidns"), "ok"),
+        (("seccomp", "netns", "mountns"), "error"),
+        (("user", "netns", "mountns", "pidns", "landlock"), "error"),
+        (("seccomp",), "error"),
+    ],
+)
+def test_walls_are_enough_where_they_close_every_way_out(walls: tuple[str, ...], status: str) -> None:
+    found = inference.isolation(good(isolation=walls), None)
+    assert found.status == status
+    assert (found.fix == "") is (status == "ok")
 
 
 @pytest.mark.parametrize(
