@@ -18,7 +18,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from edged.system import clock
+from edged.system import clock, shared_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,9 +94,7 @@ class Heartbeat:
     @classmethod
     def create(cls) -> Heartbeat:
         """Return a new page: a process is about to be born, and none of its capture threads has begun."""
-        fd = os.memfd_create("edged-heartbeat", os.MFD_CLOEXEC)
-        os.ftruncate(fd, _BYTES)
-        heartbeat = cls(fd)
+        heartbeat = cls(shared_memory.allocate("edged-heartbeat", _BYTES))
         for slot in range(MAX_PIPELINES):
             heartbeat.capture(slot).enter(Stage.GONE)
         heartbeat.model().enter(Stage.STARTUP)

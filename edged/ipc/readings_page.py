@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.ipc import readings_ring
+from edged.system import shared_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,10 +76,16 @@ def name_of(sensor: str, channel: str) -> str:
 
 
 def create() -> int:
-    """Return a descriptor of an empty readings page."""
-    descriptor = os.memfd_create("edged-readings", os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, _SIZE)
-    return descriptor
+    """Return a descriptor of an empty readings page, to be written; nobody can change its size."""
+    return shared_memory.allocate("edged-readings", _SIZE)
+
+
+def for_reader(descriptor: int) -> int:
+    """Return another descriptor of the page, the caller's to close, through which nobody can write.
+
+    A worker that forged readings would open the gates of other pipelines.
+    """
+    return shared_memory.for_reading(descriptor)
 
 
 class Writer:
@@ -161,11 +167,12 @@ class Reader:
     """A pipeline worker's side.
 
     Args:
-        descriptor: of the readings page; may be closed afterwards.
+        descriptor: from :func:`for_reader`. It is to be closed before anything of others runs: the mapping
+            alone can never be written.
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._page = mmap.mmap(descriptor, _SIZE, prot=mmap.PROT_READ)
+        self._page = shared_memory.ReadOnlyMapping(descriptor, _SIZE)
         self._slots: dict[str, int] = {}
 
     def get(self, name: str) -> Record | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import mmap
     from collections.abc import Sequence
 
+    from edged.system.shared_memory import ReadOnlyMapping
+
 RINGS = 64
 DEPTH = 512  # samples that are kept of each channel
 _CHECK = struct.Struct("<I")
@@ -95,7 +97,7 @@ class RingReader:
         lost: readings that were overwritten before they were looked at.
     """
 
-    def __init__(self, page: mmap.mmap, begin: int, name: str) -> None:
+    def __init__(self, page: ReadOnlyMapping, begin: int, name: str) -> None:
         self.lost = 0
         self._page = page
         self._begin = begin

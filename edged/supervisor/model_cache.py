@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from edged.ipc import readings_page
 from edged.models.tflite.file import MAX_BYTES
+from edged.system import shared_memory
 from edged.system.patience import within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
-
-_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 PATIENCE_S = 5.0  # for a disk that hangs
 
@@ -119,7 +118,7 @@ def _sealed(file: int, size: int) -> int:
     try:
         while (copied := os.sendfile(memory, file, None, size)) > 0:
             size -= copied
-        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, shared_memory.CONSTANT)
     except OSError:
         os.close(memory)
         raise

@@ -22,7 +22,7 @@ from edged.ipc.codec import WireError
 from edged.ipc.sensor_messages import SensorState
 from edged.sensors import Quality, Reading
 from edged.supervisor.pipe_end import PipeEnd
-from edged.system import clock
+from edged.system import clock, shared_memory
 from edged.system.backoff import between_restarts
 from edged.system.isolation import not_isolated, suffices
 
@@ -188,11 +188,7 @@ class SensorWorker:
             "looked_at": self._looked_at,
             "followed": self._followed,
         }
-        descriptor = os.memfd_create("edged-sensors", os.MFD_CLOEXEC)
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(json.dumps(settings).encode())
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return descriptor
+        return shared_memory.constant("edged-sensors", json.dumps(settings).encode())
 
     def _watch(self) -> None:
         """Replace a process that gives no sign of life."""

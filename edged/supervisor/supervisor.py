@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.config import needs
 from edged.ipc.heartbeat import MAX_PIPELINES
+from edged.ipc.readings_page import for_reader
 from edged.models.runtimes import default_threads
 from edged.supervisor import order_builder
 from edged.supervisor.accelerators import Accelerators, key_of
@@ -322,7 +322,7 @@ class Supervisor:
             results=self._results,
             armed=self._armed,
         )
-        readings_page = [os.dup(self.readings_page)] if order.readings_page >= 0 else []
+        readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
         return order, [*models.values(), *readings_page]
 
     def _waits(self) -> bool:

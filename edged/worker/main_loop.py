@@ -66,7 +66,9 @@ class WorkerMain:
             models: descriptors of the models that came with the order.
         """
         if self._order.readings_page >= 0:
-            self._readings_page = Reader(models[self._order.readings_page])
+            *models, page = models  # the last one, which is closed before anything of others runs
+            self._readings_page = Reader(page)
+            os.close(page)
         try:
             for number, order in enumerate(self._order.pipelines):
                 self._load(number, order, _files(order, models))
