@@ -1,7 +1,7 @@
-"""What others may ask of this node on ``cmd/<verb>``, and what they are answered.
+"""The commands that arrive on ``cmd/<verb>``, and their results.
 
-``infer`` fires the triggers of pipelines; ``arm`` and ``disarm`` switch gates that ask for it. The payload
-names pipelines, with commas; an empty one means all that can.
+``infer`` fires the triggers of pipelines; ``arm`` and ``disarm`` switch the gates that can be armed. The
+payload names pipelines, separated by commas; an empty one means all that take the command.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 VERBS = ("infer", "arm", "disarm")
 _CANNOT = {
-    "infer": "it has no trigger that takes commands, or its worker is not there",
+    "infer": "it has no trigger that takes commands, or its worker is not running",
     "arm": "it has no gate that can be armed",
     "disarm": "it has no gate that can be armed",
 }
 
 
 def answer(verb: str, payload: bytes, pipelines: Collection[str], do: Callable[[str, str], bool]) -> bytes:
-    """Carry an order out and return the answer as JSON: ``done``, ``refused`` and how many names are unknown.
+    """Carry out a command; return the result as JSON: ``done``, ``refused`` and the number of unknown names.
 
-    Nothing that the sender wrote is repeated in it: the sender may choose the topic of the answer too.
+    Nothing that the sender wrote is repeated in it: the sender may also choose the topic of the result.
 
     Args:
-        verb: from the topic.
-        payload: of the message, not trusted.
-        pipelines: the names of those that there are.
-        do: carries one out for one pipeline; False where it cannot.
+        verb: the last part of the topic.
+        payload: the message's payload, not trusted.
+        pipelines: the names of all pipelines.
+        do: carries out the command for one pipeline; returns False where that is not possible.
     """
     if verb not in VERBS:
         return _json({"error": f"no such verb; there are {', '.join(VERBS)}"})

@@ -31,9 +31,12 @@ _NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "he
 
 
 class Broker(NamedTuple):
-    """Where events go: a state in a word or two, and a sentence.
+    """Where events go.
 
-    ``degraded`` says what a person has to put right there: ``auth``, ``certificate``, or "" for nothing.
+    Attributes:
+        state: the state in a word or two.
+        detail: a sentence about it.
+        degraded: what a person has to correct there: ``auth``, ``certificate``, or "" for nothing.
     """
 
     state: str
@@ -42,7 +45,7 @@ class Broker(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process of this daemon."""
+    """A process of this daemon, with its resident memory in MB."""
 
     pid: int
     rss_mb: float
@@ -50,21 +53,22 @@ class Process(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a health message is made of.
+    """Everything that a health message is made of.
 
     Attributes:
-        uptime_s: since the daemon started.
+        node: this node's name.
+        uptime_s: seconds since the daemon started.
         at: wall clock, s since 1970.
-        synced: whether that can be trusted.
-        pipelines: by name.
-        sensors: by name.
-        decided: what pipelines decided last, by name.
-        counts: of the spool.
+        synced: whether the wall clock is synchronised.
+        pipelines: the statuses of pipelines, by name.
+        counts: the spool's counts.
         broker: where events go.
-        spool: where they wait until then: ``disk``, or ``memory`` and why.
-        processes: by name; ``main`` is this one.
+        spool: where events wait until then: ``disk``, or ``memory`` and why.
+        processes: the daemon's processes, by name; ``main`` is this one.
         isolation: required | optional, as configured.
-        complaints: further sentences, such as a configuration that was refused.
+        complaints: further problems, such as a configuration that was refused.
+        sensors: the states of sensors, by name.
+        decided: what each pipeline decided last, by name.
     """
 
     node: str
@@ -83,10 +87,10 @@ class Snapshot:
 
 
 class Losses:
-    """Remembers for a while that events were dropped: it is a problem, but not one for ever.
+    """Remembers for an hour that events were dropped: a problem, but not a lasting one.
 
     Args:
-        now: monotonic, in s.
+        now: returns monotonic time in s.
     """
 
     def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
@@ -95,7 +99,7 @@ class Losses:
         self._at: dict[str, float] = {}
 
     def sentences(self, dropped: Mapping[str, int]) -> list[str]:
-        """Return what is to be said, given how many were dropped so far, by reason."""
+        """Return the problems, given the number of events dropped so far, by reason."""
         now = self._now()
         for reason, count in dropped.items():
             if count > self._seen.get(reason, 0):
@@ -157,7 +161,7 @@ def message(now: Snapshot) -> dict[str, Any]:
 
 
 def essence(data: Mapping[str, Any]) -> object:
-    """Return the part of a message whose change is news; its figures change all the time."""
+    """Return the part of a message whose change is news; the figures change all the time."""
     return (
         data["status"],
         data["problems"],
@@ -169,7 +173,7 @@ def essence(data: Mapping[str, Any]) -> object:
 
 
 def headline(data: Mapping[str, Any]) -> str:
-    """Return one line about it all: what ``systemctl status`` shows."""
+    """Return the summary in one line that ``systemctl status`` shows."""
     pipelines = data["pipelines"].values()
     running = sum(p["state"] in ("running", "ended") for p in pipelines)
     enabled = sum(p["enabled"] for p in pipelines)
@@ -179,7 +183,7 @@ def headline(data: Mapping[str, Any]) -> str:
 
 
 def measure(pids: Mapping[str, int]) -> dict[str, Process]:
-    """Return the resident memory of each process that is still there."""
+    """Return the resident memory of each process that still runs."""
     found = {}
     for name, pid in pids.items():
         memory_mb = process_memory.megabytes(pid)
@@ -189,7 +193,7 @@ def measure(pids: Mapping[str, int]) -> dict[str, Process]:
 
 
 def _failing(now: Snapshot) -> list[str]:
-    """Return what keeps a pipeline or a sensor from working."""
+    """Return the problems that keep a pipeline or a sensor from working."""
     pipelines = [
         f"{name}: {status.last_error or status.state}"
         for name, status in now.pipelines.items()
@@ -203,7 +207,7 @@ def _failing(now: Snapshot) -> list[str]:
 
 
 def _impaired(now: Snapshot) -> list[str]:
-    """Return what is not as it should be while pipelines work."""
+    """Return the problems that do not keep pipelines from working."""
     found = list(now.complaints)
     for name, status in now.pipelines.items():
         if status.degraded:
@@ -242,7 +246,7 @@ def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]
 
 
 def _figure(value: float | None) -> float | None:
-    """Round what is measured; JSON knows no infinity."""
+    """Round a figure; None for infinity, which JSON does not have."""
     return round(value, 2) if value is not None and math.isfinite(value) else None
 
 

@@ -1,6 +1,6 @@
-"""Everything that goes out: the sink that empties the spool, the copies, and Home Assistant's announcer.
+"""The outputs: the sink that empties the spool, the copies, and Home Assistant's announcer.
 
-It is built as a whole from its part of the configuration, and rebuilt as a whole when that part changes.
+They are built together from their part of the configuration, and rebuilt together when that part changes.
 """
 
 from __future__ import annotations

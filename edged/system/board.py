@@ -10,12 +10,12 @@ _BOARDS = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/
 
 
 def board(root: Path = Path("/")) -> str:
-    """Return what the board is called; empty where nothing says so. ``root`` is for tests."""
+    """Return the board's name; empty where the kernel does not know it. ``root`` is for tests."""
     return next(filter(None, (text(root / path) for path in _BOARDS)), "")
 
 
 def coral(root: Path) -> str:
-    """Return how a Coral accelerator is attached: ``usb``, ``pci``, or empty where there is none."""
+    """Return the bus of the Coral accelerator: ``usb``, ``pci``, or empty where there is none."""
     for device in root.glob("sys/bus/usb/devices/*"):
         if (text(device / "idVendor"), text(device / "idProduct")) in CORAL_USB:
             return "usb"
@@ -23,7 +23,7 @@ def coral(root: Path) -> str:
 
 
 def text(path: Path) -> str:
-    """Return what a file of sysfs or the device tree says; empty where it cannot be read."""
+    """Return the text of a file of sysfs or the device tree; empty where it cannot be read."""
     try:
         return path.read_text("utf-8", "replace").strip("\0 \n")
     except OSError:

@@ -1,6 +1,6 @@
-"""Time for the whole of edged: monotonic for intervals, wall time only to stamp what leaves.
+"""Clocks: monotonic time for intervals; wall time only as the time of an event or a reading.
 
-A Raspberry Pi has no clock at boot, so wall time is never trusted until the kernel says it is synchronised.
+A Raspberry Pi has no clock at boot, so wall time is not trusted until the kernel reports it as synchronised.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
-_TIMESYNCD = Path("/run/systemd/timesync/synchronized")  # made by systemd-timesyncd once the clock is set
+_TIMESYNCD = Path("/run/systemd/timesync/synchronized")  # created by systemd-timesyncd once the clock is set
 
 
 def monotonic() -> float:
-    """Seconds on a clock that never steps."""
+    """Return seconds on a clock that never steps."""
     return time.monotonic()
 
 
 def wall() -> float:
-    """Seconds since 1970 by the system's clock, which may be wrong by years before NTP."""
+    """Return seconds since 1970 on the system's clock, which may be wrong by years before NTP."""
     return time.time()
 
 
@@ -30,10 +30,10 @@ def rfc3339(epoch_s: float) -> str:
 
 
 def synced() -> bool:
-    """Whether the kernel takes its clock for synchronised (adjtimex(2), read only).
+    """Return whether the kernel's clock is synchronised (adjtimex(2), read only).
 
-    Where the call is not allowed (a hardened unit) the mark of systemd-timesyncd counts instead; with neither
-    the answer is False: an unknown clock is not a trusted one.
+    Where the call is not allowed (a hardened unit), the file of systemd-timesyncd counts instead; with
+    neither of them the result is False: an unknown clock is not trusted.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     timex = (ctypes.c_char * 512)()  # struct timex is 208 bytes on 64-bit Linux; modes = 0 only reads

@@ -1,4 +1,4 @@
-"""What a worker asks the kernel for itself: to die with its parent, a name, a closed memory."""
+"""Process attributes of Linux: die with the parent, the name in the process list, a closed memory."""
 
 from __future__ import annotations
 

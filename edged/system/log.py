@@ -1,7 +1,7 @@
-"""Logging to standard error, in the form that its reader wants: the journal, a terminal, or a program.
+"""Logging to standard error, in the form that its reader needs: the journal, a terminal, or a program.
 
-One line for a change of state. The same warning again and again is written once, then counted, and the count
-comes at growing intervals; its traceback comes once.
+One line per change of state. A warning that repeats is written once, then counted; the count follows at
+growing intervals. A traceback is written once.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GAPS_S = (10.0, 60.0, 600.0, 3600.0)  # between two lines about the same thing
-MOST_KEPT = 256  # messages that are remembered to know them again
+MOST_KEPT = 256  # messages that are remembered, to recognise repeats
 _PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
 
 
 def setup(form: str = "text", stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Send everything that is logged to standard error.
+    """Log to standard error.
 
     Args:
-        form: ``text`` for people and the journal, ``json`` for one object a line.
-        stream: default standard error.
-        level: the least that is written.
+        form: ``text`` for people and the journal, ``json`` for one object per line.
+        stream: standard error by default.
+        level: the lowest level that is written.
     """
     stream = stream or sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - it stays open to the end
     handler = logging.StreamHandler(stream)
@@ -53,7 +53,7 @@ def _formatter(form: str, stream: TextIO) -> logging.Formatter:
 
 
 def is_journal(stream: TextIO) -> bool:
-    """Whether the stream is the one that systemd connected to the journal ($JOURNAL_STREAM)."""
+    """Return whether systemd connected the stream to the journal ($JOURNAL_STREAM)."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -62,7 +62,7 @@ def is_journal(stream: TextIO) -> bool:
 
 
 class Plain(logging.Formatter):
-    """A message is one line, whoever wrote the words in it; only a traceback has more."""
+    """Keeps a message on one line, whatever text is in it; only a traceback has more lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the message with its prefix."""
@@ -75,7 +75,7 @@ class Plain(logging.Formatter):
 
 
 class Journal(Plain):
-    """Each line with its priority in front, ``<4>``, which the journal takes off (sd-daemon(3))."""
+    """Formats each line with its priority in front, ``<4>``, which the journal removes (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of a record."""
@@ -84,7 +84,7 @@ class Journal(Plain):
 
 
 class Terminal(Plain):
-    """``12:00:00  warning  the sentence``."""
+    """Formats a message as ``12:00:00  warning  the sentence``."""
 
     default_time_format = "%H:%M:%S"
 
@@ -95,7 +95,7 @@ class Terminal(Plain):
 
 
 class Json(Plain):
-    """One object a line: ts, level, logger, message, and where there is one, the traceback."""
+    """Formats a message as one JSON object: ts, level, logger, message, and traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -117,12 +117,12 @@ def _on_one_line(message: str) -> str:
 @dataclass
 class _Seen:
     told_at: float
-    gap: int = 0  # index into GAPS_S: how long to be silent after told_at
-    count: int = 0  # not told since
+    gap: int = 0  # index into GAPS_S: the length of the silence after told_at
+    count: int = 0  # repeats since then
 
 
 class Repeats(logging.Filter):
-    """Lets a warning pass the first time, then at most once an interval, with the count of those left out."""
+    """Passes a warning the first time, then at most once per interval, with the number of repeats."""
 
     def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class Repeats(logging.Filter):
         self._seen: OrderedDict[tuple[str, int, str], _Seen] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to write it; one that passes again says how often it was left out."""
+        """Return whether to write a record; one that passes again carries the number of repeats."""
         if record.levelno < logging.WARNING:
             return True
         key, now = (record.name, record.levelno, record.getMessage()), self._now()

@@ -1,4 +1,4 @@
-"""What a driver needs from this machine; a worker reaches nothing else."""
+"""The things of this machine that a driver needs; a worker reaches nothing else."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What must not be shown of an address: the user and the password."""
+"""Removes user and password from addresses before they are shown."""
 
 from __future__ import annotations
 
 import re
 
-# Greedy up to the last @: a password may hold characters that a well-formed address would escape.
+# Greedy up to the last @: a password may contain characters that a well-formed address would escape.
 _IN_URL = re.compile(r"(?<=://)[^\s\"']*@")
 
 

@@ -1,7 +1,7 @@
 """SIGTERM, SIGINT and SIGHUP, from the first line of the program to its last.
 
-The handlers are plain Python ones, so that they also work before there is an event loop and while a callback
-keeps it busy. Whatever hangs: ``DEADLINE_S`` after the signal the process is gone.
+The handlers are plain Python ones, so they also work before there is an event loop, and while a callback
+keeps it busy. Even if something hangs, the process is gone ``DEADLINE_S`` after the signal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEADLINE_S = 4.7
 
 
 def name(number: int) -> str:
-    """Return what a signal is called, such as ``SIGKILL``; those without a name by their number."""
+    """Return a signal's name, such as ``SIGKILL``, or ``signal N`` where it has none."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -35,7 +35,7 @@ class Signals:
 
     Args:
         leave: ends the process at once, with an exit status.
-        deadline_s: how long an orderly end may take.
+        deadline_s: the longest time for an orderly end.
     """
 
     def __init__(self, leave: Callable[[int], object] = os._exit, deadline_s: float = DEADLINE_S) -> None:
@@ -47,7 +47,7 @@ class Signals:
         self._timer: threading.Timer | None = None
 
     def install(self) -> None:
-        """Take the signals; what they ask for before :meth:`attach` is remembered."""
+        """Install the handlers; a signal that arrives before :meth:`attach` is remembered."""
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
@@ -55,13 +55,13 @@ class Signals:
     def attach(
         self, loop: asyncio.AbstractEventLoop, stop: Callable[[], object], reload: Callable[[], object]
     ) -> None:
-        """From now on call these on the loop."""
+        """Call these on the loop from now on."""
         self._loop, self._stop, self._reload = loop, stop, reload
         if self._timer is not None:
-            stop()  # asked for before there was a loop
+            stop()  # requested before there was a loop
 
     def release(self) -> None:
-        """The end was reached in time."""
+        """Cancel the deadline: the end was reached in time."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -75,7 +75,7 @@ class Signals:
             self._soon(self._stop)
 
     def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
-        if self._reload is not None:  # before that the file was not read yet, or has just been
+        if self._reload is not None:  # before, the file was not read yet, or has just been read
             self._soon(self._reload)
 
     def _soon(self, call: Callable[[], object]) -> None:
@@ -83,5 +83,5 @@ class Signals:
             self._loop.call_soon_threadsafe(call)
 
     def _too_late(self) -> None:
-        log.error("stopping took longer than %g s: leaving without an orderly end", self._deadline_s)
+        log.error("stopping took longer than %g s; ending at once", self._deadline_s)
         self._leave(0)

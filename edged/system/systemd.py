@@ -1,4 +1,4 @@
-"""What edged tells systemd (sd_notify(3)): ready, status, watchdog, reloading, stopping. Needs no library."""
+"""Notifies systemd (sd_notify(3)) of ready, status, watchdog, reloading, stopping; needs no library."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LONGEST_STATUS = 500  # characters
 
 
 class Notifier:
-    """Sends to the socket that systemd named in the environment; without one, every call does nothing.
+    """Sends to the socket that systemd names in the environment; without one, every call does nothing.
 
-    Nothing here ever raises or waits: systemd that does not listen is no reason to stop working.
+    Nothing here raises or waits: the daemon works on if systemd does not listen.
 
     Args:
-        address: path of the socket; ``@`` in front means the abstract namespace; empty: none.
-        watchdog_s: systemd kills this process after so long without :meth:`watchdog`; None: it does not.
+        address: the path of the socket; ``@`` in front means the abstract namespace; empty: none.
+        watchdog_s: systemd kills this process when :meth:`watchdog` is not called for this long; None: never.
     """
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
@@ -32,7 +32,7 @@ class Notifier:
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str] = os.environ) -> Notifier:
-        """Take the variables out of the environment, so that no child takes them for its own."""
+        """Take the variables out of the environment, so that no child uses them."""
         address = environment.pop("NOTIFY_SOCKET", "")
         usec = environment.pop("WATCHDOG_USEC", "")
         pid = environment.pop("WATCHDOG_PID", "") or str(os.getpid())
@@ -40,26 +40,26 @@ class Notifier:
         return cls(address if address[:1] in ("/", "@") else "", int(usec) / 1e6 if mine else None)
 
     def ready(self) -> None:
-        """The daemon works, or has finished reloading."""
+        """Report that the daemon is ready, or has finished reloading."""
         self._send("READY=1")
 
     def status(self, sentence: str) -> None:
-        """Show this in ``systemctl status``; the same sentence again is not sent."""
+        """Show a sentence in ``systemctl status``; a repeated one is not sent."""
         sentence = " ".join(sentence.split())[:LONGEST_STATUS]
         if sentence != self._status:
             self._status = sentence
             self._send(f"STATUS={sentence}")
 
     def watchdog(self) -> None:
-        """Real progress was made."""
+        """Feed the watchdog: real progress was made."""
         self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """A reload begins; ``ready`` ends it."""
+        """Report that a reload begins; ``ready`` ends it."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={int(clock.monotonic() * 1_000_000)}")
 
     def stopping(self) -> None:
-        """The daemon begins to stop."""
+        """Report that the daemon begins to stop."""
         self._send("STOPPING=1")
 
     def _send(self, text: str) -> None:
