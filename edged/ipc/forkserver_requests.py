@@ -1,7 +1,7 @@
-"""What main asks of the fork server, each one datagram of JSON, and the answers.
+"""The requests that main sends to the fork server, each one datagram of JSON, and the answers.
 
-Requests are trusted: they come down the socket that main made or connected. Descriptors go along by
-SCM_RIGHTS.
+Requests are trusted: they arrive on the socket that main created or connected. Descriptors are sent with them
+(SCM_RIGHTS).
 """
 
 from __future__ import annotations

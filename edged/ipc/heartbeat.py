@@ -1,13 +1,13 @@
-"""The heartbeat: a small page in which a worker says what it is doing right now, and main looks.
+"""The heartbeat: a small page on which a worker notes what it is doing, and which main reads.
 
 ```
  worker                                   main
  beat.enter(Stage.INVOKE)  ──▶ [ page ] ◀── overdue? five times a second
 ```
 
-A worker that hangs in a driver or in C++ can send nothing, so main has to see for itself how long a stage
-lasts. Writing is two stores into shared memory, which is why it can be done several times for each frame. The
-page has room for times and codes only; main takes it for hints, bounded by what they are compared with.
+A worker that hangs in a driver or in C++ cannot send anything, so main has to see for itself how long a stage
+lasts. An update is two stores into shared memory, cheap enough for several per frame. The page has room for
+times and codes only; main does not trust them, and only compares them with bounds.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 
 MAX_PIPELINES = 64  # pipelines in one worker
 MAX_FILES = 1 << 16  # what a count beyond reason reads as
-_BEAT = 2  # numbers: stage, and since when
+_BEAT = 2  # numbers: the stage, and since when
 _FILES = (1 + MAX_PIPELINES) * _BEAT  # where the number of open files stands
 _BYTES = (_FILES + 1) * 8
 
 
 class Stage(enum.IntEnum):
-    """What a beat is in."""
+    """The stage that a thread is in."""
 
-    IDLE = 0  # waits for its turn, and stamps the page at least once a second
+    IDLE = 0  # waits for its turn, and updates its beat at least once a second
     OPEN = 1  # opens the source
     CAPTURE = 2  # reads a frame and prepares it
     LOAD = 3  # opens the model
     DELEGATE = 4  # opens the accelerator
     INVOKE = 5  # runs the model
-    GONE = 6  # the beat has not begun, or ended in good order
+    GONE = 6  # the thread has not begun, or has ended in order
     STARTUP = 7  # the process was forked and gets ready
 
 
 class Reading(NamedTuple):
-    """A beat as main sees it: its stage, and since when (monotonic, in s)."""
+    """A beat as main sees it: the stage, and since when (monotonic, in s)."""
 
     stage: Stage
     since: float
 
 
 class Beat:
-    """One thread's line on the page."""
+    """One thread's record on the page."""
 
     __slots__ = ("_at", "_monotonic", "_page")
 
@@ -63,13 +63,13 @@ class Beat:
         self._monotonic = monotonic
 
     def enter(self, stage: Stage) -> None:
-        """Say that a stage begins now; IDLE again and again means: alive."""
+        """Note that a stage begins now; a thread that waits enters IDLE again and again."""
         page, at = self._page, self._at
         page[at + 1] = self._monotonic()
         page[at] = stage
 
     def read(self) -> Reading:
-        """Return what the page says. Nonsense reads as IDLE since ever, which is overdue."""
+        """Return the stage; nonsense reads as IDLE since time 0, which is overdue."""
         code, since = self._page[self._at], self._page[self._at + 1]
         if not (math.isfinite(code) and math.isfinite(since) and code in _CODES):
             return Reading(Stage.IDLE, 0.0)
@@ -83,7 +83,7 @@ class Heartbeat:
     """The page of one worker.
 
     Attributes:
-        fd: of the memory, to be handed to the worker.
+        fd: a descriptor of the memory, to be handed to the worker.
     """
 
     def __init__(self, fd: int) -> None:
@@ -93,7 +93,7 @@ class Heartbeat:
 
     @classmethod
     def create(cls) -> Heartbeat:
-        """Return a new page: a process is about to be born, and none of its capture threads has begun."""
+        """Return a new page, for a process that is about to be forked: no capture thread has begun."""
         heartbeat = cls(shared_memory.allocate("edged-heartbeat", _BYTES))
         for slot in range(MAX_PIPELINES):
             heartbeat.capture(slot).enter(Stage.GONE)
@@ -119,7 +119,7 @@ class Heartbeat:
         return int(count) if 0 <= count < MAX_FILES else MAX_FILES
 
     def close(self) -> None:
-        """Give the page back; harmless when called twice."""
+        """Unmap the page and close its descriptor; harmless when called twice."""
         if self.fd >= 0:
             self._page.release()
             self._memory.close()

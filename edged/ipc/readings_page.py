@@ -1,15 +1,15 @@
-"""The readings page: the newest readings that pipelines look at, on a page that the sensor worker writes.
+"""The readings page: the newest readings of the channels that pipelines use, written by the sensor worker.
 
 ::
 
     sensor worker ──Writer──▶ [ a record for each channel that is looked at ] ◀──Reader── pipeline worker
                               [ a ring for each channel that is followed    ]
-                                main makes it and hands it on, and never maps it
+                                main creates it and passes it on, and never maps it
 
-So a reading that is not published can let a pipeline run, or hold it back, without getting into the process
-that has the network. A record carries a checksum: a reader that comes while it is written sees that, and
-looks again. The page outlives both sides; a writer that begins anew wipes it. ReadingsRing
-(:mod:`edged.ipc.readings_ring`) are for models over time, which want every reading and not only the newest.
+So a reading that is not published can open or close a pipeline's gate without entering the process that has
+the network. A record carries a checksum: a reader that meets a half-written record sees that, and reads
+again. The page outlives both sides; a new writer clears it. The rings (:mod:`edged.ipc.readings_ring`) are
+for models over time, which need every reading and not only the newest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SLOT = _CHECK.size + _BODY.size
 _NOTHING, _NUMBER, _STATE = range(3)
 _QUALITIES = ("good", "stale", "suspect", "bad")
 _SIZE = SLOTS * _SLOT + readings_ring.SIZE
-_TRIES = 8  # looks at a record that is being written
+_TRIES = 8  # reads of a record that is being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Record:
 
     Attributes:
         name: ``sensor``, or ``sensor/channel`` where it has several.
-        unit: of the value.
+        unit: the value's unit.
         value: a number, a state, or None where it could not be measured.
-        quality: what it is worth: good | stale | suspect | bad.
+        quality: good | stale | suspect | bad.
         ts: wall time of the measurement, in s since 1970.
-        at: monotonic time of it, in s; the same clock in every process.
-        fresh_s: for how long it says something, in s.
-        count: readings so far; another number is another reading.
-        rises: how often a state was switched on so far: a pulse between two looks is not missed.
+        at: monotonic time of the measurement, in s; the same clock in every process.
+        fresh_s: how long it stays valid, in s.
+        count: the number of readings so far; another number is another reading.
+        rises: how often a state has switched on so far, so that a pulse between two looks is not missed.
     """
 
     name: str
@@ -66,12 +66,12 @@ class Record:
 
     @property
     def good(self) -> bool:
-        """Whether it is worth something."""
+        """Whether its quality is good."""
         return self.quality == "good"
 
 
 def name_of(sensor: str, channel: str) -> str:
-    """Return what a channel is called here and in conditions."""
+    """Return a channel's name on the page and in conditions."""
     return f"{sensor}/{channel}" if channel else sensor
 
 
@@ -92,9 +92,9 @@ class Writer:
     """The sensor worker's side; for one thread at a time.
 
     Args:
-        descriptor: of the readings page; may be closed afterwards.
-        names: of the channels that somebody looks at; others are not written.
-        followed: those of which every good reading is wanted.
+        descriptor: the readings page; may be closed afterwards.
+        names: the channels that pipelines look at; others are not written.
+        followed: the channels of which every good reading is kept for a while.
     """
 
     def __init__(self, descriptor: int, names: Sequence[str], followed: Sequence[str] = ()) -> None:
@@ -119,16 +119,16 @@ class Writer:
         at: float,
         fresh_s: float,
     ) -> None:
-        """Write the newest reading of a channel; of one that nobody looks at, nothing.
+        """Write the newest reading of a channel; do nothing for one that no pipeline looks at.
 
         Args:
-            name: of the channel.
-            unit: of the value.
+            name: the channel's name.
+            unit: the value's unit.
             value: a number, a state, or None where there is none.
-            quality: what it is worth.
-            ts: wall time of the measurement, s since 1970.
-            at: the same by the monotonic clock, in s.
-            fresh_s: for how long it says something.
+            quality: good | stale | suspect | bad.
+            ts: wall time of the measurement, in s since 1970.
+            at: monotonic time of the measurement, in s.
+            fresh_s: how long it stays valid, in s.
         """
         if quality == "good" and value is not None and math.isfinite(value):
             self._rings.put(name, at, float(value))
@@ -159,7 +159,7 @@ class Writer:
         self._page[begin : begin + _SLOT] = _CHECK.pack(zlib.crc32(body)) + body
 
     def close(self) -> None:
-        """Let go of the page."""
+        """Unmap the page."""
         self._page.close()
 
 
@@ -167,7 +167,8 @@ class Reader:
     """A pipeline worker's side.
 
     Args:
-        descriptor: from :func:`for_reader`. It is to be closed before anything of others runs: the mapping
+        descriptor: the one from :func:`for_reader`; to be closed before code of others runs, since the
+            mapping
             alone can never be written.
     """
 
@@ -184,7 +185,7 @@ class Reader:
         return found if found is not None and found.count else None
 
     def follow(self, name: str) -> readings_ring.RingReader:
-        """Return what gives every good reading of a channel once, from those that are still there on."""
+        """Return a reader that yields every good reading of a channel once, from the oldest one kept."""
         return readings_ring.RingReader(self._page, SLOTS * _SLOT, name)
 
     def _find(self, name: str) -> Record | None:
@@ -198,7 +199,7 @@ class Reader:
         return None
 
     def close(self) -> None:
-        """Let go of the page."""
+        """Unmap the page."""
         self._page.close()
 
     def _read(self, slot: int) -> Record | None:

@@ -2,14 +2,14 @@
 
 ::
 
-    sensor worker ──ReadingsRing.put──▶ [ head: name, generation | sample … sample ] ◀──RingReader── pipeline
-    worker
+    sensor worker                                                                    pipeline worker
+       ReadingsRing.put ──▶ [ head: name, generation │ sample … sample ] ◀── RingReader.new
 
-A record of the readings page holds the newest reading only; a model over time wants them all. Here the last
-``DEPTH`` of them stay, so a reader may look as late as that: at 100 readings a second after five seconds.
+A record of the readings page holds only the newest reading; a model over time needs all of them. A ring keeps
+the last ``DEPTH`` readings, so a reader may be late by that much: at 100 readings a second, by five seconds.
 Samples are numbered from 1, each at the place of its number, with a checksum: a reader sees by itself whether
-the next one is there, is being written, or was overwritten, and asks nobody. What a writer before left behind
-does not count: it has another generation.
+the next one has arrived, is being written, or was overwritten. The samples of an earlier writer do not count:
+they have another generation.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from edged.system.shared_memory import ReadOnlyMapping
 
 RINGS = 64
-DEPTH = 512  # samples that are kept of each channel
+DEPTH = 512  # samples kept per channel
 _CHECK = struct.Struct("<I")
 _HEAD_BODY = struct.Struct("<66sQ")  # name, generation
 _BODY = struct.Struct("<QQdd")  # generation, number, at, value
 _HEAD, _SAMPLE = _CHECK.size + _HEAD_BODY.size, _CHECK.size + _BODY.size
-SIZE = RINGS * (_HEAD + DEPTH * _SAMPLE)  # bytes; a page in memory that nobody touches takes none
-_LOOKS = 4 * DEPTH  # at samples in one call: a writer that is faster than its reader must not keep it there
+SIZE = RINGS * (_HEAD + DEPTH * _SAMPLE)  # bytes; memory that is never touched takes no room
+_LOOKS = 4 * DEPTH  # samples per call: a writer that is faster than its reader must not hold the reader
 
 
 class Sample(NamedTuple):
@@ -48,12 +48,12 @@ class Sample(NamedTuple):
 
 
 class ReadingsRing:
-    """The writer's side; for one thread at a time. It begins with empty rings.
+    """The writer's side, for one thread at a time; the rings are empty at first.
 
     Args:
-        page: to write on.
-        begin: where the rings are on it.
-        names: of the channels; those beyond ``RINGS`` get none.
+        page: the readings page.
+        begin: the offset of the rings on it.
+        names: the channels; those beyond ``RINGS`` get no ring.
     """
 
     def __init__(self, page: mmap.mmap, begin: int, names: Sequence[str]) -> None:
@@ -69,12 +69,12 @@ class ReadingsRing:
             page[at : at + _HEAD] = _CHECK.pack(zlib.crc32(body)) + body
 
     def put(self, name: str, at: float, value: float) -> None:
-        """Keep a good reading of a channel; of one that nobody follows, nothing.
+        """Keep a good reading of a channel; do nothing for one that no pipeline follows.
 
         Args:
-            name: of the channel.
+            name: the channel's name.
             at: monotonic time of the measurement, in s.
-            value: what was measured; a state is 0 or 1.
+            value: the value; a state is 0 or 1.
         """
         ring = self._rings.get(name)
         if ring is None:
@@ -89,12 +89,12 @@ class RingReader:
     """Reads one channel, every reading once; for one thread.
 
     Args:
-        page: to read from.
-        begin: where the rings are on it.
-        name: of the channel.
+        page: the readings page.
+        begin: the offset of the rings on it.
+        name: the channel's name.
 
     Attributes:
-        lost: readings that were overwritten before they were looked at.
+        lost: readings that were overwritten before they were read.
     """
 
     def __init__(self, page: ReadOnlyMapping, begin: int, name: str) -> None:
@@ -107,7 +107,7 @@ class RingReader:
         self._next = 1
 
     def new(self) -> list[Sample]:
-        """Return what came since the last call, oldest first; at the first one all that is still there."""
+        """Return the readings since the last call, oldest first; at the first call all that are kept."""
         generation = self._find()
         if generation is None:
             return []
@@ -122,14 +122,14 @@ class RingReader:
             if number == self._next:
                 found.append(sample)
                 self._next += 1
-            else:  # a later lap: the oldest that can still be there follows the place that was read
+            else:  # a later lap: the oldest one kept follows the place that was read
                 oldest = number - DEPTH + 1
                 self.lost += 0 if begins and not found else oldest - self._next
                 self._next = oldest
         return found
 
     def _find(self) -> int | None:
-        """Return the generation of the channel's ring; None where there is none, or it is just written."""
+        """Return the generation of the channel's ring; None where it has none, or it is being written."""
         for ring in (self._ring, *range(RINGS)):
             at = self._begin + ring * _HEAD
             head = self._page[at : at + _HEAD]
@@ -143,7 +143,7 @@ class RingReader:
         return None
 
     def _read(self) -> tuple[int, Sample]:
-        """Return what is at the place of the next sample, and its number; 0 where there is nothing."""
+        """Return the sample at the place of the next one, and its number; 0 where there is none."""
         place = _place(self._begin, self._ring, self._next)
         data = self._page[place : place + _SAMPLE]
         body = data[_CHECK.size :]

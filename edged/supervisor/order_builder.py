@@ -1,4 +1,4 @@
-"""What a worker is told, and how much patience it gets, from the configuration of its pipelines."""
+"""Builds a worker's order and its deadlines from the configuration of its pipelines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edged.config.root import PipelineSection
 
 
-_TPU_SHARE = 0.75  # of the deadline for opening
+_TPU_SHARE = 0.75  # the part of the deadline for opening that a model on an accelerator gets
 
 
 def order(
@@ -33,14 +33,14 @@ def order(
     """Return the order for a worker.
 
     Args:
-        sections: of its pipelines, by name; at least one.
-        labels: what they had decided before.
-        models: the files, of models and of labels, whose descriptors go along.
-        on_tpu: run on the accelerator; otherwise on the CPU, which is less than a policy ``prefer`` asks for.
+        sections: the configuration of its pipelines, by name; at least one.
+        labels: the labels that they decided before.
+        models: the files of models and labels whose descriptors are sent with the order.
+        on_tpu: whether to run on the accelerator; the CPU is a fallback where the policy is ``prefer``.
         isolation: required | optional.
-        threads: of the CPU kernels, where the configuration names no number.
-        results: report every inference, also where the configuration does not ask for it.
-        probe: only try the accelerator, and end.
+        threads: threads of the CPU kernels, where the configuration sets no number.
+        results: whether to report every inference, also where the configuration does not ask for it.
+        probe: whether only to try the accelerator, and end.
         armed: the pipelines that are armed.
     """
     pipelines = tuple(
@@ -59,7 +59,7 @@ def order(
         for name, section in sections.items()
     )
     looks = any(section.looks_at for section in sections.values()) and not probe
-    readings_page = len(models) if looks else -1  # its descriptor goes along behind the models'
+    readings_page = len(models) if looks else -1  # its descriptor follows those of the models
     return Order(pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page)
 
 
@@ -68,7 +68,7 @@ def _index(file: Path | None, files: Sequence[Path]) -> int:
 
 
 def may(section: PipelineSection, verb: str) -> bool:
-    """Whether a pipeline takes a command: ``infer`` by its trigger, ``arm`` and ``disarm`` by its gate."""
+    """Return whether a pipeline has the trigger for ``infer``, or the gate for the other verbs."""
     if verb == "infer":
         return section.trigger is not None and section.trigger.command
     return section.gate is not None and section.gate.armed
@@ -82,9 +82,9 @@ def files_of(section: PipelineSection) -> set[Path]:
 
 
 def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) -> dict[Stage, float]:
-    """Return the most patient deadlines of the pipelines that share a worker.
+    """Return the longest deadlines of the pipelines that share a worker, by stage, in s.
 
-    With an accelerator models have less time, so that the CPU has taken over within 10 s.
+    On an accelerator models have less time to open, so that the CPU takes over within 10 s.
     """
     limits = [section.deadlines for section in sections.values()]
     open_s = max(limit.open_s for limit in limits)
@@ -100,7 +100,7 @@ def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) 
 
 
 def signature(sections: Mapping[str, PipelineSection]) -> tuple[object, ...]:
-    """Return what changes when somebody mends or replaces a file of these models."""
+    """Return a value that changes when a file of these models is edited or replaced."""
     models = [section.model for section in sections.values()]
     return tuple(_about(file) for m in models for file in (m.file, m.labels, m.edgetpu_file))
 

@@ -1,4 +1,4 @@
-"""Whether a worker is in order, by its heartbeat."""
+"""Finds a worker that stalls, from its heartbeat."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from edged.ipc.heartbeat import Beat
 
-IDLE_S = 5.0  # a thread that waits stamps its beat every second
-GRACE_S = 1.0  # for workers to stamp their beats after this process was away
-_AHEAD_S = 1.0  # a stamp that is further in the future is nonsense
+IDLE_S = 5.0  # a thread that waits updates its beat every second
+GRACE_S = 1.0  # for workers to update their beats after this process was suspended
+_AHEAD_S = 1.0  # a time further in the future makes no sense
 
 _DOING = {
     Stage.IDLE: "gave no sign of life",
@@ -32,8 +32,8 @@ class Overdue:
     """A stage that lasts too long.
 
     Attributes:
-        stage: which.
-        sentence: for people.
+        stage: the stage.
+        sentence: the predicate of a sentence about the worker, such as ``hung opening the model for 5.1 s``.
     """
 
     stage: Stage
@@ -41,13 +41,13 @@ class Overdue:
 
 
 class StallDetector:
-    """Looks at a worker's beats; a beat counts as overdue when two looks in a row see the same.
+    """Looks at a worker's beats; a beat is overdue when two looks in a row see the same one.
 
-    Two looks, because a look may fall between the two stores with which a worker changes its stage.
+    Two looks, because one may fall between the two stores with which a worker changes its stage.
 
     Args:
-        beats: of the worker.
-        deadlines: by stage, in s; stages that are not named have that of IDLE.
+        beats: the worker's beats.
+        deadlines: the longest time for each stage, in s; a stage that is missing has that of IDLE.
     """
 
     def __init__(self, beats: Sequence[Beat], deadlines: Mapping[Stage, float]) -> None:
@@ -57,7 +57,7 @@ class StallDetector:
         self._suspects: dict[int, Reading] = {}
 
     def look(self, now: float) -> Overdue | None:
-        """Return what is overdue at a monotonic time."""
+        """Return what is overdue at this monotonic time; None where all is well."""
         if now < self._patient_until:
             return None
         for number, beat in enumerate(self._beats):
@@ -74,7 +74,7 @@ class StallDetector:
         return None
 
     def forgive(self, now: float) -> None:
-        """Forget suspicions and raise none for a moment: this process itself was away for a while."""
+        """Forget suspicions, and raise none for a moment: this process itself was suspended."""
         self._suspects.clear()
         self._patient_until = now + GRACE_S
 

@@ -1,8 +1,9 @@
-"""What workers and their libraries write to standard error, bounded, in the log of main.
+"""Logs what workers and their libraries print, at a bounded rate.
 
-C++ libraries complain once a frame where a camera or a file is bad, and nobody can stop them. So workers
-write into a pipe, and main passes on what a person can read: a burst, then a line now and then, and how many
-it left out.
+C++ libraries complain once per frame where a camera or a file is bad, and cannot be silenced. So workers
+print
+into a pipe, and main logs as much as a person can read: a burst, then a line now and then, with the number of
+lines left out.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ log = logging.getLogger(__name__)
 
 BURST = 40  # lines at once
 REFILL_S = 10.0  # for one more
-LONGEST = 500  # characters of a line
+LONGEST = 500  # characters per line
 _CHUNK = 16384
-_MOST_PENDING = 4 * _CHUNK  # bytes without an end of line
-_PRIORITY = re.compile(r"<([0-7])>")  # in front of a line that this package wrote: sd-daemon(3)
+_MOST_PENDING = 4 * _CHUNK  # bytes without a line end
+_PRIORITY = re.compile(r"<([0-7])>")  # in front of a line that edged itself logged: sd-daemon(3)
 _LEVELS = {2: logging.CRITICAL, 3: logging.ERROR, 4: logging.WARNING, 6: logging.INFO, 7: logging.DEBUG}
 
 
 class Lines:
-    """Splits what comes into lines and lets a bounded number through.
+    """Splits bytes into lines and passes on a bounded number of them.
 
     Args:
-        write: takes level and text of a line.
-        now: monotonic time in s.
+        write: takes the level and the text of a line.
+        now: returns monotonic time in s.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Lines:
         self._left_out = 0
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they come."""
+        """Take the next bytes."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _MOST_PENDING:
             lines, self._rest = [*lines, self._rest], b""
@@ -66,7 +67,7 @@ class Lines:
             return
         self._tokens -= 1
         if self._left_out:
-            self._write(logging.WARNING, f"{self._left_out} lines of workers were left out here")
+            self._write(logging.WARNING, f"{self._left_out} lines of workers are left out here")
             self._left_out = 0
         found = _PRIORITY.match(text)
         level = _LEVELS.get(int(found[1]), logging.INFO) if found else logging.WARNING
@@ -90,7 +91,7 @@ class OutputPump:
         self._lines = Lines(write or (lambda level, text: log.log(level, "%s", text)))
 
     def pump(self) -> None:
-        """Pass on what is there; call it when ``read_fd`` is readable."""
+        """Pass on what has arrived; to be called when ``read_fd`` is readable."""
         try:
             data = os.read(self.read_fd, _CHUNK)
         except BlockingIOError:

@@ -38,7 +38,7 @@ def test_what_is_refused_is_said_with_its_reason() -> None:
     answer, house = ask("infer", b"porch, yard,attic")
     assert answer["done"] == ["porch"]
     assert answer["refused"] == {
-        "yard": "it has no trigger that takes commands, or its worker is not there",
+        "yard": "it has no trigger that takes commands, or its worker is not running",
     }
     assert answer["unknown"] == 1, "a name that is not a pipeline's is counted, not repeated"
     assert ("attic", "infer") not in house.done

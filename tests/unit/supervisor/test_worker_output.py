@@ -44,7 +44,7 @@ def test_a_flood_is_a_burst_then_a_line_now_and_then_with_the_count_of_the_other
     log.now += REFILL_S
     log.lines.feed(b"again\n")
     assert [text for _, text in log.written[BURST:]] == [
-        f"{1000 - BURST} lines of workers were left out here",
+        f"{1000 - BURST} lines of workers are left out here",
         "again",
     ]
 
