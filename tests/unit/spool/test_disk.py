@@ -74,12 +74,12 @@ def records(spool: DiskSpool) -> list[dict[str, Any]]:
 
 
 def test_rows_outlive_the_process_and_ids_go_on(spools: Callable[..., DiskSpool]) -> None:
-    kept = spools()
-    ids = [kept.accept(event()).id for _ in range(3)]
-    Flushed(kept).pending(1)
-    kept.acknowledged(1)
+    spool = spools()
+    ids = [spool.accept(event()).id for _ in range(3)]
+    Flushed(spool).pending(1)
+    spool.acknowledged(1)
     again = spools()
-    assert again.accept(event()).id == f"n/{kept.epoch}/4"
+    assert again.accept(event()).id == f"n/{spool.epoch}/4"
     rows = Flushed(again).pending(9)
     assert [(row.sequence, row.waited) for row in rows] == [(2, True), (3, True), (4, False)]
     assert [json.loads(row.payload)["id"] for row in rows[:2]] == ids[1:]
@@ -100,28 +100,28 @@ def test_an_event_is_told_and_handed_out_only_when_it_is_on_disk(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
     told: list[bytes] = []
-    kept = spools(low_wear_s=3600, call_soon=lambda function: function(), on_committed=told.extend)
-    accepted = kept.accept(event())
-    assert kept.pending(9) == []
-    assert (kept.counts().accepted, kept.unaccepted, told) == (0, 1, [])
+    spool = spools(low_wear_s=3600, call_soon=lambda function: function(), on_committed=told.extend)
+    accepted = spool.accept(event())
+    assert spool.pending(9) == []
+    assert (spool.counts().accepted, spool.unaccepted, told) == (0, 1, [])
     assert audit(tmp_path)["accepted"] == 0
-    assert kept.flush(FLUSH_S)
-    assert (kept.counts().accepted, kept.unaccepted) == (1, 0)
+    assert spool.flush(FLUSH_S)
+    assert (spool.counts().accepted, spool.unaccepted) == (1, 0)
     assert audit(tmp_path)["accepted"] == 1
-    assert sequences(kept.pending(9)) == [1]
-    kept.close()
+    assert sequences(spool.pending(9)) == [1]
+    spool.close()
     assert [json.loads(payload)["id"] for payload in told] == [accepted.id]
 
 
 def test_the_configuration_opens_it(tmp_path: Path) -> None:
     told: list[bytes] = []
-    kept = open_spool(
+    spool = open_spool(
         SpoolSection(max_mb=1), node="n", state_dir=tmp_path / "new",
         call_soon=lambda function: function(), on_committed=told.extend,
     )  # fmt: skip
-    kept.accept(event())
-    assert kept.state == "disk"
-    kept.close()
+    spool.accept(event())
+    assert spool.state == "disk"
+    spool.close()
     assert len(told) == 1
     assert (tmp_path / "new" / NAME).stat().st_mode & 0o77 == 0
 
@@ -137,18 +137,18 @@ def test_a_second_daemon_is_refused_with_the_name_of_the_first(
 def test_the_audit_reads_beside_the_daemon_and_after_it(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(50):
-        kept.accept(event())
-    for row in Flushed(kept).pending(20):
-        kept.acknowledged(row.sequence)
-    kept.flush(FLUSH_S)
+        spool.accept(event())
+    for row in Flushed(spool).pending(20):
+        spool.acknowledged(row.sequence)
+    spool.flush(FLUSH_S)
     found = audit(tmp_path)
     assert (found["accepted"], found["acknowledged"], found["queued"], found["dropped"]) == (50, 20, 30, {})
     assert found["balanced"]
-    assert (found["epoch"], found["last"]) == (kept.epoch, 50)
+    assert (found["epoch"], found["last"]) == (spool.epoch, 50)
     before = {path.name for path in tmp_path.iterdir()}
-    kept.close()
+    spool.close()
     assert audit(tmp_path) == found
     assert "it adds up" in text(found)
     assert json.loads(json.dumps(found)) == found
@@ -157,10 +157,10 @@ def test_the_audit_reads_beside_the_daemon_and_after_it(
 
 
 def test_an_audit_says_what_does_not_add_up(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(5):
-        kept.accept(event())
-    kept.close()
+        spool.accept(event())
+    spool.close()
     database = Sqlite(tmp_path / NAME)
     database.rows("DELETE FROM rows WHERE place = 3")
     database.close()
@@ -178,41 +178,41 @@ def test_an_audit_of_nothing_and_of_a_wreck(tmp_path: Path) -> None:
 
 
 def test_a_drop_is_reported_once_somebody_listens(spools: Callable[..., DiskSpool], clock: Clock) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(4):
-        kept.accept(event())
-    kept.flush(FLUSH_S)
+        spool.accept(event())
+    spool.flush(FLUSH_S)
     clock.step(HOUR + 1)
-    kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    kept = spools()
-    assert kept.counts().dropped == {"age": 4}
-    (gap,) = records(kept)
-    stem = f"n/{kept.epoch}"
+    spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    spool = spools()
+    assert spool.counts().dropped == {"age": 4}
+    (gap,) = records(spool)
+    stem = f"n/{spool.epoch}"
     assert (gap["type"], gap["reason"], gap["count"]) == ("gap", "age", 4)
     assert (gap["first"], gap["last"], gap["id"]) == (f"{stem}/1", f"{stem}/4", f"{stem}/6")
-    assert kept.counts().accepted == 6
-    assert kept.counts().balanced
+    assert spool.counts().accepted == 6
+    assert spool.counts().balanced
 
 
 def test_with_little_room_on_the_disk_the_file_does_not_grow(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
     free = [10**9]
-    kept = spools(free=lambda _: free[0], min_free_mb=50)
+    spool = spools(free=lambda _: free[0], min_free_mb=50)
     for _ in range(100):
-        kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    kept.close()
+        spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    spool.close()
     size = (tmp_path / NAME).stat().st_size
-    kept = spools(free=lambda _: free[0], min_free_mb=50)
+    spool = spools(free=lambda _: free[0], min_free_mb=50)
     free[0] = 49_000_000
     for _ in range(30):
-        kept.accept(event())
-        assert kept.flush(FLUSH_S)
-    assert kept.counts().dropped["min_free"] > 0
-    assert kept.counts().balanced
-    kept.close()
+        spool.accept(event())
+        assert spool.flush(FLUSH_S)
+    assert spool.counts().dropped["min_free"] > 0
+    assert spool.counts().balanced
+    spool.close()
     assert (tmp_path / NAME).stat().st_size <= size
 
 
@@ -222,31 +222,31 @@ def test_while_the_disk_fails_events_go_out_from_memory_and_move_to_the_disk_lat
     spools: Callable[..., DiskSpool], tmp_path: Path, fault: Trouble
 ) -> None:
     broken, told = FaultyDisk(), []
-    kept = spools(connect=broken, call_soon=lambda function: function(), on_committed=told.extend)
+    spool = spools(connect=broken, call_soon=lambda function: function(), on_committed=told.extend)
     for _ in range(3):
-        kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    epoch = kept.epoch
+        spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    epoch = spool.epoch
     broken.fault = fault
-    kept.accept(event())
-    until_state(kept, f"memory: {fault.value}")
-    kept.accept(event())
-    rows = kept.pending(9)
+    spool.accept(event())
+    until_state(spool, f"memory: {fault.value}")
+    spool.accept(event())
+    rows = spool.pending(9)
     ids = [json.loads(row.payload)["id"] for row in rows]
-    assert ids == [*(f"n/{epoch}/{n}" for n in (1, 2, 3)), *(f"n/{kept.epoch}/{n}" for n in (1, 2))]
-    assert kept.epoch != epoch
-    kept.acknowledged(rows[0].sequence)
-    kept.acknowledged(rows[3].sequence)
-    assert (kept.counts().accepted, kept.counts().queued) == (5, 3)
-    assert kept.counts().balanced
+    assert ids == [*(f"n/{epoch}/{n}" for n in (1, 2, 3)), *(f"n/{spool.epoch}/{n}" for n in (1, 2))]
+    assert spool.epoch != epoch
+    spool.acknowledged(rows[0].sequence)
+    spool.acknowledged(rows[3].sequence)
+    assert (spool.counts().accepted, spool.counts().queued) == (5, 3)
+    assert spool.counts().balanced
     broken.fault = None
-    until_state(kept, "disk")
-    assert kept.flush(FLUSH_S)
+    until_state(spool, "disk")
+    assert spool.flush(FLUSH_S)
     found = audit(tmp_path)
     accepted = 6 if fault is Trouble.FAILED else 5  # a file that failed is made anew, and says so
     assert (found["accepted"], found["acknowledged"], found["balanced"]) == (accepted, 2, True)
-    kept.released(row.sequence for row in rows)
-    back = [json.loads(row.payload)["id"] for row in Flushed(kept).pending(9) if row.pipeline]
+    spool.released(row.sequence for row in rows)
+    back = [json.loads(row.payload)["id"] for row in Flushed(spool).pending(9) if row.pipeline]
     assert back == [ids[1], ids[2], ids[4]]
     assert len(told) == 5
 
@@ -257,34 +257,34 @@ def test_what_rests_in_memory_waits_again_too(
     spools: Callable[..., DiskSpool], tmp_path: Path, fault: Trouble
 ) -> None:
     broken = FaultyDisk()
-    kept = spools(connect=broken)
+    spool = spools(connect=broken)
     for _ in range(2):
-        kept.accept(event())
-    assert kept.flush(FLUSH_S)
+        spool.accept(event())
+    assert spool.flush(FLUSH_S)
     broken.fault, broken.only = fault, "" if fault is Trouble.FAILED else "BEGIN"
-    kept.accept(event())
-    until_state(kept, "memory")
+    spool.accept(event())
+    until_state(spool, "memory")
     for _ in range(3):
-        kept.accept(event())
-    for row in kept.pending(5):
-        kept.acknowledged(row.sequence, keep=True)
-    assert (kept.counts().queued, kept.counts().acknowledged) == (1, 5)
-    kept.settled([3])
-    kept.recalled([5, 2, 4, 3])
-    assert (kept.counts().queued, kept.counts().acknowledged) == (4, 2)
+        spool.accept(event())
+    for row in spool.pending(5):
+        spool.acknowledged(row.sequence, keep=True)
+    assert (spool.counts().queued, spool.counts().acknowledged) == (1, 5)
+    spool.settled([3])
+    spool.recalled([5, 2, 4, 3])
+    assert (spool.counts().queued, spool.counts().acknowledged) == (4, 2)
     rows: list[Row] = []
     while len(rows) < (3 if fault is Trouble.FAILED else 4):  # those on a disk that failed wait for it
-        rows += kept.pending(9)
+        rows += spool.pending(9)
     assert [(row.sequence, row.waited) for row in rows][-3:] == [(4, True), (5, True), (6, False)]
-    kept.acknowledged(4, keep=True)
+    spool.acknowledged(4, keep=True)
     broken.fault = None
-    until_state(kept, "disk")
-    assert kept.flush(FLUSH_S)
-    kept.recalled([4])
-    kept.released([2, 5, 6])
-    assert [row.sequence for row in Flushed(kept).pending(9) if row.pipeline] == [2, 4, 5, 6]
-    assert kept.counts().balanced
-    kept.close()
+    until_state(spool, "disk")
+    assert spool.flush(FLUSH_S)
+    spool.recalled([4])
+    spool.released([2, 5, 6])
+    assert [row.sequence for row in Flushed(spool).pending(9) if row.pipeline] == [2, 4, 5, 6]
+    assert spool.counts().balanced
+    spool.close()
     found = audit(tmp_path)
     assert (found["balanced"], found["acknowledged"]) == (True, 2)
 
@@ -295,20 +295,20 @@ def test_what_rested_in_memory_and_is_recalled_later_takes_its_place_among_those
 ) -> None:
     broken = FaultyDisk()
     broken.fault, broken.only = Trouble.FULL, "BEGIN"
-    kept = spools(connect=broken, low_wear_s=600)
+    spool = spools(connect=broken, low_wear_s=600)
     for _ in range(3):
-        kept.accept(event())
-    until_state(kept, "memory")
-    kept.acknowledged(kept.pending(1)[0].sequence, keep=True)
+        spool.accept(event())
+    until_state(spool, "memory")
+    spool.acknowledged(spool.pending(1)[0].sequence, keep=True)
     broken.fault = None
-    until_state(kept, "disk")
-    assert kept.flush(FLUSH_S)
-    kept.recalled([1])
+    until_state(spool, "disk")
+    assert spool.flush(FLUSH_S)
+    spool.recalled([1])
     rows: list[Row] = []
     while len(rows) < 3:
-        rows += kept.pending(9)
+        rows += spool.pending(9)
     assert [(row.sequence, row.waited) for row in rows] == [(1, True), (2, False), (3, False)]
-    assert kept.counts().balanced
+    assert spool.counts().balanced
 
 
 @pytest.mark.usefixtures("quick")
@@ -320,28 +320,28 @@ def test_rows_in_memory_go_out_beside_a_file_that_came_late_and_cannot_be_writte
     before.close()
     broken = FaultyDisk()
     broken.fault, broken.only = Trouble.LOCKED, "OPEN"
-    kept = spools(connect=broken, free=lambda _: 0)
+    spool = spools(connect=broken, free=lambda _: 0)
     for _ in range(3):
-        kept.accept(event("a label of some length" * 3))
+        spool.accept(event("a label of some length" * 3))
     broken.fault, broken.only = Trouble.FULL, "PRAGMA page_count"
-    until_state(kept, "memory: the disk is full")
+    until_state(spool, "memory: the disk is full")
     rows: list[Row] = []
     while len(rows) < 4:
-        rows += kept.pending(9)
+        rows += spool.pending(9)
     assert sequences(rows)[:3] == [1, 2, 3]
-    assert kept.counts().balanced
+    assert spool.counts().balanced
 
 
 def test_while_the_disk_is_away_all_that_is_in_memory_goes_out(spools: Callable[..., DiskSpool]) -> None:
     broken = FaultyDisk()
     broken.fault = Trouble.FAILED
-    kept = spools(connect=broken)
+    spool = spools(connect=broken)
     for _ in range(700):
-        kept.accept(event())
+        spool.accept(event())
     gone: list[int] = []
-    while rows := kept.pending(20, without={"q"}):
+    while rows := spool.pending(20, without={"q"}):
         for row in rows:
-            kept.acknowledged(row.sequence)
+            spool.acknowledged(row.sequence)
         gone += sequences(rows)
     assert gone == list(range(1, 701))
 
@@ -350,10 +350,10 @@ def test_while_the_disk_is_away_all_that_is_in_memory_goes_out(spools: Callable[
 def test_a_disk_that_cannot_be_read_at_the_start_is_taken_over_later(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(3):
-        kept.accept(event())
-    kept.close()
+        spool.accept(event())
+    spool.close()
     broken = FaultyDisk()
     broken.fault, broken.only = Trouble.LOCKED, "OPEN"
     later = spools(connect=broken)
@@ -368,7 +368,7 @@ def test_a_disk_that_cannot_be_read_at_the_start_is_taken_over_later(
     later.accept(event())
     waiting = Flushed(later).pending(9)
     ids = [json.loads(row.payload)["id"] for row in waiting]
-    assert sorted(ids) == sorted([*(f"n/{kept.epoch}/{n}" for n in (1, 2, 3)), f"n/{later.epoch}/1"])
+    assert sorted(ids) == sorted([*(f"n/{spool.epoch}/{n}" for n in (1, 2, 3)), f"n/{later.epoch}/1"])
     assert [row.waited for row in waiting] == [True, True, True, False]
     later.close()
     found = audit(tmp_path)
@@ -380,17 +380,17 @@ def test_memory_is_bounded_and_what_it_drops_is_counted(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
     broken = FaultyDisk()
-    kept = spools(connect=broken, max_mb=0.1)
-    kept.flush(FLUSH_S)
+    spool = spools(connect=broken, max_mb=0.1)
+    spool.flush(FLUSH_S)
     broken.fault = Trouble.FULL
     for _ in range(500):
-        kept.accept(event())
-    until_state(kept, "memory")
-    dropped = kept.counts().dropped["memory_full"]
+        spool.accept(event())
+    until_state(spool, "memory")
+    dropped = spool.counts().dropped["memory_full"]
     assert 300 < dropped < 500
-    assert kept.counts().balanced
+    assert spool.counts().balanced
     broken.fault = None
-    kept.close()
+    spool.close()
     found = audit(tmp_path)
     assert found["balanced"]
     assert found["accepted"] == 500
@@ -418,21 +418,21 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_file_is_set_aside_and_what_is_readable_goes_on(
     spools: Callable[..., DiskSpool], tmp_path: Path, damage: str
 ) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(300):
-        kept.accept(event())
-    kept.close()
+        spool.accept(event())
+    spool.close()
     DAMAGES[damage](tmp_path / NAME)
     again = spools()
     assert again.state == "disk"
-    assert again.epoch != kept.epoch
+    assert again.epoch != spool.epoch
     rows = Flushed(again).pending(1000)
     old = [json.loads(row.payload)["id"] for row in rows if row.pipeline]
     (reset,) = [json.loads(row.payload) for row in rows if not row.pipeline]
     GAP.validate(reset)
     assert reset["type"] == "spool_reset"
     assert reset["salvaged"] == len(old) == len(set(old))
-    assert set(old) <= {f"n/{kept.epoch}/{number}" for number in range(1, 301)}
+    assert set(old) <= {f"n/{spool.epoch}/{number}" for number in range(1, 301)}
     if damage in {"page zeroed", "flipped", "head zeroed", "newer"}:
         assert len(old) > 290
     assert again.accept(event()).id == f"n/{again.epoch}/2"
@@ -442,27 +442,27 @@ def test_a_damaged_file_is_set_aside_and_what_is_readable_goes_on(
 
 
 @pytest.mark.usefixtures("quick")
-def test_damage_that_is_met_while_it_runs_is_mended_while_it_runs(
+def test_damage_that_is_met_while_it_runs_is_repaired_while_it_runs(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
     broken = FaultyDisk()
-    kept = spools(connect=broken)
+    spool = spools(connect=broken)
     for _ in range(10):
-        kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    flying = kept.pending(2)
+        spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    flying = spool.pending(2)
     broken.fault, broken.only, broken.once = Trouble.DAMAGED, "BEGIN", True
-    kept.accept(event())
-    until(lambda: broken.fault is None and kept.flush(FLUSH_S))
-    kept.acknowledged(flying[0].sequence)
-    (reset,) = records(kept)
+    spool.accept(event())
+    until(lambda: broken.fault is None and spool.flush(FLUSH_S))
+    spool.acknowledged(flying[0].sequence)
+    (reset,) = records(spool)
     assert (reset["salvaged"], reset["lost"]) == (10, 0)
-    assert kept.flush(FLUSH_S)
+    assert spool.flush(FLUSH_S)
     found = audit(tmp_path)
     assert (found["accepted"], found["acknowledged"], found["balanced"]) == (12, 1, True)
 
 
-def test_only_so_many_damaged_files_are_kept(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
+def test_only_the_last_damaged_files_are_kept(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
     for number in range(6):
         spools().close()
         (tmp_path / NAME).write_bytes(bytes([number + 1]) * 1000)
@@ -486,10 +486,10 @@ from unit.spool.doubles import (
     until,
     until_state,
 )
-kept = disk(Clock(), Path(sys.argv[1]))
+spool = disk(Clock(), Path(sys.argv[1]))
 for _ in range(40):
-    kept.accept(event())
-    kept.flush(9)
+    spool.accept(event())
+    spool.flush(9)
 os._exit(1)
 """
 
@@ -507,9 +507,9 @@ def test_after_a_crash_everything_is_there_and_the_epoch_goes_on(
 ) -> None:
     before = audit(crashed)
     assert (before["accepted"], before["queued"]) == (40, 40)
-    kept = spools()
-    assert kept.epoch == before["epoch"]
-    assert sequences(Flushed(kept).pending(99)) == list(range(1, 41))
+    spool = spools()
+    assert spool.epoch == before["epoch"]
+    assert sequences(Flushed(spool).pending(99)) == list(range(1, 41))
 
 
 @pytest.mark.parametrize("part", ["removed", "cut", "header", "middle", "zeroed"])
@@ -527,96 +527,96 @@ def test_where_the_log_is_damaged_no_id_is_given_twice(
         _write(log, size // 2, bytes(2000))
     else:
         _write(log, 8 if part == "header" else size // 2, b"\xa5\x5a\xa5\x5a")
-    kept = spools()
-    assert kept.epoch != epoch
-    assert kept.counts().balanced
-    kept.accept(event())
-    ids = [json.loads(row.payload)["id"] for row in Flushed(kept).pending(99)]
+    spool = spools()
+    assert spool.epoch != epoch
+    assert spool.counts().balanced
+    spool.accept(event())
+    ids = [json.loads(row.payload)["id"] for row in Flushed(spool).pending(99)]
     assert len(ids) == len(set(ids))
-    assert f"n/{kept.epoch}/1" in ids
+    assert f"n/{spool.epoch}/1" in ids
 
 
 def test_a_clock_that_is_wrong_by_years_purges_nothing(
     spools: Callable[..., DiskSpool], clock: Clock
 ) -> None:
     years = 20 * 366 * 24 * HOUR
-    kept = spools()
-    kept.accept(event())
-    assert kept.flush(FLUSH_S)
+    spool = spools()
+    spool.accept(event())
+    assert spool.flush(FLUSH_S)
     for step in (years, -2 * years, years):
         clock.wall += step
-        assert kept.flush(FLUSH_S)
+        assert spool.flush(FLUSH_S)
     clock.synced = False
     clock.reboot("boot-2", years)
-    kept = spools()
-    assert kept.flush(FLUSH_S)
+    spool = spools()
+    assert spool.flush(FLUSH_S)
     clock.synced = True
     clock.step(11)
     clock.wall -= years
-    kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    assert kept.counts().dropped == {}
+    spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    assert spool.counts().dropped == {}
 
 
 def test_the_time_while_the_machine_was_off_counts_where_both_clocks_were_right(
     spools: Callable[..., DiskSpool], clock: Clock
 ) -> None:
-    kept = spools()
-    kept.accept(event())
-    kept.flush(FLUSH_S)
+    spool = spools()
+    spool.accept(event())
+    spool.flush(FLUSH_S)
     clock.reboot("boot-2", 0.5 * HOUR)
-    kept = spools()
-    kept.accept(event())
-    kept.flush(FLUSH_S)
-    row = Flushed(kept).pending(1)[0]
+    spool = spools()
+    spool.accept(event())
+    spool.flush(FLUSH_S)
+    row = Flushed(spool).pending(1)[0]
     assert row.left_s == pytest.approx(0.5 * HOUR, abs=1)
-    kept.released([1])
+    spool.released([1])
     clock.reboot("boot-3", 0.7 * HOUR)
-    kept = spools()
-    kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    assert kept.counts().dropped == {"age": 1}
+    spool = spools()
+    spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    assert spool.counts().dropped == {"age": 1}
 
 
 def test_without_a_clock_only_the_time_since_boot_counts(
     spools: Callable[..., DiskSpool], clock: Clock
 ) -> None:
     clock.synced = False
-    kept = spools()
-    kept.accept(event())
-    kept.flush(FLUSH_S)
+    spool = spools()
+    spool.accept(event())
+    spool.flush(FLUSH_S)
     clock.reboot("boot-2", 100 * HOUR)
-    kept = spools()
+    spool = spools()
     clock.step(0.5 * HOUR)
-    assert kept.flush(FLUSH_S)
-    assert kept.counts().dropped == {}
+    assert spool.flush(FLUSH_S)
+    assert spool.counts().dropped == {}
     clock.step(0.6 * HOUR)
-    assert kept.flush(FLUSH_S)
-    assert kept.counts().dropped == {"age": 1}
+    assert spool.flush(FLUSH_S)
+    assert spool.counts().dropped == {"age": 1}
 
 
 def test_rows_that_are_confirmed_are_of_this_epoch(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(3):
-        kept.accept(event())
-    kept.close()
+        spool.accept(event())
+    spool.close()
     _write(tmp_path / NAME, 60, (99).to_bytes(4, "big"))
-    kept = spools()
-    kept.accept(event())
-    rows = Flushed(kept).pending(9)
+    spool = spools()
+    spool.accept(event())
+    rows = Flushed(spool).pending(9)
     assert [bool(row.pipeline) for row in rows] == [True, True, True, False, True]
     for row in rows:
-        kept.delivered(row.sequence)
-    assert (kept.counts().acknowledged, kept.counts().queued) == (3, 2)
-    assert kept.confirmed(1) == 1
-    assert kept.confirmed(9) == 1
-    assert (kept.counts().acknowledged, kept.counts().queued) == (5, 0)
+        spool.delivered(row.sequence)
+    assert (spool.counts().acknowledged, spool.counts().queued) == (3, 2)
+    assert spool.confirmed(1) == 1
+    assert spool.confirmed(9) == 1
+    assert (spool.counts().acknowledged, spool.counts().queued) == (5, 0)
 
 
 def test_close_may_be_called_twice_and_frees_the_folder(spools: Callable[..., DiskSpool]) -> None:
-    kept = spools()
-    kept.close()
-    kept.close()
+    spool = spools()
+    spool.close()
+    spool.close()
     assert spools().state == "disk"
 
 
@@ -624,39 +624,39 @@ def test_a_long_outage_leaves_no_large_file(
     spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edged.spool.writer.SHRINK_PAGES", 50)
-    kept = spools()
+    spool = spools()
     for _ in range(1000):
-        kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    for row in Flushed(kept).pending(1000):
-        kept.acknowledged(row.sequence)
-    assert kept.flush(FLUSH_S)
-    kept.close()
+        spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    for row in Flushed(spool).pending(1000):
+        spool.acknowledged(row.sequence)
+    assert spool.flush(FLUSH_S)
+    spool.close()
     assert (tmp_path / NAME).stat().st_size < 50 * 512
     assert audit(tmp_path)["acknowledged"] == 1000
 
 
 def test_the_file_keeps_to_its_bound(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
-    kept = spools(max_mb=0.2)
+    spool = spools(max_mb=0.2)
     for number in range(3000):
-        kept.accept(event(f"label {number}" * (1 + number % 30)))
+        spool.accept(event(f"label {number}" * (1 + number % 30)))
         if number % 100 == 0:
-            assert kept.flush(FLUSH_S)
-    kept.close()
+            assert spool.flush(FLUSH_S)
+    spool.close()
     assert (tmp_path / NAME).stat().st_size <= 200_000 * 1.1
     found = audit(tmp_path)
     assert found["balanced"]
     assert found["dropped"]["full"] > 1000
 
 
-def test_what_is_done_with_leaves_the_file_soon(
+def test_acknowledged_rows_leave_the_file_soon(
     spools: Callable[..., DiskSpool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edged.spool.writer.SETTLE_S", 0.01)
-    kept = spools()
-    kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    kept.acknowledged(kept.pending(1)[0].sequence)
+    spool = spools()
+    spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    spool.acknowledged(spool.pending(1)[0].sequence)
     until(lambda: audit(tmp_path)["acknowledged"] == 1)
     assert audit(tmp_path)["queued"] == 0
 
@@ -664,14 +664,14 @@ def test_what_is_done_with_leaves_the_file_soon(
 def test_what_rests_waits_again_after_a_kill_and_not_after_an_end_in_order(
     spools: Callable[..., DiskSpool], clock: Clock, tmp_path: Path
 ) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(4):
-        kept.accept(event())
-    Flushed(kept).pending(3)
+        spool.accept(event())
+    Flushed(spool).pending(3)
     for sequence in (1, 2, 3):
-        kept.acknowledged(sequence, keep=True)
-    kept.settled([1])
-    assert kept.flush(FLUSH_S)
+        spool.acknowledged(sequence, keep=True)
+    spool.settled([1])
+    assert spool.flush(FLUSH_S)
     assert audit(tmp_path)["balanced"]
     killed = tmp_path / "killed"
     killed.mkdir()
@@ -692,18 +692,18 @@ def test_what_rests_is_forgotten_where_the_file_was_made_anew(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
     faults = FaultyDisk()
-    kept = spools(connect=faults)
+    spool = spools(connect=faults)
     for _ in range(2):
-        kept.accept(event())
-    Flushed(kept).pending(1)
-    kept.acknowledged(1, keep=True)
-    assert kept.flush(FLUSH_S)
+        spool.accept(event())
+    Flushed(spool).pending(1)
+    spool.acknowledged(1, keep=True)
+    assert spool.flush(FLUSH_S)
     for file in tmp_path.glob(f"{NAME}*"):
         file.unlink()
     faults.fault, faults.once = Trouble.FAILED, True
-    kept.accept(event())
-    until(lambda: kept.counts().dropped and kept.flush(FLUSH_S))
-    kept.recalled([1])
-    assert (kept.counts().acknowledged, kept.counts().dropped) == (1, {"damaged": 1})
-    assert 1 not in sequences(Flushed(kept).pending(9))
-    assert kept.counts().balanced
+    spool.accept(event())
+    until(lambda: spool.counts().dropped and spool.flush(FLUSH_S))
+    spool.recalled([1])
+    assert (spool.counts().acknowledged, spool.counts().dropped) == (1, {"damaged": 1})
+    assert 1 not in sequences(Flushed(spool).pending(9))
+    assert spool.counts().balanced

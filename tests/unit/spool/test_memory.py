@@ -18,38 +18,38 @@ def test_two_spools_have_two_epochs() -> None:
 
 
 def test_the_oldest_goes_when_it_is_full_but_never_one_in_flight() -> None:
-    kept = memory(Clock(), max_mb=room(3), epoch="abc")
+    spool = memory(Clock(), max_mb=room(3), epoch="abc")
     for _ in range(3):
-        kept.accept(event())
-    kept.pending(1)
+        spool.accept(event())
+    spool.pending(1)
     for _ in range(4):
-        kept.accept(event())
-    assert kept.counts().dropped == {"memory_full": 4}
-    kept.released([1])
-    assert [row.sequence for row in kept.pending(9)] == [1, 6, 7]
+        spool.accept(event())
+    assert spool.counts().dropped == {"memory_full": 4}
+    spool.released([1])
+    assert [row.sequence for row in spool.pending(9)] == [1, 6, 7]
 
 
 def test_one_too_large_for_the_bound_is_dropped_and_counted() -> None:
-    kept = memory(Clock(), max_mb=1e-6)
-    kept.accept(event())
-    assert kept.counts().dropped == {"memory_full": 1}
-    assert kept.counts().balanced
+    spool = memory(Clock(), max_mb=1e-6)
+    spool.accept(event())
+    assert spool.counts().dropped == {"memory_full": 1}
+    assert spool.counts().balanced
 
 
 def test_what_is_delivered_is_bound_like_what_waits() -> None:
     clock = Clock()
-    kept = memory(clock, max_mb=room(3), epoch="abc")
+    spool = memory(clock, max_mb=room(3), epoch="abc")
     for _ in range(3):
-        kept.accept(event())
-    kept.pending(2)
-    kept.delivered(2)
-    kept.delivered(1)
-    kept.accept(event())
-    assert kept.counts().dropped == {"memory_full": 1}
-    assert kept.requeue_delivered() == 1
-    assert sequences(kept.pending(9)) == [2, 3, 4]
+        spool.accept(event())
+    spool.pending(2)
+    spool.delivered(2)
+    spool.delivered(1)
+    spool.accept(event())
+    assert spool.counts().dropped == {"memory_full": 1}
+    assert spool.requeue_delivered() == 1
+    assert sequences(spool.pending(9)) == [2, 3, 4]
     for sequence in (2, 3, 4):
-        kept.delivered(sequence)
+        spool.delivered(sequence)
     clock.now = HOUR + 1
-    kept.accept(event())
-    assert kept.counts().dropped == {"memory_full": 1, "age": 3}
+    spool.accept(event())
+    assert spool.counts().dropped == {"memory_full": 1, "age": 3}

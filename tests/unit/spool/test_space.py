@@ -93,19 +93,19 @@ def ids(spool: DiskSpool) -> list[str]:
 def test_what_does_not_fit_into_a_small_file_waits_in_memory(
     spools: Callable[..., DiskSpool], room: Room, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(500):
-        kept.accept(event())
-        kept.flush(0.001)
+        spool.accept(event())
+        spool.flush(0.001)
     room.retried()
-    assert kept.state == "memory: the disk is full: less than 50 MB are free"
-    assert (kept.counts().accepted, kept.counts().queued, kept.counts().dropped) == (500, 500, {})
+    assert spool.state == "memory: the disk is full: less than 50 MB are free"
+    assert (spool.counts().accepted, spool.counts().queued, spool.counts().dropped) == (500, 500, {})
     assert (tmp_path / NAME).stat().st_size <= SMALL * PAGE
     there = audit(tmp_path)
     assert (there["balanced"], there["dropped"], there["queued"]) == (True, {}, there["accepted"])
     waiting = 500 - there["accepted"]
     assert waiting > 300
-    kept.close()
+    spool.close()
     assert f"{waiting} events were only in memory and are lost" in caplog.text
     assert audit(tmp_path)["balanced"]
     assert audit(tmp_path)["dropped"] == {}
@@ -114,27 +114,27 @@ def test_what_does_not_fit_into_a_small_file_waits_in_memory(
 def test_once_there_is_room_what_waited_moves_to_the_disk(
     spools: Callable[..., DiskSpool], room: Room, tmp_path: Path
 ) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(500):
-        kept.accept(event())
+        spool.accept(event())
     room.retried()
     room.bytes = 10**9
-    until_state(kept, "disk")
-    assert kept.flush(FLUSH_S)
+    until_state(spool, "disk")
+    assert spool.flush(FLUSH_S)
     found = audit(tmp_path)
     assert (found["accepted"], found["queued"], found["dropped"]) == (500, 500, {})
-    assert len(set(ids(kept))) == 500
+    assert len(set(ids(spool))) == 500
 
 
 def test_memory_drops_by_its_own_bound_only(
     spools: Callable[..., DiskSpool], room: Room, tmp_path: Path
 ) -> None:
-    kept = spools(max_mb=0.1)
+    spool = spools(max_mb=0.1)
     for _ in range(500):
-        kept.accept(event())
-        kept.flush(0.001)
+        spool.accept(event())
+        spool.flush(0.001)
     room.retried()
-    counts = kept.counts()
+    counts = spool.counts()
     assert set(counts.dropped) == {"memory_full"}
     assert counts.balanced
     assert counts.queued > audit(tmp_path)["queued"] > 0
@@ -144,14 +144,14 @@ def test_memory_drops_by_its_own_bound_only(
 def test_a_node_whose_broker_answers_goes_on_from_the_disk(
     spools: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
-    kept = spools()
+    spool = spools()
     for _ in range(100):
-        kept.accept(event())
-        assert kept.flush(FLUSH_S)
-        for row in Flushed(kept).pending(9):
-            kept.acknowledged(row.sequence)
-    assert (kept.counts().acknowledged, kept.counts().dropped, kept.state) == (100, {}, "disk")
-    kept.close()
+        spool.accept(event())
+        assert spool.flush(FLUSH_S)
+        for row in Flushed(spool).pending(9):
+            spool.acknowledged(row.sequence)
+    assert (spool.counts().acknowledged, spool.counts().dropped, spool.state) == (100, {}, "disk")
+    spool.close()
     assert audit(tmp_path)["acknowledged"] == 100
 
 
@@ -159,23 +159,23 @@ def test_in_a_large_file_the_oldest_make_room_one_for_one(
     spools: Callable[..., DiskSpool], room: Room, tmp_path: Path
 ) -> None:
     room.bytes = 10**9
-    kept = spools()
+    spool = spools()
     for _ in range(1000):
-        kept.accept(event())
-    assert kept.flush(FLUSH_S)
-    kept.close()
+        spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    spool.close()
     size = (tmp_path / NAME).stat().st_size
-    kept = spools()
+    spool = spools()
     room.bytes = 49_000_000
     for _ in range(200):
-        kept.accept(event())
-        assert kept.flush(FLUSH_S)
-    counts = kept.counts()
+        spool.accept(event())
+        assert spool.flush(FLUSH_S)
+    counts = spool.counts()
     assert set(counts.dropped) == {"min_free"}
     assert 150 < counts.dropped["min_free"] < 250
     assert counts.balanced
-    assert f"n/{kept.epoch}/1200" in ids(kept)
-    kept.close()
+    assert f"n/{spool.epoch}/1200" in ids(spool)
+    spool.close()
     assert (tmp_path / NAME).stat().st_size <= size
     found = audit(tmp_path)
     assert (found["balanced"], found["dropped"]["min_free"]) == (True, counts.dropped["min_free"])
@@ -206,33 +206,33 @@ def test_what_was_to_make_room_stays_where_the_commit_fails(
     class Connection(_Full):
         pass
 
-    kept = spools(connect=Connection, max_mb=0.05 if reason == "full" else 1)
-    while kept.counts().queued < 900 and not kept.counts().dropped:
+    spool = spools(connect=Connection, max_mb=0.05 if reason == "full" else 1)
+    while spool.counts().queued < 900 and not spool.counts().dropped:
         for _ in range(20):
-            kept.accept(event())
-        assert kept.flush(FLUSH_S)
-    before = kept.counts()
+            spool.accept(event())
+        assert spool.flush(FLUSH_S)
+    before = spool.counts()
     Connection.full = True
     if reason == "min_free":
         room.bytes = 49_000_000
     if reason == "age":
         clock.step(3601)
-        kept.flush(0)  # which looks at ages, and finds the disk full
+        spool.flush(0)  # which looks at ages, and finds the disk full
     for _ in range(20):
-        kept.accept(event())
+        spool.accept(event())
     room.retried(5)
-    assert kept.state == "memory: the disk is full: as the test told it"
-    during = kept.counts()
+    assert spool.state == "memory: the disk is full: as the test told it"
+    during = spool.counts()
     assert during.dropped == before.dropped
     assert during.queued == before.queued + 20
     assert during.balanced
     Connection.full = False
-    until_state(kept, "disk")
-    assert kept.flush(FLUSH_S)
-    after = kept.counts()
+    until_state(spool, "disk")
+    assert spool.flush(FLUSH_S)
+    after = spool.counts()
     assert after.balanced
     assert after.dropped[reason] > before.dropped.get(reason, 0)
-    kept.close()
+    spool.close()
     found = audit(tmp_path)
     assert found["balanced"]
     assert found["dropped"] == after.dropped
@@ -242,11 +242,11 @@ def test_a_folder_of_another_user_is_called_so(
     tmp_path: Path, clock: Clock, stranger: Callable[[], None]
 ) -> None:
     stranger()
-    kept = disk(clock, tmp_path)
-    kept.close()
-    assert kept.state.startswith("memory: this user may not write there: [Errno 13] Permission denied")
-    assert "run edged as the user that owns state_dir, or name another state_dir" in kept.state
-    assert "read-only" not in kept.state
+    spool = disk(clock, tmp_path)
+    spool.close()
+    assert spool.state.startswith("memory: this user may not write there: [Errno 13] Permission denied")
+    assert "run edged as the user that owns state_dir, or name another state_dir" in spool.state
+    assert "read-only" not in spool.state
 
 
 @pytest.fixture
@@ -263,6 +263,8 @@ def killed(stranger: Callable[[], None], clock: Clock) -> Iterator[Path]:
         shutil.copytree(folder / "first", folder / "killed")
         spool.close()
         yield folder / "killed"
+        if os.getuid() == 0:
+            os.seteuid(0)  # the folder's own folder may be closed to that user
 
 
 @pytest.mark.parametrize(
@@ -281,17 +283,17 @@ def test_a_file_that_this_user_may_not_write_is_named_with_the_command(
         opened.append(path)
         return Sqlite(path)
 
-    kept = disk(clock, killed.parent / folder, connect=connect)
-    kept.accept(event())
-    assert kept.state.startswith(f"memory: this user may not write there: {file} is not writable for ")
-    assert kept.state.endswith(f": chmod u+w {file}")
+    spool = disk(clock, killed.parent / folder, connect=connect)
+    spool.accept(event())
+    assert spool.state.startswith(f"memory: this user may not write there: {file} is not writable for ")
+    assert spool.state.endswith(f": chmod u+w {file}")
     before = len(opened)
     until(lambda: len(opened) > before)
     file.chmod(mode)
-    until_state(kept, "disk")
-    assert kept.flush(FLUSH_S)
-    assert kept.counts().queued == 2
-    kept.close()
+    until_state(spool, "disk")
+    assert spool.flush(FLUSH_S)
+    assert spool.counts().queued == 2
+    spool.close()
     assert not list(killed.parent.glob("*/*damaged*"))
 
 
@@ -301,9 +303,9 @@ def test_a_file_of_another_user_is_to_be_given_back(killed: Path, clock: Clock) 
     os.chown(killed / NAME, 0, 0)
     (killed / NAME).chmod(0o644)
     os.seteuid(NOBODY)
-    kept = disk(clock, killed)
-    kept.close()
-    assert kept.state.endswith(f"/{NAME} is not writable for nobody: chown nobody {killed / NAME}")
+    spool = disk(clock, killed)
+    spool.close()
+    assert spool.state.endswith(f"/{NAME} is not writable for nobody: chown nobody {killed / NAME}")
 
 
 def test_a_disk_that_is_read_only_is_called_so(
@@ -311,15 +313,15 @@ def test_a_disk_that_is_read_only_is_called_so(
 ) -> None:
     (killed / f"{NAME}-wal").chmod(0o400)  # to sqlite it is the same
     monkeypatch.setattr(os, "statvfs", lambda _path: types.SimpleNamespace(f_flag=os.ST_RDONLY))
-    kept = disk(clock, killed)
-    kept.close()
-    assert kept.state == "memory: the disk is read-only: attempt to write a readonly database"
+    spool = disk(clock, killed)
+    spool.close()
+    assert spool.state == "memory: the disk is read-only: attempt to write a readonly database"
 
 
 @pytest.mark.parametrize("below", ["", "state"])
 def test_a_file_in_place_of_the_folder_is_called_so(tmp_path: Path, clock: Clock, below: str) -> None:
     (tmp_path / "file").touch()
-    kept = disk(clock, tmp_path / "file" / below)
-    kept.close()
-    assert kept.state.startswith("memory: its file cannot be reached: [Errno 20] Not a directory")
-    assert "a part of state_dir is a file: name a folder" in kept.state
+    spool = disk(clock, tmp_path / "file" / below)
+    spool.close()
+    assert spool.state.startswith("memory: its file cannot be reached: [Errno 20] Not a directory")
+    assert "a part of state_dir is a file: name a folder" in spool.state

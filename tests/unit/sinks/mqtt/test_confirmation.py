@@ -33,11 +33,13 @@ from edged.sinks.mqtt.delivery import Confirmation
         (b"\xff\xfe", None),
     ],
 )
-def test_meaning(payload: bytes, means: Confirmation | None) -> None:
+def test_a_confirmation_is_a_sequence_with_or_without_its_epoch(
+    payload: bytes, means: Confirmation | None
+) -> None:
     assert Confirmation.parse(payload) == means
 
 
 @given(st.binary(max_size=300) | st.text('0123456789[]{}:,"epochsqun -+.', max_size=300).map(str.encode))
-def test_nothing_raises(payload: bytes) -> None:
+def test_any_other_payload_is_ignored(payload: bytes) -> None:
     found = Confirmation.parse(payload)
     assert found is None or found.sequence >= 0

@@ -244,7 +244,7 @@ def test_without_it_nothing_is_confirmed() -> None:
     assert not bench.confirm(1)
 
 
-def test_what_is_not_confirmed_in_time_is_sent_again_ever_more_seldom() -> None:
+def test_what_is_not_confirmed_in_time_is_sent_again_less_and_less_often() -> None:
     bench = Bench(waiting=2, confirm=True, max_age_h=1e6)
     pauses = []
     for _ in range(9):

@@ -46,7 +46,7 @@ def test_what_no_retry_helps_goes_at_once() -> None:
     assert Refusals().refused(row(), 0x99, 0.0)
 
 
-def test_it_is_offered_ever_more_seldom_until_once_a_minute() -> None:
+def test_it_is_offered_less_and_less_often_up_to_once_a_minute() -> None:
     refusals = Refusals()
     now, pauses = 0.0, []
     for _ in range(7):
