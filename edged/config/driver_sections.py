@@ -102,7 +102,7 @@ class ByKind(Generic[C]):
         return {"oneOf": [self._described(kind) for kind in self.kinds()]}
 
     def _described(self, kind: str) -> dict[str, Any]:
-        """Return the driver's JSON schema, complete in itself: pydantic knows nothing of its definitions."""
+        """Return the driver's JSON schema with its definitions inlined: pydantic does not collect them."""
         whole = self.config(kind).model_json_schema()
         described: dict[str, Any] = _inlined(whole, whole.pop("$defs", {}))
         described["properties"]["kind"] = {"const": kind, "description": self._help(kind)}

@@ -245,7 +245,7 @@ class PipelineSection(Section):
 
     @property
     def bundled(self) -> bool:
-        """Whether it runs the bundled classifier."""
+        """Return whether it runs the bundled classifier."""
         named = self.model.file is not None or self.model.edgetpu_file is not None
         return self.source.gives == "picture" and not named
 

@@ -1,8 +1,8 @@
-"""Opens an Edge TPU, and says which of the ways it fails this one is.
+"""Opens an Edge TPU, and explains why one cannot be opened.
 
-``load_delegate`` raises OSError where the library is absent or no library, AttributeError where it is no
-delegate, ValueError where there is no device. It may also abort, crash or hang for ever: those are for
-whoever watches this process.
+``load_delegate`` raises OSError where the library is absent or not a library, AttributeError where it is not
+a delegate, ValueError where there is no device. It may also abort, crash or hang for ever: the supervisor
+deals with that.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from edged.inference import runtime as runtimes
 
 
 def look_for(library: str) -> None:
-    """Load the Edge TPU runtime and look whether it is one; opens no device.
+    """Load the Edge TPU runtime and check that it is one; opens no device.
 
     Raises:
-        Unavailable: it is absent or something else; the sentence says what to do.
+        Unavailable: the library is absent or something else; the message says what to do.
     """
     try:
         found = ctypes.CDLL(library)
@@ -28,7 +28,7 @@ def look_for(library: str) -> None:
         what = f"the Edge TPU runtime {library} cannot be loaded ({error}); install libedgetpu1-std"
         raise Unavailable(Reason.ABSENT, what) from error
     except AttributeError as error:
-        what = f"{library} is no Edge TPU runtime: it has no TFLite delegate in it"
+        what = f"{library} is not an Edge TPU runtime: it contains no TFLite delegate"
         raise Unavailable(Reason.ABSENT, what) from error
 
 
@@ -36,18 +36,18 @@ def open_delegate(runtime: str, library: str, device: str) -> Any:
     """Open the accelerator.
 
     Args:
-        runtime: ``auto``, ``litert`` or ``tflite-runtime``; the delegate belongs to it.
+        runtime: ``auto``, ``litert`` or ``tflite-runtime``; the delegate works with this one only.
         library: name or path of the Edge TPU runtime.
         device: ``usb``, ``pci``, ``usb:0`` …
 
     Raises:
-        Unavailable: it cannot be used now; the sentence says why and what to do.
+        Unavailable: it cannot be used now; the message says why and what to do.
         DriverError: the runtime is missing.
     """
-    # What can be no delegate is refused here: the runtimes complain in a destructor about such libraries.
+    # Checked first, because the runtimes complain in a destructor about a library that is not a delegate.
     look_for(library)
     try:
         return runtimes.load_delegate(runtime, library, {"device": device})
     except (OSError, AttributeError, ValueError) as error:
-        what = f"there is no Edge TPU at '{device}', or it is in use or may not be opened"
+        what = f"there is no Edge TPU at '{device}', or another program uses it, or this user may not open it"
         raise Unavailable(Reason.ABSENT, what) from error

@@ -1,4 +1,4 @@
-"""Maps pixels to the values that a model's input stores; the rule is in :mod:`edged.inference.preprocess`."""
+"""Maps pixels to the values that a model's input stores; :mod:`edged.inference.preprocess` has the rules."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     Map = Callable[[NDArray[np.uint8], NDArray[Any]], None]  # from a picture, into a tensor
 
-_DEFAULT = 127.5  # mean and standard deviation where nothing else is said
+_DEFAULT = 127.5  # mean and standard deviation without configuration and metadata
 _WHOLE_PICTURE = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-128.0, 127.0))
 _SLACK = 0.03  # of a range's width: calibrated ranges are a little off
 
 
 def create(spec: PictureInput, normalize: tuple[float, float] | None) -> Map | None:
-    """Return what fills the tensor, or None where the pixels are already what it stores.
+    """Return a function that fills the tensor, or None where it stores pixels as they are.
 
     Args:
         spec: the model's input.
-        normalize: (mean, std) in the place of the metadata's.
+        normalize: (mean, std) instead of the metadata's.
     """
     if spec.tensor.dtype != "float32" and is_plain(spec):
         return _less_128 if spec.tensor.dtype == "int8" else None
@@ -43,7 +43,7 @@ def _less_128(picture: NDArray[np.uint8], tensor: NDArray[Any]) -> None:
 
 
 def is_plain(spec: PictureInput) -> bool:
-    """Whether a quantised input stores pixels as they are (int8: less 128)."""
+    """Return whether a quantised input stores pixels as they are (int8: less 128)."""
     if spec.tensor.scale <= 0:
         return True
     lowest = -128 if spec.tensor.dtype == "int8" else 0
@@ -56,14 +56,14 @@ def is_plain(spec: PictureInput) -> bool:
 
 
 def stored_values(spec: PictureInput, normalize: tuple[float, float] | None) -> NDArray[Any]:
-    """Return what each value of a pixel is stored as: ``[256]``, or ``[1, 256, 3]`` by channel."""
+    """Return the stored value of each value of a pixel: ``[256]``, or ``[1, 256, 3]`` by channel."""
     mean: tuple[float, ...] = (_DEFAULT,)
     std: tuple[float, ...] = (_DEFAULT,)
     if normalize is not None:
         mean, std = (normalize[0],), (normalize[1],)
     elif spec.normalization is not None:
         mean, std = spec.normalization.mean, spec.normalization.std
-    if spec.channels == 1:  # colours of a grey model mean nothing
+    if spec.channels == 1:  # a grey model has no use for values by colour
         mean, std = mean[:1], std[:1]
     real = (np.arange(256.0)[:, None] - np.array(mean)) / np.array(std)
     values = _quantise(real, spec) if spec.tensor.dtype != "float32" else real.astype(np.float32)

@@ -27,7 +27,7 @@ class Model:
     Attributes:
         spec: what the model takes and gives.
         labels: one for each class.
-        tag: what events say about the model.
+        tag: the model's tag in events.
         runtime_name: the runtime that runs it.
     """
 
@@ -80,7 +80,7 @@ class Model:
             self._interpreter.reset_all_variables()
 
     def close(self) -> None:
-        """Give the interpreter's memory back; may be called twice, and nothing can be invoked afterwards."""
+        """Free the interpreter's memory; may be called twice, and nothing can be invoked afterwards."""
         self._interpreter = None
 
 
@@ -89,7 +89,7 @@ def _failed(model: ModelTag, error: Exception) -> ModelError:
 
 
 def tag(file: Path, sha256: str) -> ModelTag:
-    """Return what events say about a model: no folder, at most 64 characters, none of them a control."""
+    """Return a model's tag in events: no folder, at most 64 characters, no control characters."""
     name = printable(file.stem[:64])
     return ModelTag(name, sha256[:8])
 

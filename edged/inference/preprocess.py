@@ -5,11 +5,11 @@ rotation, colours and the mapping to the tensor's type run on the small picture.
 
 How pixels become stored values (2026-01):
 
-* float32: (pixel - mean) / std; from the configuration, else the model's metadata, else 127.5 both.
+* float32: (pixel - mean) / std, both from the configuration, else the model's metadata, else 127.5.
 * uint8, int8 whose range is that of a whole picture (-1..1, 0..1, 0..255, -128..127, or not quantised):
   pixels as they are, for int8 less 128. Converters make such models, and it needs no arithmetic at all.
 
-Large pictures are halved, as often as they stay large enough, by averaging 2x2 pixels and then resized
+Large pictures are halved, as long as they stay large enough, by averaging 2x2 pixels, and then resized
 bilinearly. For 640x480 to 224x224 that takes 0.24 ms where area interpolation takes 1.8 ms; bilinear alone
 (0.16 ms) leaves out most of the pixels of a large picture.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Fit = Literal["stretch", "crop", "letterbox"]
 Region = tuple[int, int, int, int]  # x, y, width, height
 
-_RING = 4  # one that the model reads, one that waits, one being filled, and one to spare
+_RING = 4  # one that the model reads, one that waits, one that is filled, and a spare one
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _COLOURS = {
     ("bgr", 3): cv2.COLOR_BGR2RGB,
@@ -48,12 +48,12 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where pixels come from and go to, for frames of one size.
+    """The way of pixels from frames of one size to the tensor.
 
     Attributes:
-        source: the part of the frame that is looked at, as it comes from the camera.
+        source: the part of the frame that is used, as it comes from the camera.
         size: (width, height) to resize it to, before rotation.
-        target: where that lands in the model's picture; None: all of it.
+        target: its place in the model's picture; None: all of it.
     """
 
     source: tuple[slice, slice]
@@ -68,8 +68,8 @@ class Preparer:
         spec: the model's input.
         fit: how the picture is made to fit: stretch it, crop its middle, or letterbox it with black.
         rotate: turn the picture clockwise by 0, 90, 180 or 270 degrees before anything else.
-        crop: look only at this part, after rotation.
-        normalize: (mean, std) in the place of the metadata's; None: the metadata's, else 127.5.
+        crop: use only this part, after rotation.
+        normalize: (mean, std) instead of the metadata's; None: the metadata's, else 127.5.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Preparer:
         The array is one of a ring of four: it is overwritten by the fourth call after this one.
 
         Raises:
-            ModelError: the crop reaches out of the picture.
+            ModelError: the crop extends beyond the picture.
         """
         at = self._next
         self._next = (at + 1) % _RING
@@ -111,7 +111,7 @@ class Preparer:
         return self._ring[at]
 
     def _shrink(self, frame: Frame) -> Picture:
-        """Return the part to look at, upright, in the model's size."""
+        """Return the part that is used, upright, in the model's size."""
         pixels = frame.pixels
         plan = self._plans.get(pixels.shape)
         if plan is None:
@@ -127,7 +127,7 @@ class Preparer:
         return canvas
 
     def _colour(self, picture: Picture, order: str, out: Any) -> Picture:
-        """Return the picture in the model's colours, written to ``out`` where there is one."""
+        """Return the picture in the model's colours, written to ``out`` if given."""
         code = _COLOURS.get((order, self._channels))
         if code is not None:
             return np.asarray(cv2.cvtColor(picture, code, dst=out), np.uint8)
@@ -136,7 +136,7 @@ class Preparer:
         return picture
 
     def _plan(self, width: int, height: int) -> _Plan:
-        """Lay out a frame of this size; all of it is thought upright and turned back at the end."""
+        """Return the plan for frames of this size: made for the upright picture, then turned back."""
         if self._sideways:
             width, height = height, width
         x, y, w, h = _inside(self._crop, width, height) if self._crop else (0, 0, width, height)
@@ -150,7 +150,7 @@ class Preparer:
         return _Plan(source, size[::-1] if self._sideways else size, target)
 
     def _unturned(self, region: Region, width: int, height: int) -> Region:
-        """Return where a region of the upright picture lies in the camera's."""
+        """Return the place of a region of the upright picture in the camera's picture."""
         x, y, w, h = region
         if self._turn == cv2.ROTATE_90_CLOCKWISE:
             return y, width - x - w, h, w
@@ -162,7 +162,7 @@ class Preparer:
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return the picture in another size (width, height), without leaving pixels out."""
+    """Return the picture in another size (width, height), using every pixel."""
     width, height = size
     rows, columns = picture.shape[:2]
     while rows >= 2 * height and columns >= 2 * width:
@@ -179,21 +179,21 @@ def _inside(crop: Region, width: int, height: int) -> Region:
     x, y, w, h = crop
     if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
         raise ModelError(
-            f"crop [{x}, {y}, {w}, {h}] reaches out of the picture, which has {width}x{height} pixels "
+            f"crop [{x}, {y}, {w}, {h}] extends beyond the picture, which has {width}x{height} pixels "
             "after rotation"
         )
     return crop
 
 
 def _middle(region: Region, aspect: float) -> Region:
-    """Return the largest part of a region that has this ratio of width to height, in its middle."""
+    """Return the largest part of a region, in its middle, that has this ratio of width to height."""
     x, y, w, h = region
     width, height = max(1, min(w, round(h * aspect))), max(1, min(h, round(w / aspect)))
     return x + (w - width) // 2, y + (h - height) // 2, width, height
 
 
 def _letterbox(w: int, h: int, width: int, height: int) -> tuple[tuple[int, int], tuple[slice, slice] | None]:
-    """Return (size, where it goes) of a picture of w x h in one of width x height."""
+    """Return the size and place of a picture of w x h in one of width x height."""
     scale = min(width / w, height / h)
     size = max(1, min(width, round(w * scale))), max(1, min(height, round(h * scale)))
     if size == (width, height):

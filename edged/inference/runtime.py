@@ -1,4 +1,4 @@
-"""The only door to a TFLite runtime: LiteRT, or tflite-runtime where that is asked for or alone.
+"""The only module that imports a TFLite runtime: LiteRT, or tflite-runtime if configured or alone installed.
 
 2026-01: LiteRT runs a quantised MobileNet v2 several times as fast as tflite-runtime 2.14 on x86-64, so
 ``auto`` takes it wherever it is installed.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Interpreter(Protocol):
-    """What edged uses of either runtime's interpreter."""
+    """The part of either runtime's interpreter that edged uses."""
 
     def allocate_tensors(self) -> None:
         """Prepare for :meth:`invoke`."""
@@ -47,7 +47,7 @@ class Interpreter(Protocol):
         """Run the model, without holding Python's lock."""
 
     def reset_all_variables(self) -> None:
-        """Set the state that a model keeps from one run to the next back to its beginning."""
+        """Reset the state that a model keeps from one run to the next."""
 
 
 def preload(runtime: str = "auto") -> str:
@@ -57,7 +57,7 @@ def preload(runtime: str = "auto") -> str:
         Its name.
 
     Raises:
-        DriverError: there is none that works here.
+        DriverError: no runtime works here.
     """
     name = choose(runtime)
     _load(name)
@@ -76,8 +76,8 @@ def load_delegate(runtime: str, library: str, options: dict[str, str]) -> Any:
     """Return a delegate for :func:`open_interpreter` with the same runtime.
 
     Raises:
-        DriverError: the runtime is not there.
-        OSError, AttributeError, ValueError: as the runtime raises them: no library, no delegate, no device.
+        DriverError: the runtime is not installed.
+        OSError, AttributeError, ValueError: raised by the runtime: no library, no delegate, no device.
     """
     return _load(choose(runtime)).load_delegate(library, options)
 
@@ -92,15 +92,15 @@ def open_interpreter(
     """Return an interpreter that is ready to run.
 
     Args:
-        content: of a .tflite file that was checked: runtimes crash on damaged ones. A descriptor of sealed
-            memory is mapped and not copied, and may be closed afterwards.
+        content: the bytes of a .tflite file that was checked: runtimes crash on damaged ones. A descriptor of
+            sealed memory is mapped and not copied, and may be closed afterwards.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
-        threads: of the CPU kernels.
-        delegate: of an accelerator, from the same runtime; None: the CPU.
+        threads: threads of the CPU kernels.
+        delegate: an accelerator's delegate, from the same runtime; None: the CPU.
 
     Raises:
-        DriverError: the runtime is not there.
-        ModelError: it cannot run this model; one sentence, without the file, which it does not know.
+        DriverError: the runtime is not installed.
+        ModelError: it cannot run this model; one sentence, without the name of the file.
     """
     interpreter = _load(choose(runtime)).Interpreter
     delegates = None if delegate is None else [delegate]
@@ -122,7 +122,7 @@ def _where(content: bytes | int | mmap.mmap) -> dict[str, Any]:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what a runtime has to say without its links and repetitions."""
+    """Return a runtime's message on one line, without its links."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text.partition(" See instructions:")[0].removesuffix(".")[:300]
 
@@ -131,8 +131,8 @@ def _sentence(error: Exception) -> str:
 def _without_information() -> Iterator[None]:
     """Keep the runtimes' INFO lines off standard error; all else is passed on.
 
-    They write to the descriptor from C++, and neither has a switch for it. What is written meanwhile waits in
-    memory and is lost only if the process dies in here.
+    They write to the descriptor from C++, and neither has an option against it. Other output is kept in
+    memory meanwhile, and is lost only if the process dies in here.
     """
     sys.stderr.flush()
     try:

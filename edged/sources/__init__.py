@@ -23,10 +23,10 @@ Contract of a Source of pictures, held by one conformance test over every driver
 
 A source of windows or text is a :class:`FeedSource` instead, whose samples come at times of their own.
 
-No other file knows a driver by name: what the rest of edged has to know of a driver, the driver itself says.
-All of it has a default:
+No other file knows a driver by name: a driver itself states what the rest of edged has to know of it. All of
+it has a default:
 
-* Its ``Config`` says what it ``gives`` (a picture, a window, text), whether its samples are ``numbered``,
+* Its ``Config`` states what it ``gives`` (a picture, a window, text), whether its samples are ``numbered``,
   which device it ``holds``, and which sensors' channels it ``follows``: see :class:`InputConfig`. A key that
   names a file has the type ``Path``, or :data:`edged.drivers.PathOrUrl` where it may also be an address, or
   :data:`edged.drivers.SecretFile` where the file holds a secret; relative paths are then made absolute.
@@ -70,7 +70,7 @@ ChannelPath = Annotated[str, StringConstraints(pattern=CHANNEL_PATH)]  # a senso
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What the pipeline would like, and what a driver may need of it.
+    """What the pipeline prefers, and what a driver may need of it.
 
     Attributes:
         width, height: the model's input in pixels, so that a driver can let its hardware scale; 0 where
@@ -94,7 +94,7 @@ class Frame:
         pixels: uint8, ``[height, width, 3]`` in the order that ``order`` names, or ``[height, width]`` for
             grey. It belongs to the reader: no driver writes into it after it was returned.
         captured_at: wall time of the exposure, seconds since 1970 (of the read where the device does not
-            say).
+            tell).
         order: ``bgr`` | ``rgb`` | ``grey``.
         number: counts the source's frames from 0; it is the event's ``frame`` where the source is numbered.
         skipped: frames dropped since the previous one because a newer one was there.
@@ -164,7 +164,7 @@ class FeedSource(Protocol):
 
     Attributes:
         begun: data has come since it was opened: the device works, though no sample may be complete yet.
-        dropped: samples and readings that were left out, by reason; whoever reads it takes them out.
+        dropped: samples and readings that were left out, by reason; the reader clears it.
     """
 
     dropped: Counter[str]
@@ -189,7 +189,7 @@ class FeedSource(Protocol):
         """Take in what the device has while no sample is wanted; called every 20 ms. Raises as ``read``.
 
         Args:
-            keep: how many of the newest samples may be asked for later: 0 while the gate is closed, 1 while a
+            keep: how many of the newest samples may be needed later: 0 while the gate is closed, 1 while a
                 trigger is awaited. None: they are wanted, and the model is busy.
         """
 
@@ -230,7 +230,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Viewing:
-    """How somebody looks at a source with ``edged try``.
+    """The way in which a person looks at a source with ``edged try``.
 
     Attributes:
         live: a person watches: recordings take their time.
@@ -242,7 +242,7 @@ class Viewing:
 
 
 class InputConfig(Section):
-    """The key that every source has, and what a driver says about itself.
+    """The key that every source has, and what a driver states about itself.
 
     Attributes:
         gives: ``picture``, ``window`` or ``text``.
@@ -257,7 +257,7 @@ class InputConfig(Section):
 
     @property
     def sample(self) -> SampleSpec:
-        """What it gives; a source of windows also says how many steps and channels they have."""
+        """The samples that it gives; for windows, with their number of steps and channels."""
         return SampleSpec(self.gives)
 
     @property
@@ -302,6 +302,6 @@ def load(kind: str) -> Any:
     """Return the driver module of that kind.
 
     Raises:
-        DriverError: there is no such driver; the message lists those that exist.
+        DriverError: there is no such driver; the message lists the available ones.
     """
     return _registry.load(kind)

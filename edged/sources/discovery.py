@@ -57,7 +57,7 @@ def needs_identifying(kind: str) -> bool:
 
 
 def recognise(text: str, viewing: Viewing) -> Offer | None:
-    """Return the source that a person means; None where no driver knows it.
+    """Return the source that a person means; None where no driver recognises it.
 
     Args:
         text: a path, an address or a word.
@@ -88,7 +88,7 @@ def _with(ability: str) -> Iterator[tuple[str, ModuleType]]:
 def _found(kind: str, driver: ModuleType, root: Path) -> list[Offer]:
     try:
         found: list[Offer] = driver.find(root)
-    except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+    except Exception as error:  # noqa: BLE001 - a third party's driver may raise anything
         log.warning("kind %s cannot look for its devices: %s", kind, error)
         return []
     return found

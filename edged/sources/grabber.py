@@ -1,16 +1,16 @@
-"""The newest frame and nothing older: a thread that drains a camera into a slot for one.
+"""The newest frame and nothing older: a thread that drains a camera and keeps one frame.
 
 ::
 
-    camera ── grab() ──▶ grabber thread ── retrieve() ──▶ [ slot for one ] ── take() ──▶ reader
-                         owns the device                    newer replaces older, and is counted
+    camera ── grab() ──▶ grabber thread ── retrieve() ──▶ [ one frame ] ── take() ──▶ reader
+                         owns the device                    the newest replaces the one before
 
-A camera queues what nobody fetches, so its next frame may be a second old. The thread fetches everything;
-what the reader does not want is dropped where it costs least: after ``grab`` and before the picture is
-decoded.
+A camera queues frames that are not fetched, so its next frame may be a second old. The thread fetches all of
+them; those that the reader does not need are dropped where it costs least: after ``grab``, before decoding.
 
-The thread owns the device from start to end and releases it itself: OpenCV crashes when a capture is released
-under a read, so ``stop`` asks, waits for a bounded time, and leaves a hung device to the thread.
+The thread owns the device from start to end and releases it itself, because OpenCV crashes when a capture is
+released during a read. So ``stop`` sets a flag, waits for a bounded time, and leaves a hung device to the
+thread.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ class Grabber(Generic[T]):
     """Drains a device in a thread of its own and keeps the newest picture.
 
     Args:
-        name: of the thread, for whoever reads a stack dump.
-        grab: fetches the next frame undecoded and returns the time of it; raises ``Unavailable`` when it
-            cannot.
+        name: the thread's name, for stack dumps.
+        grab: fetches the next frame undecoded and returns its time; raises ``Unavailable`` when it cannot.
         retrieve: decodes the frame that was grabbed last.
-        release: gives the device back; called once, in the thread, whatever happened.
+        release: releases the device; called once, in the thread, whatever happened.
         eager: decode every frame, for a reader that is about as fast as the camera. Otherwise only the first
-            frame after ``take`` was called is decoded, which saves most of the work of a reader that comes
-            once a second.
+            frame after a call of ``take`` is decoded, which saves most of the work where the reader takes one
+            frame a second.
     """
 
     def __init__(
@@ -63,17 +62,17 @@ class Grabber(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start to drain. The device belongs to the thread from here on."""
+        """Start to drain. The device belongs to the thread from now on."""
         self._thread.start()
 
     def take(self, timeout_s: float) -> tuple[float, T, int]:
-        """Wait for a picture and take it out.
+        """Wait for a picture and return it.
 
         Returns:
-            The time that ``grab`` gave, the picture, and how many frames were dropped since the last one.
+            The time that ``grab`` returned, the picture, and the number of frames dropped since the last one.
 
         Raises:
-            Unavailable: TIMEOUT after ``timeout_s``, or what ``grab`` or ``retrieve`` raised.
+            Unavailable: TIMEOUT after ``timeout_s``, or the error of ``grab`` or ``retrieve``.
         """
         deadline = time.monotonic() + timeout_s
         with self._changed:
@@ -89,9 +88,9 @@ class Grabber(Generic[T]):
             return at, item, skipped
 
     def stop(self, timeout_s: float = 2.0) -> bool:
-        """Ask the thread to end and wait for it; False when the device hangs and was left to it."""
+        """Stop the thread and wait for it; return False when the device hangs and was left to the thread."""
         self._stopping.set()
-        if self._thread.ident is None:  # never started: the device is still ours
+        if self._thread.ident is None:  # never started, so the device was not handed over
             self._release()
             return True
         self._thread.join(timeout_s)

@@ -1,4 +1,4 @@
-"""Gives frames at the times when they are due: waits for the next one, and counts those that are late."""
+"""Paces frames: waits until the next one is due, and counts those that are late."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Pace:
-    """A grid of time.
+    """A grid of times.
 
     Args:
-        monotonic: time, in s.
-        sleep: for so many seconds.
+        monotonic: returns the time, in s.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Pace:
         self._due = 0.0
 
     def begin(self, period_s: float) -> None:
-        """The first frame is due now, and another one each ``period_s``; with 0 they always are."""
+        """Start: the first frame is due now, then one every ``period_s``; with 0, one is always due."""
         self._period_s = period_s
         self._due = self._monotonic()
 
@@ -38,7 +38,7 @@ class Pace:
         """Wait until a frame is due and return how many were missed before it.
 
         Raises:
-            Unavailable: TIMEOUT: none is within ``timeout_s``, which passed meanwhile.
+            Unavailable: TIMEOUT: no frame is due within ``timeout_s``, which has passed.
         """
         if self._period_s == 0:
             return 0

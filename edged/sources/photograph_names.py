@@ -1,4 +1,4 @@
-"""Tells a photograph by its name, for processes that must not look inside."""
+"""Recognises a photograph by its name, for processes that must not open it."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def is_photograph(name: str) -> bool:
-    """Whether the name has a photograph's suffix; hidden files are somebody's temporary ones."""
+    """Return whether the name has a photograph's suffix; hidden files count as temporary ones."""
     return not name.startswith(".") and name.lower().endswith(SUFFIXES)

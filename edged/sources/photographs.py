@@ -1,4 +1,4 @@
-"""Reads one photograph, and tells a whole file from one that is still being written.
+"""Reads one photograph, and distinguishes a complete file from one that is still being written.
 
 OpenCV decodes half a JPEG to half a picture and a grey rest, without an error. A folder that somebody copies
 into would give such pictures, so a file is decoded only when its end is there. And it decodes whatever it is
@@ -26,7 +26,7 @@ _SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"  # of a JPEG file
 
 
 def read(path: Path) -> NDArray[np.uint8] | None:
-    """Return the picture as BGR, upright as its EXIF data says, or None where there is no whole one.
+    """Return the picture as BGR, turned upright by its EXIF data; None where the file is not complete.
 
     Raises:
         OSError: the file cannot be read, or will not be: it is not a regular file, not a photograph, or too
@@ -70,7 +70,7 @@ def _is_in_bounds(path: Path, data: bytes) -> bool:
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether the end of the picture is there, as far as its format can say."""
+    """Return whether the file has its end, as far as its format tells."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg_is_whole(data)
     if data.startswith(b"\x89PNG"):
@@ -78,7 +78,7 @@ def is_whole(data: bytes) -> bool:
     if data.startswith(b"RIFF"):
         return len(data) >= 8 + int.from_bytes(data[4:8], "little")
     if data.startswith(b"BM"):
-        # Some writers leave the size 0; then only the decoder can tell.
+        # Some programs write a size of 0; then only the decoder can tell.
         return len(data) >= int.from_bytes(data[2:6], "little")
     return len(data) > 0
 

@@ -1,10 +1,10 @@
 """Pixel formats of Video4Linux that edged decodes itself, from the bytes that the camera sent.
 
-OpenCV's own conversion depends on its version and does not say when there is none: 4.11 hands a format that
-it does not know, and BGR24, on as one flat row. Asked for the bytes it gives them for every format, so the
-picture is made here, for formats whose colours were compared with a known picture on a real kernel
-(``tests/board/run``; its camera has no compressed ones). What is not listed is refused: Bayer and the 10- to
-16-bit greys come from a sensor without an image processor, and only that knows their white and black.
+OpenCV's own conversion depends on its version and fails silently: 4.11 passes an unknown format, and BGR24,
+on as one flat row. The raw bytes are available for every format, so edged decodes them itself, for formats
+whose colours were compared with a known picture on a real kernel (``tests/board/run``; its camera has no
+compressed ones). Other formats are refused: Bayer and the 10- to 16-bit greys come from a sensor without an
+image processor, which alone would know their white and black.
 Names: https://docs.kernel.org/userspace-api/media/v4l/pixfmt.html
 """
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the bytes of an uncompressed picture lie.
+    """The order of the bytes of an uncompressed picture.
 
     Attributes:
-        channels: bytes of a pixel in a row; 1 where the colour lies in rows of its own below.
+        channels: bytes of a pixel in a row; 1 where the colour has rows of its own below.
         conversion: cv2.COLOR_… to BGR, without the prefix; "" where the bytes are BGR already.
-        halves: the picture is followed by colour in half as many rows (4:2:0).
-        padded: rows may have bytes at their end that are no picture.
+        halves: colour follows the picture in half as many rows (4:2:0).
+        padded: rows may end with padding.
     """
 
     channels: int
@@ -57,18 +57,18 @@ _LAYOUTS = {
 _COMPRESSED = ("MJPG", "JPEG")
 _GREY = {"GREY": Layout(1, "GRAY2BGR")}
 
-# The cheap to decode first, and grey last, which a camera with colours may offer too.
+# Those that are cheap to decode first; grey last, because a camera with colours may offer it too.
 KNOWN = (*_LAYOUTS, *_COMPRESSED, *_GREY)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a camera was set to.
+    """The format that a camera was set to.
 
     Attributes:
         fourcc: four characters, such as ``YUYV``.
         width, height: in pixels.
-        stride: bytes from one row to the next; 0 where the driver does not say, or rows have no length.
+        stride: bytes from one row to the next; 0 where the driver does not tell, or rows have no length.
     """
 
     fourcc: str
@@ -81,8 +81,8 @@ def candidates(offered: Sequence[str], wanted: str, size: tuple[int, int]) -> li
     """Return the formats to try, the best first.
 
     Args:
-        offered: what the camera says that it gives; nothing where it does not say.
-        wanted: a format that the user asks for, or "".
+        offered: the formats that the camera lists; empty where it has no list.
+        wanted: the configured format, or "".
         size: in pixels; above 640x480 uncompressed pictures fill a USB 2 port, so compressed ones come first.
     """
     order = list(KNOWN)
@@ -94,11 +94,11 @@ def candidates(offered: Sequence[str], wanted: str, size: tuple[int, int]) -> li
 
 
 def decode(raw: Any, given: Format) -> NDArray[np.uint8] | None:
-    """Return the picture as BGR, uint8 ``[height, width, 3]``; None where the bytes are no such picture.
+    """Return the picture as BGR, uint8 ``[height, width, 3]``; None where the bytes are not such a picture.
 
     Args:
-        raw: what OpenCV retrieved with conversion switched off, an array of any shape.
-        given: what the camera was set to.
+        raw: OpenCV's frame with conversion switched off, an array of any shape.
+        given: the format that the camera was set to.
     """
     import cv2
     import numpy as np

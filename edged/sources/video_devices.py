@@ -1,6 +1,6 @@
-"""What Linux says of a video device before it is opened: which there are, what they can do, who holds them.
+"""Video devices as Linux describes them before one is used: which there are, their formats, and their users.
 
-Only sysfs, /proc and ioctls of videodev2.h that change nothing for whoever streams. No OpenCV.
+Only sysfs, /proc and those ioctls of videodev2.h that do not disturb a program that streams. No OpenCV.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ _DESCRIPTION = struct.Struct("=III32s4sI12x")
 _FORMAT = struct.Struct("=I4xII4sIII176x")
 _CAPTURE, _STREAMING = 0x00000001, 0x04000000
 _MMAP = 1
-_MOST_FORMATS = 256  # a driver that never says "no more" is asked no further
+_MOST_FORMATS = 256  # a limit for drivers that never end their list
 
-# Nodes of a Raspberry Pi's camera pipeline: they say "capture", but only libcamera (kind: picamera2) can use
-# them.
+# Nodes of a Raspberry Pi's camera pipeline: they claim to capture, but only libcamera can use them.
 _NO_CAMERA = ("bcm2835", "unicam", "rp1-cfe", "pispbe", "rpivid", "rpi-hevc-dec", "hevc")
 
 
-_ioctl = fcntl.ioctl  # the one door to the kernel; tests put a device behind it
+_ioctl = fcntl.ioctl  # every call to the kernel goes through this; tests put a double behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Camera:
         device: the path to configure: /dev/v4l/by-id/… where there is one, since /dev/video0 may change at
             boot.
         node: the same as /dev/videoN.
-        name: as the camera calls itself.
+        name: the camera's own name.
     """
 
     device: str
@@ -60,7 +59,7 @@ class Camera:
 
 
 def find(root: Path = Path("/")) -> list[Camera]:
-    """Return the cameras of this machine, USB cameras first; opens them only to ask what they are."""
+    """Return the cameras of this machine, USB cameras first; opens them only to query their driver."""
     sysfs = root / "sys/class/video4linux"
     try:
         nodes = sorted((entry.name for entry in sysfs.iterdir()), key=_order)
@@ -75,15 +74,15 @@ def find(root: Path = Path("/")) -> list[Camera]:
         name = _text(sysfs / node / "name") or node
         if driver is None or driver.startswith(_NO_CAMERA) or name.startswith(_NO_CAMERA):
             continue
-        # One that may not be asked is listed all the same, since opening it says what to do; but only the
-        # first node of a device: the others are metadata and outputs.
+        # A device that cannot be queried is listed all the same, since opening it reports what to do. Of its
+        # nodes only the first is: the others are metadata and outputs.
         if driver or _text(sysfs / node / "index") in ("", "0"):
             found.append(Camera(_stable(root, node), str(device), name))
     return sorted(found, key=lambda camera: "/by-id/" not in camera.device)
 
 
 def captures(device: Path) -> str | None:
-    """Return the driver of a device that captures, "" where it may not be asked, None where it cannot."""
+    """Return the driver of a device that captures; "" where it cannot be queried, None for other devices."""
     try:
         fd = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -97,24 +96,24 @@ def captures(device: Path) -> str | None:
 
 
 def probe(device: str) -> None:
-    """Find out why a device cannot be used, before OpenCV says only that it cannot.
+    """Find out why a device cannot be used, since OpenCV gives no reason.
 
     Raises:
         Unavailable: ABSENT, DENIED, LOST; the message says what to do.
-        DeviceBusy: somebody else streams from it.
+        DeviceBusy: another program streams from it.
     """
     with _asking(device) as fd:
         if _driver(fd) is None:
-            raise OSError(errno.ENOTTY, "it captures nothing")
-        # Only the owner of a stream may ask for buffers; none asked for changes nothing.
+            raise OSError(errno.ENOTTY, "it does not capture")
+        # Only the owner of a stream may request buffers; requesting none changes nothing.
         _ioctl(fd, _REQBUFS, _BUFFERS.pack(0, _CAPTURE, _MMAP, 0, 0))
 
 
 def formats(device: str) -> list[str]:
-    """Return the pixel formats that a camera offers, its own order; empty where it does not say.
+    """Return the pixel formats that a camera offers, in its own order; empty where it has no list.
 
     Raises:
-        Unavailable: it cannot be asked.
+        Unavailable: it cannot be queried.
     """
     found: list[str] = []
     with _asking(device) as fd:
@@ -122,7 +121,7 @@ def formats(device: str) -> list[str]:
             try:
                 answer = _ioctl(fd, _ENUM_FMT, _DESCRIPTION.pack(len(found), _CAPTURE, 0, b"", b"", 0))
             except OSError as error:
-                if error.errno in (errno.EINVAL, errno.ENOTTY):  # there are no more; it has no list
+                if error.errno in (errno.EINVAL, errno.ENOTTY):  # the end of the list; no list at all
                     break
                 raise
             found.append(_fourcc(_DESCRIPTION.unpack(answer)[4]))
@@ -130,7 +129,7 @@ def formats(device: str) -> list[str]:
 
 
 def current(device: str) -> pixel_formats.Format:
-    """Return what a camera is set to. Raises ``Unavailable`` where it cannot be asked."""
+    """Return the format that a camera is set to. Raises ``Unavailable`` where it cannot be queried."""
     with _asking(device) as fd:
         answer = _ioctl(fd, _G_FMT, _FORMAT.pack(_CAPTURE, 0, 0, b"", 0, 0, 0))
     _type, width, height, fourcc, _field, stride, _size = _FORMAT.unpack(answer)
@@ -151,28 +150,29 @@ def _asking(device: str) -> Iterator[int]:
 
 
 def explain(device: str, error: OSError) -> Unavailable:
-    """Turn what the kernel says into what it means and what to do."""
+    """Return the meaning of a kernel error, with what to do."""
     code = error.errno
     if code == errno.EBUSY:
         return DeviceBusy(f"{device} is in use", holder(device))
     if code in (errno.EACCES, errno.EPERM):
         return Unavailable(
             Reason.DENIED,
-            f"{device} may not be opened; add the user to group video: sudo usermod -aG video $USER",
+            f"{device} cannot be opened; add the user to group video: sudo usermod -aG video $USER",
         )
     if code in (errno.ENOENT, errno.ENXIO):
         return Unavailable(
-            Reason.ABSENT, f"there is no {device}; is the camera plugged in? `edged init` lists them"
+            Reason.ABSENT,
+            f"there is no {device}; check that the camera is plugged in; `edged init` lists them",
         )
     if code == errno.ENODEV:
-        return Unavailable(Reason.LOST, f"{device} is gone; was it unplugged?")
+        return Unavailable(Reason.LOST, f"{device} is gone; it may have been unplugged")
     if code in (errno.ENOTTY, errno.EINVAL):
-        return Unavailable(Reason.ABSENT, f"{device} is no camera; `edged init` lists the cameras")
+        return Unavailable(Reason.ABSENT, f"{device} is not a camera; `edged init` lists the cameras")
     return Unavailable(Reason.LOST, f"{device}: {error.strerror}")
 
 
 def holder(device: str, proc: Path = Path("/proc")) -> str:
-    """Return "name (pid N)" of another process that has the device open; empty where that cannot be seen."""
+    """Return "name (pid N)" of another process that has the device open; empty where it is not visible."""
     target = os.path.realpath(device)
     for process in proc.iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
@@ -180,7 +180,7 @@ def holder(device: str, proc: Path = Path("/proc")) -> str:
         try:
             if any(_leads_to(link, target) for link in (process / "fd").iterdir()):
                 return f"{_text(process / 'comm') or 'a process'} (pid {process.name})"
-        except OSError:  # it ended, or belongs to another user
+        except OSError:  # it has ended, or belongs to another user
             continue
     return ""
 
@@ -202,13 +202,13 @@ def _driver(fd: int) -> str | None:
 
 
 def _fourcc(code: bytes) -> str:
-    """Return a code's characters; the big-endian variants of formats set the highest bit."""
+    """Return the characters of a code; big-endian variants of formats set the highest bit."""
     letters = (code[:3] + bytes([code[3] & 0x7F])).decode("ascii", "replace")
     return (letters if letters.isprintable() else code.hex()) + ("-BE" if code[3] & 0x80 else "")
 
 
 def _stable(root: Path, node: str) -> str:
-    """Return the udev name that stays the same over reboots, or the node where there is none."""
+    """Return the udev name that survives reboots, or the node where there is none."""
     for kind in ("by-id", "by-path"):
         try:
             links = sorted((root / "dev/v4l" / kind).iterdir())

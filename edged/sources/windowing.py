@@ -1,8 +1,8 @@
-"""Readings over time as a model wants them: a grid of equal steps, ``[steps, channels]``, without holes.
+"""Windows of readings: a grid of equal steps, ``[steps, channels]``, without gaps.
 
-Each sensor is read at its own times. Here the values are put on a common grid, by straight lines between two
-readings; where two are further apart than ``gap_s`` there is no line, and no window goes over it. Pure:
-times come in. They are monotonic, so that a clock that is set makes neither a hole nor a jump.
+Each sensor is read at its own times. Here the values are interpolated linearly onto a common grid. Two
+readings that are further apart than ``gap_s`` are not connected, and no window spans such a gap. Pure: times
+are passed in. They are monotonic, so that setting the clock causes neither a gap nor a jump.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EPSILON = 1e-9  # of a step: 0.1 + 0.2 is on the grid
 
 
 class Grid(Protocol):
-    """How readings become windows; the configuration of ``kind: sensors`` is one."""
+    """The rules by which readings become windows; the configuration of ``kind: sensors`` has them."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -70,8 +70,8 @@ class Windows:
     """Makes windows of readings.
 
     Attributes:
-        gaps: windows that were left out because of a hole.
-        late: readings that were left out because a newer one was there.
+        gaps: windows that were left out because of a gap.
+        late: readings that were left out because a newer one had come.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -85,14 +85,14 @@ class Windows:
 
     @property
     def began(self) -> bool:
-        """Whether each channel has given a reading."""
+        """Return whether each channel has given a reading."""
         return self._begins is not None
 
     def add(self, channel: str, value: float, at: float) -> list[TimedWindow]:
         """Take a good reading; return the windows that it completes, oldest first.
 
         Args:
-            channel: whose; others than the grid's are not used.
+            channel: the channel; one that is not in the grid is ignored.
             value: a finite number.
             at: monotonic time of the measurement, in s.
         """
@@ -128,7 +128,7 @@ class Windows:
         return made
 
     def _skip(self, hole_ends: float) -> None:
-        """Go on, on the same grid of hops, behind a hole."""
+        """Continue behind a gap, on the same grid of hops."""
         begins, hop_s = self._begins or 0.0, self._grid.hop_steps * self._grid.step_s
         hops = max(1, math.ceil((hole_ends - begins) / hop_s - _EPSILON))
         self.gaps += hops
@@ -144,7 +144,7 @@ class Windows:
     def _forget(self) -> None:
         """Drop readings that no further window needs: all but the last before its beginning.
 
-        While a channel is silent no window begins before it speaks again, and the others do not pile up.
+        While a channel is silent, no window begins before its next reading, and the others do not accumulate.
         """
         grid, every = self._grid, self._series.values()
         needed = -math.inf if self._begins is None else self._begins
@@ -169,7 +169,7 @@ class _Series:
         self.values.append(value)
 
     def hole(self, begins: float, ends: float, most_s: float, slack: float) -> float:
-        """Return where the last hole in a stretch ends; -infinity where there is none."""
+        """Return the end of the last gap within a time span; -infinity where there is none."""
         times = list(self.times)
         if times[0] > begins + slack:
             return times[0]
@@ -183,5 +183,5 @@ class _Series:
         return last
 
     def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the values at some times, on straight lines between the readings."""
+        """Return the values at these times, interpolated linearly between the readings."""
         return np.interp(times, np.asarray(self.times), np.asarray(self.values))

@@ -1,11 +1,11 @@
-"""Tasks: what a model's output means. This file is the contract; each task is one file beside it.
+"""Tasks: the meaning of a model's output. This file is the contract; each task is one file beside it.
 
 ``task: {kind: classify}`` in the configuration loads the module ``edged.tasks.classify`` (or, for others'
 tasks, the entry point ``classify`` of the group ``edged.tasks``), which exposes
 
 * ``Config``, a subclass of :class:`edged.tasks.TaskConfig` whose field descriptions are its reference page,
-* ``inspect(model, sample) -> Spec``, which looks whether a model fits and what has to go into it. It is pure
-  and imports no numpy: ``edged check`` and the process with the network call it. ``model`` is the
+* ``inspect(model, sample) -> Spec``, which checks that a model fits and finds what has to go into it. It is
+  pure and imports no numpy: ``edged check`` and the process with the network call it. ``model`` is the
   :class:`~edged.models.tflite.file.ModelFile`, or None where the configuration names no model and edged
   brings none; ``sample`` (:class:`~edged.models.spec.SampleSpec`) describes what the source gives. It raises
   ``ModelError`` with one sentence where the model does not fit, and
@@ -60,22 +60,21 @@ class TaskConfig(Section):
 
 
 class Task(Protocol):
-    """Makes findings of what a model answers."""
+    """Makes findings of a model's outputs."""
 
     def decode(
         self, outputs: Sequence[NDArray[np.generic]], sample: NDArray[np.generic]
     ) -> Sequence[Finding] | None:
         """Return the findings, best first.
 
-        A model in order always finds something. Where it gives no numbers (NaN, infinity), the answer is
-        empty: the caller counts that as an invalid output and decides on no finding. None means that it is
-        too early to judge, such as for a measure that first has to learn what is usual.
+        A working model always finds something. Where it gives no numbers (NaN, infinity), the answer is
+        empty: the caller counts an invalid output, and nothing is decided. None means that it is too early to
+        judge, such as for a measure that first has to learn what is usual.
 
         Args:
             outputs: the model's output tensors in the order of the spec, in their own shapes and types; empty
                 where there is no model.
-            sample: what went into the model, in the input's own type; the source's values where there is no
-                model.
+            sample: the model's input, in its own type; the source's values where there is no model.
         """
 
 
@@ -91,6 +90,6 @@ def load(kind: str) -> Any:
     """Return the module of the task of that kind.
 
     Raises:
-        DriverError: there is no such task; the message lists those that exist.
+        DriverError: there is no such task; the message lists the available ones.
     """
     return _registry.load(kind)

@@ -1,10 +1,10 @@
-"""The process that measures: opens one model, judges photographs, and runs the model by the clock.
+"""The process that measures: opens one model, classifies photographs, and times the model.
 
 It has pixels and no network, and dies with main. What it finds goes back as lines of JSON:
 ``{"done": n}`` now and then, at last ``{"found": …}`` or ``{"error": …}``.
 
 * Latency is what ``invoke`` takes, with copying the tensor in and the scores out: the very call of a worker,
-  on photographs in turn, after a warm-up. Reading, preparing and decoding are no part of it.
+  on photographs in turn, after a warm-up. Reading, preparing and decoding are not included.
 * Preparation is what makes a tensor of a decoded photograph: crop, resize, colours, type.
 * ``rss_mb`` is the largest resident memory of this process up to the first run of the model: Python, numpy,
   OpenCV and the runtime with the model in it, before any photograph is read. ``model_mb`` is how much of it
@@ -75,7 +75,7 @@ class Measurement:
         Raises:
             ModelError: the model cannot be used, or no photograph can be read.
             DriverError: the runtime is missing.
-            Unavailable: there is no Edge TPU that works.
+            Unavailable: no Edge TPU works.
         """
         runtimes.preload(self._request.runtime)
         before_mb = _status_mb("VmRSS")

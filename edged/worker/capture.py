@@ -48,8 +48,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SHORTEST_S, LONGEST_S = 0.5, 6.0  # between two attempts to open a source
-STABLE_S = 20.0  # a source that worked for this long starts the pauses anew
-BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened anew
+STABLE_S = 20.0  # a source that worked for this long starts with the shortest pause again
+BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened again
 FROZEN_AFTER = 5  # equal pictures in a row
 BAD_S = 2.0  # without a good picture, after which bad ones are more than a hiccup
 _TURN_S = 1.0  # this thread stamps its beat at least this often
@@ -70,7 +70,7 @@ class Item(NamedTuple):
         captured_at: wall time of the sample, seconds since 1970.
         number: which sample of the source it is; None where that means nothing.
         capture_ms: what it took to get and prepare it.
-        readings: of the sensors that the pipeline attaches.
+        readings: readings of the sensors that the pipeline attaches.
         begins: it does not go on where the one before ended.
     """
 
@@ -96,7 +96,7 @@ class Capture:
         feed: the source is a feed.
         interval_s: time between two samples; 0: as fast as they are taken.
         patience_s: the deadline that main keeps for one capture.
-        numbered: a sample's number is of use to whoever reads the event.
+        numbered: events carry the sample's number.
         beat: this thread's line of the heartbeat.
         deliver: takes an item, a pause when the gate closes, or None after the last item of a finite source.
         report: takes faults.
@@ -170,7 +170,7 @@ class Capture:
 
     @property
     def blind(self) -> bool:
-        """Whether the source is away, or gives pictures that cannot be classified."""
+        """Return whether the source is away, or gives pictures that cannot be classified."""
         return self._away or self._blind is not None
 
     def _run(self) -> None:
@@ -316,7 +316,7 @@ class Capture:
             self._report(worker_messages.Fault(self._name, "picture", bad, _SENTENCES[bad]))
         elif bad != "black" and now - self._blind_since > BLIND_S:
             self._blind_since = now
-            raise Unavailable(Reason.LOST, f"{_SENTENCES[bad]}; opening it anew")
+            raise Unavailable(Reason.LOST, f"{_SENTENCES[bad]}; opening it again")
         if self._interval_s == 0:
             self._rest(0.02)  # a source that gives garbage at once must not keep a core busy
 

@@ -1,4 +1,4 @@
-"""What a pipeline runs on an item: a model and its task, or a task that needs no model.
+"""Runs a pipeline's model and task on an item; or a task that needs no model.
 
 ::
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edged.tasks import Task
     from edged.worker.capture import Item
 
-NO_CHECKSUM = "00000000"  # what events say of a measure, which has no file
+NO_CHECKSUM = "00000000"  # in events, for a measure, which has no file
 
 
 class Engine:
@@ -47,7 +47,7 @@ class Engine:
 
     Attributes:
         spec: what the task found in the model.
-        tag: what events say about the model.
+        tag: the model's tag in events.
         runtime_name: the runtime that runs it.
     """
 
@@ -59,7 +59,7 @@ class Engine:
         self._model = model
 
     def run(self, item: Item) -> Sequence[NDArray[np.generic]]:
-        """Run the model; what it remembers of before counts only where the item goes on from there.
+        """Run the model; its state is reset first where the item does not continue the one before.
 
         Raises:
             ModelError: the runtime failed.
@@ -165,5 +165,5 @@ def _on_tpu(
             delegate=delegate,
             content=files.model,
         )
-    except ModelError as error:  # nothing is wrong with the file, so it is the accelerator that refuses it
+    except ModelError as error:  # the file is valid, so the accelerator refuses it
         raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error

@@ -1,4 +1,4 @@
-"""Whether a pipeline may classify now: its gate and its trigger, fed from the readings page."""
+"""A pipeline's gate and trigger, which decide from the readings page whether it may classify now."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from edged.config.gating import GateSection, TriggerSection
     from edged.ipc.readings_page import Reader, Record
 
-POLL_S = 0.02  # between two looks; a pulse that is shorter shows in the count of rises
-SET_S = 1735689600.0  # the year 2025: a clock before that was never set
+POLL_S = 0.02  # between two looks; a shorter pulse shows in the count of rises
+SET_S = 1735689600.0  # the year 2025: a clock that is earlier was never set
 
 
 class Verdict(NamedTuple):
-    """What a look gave.
+    """The result of a look.
 
     Attributes:
         go: classify a frame.
@@ -70,12 +70,12 @@ class PipelineGate:
     """Looks at the readings page for one pipeline; for one thread.
 
     Args:
-        gate, trigger: of its configuration.
-        reader: of the readings page; None where no sensor is asked for.
+        gate, trigger: their configuration.
+        reader: reads the readings page; None where no sensor is needed.
         attach: the channels whose readings go with an event.
-        armed: whether the gate, where it asks for that, is armed.
-        wall: seconds since 1970.
-        localtime: of these seconds.
+        armed: the gate is armed, where it needs to be.
+        wall: returns the seconds since 1970.
+        localtime: converts these seconds.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class PipelineGate:
                 cooldown_s=trigger.cooldown_s,
             )
         self._frames = trigger.frames if trigger is not None else 0
-        self._ordered = threading.Event()  # from main, in another thread
-        self._left = 0  # frames to classify before the next trigger is waited for
+        self._ordered = threading.Event()  # set by main, in another thread
+        self._left = 0  # frames that may pass before the next trigger
         self._reader = reader
         self._attach = tuple(attach)
         self._seen: dict[str, Record | None] = dict.fromkeys(c.sensor for c in conditions)
@@ -116,7 +116,7 @@ class PipelineGate:
 
     @property
     def frames(self) -> int:
-        """How many frames a trigger is good for; 0: none is waited for."""
+        """Return how many frames a trigger lets pass; 0: there is no trigger."""
         return self._frames
 
     def look(self, now: float) -> Verdict:
@@ -136,7 +136,7 @@ class PipelineGate:
             self._trigger.command(now)
             fired = True
         if held_by:
-            self._left = 0  # what fires while the gate is closed is not made up for
+            self._left = 0  # a trigger that fires while the gate is closed is lost
             return Verdict(False, held_by)
         if fired:
             self._left = self._frames
@@ -146,14 +146,14 @@ class PipelineGate:
         return Verdict(go, "")
 
     def obey(self, verb: str) -> None:
-        """Carry out what somebody asked for over MQTT, from any thread: ``infer``, ``arm``, ``disarm``."""
+        """Carry out an MQTT command, from any thread: ``infer``, ``arm``, ``disarm``."""
         if verb == "infer":
             self._ordered.set()
         else:
             self._gate.arm(verb == "arm")
 
     def attached(self, now: float) -> tuple[Attached, ...]:
-        """Return the readings that go with a frame; of a channel that was never read there is none.
+        """Return the readings that go with a frame; a channel that was never read has none.
 
         Args:
             now: monotonic time, in s.
@@ -167,7 +167,7 @@ class PipelineGate:
         )
 
     def _minute(self) -> int | None:
-        """Return the minute of the day; None before the clock was set."""
+        """Return the minute of the day; None while the clock is not set."""
         wall = self._wall()
         if wall < SET_S:
             return None
@@ -175,7 +175,7 @@ class PipelineGate:
         return local.tm_hour * 60 + local.tm_min
 
     def _read(self) -> bool:
-        """Feed what is new on the readings page; return whether that fires the trigger."""
+        """Feed new readings to the gate and the trigger; return whether the trigger fires."""
         if self._reader is None:
             return False
         fired = False
@@ -196,7 +196,7 @@ def _quality(record: Record, now: float) -> str:
 
 
 def _values(record: Record, before: Record | None) -> list[float | bool | None]:
-    """Return what happened since the record before: a state may have gone there and back."""
+    """Return the values since the record before: a state may have changed there and back."""
     value = record.value
     rose = before is not None and record.count > before.count and record.rises > before.rises
     if isinstance(value, bool) and rose and before is not None:

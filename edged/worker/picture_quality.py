@@ -1,6 +1,6 @@
-"""Recognises pictures that are none: frozen, black, or not a picture at all.
+"""Recognises bad pictures: frozen, black, or not a picture at all.
 
-A camera that hangs often goes on to deliver: the same frame for ever, black, or a buffer of the wrong shape.
+A camera that hangs often keeps delivering: the same frame for ever, black, or a buffer of the wrong shape.
 Such frames are reported and never classified. The check runs on every frame, so it looks at one pixel in 256
 and compares whole pictures only when those agree.
 """
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from edged.sources import Frame
 
 _STEP = 16  # look at every 16th pixel in both directions
-_SMALLEST = 8  # px; nothing can be recognised on less
+_SMALLEST = 8  # px; smaller pictures are useless
 
 
 class Quality:
-    """Judges one source's frames in their order.
+    """Judges the frames of one source, in order.
 
     Args:
-        frozen_after: call a picture frozen when it came so many times in a row; 0 never. A camera's noise
-            makes two equal pictures all but impossible; for sources whose pictures may repeat (``live`` is
-            False), use 0.
-        black_below: call a picture black when no sampled value reaches this (0..255; video black is 16).
+        frozen_after: the number of equal pictures in a row from which they count as frozen; 0: never. A
+            camera's noise makes two equal pictures all but impossible; use 0 for sources whose pictures may
+            repeat (``live`` is False).
+        black_below: a picture counts as black when no sampled value reaches this (0..255; video black is 16).
     """
 
     def __init__(self, frozen_after: int = 10, black_below: int = 17) -> None:
@@ -44,7 +44,7 @@ class Quality:
         sparse = pixels[::_STEP, ::_STEP].copy()
         frozen = self._frozen_after > 0 and self._is_frozen(pixels, sparse.tobytes())
         if int(sparse.max()) < self._black_below:
-            return "black"  # rather than frozen, which black pictures soon are too: it says more
+            return "black"  # takes precedence: black pictures soon count as frozen too
         return "frozen" if frozen else None
 
     def _is_frozen(self, pixels: NDArray[np.uint8], sample: bytes) -> bool:

@@ -121,7 +121,7 @@ class PipelineRunner:
         return PipelineGate(gate, trigger, readings_page, attach=section.attach, armed=self._order.armed)
 
     def rehearse(self) -> None:
-        """Run the model once, on nothing.
+        """Run the model once, on whatever its input holds.
 
         Raises:
             ModelError: the runtime failed.
@@ -131,7 +131,7 @@ class PipelineRunner:
         self._beat.enter(Stage.IDLE)
 
     def take(self, item: Item | Pause | None) -> None:
-        """Judge an item and report what is new; None: the source gave everything."""
+        """Judge an item and report news; None: the source gave everything."""
         if isinstance(item, Pause):
             self._pause()
             return
@@ -170,7 +170,7 @@ class PipelineRunner:
             self._reports.offer(self._outcome(item, findings, invoke_ms, change))
 
     def _pause(self) -> None:
-        """The gate closed: what was decided is not seen any more, so it does not stay decided."""
+        """End the decision, because the gate closed and its label is no longer seen."""
         wall = clock.wall()
         for change in self._decision.close(clock.monotonic()):
             self._reports.send(
@@ -198,21 +198,21 @@ class PipelineRunner:
         )
 
     def _is_held(self, by: str) -> None:
-        """The source is open and no frame is wanted: that is in order."""
+        """Report that the source works and no sample may pass, with what closes the gate."""
         if self._told is not None:
             self._told = None
             self._reports.send(worker_messages.Running(self.name))
         self._reports.send(worker_messages.Held(self.name, by))
 
     def _faulted(self, report: worker_messages.Report) -> None:
-        """Report a fault, but not the same one again and again."""
+        """Report a fault, but not the same one twice in a row."""
         reason = getattr(report, "message", "")
         if self._told != reason:
             self._told = reason
             self._reports.send(report)
 
     def beat(self, now: float) -> None:
-        """Tell main the figures."""
+        """Report the throughput to main."""
         rates = self._throughput.rates(now)
         self._reports.offer(
             worker_messages.Beat(

@@ -49,7 +49,7 @@ def pictures() -> Answer:
 
 
 def cameras(root: str) -> Answer:
-    """Look for cameras in sysfs, and tell of which kinds only the vendor's package knows more."""
+    """Find cameras in sysfs; name the kinds of which only the vendor's package knows more."""
     found = discovery.survey(Path(root)).cameras
     kinds = {str(camera.keys["kind"]) for camera in found}
     return {"cameras": list(map(asdict, found)), "identify": list(filter(discovery.needs_identifying, kinds))}

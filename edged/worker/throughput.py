@@ -1,4 +1,4 @@
-"""How fast a pipeline runs, from its latest frames; cheap enough to be told every frame."""
+"""A pipeline's throughput, from its latest frames; cheap enough to update for every frame."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from edged.system.quantiles import share
 
 _FRAMES = 256  # that percentiles and rates look back
-_RATE_S = 10.0  # and at most so long for the rate
+_RATE_S = 10.0  # the rate looks back at most this long
 
 
 class Rates(NamedTuple):
-    """A look at the figures; 0 where there is nothing yet."""
+    """The current figures; 0 where there are none yet."""
 
     fps: float
     capture_ms: float
@@ -39,7 +39,7 @@ class Throughput:
         self._frames.append((at, capture_ms, invoke_ms))
 
     def rates(self, now: float) -> Rates:
-        """Look at the latest frames."""
+        """Return the figures of the latest frames."""
         if not self._frames:
             return Rates(0.0, 0.0, 0.0, 0.0)
         captures = sorted(capture_ms for _, capture_ms, _ in self._frames)
@@ -47,7 +47,7 @@ class Throughput:
         return Rates(self._fps(now), share(captures, 0.5), share(invokes, 0.5), share(invokes, 0.95))
 
     def _fps(self, now: float) -> float:
-        """Frames a second; it fades when no more come."""
+        """Return the frames per second; they fade when no more come."""
         times = [at for at, _, _ in self._frames if now - at <= _RATE_S] or [self._frames[-1][0]]
         if len(times) == 1:
             times = [at for at, _, _ in self._frames][-2:]

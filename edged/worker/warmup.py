@@ -39,7 +39,7 @@ def warm_up() -> None:
         try:
             SOURCES.config(kind)
         except DriverError:
-            continue  # whoever asks for it will be told
+            continue  # reported when a pipeline uses it
     section = PipelineSection.model_validate({"source": bundled.SOURCE})
     PipelineSection.model_validate(section.model_dump(mode="json"))
     loaded = loaded_model.load(
@@ -84,7 +84,7 @@ def drop_untouched() -> None:
 
 
 def untouched(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Give the address ranges that smaps (proc(5)) says are unchanged parts of files, and resident."""
+    """Give the address ranges that are unchanged parts of files, and resident, by smaps (proc(5))."""
     start, end, is_file, resident = 0, 0, False, False
     for line in lines:
         head = _HEAD.fullmatch(line)

@@ -98,7 +98,7 @@ def test_one_that_works_runs_the_twin(tmp_path: Path, testdata: Path) -> None:
         ("fail prepare", r"the Edge TPU refuses a model"),
         ("hang invoke", r"hung running the model"),
         ("abort invoke", r"ended by SIGABRT"),
-        ("no delegate", r"is no Edge TPU runtime"),
+        ("no delegate", r"is not an Edge TPU runtime"),
     ],
 )
 def test_whatever_it_does_doctor_says_so_and_returns(

@@ -43,7 +43,7 @@ def pipeline(
 AT_START = {
     "absent": r"the Edge TPU runtime \S+ cannot be loaded .* install libedgetpu1-std",
     "no library": r"the Edge TPU runtime \S+ cannot be loaded",
-    "no delegate": r"is no Edge TPU runtime: it has no TFLite delegate in it",
+    "no delegate": r"is not an Edge TPU runtime: it contains no TFLite delegate",
     "fail open": r"there is no Edge TPU at 'usb:\d+'",
     "abort open": r"the worker was ended by SIGABRT",
     "segfault open": r"the worker was ended by SIGSEGV",

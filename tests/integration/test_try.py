@@ -82,7 +82,7 @@ def test_try_with_one_photograph_ends_after_it() -> None:
         (("--model", "none.tflite"), 66, "--model none.tflite: there is no such file"),
         (("--labels", __file__), 64, "write --model too"),
         (("--model", __file__), 69, "it is not a .tflite file"),
-        (("--source", __file__), 69, "holds no video"),
+        (("--source", __file__), 69, "contains no video"),
         (("--broker", "127.0.0.1:1"), 69, "cannot be used: connection refused"),
         (("--broker", "host:port"), 64, "the port must be a number"),
     ],

@@ -44,7 +44,7 @@ class Reconstruction:
             raise ValueError("a reconstruction needs a model")
         self._label = label
         self._limit = limit
-        # Compared with what the model was given: what rounding took away it cannot know.
+        # Compared with the model's input: the model cannot rebuild what quantising took away.
         self._given, self._rebuilt = _real(spec.input.tensor), _real(spec.outputs[0])
 
     def decode(self, outputs: Sequence[NDArray[np.generic]], sample: NDArray[Any]) -> Sequence[Finding]:
@@ -113,7 +113,7 @@ def _real(tensor: Tensor) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
 
 
 def _features(window: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):  # an infinity is looked for afterwards
+    with np.errstate(invalid="ignore"):  # the caller checks for infinities
         return np.concatenate([window.mean(axis=0), window.std(axis=0)])
 
 

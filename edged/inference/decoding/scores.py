@@ -4,7 +4,7 @@ Scores are probabilities, 0..1. Models give them in several forms, and softmax i
 are not probabilities yet, because a second softmax flattens every answer:
 
 * the last step of the model is a softmax or a sigmoid: they are used as they are;
-* quantised, and the range that its scale allows is 0..1: as they are (the sum says nothing here: rounding
+* quantised, and the range that its scale allows is 0..1: as they are (the sum tells nothing here: rounding
   leaves it far from 1 when the model is unsure);
 * quantised in another range: logits;
 * float: as they are if all lie in 0..1, and sum up to 1 where the last step is a plain layer; else logits.

@@ -1,4 +1,4 @@
-"""Photographs from a folder (or a single one), sorted by name; new ones are taken up as they arrive."""
+"""Photographs from a folder (or a single one), sorted by name; new ones are included as they arrive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5  # between two photographs that a person looks at
-_CACHE_BYTES = 16 * 1024 * 1024  # a small folder in a loop is decoded once
+_CACHE_BYTES = 16 * 1024 * 1024  # so that a small folder in a loop is decoded once
 _SETTLE_NS = 2 * 10**9  # a file that changed less than this ago may still be written
 _POLL_S = 0.1
 _FORMATS = "jpg, jpeg, png, bmp, webp, tif"
@@ -76,7 +76,7 @@ def create(config: Config, hint: Hint) -> Source:
 
 
 class Folder:
-    """Gives one photograph a read, and never leaves one out."""
+    """Gives one photograph at a time, and leaves none out."""
 
     live = False
 
@@ -95,14 +95,14 @@ class Folder:
         self._one = False  # a single photograph
         self._names: list[str] = []
         self._listed_at = -1  # modification time of the folder when it was listed, in ns; -1: list again
-        self._cursor = ""  # the name that was given last
+        self._cursor = ""  # the name of the last photograph
         self._number = 0
         self._bad: dict[str, _Stamp] = {}
         self._cache: dict[str, tuple[_Stamp, NDArray[np.uint8]]] = {}
         self._cached_bytes = 0
 
     def open(self) -> None:
-        """Look whether the path can be read."""
+        """Check that the path can be read."""
         import cv2  # noqa: F401 - the first read should not pay for it
 
         self._listed_at, self._cursor, self._number = -1, "", 0
@@ -129,7 +129,7 @@ class Folder:
                 )
             left = deadline - self._monotonic()
             if left <= 0:
-                raise Unavailable(Reason.TIMEOUT, f"no photograph in {self._path} (looked for {_FORMATS})")
+                raise Unavailable(Reason.TIMEOUT, f"there is no photograph in {self._path} ({_FORMATS})")
             self._sleep(min(_POLL_S, left))
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Folder:
         self._cached_bytes = 0
 
     def _next(self) -> tuple[NDArray[np.uint8] | None, bool]:
-        """Return the next readable photograph, and whether one that is still being written was passed."""
+        """Return the next readable photograph, and whether one was skipped that is still being written."""
         self._list()
         first = bisect.bisect_right(self._names, self._cursor)
         after = self._names[first:]
@@ -151,11 +151,11 @@ class Folder:
                 return pixels, False
             pending = pending or unsettled
             if unsettled and not self._loop:
-                break  # in order, so the ones behind it wait
+                break  # to keep the order, those after it wait
         return None, pending
 
     def _load(self, name: str) -> tuple[NDArray[np.uint8] | None, bool]:
-        """Return the photograph, and (where there is none) whether it is worth another try soon."""
+        """Return the photograph, or None and whether to try it again soon."""
         path = self._path if self._one else self._path / name
         try:
             stat = path.stat()
@@ -168,7 +168,7 @@ class Folder:
             return cached[1], False
         if self._bad.get(name) == stamp:
             return None, False
-        problem = "it is no whole picture"
+        problem = "it is not a complete picture"
         try:
             pixels = photographs.read(path)
         except OSError as error:
@@ -189,7 +189,7 @@ class Folder:
         self._cached_bytes -= old[1].nbytes if old else 0
         if not self._loop or self._cached_bytes + pixels.nbytes > _CACHE_BYTES:
             return
-        pixels.flags.writeable = False  # it will be given out again
+        pixels.flags.writeable = False  # it will be returned again
         self._cache[name] = (stamp, pixels)
         self._cached_bytes += pixels.nbytes
 
@@ -197,7 +197,7 @@ class Folder:
         """List the folder when it has changed: one stat where it has not."""
         try:
             if self._one:
-                self._path.stat()  # or say that it is gone
+                self._path.stat()  # raises where it is gone
                 self._names = [self._path.name]
                 return
             changed = self._path.stat().st_mtime_ns
@@ -207,19 +207,21 @@ class Folder:
         except OSError as error:
             raise self._gone(error) from error
         self._forget(set(self._names))
-        # Two changes within one tick of the file system's clock look like one: trust only an old stamp.
+        # Two changes within one tick of the file system's clock look like one: rely only on an old timestamp.
         settled = time.time_ns() - changed > _SETTLE_NS
         self._listed_at = changed if settled else -1
 
     def _forget(self, present: set[str]) -> None:
-        """Drop what is known of files that were removed."""
+        """Drop what was kept about files that were removed."""
         self._bad = {name: stamp for name, stamp in self._bad.items() if name in present}
         self._cache = {name: kept for name, kept in self._cache.items() if name in present}
         self._cached_bytes = sum(pixels.nbytes for _, pixels in self._cache.values())
 
     def _gone(self, error: OSError) -> Unavailable:
         if isinstance(error, PermissionError):
-            return Unavailable(Reason.DENIED, f"{self._path} may not be read; let the user of edged read it")
+            return Unavailable(
+                Reason.DENIED, f"{self._path} cannot be read; give the user of edged read access"
+            )
         if isinstance(error, NotADirectoryError):
             return Unavailable(Reason.ABSENT, f"{self._path} is neither a folder nor a photograph")
         if isinstance(error, FileNotFoundError):

@@ -2,11 +2,11 @@
 
 The image processor gives two streams at once: ``main`` in the size that is configured, which also decides the
 sensor's mode and field of view, and ``lores``, scaled to about the model's size. Reading ``lores`` spares the
-CPU nine tenths of the bytes. Where a crop is configured, its pixels are those of ``main``, so that
-is read.
+CPU nine tenths of the bytes. Where a crop is configured, its pixels are those of ``main``, so that stream is
+read.
 
-What picamera2 calls RGB888 lies in memory as blue, green, red, and the reverse. On a Pi 4 (vc4) ``lores`` can
-only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
+picamera2's RGB888 has the order blue, green, red in memory, and BGR888 the reverse. On a Pi 4 (vc4) ``lores``
+can only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
-_WORTH = 0.75  # read lores only when it has less than this of main's pixels
+_WORTH = 0.75  # read lores only when it has less than this share of main's pixels
 _MISSING = (
     "kind: picamera2 needs picamera2, which comes from apt and not from pip: "
     "sudo apt install python3-picamera2, and a virtual environment made with "
@@ -101,7 +101,7 @@ def library() -> Any:
 
 
 def find(root: Path) -> list[Offer]:
-    """Return one camera where something may be at the CSI connector: which ones, libcamera knows."""
+    """Return one camera where one may be on the CSI connector; libcamera knows which."""
     names = (board.text(path) for path in root.glob("sys/class/video4linux/video*/name"))
     there = any(name.startswith(_RECEIVERS) for name in names)
     return [Offer({}, "the camera on the CSI connector", "CSI", ("0",))] if there else []
@@ -112,12 +112,12 @@ def identify() -> list[Offer]:
 
     Raises:
         DriverError: picamera2 is missing.
-        Unavailable: it does not tell.
+        Unavailable: libcamera fails.
     """
     try:
         names = _models(library().Picamera2.global_camera_info())
     except (RuntimeError, OSError) as error:
-        raise Unavailable(Reason.LOST, f"libcamera does not tell which cameras there are: {error}") from error
+        raise Unavailable(Reason.LOST, f"libcamera cannot list the cameras: {error}") from error
     return [Offer({"camera": n}, name, f"CSI {n}", (str(n),)) for n, name in enumerate(names)]
 
 
@@ -128,7 +128,7 @@ def _models(cameras: Sequence[Mapping[str, Any]]) -> list[str]:
 def lores_size(config: Config, hint: Hint) -> tuple[int, int] | None:
     """Return the smallest even size in the shape of main that covers the hint, or None to read main.
 
-    The shape stays that of main, because whether to stretch, crop or letterbox is the model's business.
+    The shape stays that of main, because stretching, cropping or letterboxing comes later.
     """
     width, height = (n - n % 2 for n in config.size)
     if config.crop is not None or not hint.width or not hint.height:
@@ -151,7 +151,7 @@ class PiCamera:
         self._lores = lores_size(config, hint)
         self._name = f"Raspberry Pi camera {config.camera}"
         self._camera: Any = None
-        self._job: Any = None  # a capture that was asked for and did not come in time
+        self._job: Any = None  # a capture that was requested and has not arrived in time
         self._stream = "main"
         self._layout: dict[str, Any] = {}
         self._number = 0
@@ -175,10 +175,10 @@ class PiCamera:
         self._number, self._stamp_ns = 0, 0
 
     def read(self, timeout_s: float) -> Frame:
-        """Return the newest frame; the camera's buffer goes back before anything is done with the copy."""
+        """Return the newest frame; the camera's buffer is returned before the copy is decoded."""
         if self._camera is None:
             raise Unavailable(Reason.LOST, f"{self._name}: not open")
-        # A capture that timed out stays in picamera2's queue and would take a buffer for ever: wait for the
+        # A capture that timed out stays in picamera2's queue and would keep a buffer for ever: wait for the
         # same one.
         job = self._job or self._camera.capture_request(wait=False)
         self._job = job
@@ -202,7 +202,7 @@ class PiCamera:
         return Frame(picture, at, order=order, number=self._number - 1, skipped=skipped)
 
     def close(self) -> None:
-        """Stop the camera and give it back."""
+        """Stop and release the camera."""
         camera, self._camera = self._camera, None
         job, self._job = self._job, None
         if camera is None:
@@ -215,7 +215,7 @@ class PiCamera:
             log.warning("%s did not close cleanly: %s", self._name, error)
 
     def _look(self, driver: Any) -> None:
-        """Say that the camera is not there before picamera2 fails with something else."""
+        """Raise ``Unavailable`` where the camera is absent: picamera2 would fail with another error."""
         try:
             cameras = driver.global_camera_info()
         except (RuntimeError, OSError) as error:
@@ -225,12 +225,12 @@ class PiCamera:
         there = ", ".join(f"{n}: {model}" for n, model in enumerate(_models(cameras))) or "none"
         raise Unavailable(
             Reason.ABSENT,
-            f"{self._name} is not there (found {there}); check the ribbon cable, the user's group video, "
+            f"{self._name} is absent (found {there}); check the ribbon cable, the user's group video, "
             "and `rpicam-hello --list-cameras`",
         )
 
     def _configure(self) -> None:
-        """Configure two streams, or one where the camera (a USB one, say) cannot give two."""
+        """Configure two streams, or one where the camera (such as a USB one) cannot give two."""
         if self._lores is not None:
             try:
                 self._apply(self._lores)
@@ -281,7 +281,7 @@ class PiCamera:
         return picture[:height, :width].copy(), "rgb"
 
     def _skipped(self, metadata: dict[str, Any]) -> int:
-        """Return how many frames the camera made since the last one, by its own clock."""
+        """Return how many frames the camera has made since the last one, by its own clock."""
         stamp, period_us = int(metadata.get("SensorTimestamp") or 0), int(metadata.get("FrameDuration") or 0)
         before, self._stamp_ns = self._stamp_ns, stamp
         if not before or not stamp or period_us <= 0:
@@ -289,14 +289,14 @@ class PiCamera:
         return max(0, round((stamp - before) / (period_us * 1000)) - 1)
 
     def _explain(self, error: Exception) -> Unavailable:
-        """Find the kernel's word in the chain of errors that picamera2 wraps around it."""
+        """Return the kernel's error from the chain of errors that picamera2 wraps around it."""
         words = " ".join(str(e) for e in _chain(error))
         if "busy" in words.lower():
             return DeviceBusy(f"{self._name} is in use", video_devices.holder("/dev/media0"))
         if "ermission denied" in words or "EACCES" in words:
             return Unavailable(
                 Reason.DENIED,
-                f"{self._name} may not be opened; add the user to group video: sudo usermod -aG video $USER",
+                f"{self._name} cannot be opened; add the user to group video: sudo usermod -aG video $USER",
             )
         if isinstance(error, Unavailable):
             return error
@@ -304,10 +304,10 @@ class PiCamera:
 
 
 def _give_up(camera: Any, job: Any) -> None:
-    """Take an open capture back: behind it in the queue, stopping would wait for a camera that hangs."""
+    """Cancel an open capture: queued behind it, stopping would wait for a camera that hangs."""
     if hasattr(camera, "cancel_all_and_flush"):  # since picamera2 0.3.20
         camera.cancel_all_and_flush()
-    with contextlib.suppress(Exception):  # cancelled, or still nothing: then there is nothing to give back
+    with contextlib.suppress(Exception):  # cancelled, or still pending: then there is nothing to release
         job.get_result(timeout=0).release()
 
 
@@ -320,11 +320,11 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _even(pixels: float) -> int:
-    """Round up to an even number; the least bit over it is a rounding error."""
+    """Round up to an even number; a tiny excess is a rounding error."""
     return -int(-(pixels - 1e-6) // 2) * 2
 
 
 def _exposed_at(stamp_ns: int | None) -> float:
-    """Turn the sensor's monotonic time into wall time; now, where there is none."""
+    """Return the sensor's monotonic time as wall time; without one, the time now."""
     age = time.monotonic() - (stamp_ns or 0) / 1e9
     return clock.wall() - age if 0 <= age < 10 else clock.wall()

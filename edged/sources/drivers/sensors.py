@@ -1,4 +1,4 @@
-"""Readings of sensors over time, cut into windows for a model or for a measure of what is usual.
+"""Readings of sensors over time, cut into windows for a model or for a task without a model.
 
 ::
 
@@ -184,7 +184,7 @@ class SensorWindows:
         from edged.sources.windowing import Windows
 
         if self._page is None:
-            raise Unavailable(Reason.ABSENT, "there is no readings page in this worker")
+            raise Unavailable(Reason.ABSENT, "this worker has no readings page")
         self._windows = Windows(self._config)
         self._rings = {channel: self._page.follow(channel) for channel in self._config.channels}
         self._heard_at = dict.fromkeys(self._config.channels, self._monotonic())
@@ -203,7 +203,7 @@ class SensorWindows:
             self._sleep(min(POLL_S, deadline - now))
 
     def idle(self, keep: int | None) -> None:
-        """Take in the readings; keep the newest windows that may still be asked for."""
+        """Take in the readings; keep the newest windows that may still be needed."""
         now = self._take()
         while keep is not None and len(self._waiting) > keep:
             self._waiting.popleft()
@@ -222,7 +222,7 @@ class SensorWindows:
             Unavailable: a channel is silent.
         """
         if self._windows is None:
-            raise Unavailable(Reason.LOST, "the sensors' readings: not open")
+            raise Unavailable(Reason.LOST, "the source of sensors: not open")
         now = self._monotonic()
         gaps, lost = self._windows.gaps, sum(ring.lost for ring in self._rings.values())
         # In the order of time over all channels: otherwise one of them would look silent.

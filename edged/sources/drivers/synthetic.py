@@ -68,7 +68,7 @@ def needs(config: Config) -> Needs:
 
 
 def create(config: Config, hint: Hint) -> Source:
-    """Return the source. The hint is for drivers whose hardware can scale."""
+    """Return the source; the hint is for drivers whose hardware can scale."""
     del hint
     return Synthetic(config)
 
@@ -76,7 +76,7 @@ def create(config: Config, hint: Hint) -> Source:
 class Synthetic:
     """A drifting texture: no two frames in a row are equal, and frame n of a seed is always the same."""
 
-    live = True  # like a camera: the same picture again and again is a fault, not a coincidence
+    live = True  # like a camera: the same picture many times in a row is a fault
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Synthetic:
         self._number = 0
 
     def open(self) -> None:
-        """Compute the pattern, once, and twice one above the other: a picture is a part of that."""
+        """Compute the pattern once, and put it twice, one above the other: a picture is a part of that."""
         import numpy as np  # here and not above: see the docstring of the module
 
         width, height = self._config.size
@@ -100,10 +100,12 @@ class Synthetic:
         across = 127 + 70 * np.sin(np.arange(width)[:, None] * (4 * np.pi / width) + phase)
         down = 40 * np.cos(np.arange(height)[:, None] * (6 * np.pi / height) - phase)
         pattern = np.empty((2, height, width, 3), np.uint8)
-        for row in range(height):  # row by row: whole pictures of numbers would be ten times the pattern
+        for row in range(
+            height
+        ):  # row by row: arrays of numbers for the whole picture would take ten times the memory
             noise = random.integers(-16, 17, across.shape, dtype=np.int16)
             pattern[:, row] = np.clip(across + down[row] + noise, 0, 255)
-        pattern.flags.writeable = False  # a frame belongs to its reader: nobody writes into what all look at
+        pattern.flags.writeable = False  # frames are views of it, and a frame must not change
         self._pattern = pattern.reshape(2 * height, width, 3)
         self._number = 0
         self._pace.begin(1 / self._config.fps if self._config.fps is not None else 0)
@@ -133,15 +135,15 @@ class Synthetic:
 
 
 def _break(fault: str, pattern: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Fail as real cameras and their libraries do."""
+    """Fail as real cameras and their libraries fail."""
     import numpy as np
 
     if fault == "hang":
-        threading.Event().wait()  # in the kernel, for ever, whatever the timeout
+        threading.Event().wait()  # as in the kernel: for ever, whatever the timeout
     if fault == "crash":
         os.abort()  # as a C++ library does
     if fault == "vanish":
         raise Unavailable(Reason.LOST, "the synthetic source was unplugged")
     if fault == "garbage":
-        return pattern.reshape(1, -1)  # what OpenCV makes of a pixel format that it does not know
+        return pattern.reshape(1, -1)  # as OpenCV returns an unknown pixel format
     return np.zeros_like(pattern)

@@ -1,8 +1,8 @@
 """A USB camera (or another Video4Linux device), by its stable name: the newest frame.
 
-OpenCV fetches the frames, and nothing more: the pixel format is chosen from what the camera offers, read back
-from the kernel, and decoded by edged, since OpenCV does not say when it cannot. A camera that offers no
-format that is known to come out right is refused with a sentence.
+OpenCV only fetches the frames: the pixel format is chosen from those that the camera offers, read back from
+the kernel, and decoded by edged, since OpenCV does not report when it cannot. A camera without a format that
+is known to be decoded correctly is refused with a message.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EAGER_BELOW_S = 0.1  # a reader that comes more often than this gets every frame decoded ahead of time
+_EAGER_BELOW_S = 0.1  # for shorter intervals, every frame is decoded ahead of time
 _SELECT_S = "3"  # OpenCV waits 10 s for a frame by default
 
-_ERRORS = 2  # OpenCV warns of its own when a camera is pulled out, which edged says in its words
-_NAMED = 4  # pixel formats that a message names
+_ERRORS = 2  # OpenCV's log level: edged has its own message for a camera that is unplugged
+_NAMED = 4  # pixel formats that a message lists
 
 
 class Config(SourceConfig):
@@ -110,7 +110,7 @@ class Camera:
         self._number = 0
 
     def open(self) -> None:
-        """Open the camera, agree on a format, and look at a first frame."""
+        """Open the camera, negotiate a format, and decode a first frame."""
         self.close()
         self._device = _choose(self._config.device)
         video_devices.probe(self._device)
@@ -141,13 +141,13 @@ class Camera:
         return Frame(pixels, at, number=self._number - 1, skipped=skipped)
 
     def close(self) -> None:
-        """Give the camera back; one that hangs is left to its thread."""
+        """Release the camera; one that hangs is left to its thread."""
         grabber, self._grabber = self._grabber, None
         if grabber is not None:
             grabber.stop()
 
     def _start(self) -> tuple[cv2.VideoCapture, pixel_formats.Format]:
-        """Return a capture that gave one right picture, and what it was set to."""
+        """Return a capture that gave one correct picture, and its format."""
         import cv2
 
         wishes = self._wishes()
@@ -165,24 +165,24 @@ class Camera:
             capture.release()
             raise
         capture.release()
-        video_devices.probe(self._device)  # says why, where the kernel knows
+        video_devices.probe(self._device)  # raises the reason where the kernel knows it
         raise Unavailable(
             Reason.TIMEOUT, f"{self._device} opens but gives no picture; try another `size`, USB port or hub"
         )
 
     def _wishes(self) -> list[str]:
-        """Return the formats to ask for, the best first."""
+        """Return the formats to request, the best first."""
         offered = video_devices.formats(self._device)
         wanted = "" if self._config.format == "auto" else self._config.format.upper()
         wishes = pixel_formats.candidates(offered, wanted, self._config.size)
         if not wishes:
             raise _refused(self._device, offered)
         if wanted and wanted not in wishes:
-            log.info("%s offers no pixel format %s; taking %s", self._device, wanted, wishes[0])
+            log.info("%s offers no pixel format %s; using %s", self._device, wanted, wishes[0])
         return wishes
 
     def _negotiate(self, capture: cv2.VideoCapture, wishes: list[str]) -> pixel_formats.Format:
-        """Ask for format, size and rate, in this order (each starts the device anew), and read them back."""
+        """Request format, size and rate, in this order (each restarts the device), and read them back."""
         import cv2
 
         width, height = self._config.size
@@ -195,7 +195,7 @@ class Camera:
             capture.set(cv2.CAP_PROP_FPS, self._config.fps)
         capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         given = video_devices.current(self._device)
-        # OpenCV may have gone on with what it likes, or not have noticed what the driver did.
+        # OpenCV may have kept another format, or not have noticed the driver's choice.
         if given.fourcc not in pixel_formats.KNOWN or given.fourcc != _format(capture):
             raise _refused(self._device, [given.fourcc])
         if (given.width, given.height) != (width, height):
@@ -209,7 +209,7 @@ class Camera:
 
         if not capture.grab():
             if not Path(self._device).exists():
-                raise Unavailable(Reason.LOST, f"{self._device} is gone; was it unplugged?")
+                raise Unavailable(Reason.LOST, f"{self._device} is gone; it may have been unplugged")
             raise Unavailable(Reason.LOST, f"{self._device} stopped giving pictures")
         return _exposed_at(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
 
@@ -220,7 +220,8 @@ def _choose(device: str) -> str:
     cameras = video_devices.find()
     if not cameras:
         raise Unavailable(
-            Reason.ABSENT, "no camera found; is one plugged in? A Raspberry Pi camera is `kind: picamera2`"
+            Reason.ABSENT,
+            "no camera found; plug one in (a Raspberry Pi camera on the CSI connector is `kind: picamera2`)",
         )
     return cameras[0].device
 
@@ -239,7 +240,7 @@ def _retrieve(capture: cv2.VideoCapture, given: pixel_formats.Format, device: st
         size = getattr(raw, "nbytes", 0)
         raise Unavailable(
             Reason.LOST,
-            f"{device} sent {size} bytes that are no {given.width}x{given.height} picture in pixel format "
+            f"{device} sent {size} bytes that are not a {given.width}x{given.height} picture in pixel format "
             f"'{given.fourcc}'; try another `size` or `format`",
         )
     return pixels

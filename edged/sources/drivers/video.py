@@ -1,8 +1,8 @@
 """A video file, or a network camera (RTSP, HTTP) through OpenCV and FFmpeg.
 
-A file gives every frame in order and as fast as it is read. A network camera gives its newest frame; the
-older ones are dropped undecoded and counted. The address of a camera often holds its password: what is
-printed is ``shown``.
+A file gives every frame in order, as fast as it is read. A network camera gives its newest frame; the older
+ones are dropped undecoded and counted. A camera's address often includes its password, so messages use
+``shown``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
-_EAGER_BELOW_S = 0.1  # a reader that comes more often than this gets every frame decoded ahead of time
+_EAGER_BELOW_S = 0.1  # for shorter intervals, every frame is decoded ahead of time
 
 
 class Config(SourceConfig):
@@ -97,7 +97,7 @@ def create(config: Config, hint: Hint) -> Source:
 
 
 class File:
-    """Gives the frames of a file in order: all of them, or with ``realtime`` those that are due."""
+    """Gives the frames of a file in order: all, or with ``realtime`` those that are due."""
 
     live = False
 
@@ -116,14 +116,16 @@ class File:
         self._number = 0
 
     def open(self) -> None:
-        """Open the file and look whether it is a video."""
+        """Open the file and check that it is a video."""
         import cv2
 
         self.close()
         if not self._path.is_file():
             raise Unavailable(Reason.ABSENT, f"there is no file {self._path}; correct `url`")
         if not os.access(self._path, os.R_OK):
-            raise Unavailable(Reason.DENIED, f"{self._path} may not be read; let the user of edged read it")
+            raise Unavailable(
+                Reason.DENIED, f"{self._path} cannot be read; give the user of edged read access"
+            )
         self._capture = self._start()
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         period_s = 1 / fps if 0 < fps <= 1000 else 1 / 25
@@ -159,12 +161,12 @@ class File:
 
         capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
         if not capture.isOpened():
-            raise Unavailable(Reason.ABSENT, f"{self._path} holds no video that FFmpeg can read")
+            raise Unavailable(Reason.ABSENT, f"{self._path} contains no video that FFmpeg can read")
         return capture
 
     def _decode(self, capture: cv2.VideoCapture) -> NDArray[np.uint8] | None:
         ok, pixels = capture.read()
-        return pixels if ok else None  # type: ignore[return-value]  # cv2's stubs know no element types
+        return pixels if ok else None  # type: ignore[return-value]  # cv2's stubs have no element types
 
 
 class Stream:
@@ -179,7 +181,7 @@ class Stream:
         self._number = 0
 
     def open(self) -> None:
-        """Connect, within ``timeout_s`` (resolving the name is up to the system)."""
+        """Connect within ``timeout_s`` (name resolution may take longer)."""
         import cv2
 
         self.close()
@@ -194,7 +196,7 @@ class Stream:
         if not capture.isOpened():
             raise Unavailable(
                 Reason.NETWORK,
-                f"{self._shown} was not reached within {self._config.timeout_s:g} s or gives no video; "
+                f"{self._shown} could not be reached within {self._config.timeout_s:g} s or gives no video; "
                 "check address, user and password with `ffplay`",
             )
         self._number = 0
@@ -219,14 +221,14 @@ class Stream:
         return Frame(pixels, at, number=self._number - 1, skipped=skipped)
 
     def close(self) -> None:
-        """Hang up; a camera that does not answer is left to its thread."""
+        """Disconnect; a camera that does not answer is left to its thread."""
         grabber, self._grabber = self._grabber, None
         if grabber is not None:
             grabber.stop()
 
     def _grab(self, capture: cv2.VideoCapture) -> float:
         if not capture.grab():
-            raise Unavailable(Reason.NETWORK, "the camera hung up, or sent nothing for too long")
+            raise Unavailable(Reason.NETWORK, "the camera disconnected, or sent nothing for too long")
         return clock.wall()
 
     def _retrieve(self, capture: cv2.VideoCapture) -> Any:

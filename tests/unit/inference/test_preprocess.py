@@ -123,7 +123,7 @@ def test_the_crop_is_of_the_rotated_picture(
     "crop", [(0, 0, 65, 10), (0, 0, 10, 65), (-1, 0, 10, 10), (60, 0, 10, 10), (0, 0, 0, 5)]
 )
 def test_a_crop_out_of_the_picture_is_one_sentence(crop: tuple[int, int, int, int], rotate: int) -> None:
-    with pytest.raises(ModelError, match="reaches out of the picture, which has 64x64 pixels"):
+    with pytest.raises(ModelError, match="extends beyond the picture, which has 64x64 pixels"):
         Preparer(SPEC, crop=crop, rotate=rotate).prepare(_frame(_corner()))
 
 

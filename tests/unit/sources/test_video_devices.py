@@ -74,7 +74,7 @@ def test_a_machine_without_cameras(tmp_path: Path) -> None:
         (errno.EACCES, Reason.DENIED, "group video"),
         (errno.ENODEV, Reason.LOST, "unplugged"),
         (errno.EBUSY, Reason.BUSY, "in use"),
-        (errno.ENOTTY, Reason.ABSENT, "no camera"),
+        (errno.ENOTTY, Reason.ABSENT, "is not a camera"),
         (errno.EIO, Reason.LOST, "Input/output"),
     ],
 )

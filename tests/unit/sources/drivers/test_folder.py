@@ -118,7 +118,7 @@ def test_leaves_out_what_is_no_picture_and_says_so_once(
     with caplog.at_level(logging.WARNING):
         values = [value_of(source.read(0).pixels) for _ in range(6)]
     assert values == [100, 50, 150] * 2
-    assert [r.message for r in caplog.records] == [f"{bad} is left out: it is no whole picture"]
+    assert [r.message for r in caplog.records] == [f"{bad} is left out: it is not a complete picture"]
 
 
 def test_waits_for_the_first_photograph(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_bytes_that_are_no_such_picture_are_refused(
 ) -> None:
     device.formats, device.padding, device.short = (only,), padding, short
     with pytest.raises(
-        Unavailable, match=f"bytes that are no 640x480 picture in pixel format '{only}'"
+        Unavailable, match=f"bytes that are not a 640x480 picture in pixel format '{only}'"
     ) as caught:
         camera(tmp_path).open()
     assert caught.value.reason is Reason.LOST
@@ -133,7 +133,7 @@ def test_busy_says_so_and_is_not_waited_for(device: Device, tmp_path: Path) -> N
 
 def test_a_node_that_captures_nothing_is_no_camera(device: Device, tmp_path: Path) -> None:
     device.capabilities = 0x04A00000  # metadata: every UVC camera has such a second node
-    with pytest.raises(Unavailable, match="is no camera") as caught:
+    with pytest.raises(Unavailable, match="is not a camera") as caught:
         camera(tmp_path).open()
     assert caught.value.reason is Reason.ABSENT
 
