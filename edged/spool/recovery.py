@@ -8,13 +8,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edged.spool import store as _store
 from edged.spool import wal
 from edged.spool.database import DiskError, Sqlite, Trouble, disk_error
 from edged.spool.entry import Entry, Stored, unpack, without_boot
 from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
-from edged.spool.store import Store, beside
+from edged.spool.store import APPLICATION, COLUMNS, PAGE, Store, beside, create, fill, flush
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +26,7 @@ PATIENCE_S = 5.0  # to read a damaged file
 _BESIDE = ("", "-wal")
 Found = dict[int, Stored]  # good rows by place
 _JUMP = 1 << 20
-_NEXT = f"SELECT {_store.COLUMNS} FROM rows WHERE place > ? ORDER BY place LIMIT ?"  # noqa: S608  # a constant
+_NEXT = f"SELECT {COLUMNS} FROM rows WHERE place > ? ORDER BY place LIMIT ?"  # noqa: S608  # a constant
 
 
 @dataclass
@@ -58,7 +57,7 @@ def open_file(path: Path, connect: Callable[[Path], Database], node: str) -> Ope
                 beside(path, suffix).rename(beside(_aside(path), suffix))
         if not path.exists() or path.stat().st_size == 0:
             beside(path, "-wal").unlink(missing_ok=True)
-            _store.create(path, connect, Ledger(node))
+            create(path, connect, Ledger(node))
         opened = open_sound(path, connect, node, wal.inspect(beside(path, "-wal")))
         begin_session(opened)
     except DiskError as error:
@@ -148,7 +147,7 @@ def _without_log(store: Store, path: Path, reopen: Callable[[], Store]) -> Store
     """Carry the log over and remove it: the rest of a torn commit must not stand behind the next one."""
     store.ledger()  # sqlite reads the log with the first row
     store.close()
-    _store.flush(path.parent)
+    flush(path.parent)
     return reopen()
 
 
@@ -165,7 +164,7 @@ def _count_lost(ledger: Ledger, found: Found) -> int:
 
 def _replace(path: Path, connect: Callable[[Path], Database], ledger: Ledger, rows: Iterable[Stored]) -> None:
     new = path.with_name(f"{path.name}.salvaged")
-    _store.fill(new, connect, ledger, rows)
+    fill(new, connect, ledger, rows)
     if path.exists():
         aside = _aside(path)
         for suffix in _BESIDE:
@@ -174,7 +173,7 @@ def _replace(path: Path, connect: Callable[[Path], Database], ledger: Ledger, ro
     # The old log must be gone before the new file has its name: sqlite would play it back into that one.
     beside(path, "-wal").unlink(missing_ok=True)
     new.replace(path)
-    _store.flush(path.parent)
+    flush(path.parent)
 
 
 def _aside(path: Path) -> Path:
@@ -210,7 +209,7 @@ def _read(path: Path) -> tuple[Found, Ledger | None]:
                 break
             _copy(path, copy)
             if replay:
-                wal.replay(beside(copy, "-wal"), copy, _store.PAGE)
+                wal.replay(beside(copy, "-wal"), copy, PAGE)
             if graft:
                 _graft(copy)
             got = _rows(copy, deadline)
@@ -235,11 +234,11 @@ def _graft(copy: Path) -> None:
     """Replace the first page by that of an empty file: it is the same in all of them."""
     model = copy.with_name(f"{copy.name}.model")
     try:
-        _store.create(model, Sqlite, Ledger(""))
-        head = bytearray(model.read_bytes()[: _store.PAGE])
+        create(model, Sqlite, Ledger(""))
+        head = bytearray(model.read_bytes()[:PAGE])
     finally:
         model.unlink(missing_ok=True)
-    pages = copy.stat().st_size // _store.PAGE
+    pages = copy.stat().st_size // PAGE
     head[28:32] = pages.to_bytes(4, "big")
     head[32:40] = bytes(8)  # no free pages: nothing will be written
     with copy.open("r+b") as file:
@@ -255,7 +254,7 @@ def _rows(path: Path, deadline: float) -> tuple[Found, Ledger | None]:
     ledger = None
     try:
         database.rows("PRAGMA locking_mode=EXCLUSIVE")
-        if database.rows("PRAGMA application_id") != [(_store.APPLICATION,)]:
+        if database.rows("PRAGMA application_id") != [(APPLICATION,)]:
             return {}, None
         for row in _each(database, deadline):
             entry = unpack(row)
