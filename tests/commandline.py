@@ -6,8 +6,17 @@ import os
 import pty
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EDGED = [sys.executable, "-m", "edged"]
+
+
+def python_path(first: Path) -> str:
+    """Return a PYTHONPATH with a folder before what is on it now."""
+    return os.pathsep.join(filter(None, [str(first), os.environ.get("PYTHONPATH")]))
 
 
 def call(*argv: str, timeout_s: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:

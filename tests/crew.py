@@ -142,6 +142,10 @@ class Crew:
     def pid(self, name: str) -> int:
         return self.supervisor.processes()[name]
 
+    def probes(self) -> set[int]:
+        """Return the processes that try an accelerator: workers of no pipeline."""
+        return set(children()) - set(self.supervisor.processes().values())
+
     def forget_failures(self, name: str) -> None:
         """Let what next happens to a worker, or to the ``forkserver``, be the first time: without a pause."""
         supervisor = self.supervisor

@@ -9,7 +9,7 @@ from typing import Any
 
 import delegates
 import pytest
-from crew import Crew, alive, children, section, stretched, synthetic
+from crew import Crew, alive, section, stretched, synthetic
 from tflite_builder import Kind, build
 
 from edged.supervisor import accelerators, supervisor
@@ -224,13 +224,11 @@ def test_a_probe_that_fails_costs_the_pipeline_nothing(
             await crew.until(lambda: crew.status("porch").degraded)
             await crew.running()
             pid, since = crew.pid("porch"), time.monotonic()
-            tried = crew.supervisor._accelerators
-            (breaker,) = tried._breakers.values()
-            await crew.until(lambda: len(breaker._failures) >= 2, "a failed probe")
+            await crew.until(crew.probes, "a probe")
+            await crew.until(lambda: not crew.probes(), "its end")
             assert crew.pid("porch") == pid
             assert crew.longest_gap("porch", since) < 1.5
-            assert crew.status("porch").state == "running"
-            assert not tried._probes
+            assert (crew.status("porch").state, crew.status("porch").degraded) == ("running", True)
 
     asyncio.run(scenario())
 
@@ -265,14 +263,10 @@ def test_stopping_does_not_wait_for_a_probe(
             await crew.until(lambda: crew.status("porch").degraded)
             await crew.running()
             delegates.cue(library, "hang open")
-
-            def probes() -> set[int]:
-                return set(children()) - set(crew.supervisor.processes().values())
-
-            await crew.until(probes, "a probe")
+            await crew.until(crew.probes, "a probe")
             await asyncio.sleep(0.5)  # in which one that began before the cue has ended
-            await crew.until(probes, "a probe that hangs")
-            (pid,) = probes()
+            await crew.until(crew.probes, "a probe that hangs")
+            (pid,) = crew.probes()
             began = time.monotonic()
             await crew.supervisor.stop(5)
             assert time.monotonic() - began < 2

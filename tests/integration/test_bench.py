@@ -17,7 +17,7 @@ import delegates
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from commandline import EDGED, call, on_terminal
+from commandline import EDGED, call, on_terminal, python_path
 from crew import alive
 from tflite_builder import Kind, Packed, build
 
@@ -217,9 +217,8 @@ def test_without_matplotlib_the_extra_is_named_before_anything_is_measured(
 ) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / "blocked" / "matplotlib.py").write_text("raise ImportError('no matplotlib here')\n")
-    path = f"{tmp_path / 'blocked'}:{os.environ.get('PYTHONPATH', '')}"
     argv = ("bench", model, "--json", str(tmp_path / "out.json"), "--plot", str(tmp_path / "out.png"))
-    done = call(*argv, PYTHONPATH=path)
+    done = call(*argv, PYTHONPATH=python_path(tmp_path / "blocked"))
     assert (done.returncode, done.stdout) == (69, "")
     assert done.stderr == "edged: --plot needs matplotlib (no matplotlib here): pip install 'edged[plot]'\n"
     assert not list(tmp_path.glob("out.*"))

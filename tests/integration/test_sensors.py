@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 from broker import Broker
 from build_vibration import write
+from commandline import python_path
 from daemon import Daemon, is_alive, wait_for
 from node import Subscriber
 
@@ -218,7 +219,7 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
         "sandbox._leave_network_namespace = lambda: False\n"
         "sandbox._filter_sockets = lambda **_: False\n"
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
 
     async def life() -> None:

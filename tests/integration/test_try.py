@@ -12,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from broker import Broker
-from commandline import EDGED, call, on_terminal
+from commandline import EDGED, call, on_terminal, python_path
 from node import Subscriber
 
 import edged
@@ -126,7 +126,7 @@ def test_where_isolation_cannot_be_had_it_goes_on_with_a_loud_line(tmp_path: Pat
     command = [*EDGED, "try", "--source", "photos", "--json"]
     if os.geteuid() == 0:  # root could still make a network namespace
         command = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", *command]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": python_path(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from commandline import python_path
 from crew import (
     Crew,
     alive,
@@ -127,8 +128,7 @@ def test_switches_that_are_played_with_leave_nothing_behind() -> None:
             for name in names:
                 crew.supervisor.enable(name, on=True)
             await crew.running()
-            await crew.until(lambda: not crew.supervisor._closing)
-            assert set(children()) == set(crew.supervisor.processes().values())
+            await crew.until(lambda: set(children()) == set(crew.supervisor.processes().values()), "no more")
             assert descriptors() <= files
 
     asyncio.run(scenario())
@@ -398,7 +398,7 @@ def test_where_no_wall_can_be_had_a_worker_runs_only_when_told_to(isolation: str
             isolation,
         ],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/nowhere"},  # no bubblewrap either
+        env=os.environ | {"PYTHONPATH": python_path(tmp_path), "PATH": "/nowhere"},  # no bubblewrap either
         capture_output=True,
         text=True,
         timeout=60,
