@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -160,3 +161,35 @@ assert not found, found
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_task_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        '"""Loudness of windows: how loud each of them is, without a model."""\n'
+        "from edged.models.spec import Spec\n"
+        "from edged.tasks import TaskConfig\n"
+        "class Config(TaskConfig):\n"
+        "    def check(self, gives, *, model): pass\n"
+        "def inspect(model, sample):\n"
+        "    return Spec(labels=('loud',), measure='loudness')\n"
+        "def create(config, spec, labels): raise NotImplementedError\n"
+    )
+    about = tmp_path / "edged_loud-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: edged-loud\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[edged.tasks]\nloud = loud\n")
+    (tmp_path / "edged.yaml").write_text(
+        "sensors:\n  v: {kind: synthetic, interval_s: 0.1}\npipelines:\n  p:\n"
+        "    source: {kind: sensors, channels: [v], step_s: 0.1, window: 8}\n"
+        "    task: {kind: loud}\n    decision: {ignore: [quiet]}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "edged", "check", "-c", str(tmp_path / "edged.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "HOME": str(tmp_path)},
+    )
+    said = "pipelines.p.decision.ignore[0]: this task has no label 'quiet'"
+    assert said in done.stdout, done.stderr
+    assert len(done.stdout.splitlines()) == 1
