@@ -7,11 +7,15 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from edged.config.declarations import of_field
+from edged.drivers import FileMark
 from edged.errors import ConfigError, Problem
 from edged.system.files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydantic import BaseModel
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,16 @@ def read_secret(path: Path, *, warn: bool = True) -> Secret:
     if warn and status.st_mode & stat.S_IROTH:
         log.warning("%s holds a secret but is readable by everyone; run: chmod 600 %s", path, path)
     return _secret(path, data)
+
+
+def secret_files(section: BaseModel) -> dict[str, Path]:
+    """Return the files that a section of the configuration names for its secrets, by key."""
+    marks = {key: of_field(info).file_mark for key, info in type(section).model_fields.items()}
+    return {
+        key: path
+        for key, mark in marks.items()
+        if mark is FileMark.SECRET and (path := getattr(section, key)) is not None
+    }
 
 
 def exposed_passwords(path: Path | str) -> list[Problem]:

@@ -5,7 +5,7 @@ An order is trusted: it comes down the control socket from the process that star
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 PING = b"?"  # requests a sign of life from the fork server
@@ -27,6 +27,7 @@ class PipelineOrder:
         model: index, among the descriptors sent with the order, of the one with the model's bytes; -1: read
             the file.
         labels: the same for its label file.
+        secrets: the content of the files of its source that hold secrets, by key.
     """
 
     name: str
@@ -39,6 +40,7 @@ class PipelineOrder:
     armed: bool = False
     model: int = -1
     labels: int = -1
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ it has a default:
 * Its ``Config`` states what it ``gives`` (a picture, a window, text), whether its samples are ``numbered``,
   which device it ``holds``, and which sensors' channels it ``follows``: see :class:`InputConfig`. A key that
   names a file has the type ``Path``, or :data:`edged.drivers.PathOrUrl` where it may also be an address, or
-  :data:`edged.drivers.SecretFile` where the file holds a secret; relative paths are then made absolute.
+  :data:`edged.drivers.SecretFile` where the file holds a secret, whose content comes with the :class:`Hint`;
+  relative paths are then made absolute.
 * ``needs(config) -> Needs`` names the files that it reads, the devices that it opens, the programs that it
   starts, and whether it reaches a camera over the network: the walls around its worker let nothing else
   through. A driver without it may open every device. With ``network`` the worker keeps a route out, and every
@@ -44,7 +45,7 @@ it has a default:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from pydantic import Field, StringConstraints
@@ -78,12 +79,15 @@ class Hint:
         patience_s: how long the pipeline waits for data before it calls the source hung, in s.
         readings: the page with the sensors' readings, for a driver that follows some; None where there is
             none.
+        secrets: the content of each file that a key of the type :data:`edged.drivers.SecretFile` names, by
+            key; main reads them, as a worker may not.
     """
 
     width: int = 0
     height: int = 0
     patience_s: float = 5.0
     readings: Reader | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

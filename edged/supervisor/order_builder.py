@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from edged.config.secrets import read_secret, secret_files
+from edged.errors import ConfigError
 from edged.events import UNKNOWN
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import Order, PipelineOrder
@@ -13,7 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config.root import PipelineSection
+    from edged.sources import InputConfig
 
+
+log = logging.getLogger(__name__)
 
 _TPU_SHARE = 0.75  # the part of the deadline for opening that a model on an accelerator gets
 
@@ -55,12 +61,24 @@ def order(
             armed=name in armed,
             model=_index(section.model_file(on_tpu=on_tpu), models),
             labels=_index(section.model.labels, models),
+            secrets=_secrets(section.source),
         )
         for name, section in sections.items()
     )
     looks = any(section.looks_at for section in sections.values()) and not probe
     readings_page = len(models) if looks else -1  # its descriptor follows those of the models
     return Order(pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page)
+
+
+def _secrets(source: InputConfig) -> dict[str, str]:
+    """Read the files of a source that hold secrets; one that cannot be read is logged and left out."""
+    found = {}
+    for key, path in secret_files(source).items():
+        try:
+            found[key] = read_secret(path).reveal()
+        except ConfigError as error:
+            log.error("%s", error.problems[0])  # noqa: TRY400 - a sentence for people
+    return found
 
 
 def _index(file: Path | None, files: Sequence[Path]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edged import sensors, sinks, sources, tasks
 from edged.config import error_messages, loader
-from edged.config.secrets import read_secret
+from edged.config.secrets import read_secret, secret_files
 from edged.errors import ConfigError, DriverError, ModelError, Problem
 from edged.homeassistant.units import wrong
 from edged.models import bundled, image_classifier, loaded_model
@@ -80,15 +80,17 @@ class _Check:
             consequence = "" if existing == folder else f", so {folder} cannot be created"
             self._report(("state_dir",), f"{existing} is not a folder{consequence}", "name a folder")
 
+    def _secret(self, steps: Sequence[Step], file: Path) -> None:
+        try:
+            read_secret(file)
+        except ConfigError as error:
+            for problem in error.problems:
+                self._report(steps, f"{problem.where}: {problem.what}", problem.hint)
+
     def _sinks(self) -> None:
         mqtt, jsonl = self._config.mqtt, self._config.jsonl
         if mqtt is not None and mqtt.password_file is not None:
-            try:
-                read_secret(mqtt.password_file)
-            except ConfigError as error:
-                for problem in error.problems:
-                    what = f"{problem.where}: {problem.what}"
-                    self._report(("mqtt", "password_file"), what, problem.hint)
+            self._secret(("mqtt", "password_file"), mqtt.password_file)
         if mqtt is not None and mqtt.tls is not None:
             from edged.sinks.mqtt.settings import load_tls
 
@@ -126,6 +128,8 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - a third-party driver may raise anything
             what = f"{kind} cannot be built: {str(error) or type(error).__name__}"
             self._report(("pipelines", name, "source", "kind"), what)
+        for key, file in secret_files(pipeline.source).items():
+            self._secret(("pipelines", name, "source", key), file)
 
     def _sensors(self) -> None:
         """Build each sensor, and report two that use the same device."""

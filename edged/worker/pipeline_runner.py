@@ -93,7 +93,8 @@ class PipelineRunner:
         self._engine = open_engine(section, self._order, self._beat, files)
         picture = self._engine.spec.input
         width, height = (picture.width, picture.height) if isinstance(picture, PictureInput) else (0, 0)
-        driver, hint = sources.load(source.kind), sources.Hint(width, height, patience_s, readings_page)
+        hint = sources.Hint(width, height, patience_s, readings_page, self._order.secrets)
+        driver = sources.load(source.kind)
         self.watch = self._watch(readings_page)
         self.capture = Capture(
             self.name,

@@ -12,11 +12,11 @@ import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from edged.drivers import PathOrUrl
+from edged.drivers import PathOrUrl, SecretFile, wrong
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Offer, Source, SourceConfig, Viewing
 from edged.sources.grabber import Grabber
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+_USER = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#]+)@")
 _EAGER_BELOW_S = 0.1  # for shorter intervals, every frame is decoded ahead of time
 
 
@@ -43,8 +44,14 @@ class Config(SourceConfig):
     kind: Literal["video"] = Field(default="video", description="the driver: video")
     url: Annotated[PathOrUrl, StringConstraints(min_length=1, max_length=2048)] = Field(
         repr=False,
-        description="a video file, or a network camera: rtsp://user:password@host:554/path, http://… "
-        "(the password is never logged or published; keep this file readable by edged only)",
+        description="a video file, or a network camera: rtsp://user@host:554/path, http://… "
+        "(with the password in password_file; it is never logged or published)",
+    )
+    password_file: SecretFile | None = Field(
+        examples=["yard-password"],
+        default=None,
+        description="file that holds the password of the user in url; in $CREDENTIALS_DIRECTORY, else "
+        "beside this file",
     )
     loop: bool = Field(default=False, description="files: start again at the end; false: stop there")
     realtime: bool = Field(
@@ -58,6 +65,15 @@ class Config(SourceConfig):
     timeout_s: Annotated[float, Field(ge=0.5, le=60, allow_inf_nan=False)] = Field(
         default=5.0, description="network: maximum time to connect, or to wait for data, in s"
     )
+
+    @model_validator(mode="after")
+    def _login(self) -> Config:
+        """A password belongs to a user, and stands in one place."""
+        user = _USER.match(self.url)
+        if self.password_file is not None and (user is None or ":" in user[1]):
+            what = "write the user, without a password, into the address: rtsp://USER@host/…"
+            raise wrong(f"password_file needs a user: {what}", "password_file")
+        return self
 
 
 def needs(config: Config) -> Needs:
@@ -91,9 +107,17 @@ def shown(url: str) -> str:
 
 
 def create(config: Config, hint: Hint) -> Source:
-    """Return the source; a video comes in its own size, so the hint is not used."""
-    del hint
-    return Stream(config) if needs(config).network else File(config)
+    """Return the source; a video comes in its own size, so of the hint only the password is used."""
+    if not needs(config).network:
+        return File(config)
+    password = hint.secrets.get("password_file")
+    return Stream(config, config.url if password is None else _with_password(config.url, password))
+
+
+def _with_password(url: str, password: str) -> str:
+    user = _USER.match(url)
+    at = user.end(1) if user is not None else 0
+    return f"{url[:at]}:{quote(password, safe='')}{url[at:]}" if at else url
 
 
 class File:
@@ -174,9 +198,10 @@ class Stream:
 
     live = True
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, url: str) -> None:
         self._config = config
-        self._shown = shown(config.url)
+        self._url = url
+        self._shown = shown(url)
         self._grabber: Grabber[Any] | None = None
         self._number = 0
 
@@ -189,7 +214,7 @@ class Stream:
         limit = int(self._config.timeout_s * 1000)
         capture = cv2.VideoCapture()
         capture.open(
-            self._config.url,
+            self._url,
             cv2.CAP_FFMPEG,
             [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit],
         )

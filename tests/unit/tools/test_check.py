@@ -198,6 +198,13 @@ def test_devices_that_are_shared_or_others_are_no_problem(base: Path, accelerato
     assert claims(base, *accelerators) == []
 
 
+def test_a_cameras_password_file_must_hold_a_password(base: Path) -> None:
+    source = "{kind: video, url: 'rtsp://cam@10.0.0.7/1', password_file: p}"
+    found = one(said(base, f"pipelines: {{yard: {{source: {source}}}}}\n"))
+    assert found.endswith("pipelines.yard.source.password_file: /p: there is no such file")
+    assert found.startswith("/edged.yaml:1:")
+
+
 def test_a_password_file_must_hold_a_password(base: Path) -> None:
     text = f"mqtt: {{host: b, username: u, password_file: p}}\n{PIPELINE}"
     assert one(said(base, text)) == "/edged.yaml:1:45: mqtt.password_file: /p: there is no such file"

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import base64
 import http.server
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from edged.errors import Reason, Unavailable
 from edged.sources import Hint
@@ -15,7 +18,6 @@ from edged.testing.pictures import drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def level(pixels: np.ndarray) -> int:
@@ -108,13 +110,35 @@ def test_a_camera_that_is_not_there_is_not_waited_for_and_its_password_not_shown
     assert "hunter2" not in out + err + str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://10.0.0.7/h264",
+        "rtsp://admin:hunter2@10.0.0.7/h264",
+        "rtsp://10.0.0.7/h264?to=a@b",
+        "/srv/door.mp4",
+    ],
+)
+def test_a_password_file_needs_a_user_without_a_password(url: str) -> None:
+    with pytest.raises(ValidationError, match="write the user, without a password, into the address"):
+        Config(url=url, password_file=Path("yard-password"))
+
+
 class _Camera(http.server.BaseHTTPRequestHandler):
     """A network camera that sends MJPEG pictures, ever brighter, until it is told to hang up."""
 
     hang_up = threading.Event()
+    logins: ClassVar[list[str]] = []
     protocol_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
+        login = self.headers.get("Authorization")
+        if login is None:  # FFmpeg sends the password when it is asked for
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            self.end_headers()
+            return
+        self.logins.append(login)
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
@@ -159,3 +183,13 @@ def test_a_network_camera_gives_its_newest_frame(camera: str, interval_s: float)
     assert caught.value.reason is Reason.NETWORK
     assert "hunter2" not in str(caught.value)
     source.close()
+
+
+def test_the_password_of_a_file_is_the_users_at_the_camera(camera: str) -> None:
+    config = Config(url=camera.replace(":hunter2@", "@"), password_file=Path("yard"), timeout_s=5)
+    assert "password" not in repr(Hint(secrets={"password_file": "p@ss:w/rd?"}))
+    source = create(config, Hint(secrets={"password_file": "p@ss:w/rd?"}))
+    source.open()
+    source.read(5)
+    source.close()
+    assert base64.b64decode(_Camera.logins[-1].removeprefix("Basic ")) == b"user:p@ss:w/rd?"

@@ -1,0 +1,42 @@
+"""Orders for workers, made from the configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from edged.config.loader import loads
+from edged.ipc.worker_order import Order
+from edged.supervisor import order_builder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+CAMERA = (
+    "pipelines: {yard: {source: {kind: video, url: 'rtsp://cam@10.0.0.7/1', password_file: yard-password}}}"
+)
+
+
+def order(folder: Path) -> Order:
+    sections = loads(CAMERA, "edged.yaml", folder).pipelines
+    return order_builder.order(sections, {}, on_tpu=False, isolation="required", threads=1)
+
+
+def test_main_reads_the_password_that_a_worker_may_not_read(tmp_path: Path) -> None:
+    (tmp_path / "yard-password").write_text("hunter2\n")
+    (tmp_path / "yard-password").chmod(0o600)
+    made = order(tmp_path)
+    assert made.pipelines[0].secrets == {"password_file": "hunter2"}
+    assert "hunter2" not in repr(made)
+    assert Order.from_data(json.loads(json.dumps(made.to_data()))).pipelines[0].secrets == {
+        "password_file": "hunter2"
+    }
+
+
+def test_a_password_that_cannot_be_read_is_reported_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert order(tmp_path).pipelines[0].secrets == {}
+    assert "yard-password: there is no such file" in caplog.text
