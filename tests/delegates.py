@@ -31,6 +31,7 @@ def missing_tools() -> str:
 def build(library: Path, name: str = "edgetpu") -> Path:
     """Write a library: ``edgetpu``, or ``stranger``, which is no delegate."""
     library.write_bytes(_compiled(name))
+    cue(library, "")
     return library
 
 
@@ -42,9 +43,8 @@ def cue(library: Path, what: str) -> None:
     Moments: ``open``, ``prepare`` (the graph), ``allocate`` (the node), ``invoke``, ``bus`` (at any time).
     An empty cue: work.
     """
-    file, new = library.with_name(f"{library.name}.cue"), library.with_name(f"{library.name}.new")
-    new.write_text(what)
-    new.replace(file)
+    # In place: a worker sees the file that was there when its namespaces were made.
+    library.with_name(f"{library.name}.cue").write_text(what)
 
 
 def prepare(library: Path, kind: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 from edged import sources
@@ -35,7 +37,8 @@ def of_sensors(configs: Iterable[SensorConfig]) -> Needs:
 
 def of_device(library: str, device: str) -> Needs:
     """Return what the runtime of an Edge TPU needs for a device: ``usb``, ``pci`` or one such as ``:0``."""
-    files = (library,) if "/" in library else ()
+    # A vendor's library may load others that lie beside it.
+    files = (library, *glob.glob(f"{glob.escape(os.path.dirname(library))}/lib*")) if "/" in library else ()  # noqa: PTH120, PTH207 - text
     kind = device.partition(":")[0]
     nodes = ((_PCI_NODES,) if kind != "usb" else ()) + ((_USB_NODES,) if kind != "pci" else ())
     return Needs(files=files, devices=nodes, hotplug=kind != "pci")

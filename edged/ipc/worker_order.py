@@ -27,6 +27,7 @@ class PipelineOrder:
         model: index, among the descriptors sent with the order, of the one with the model's bytes; -1: read
             the file.
         labels: the same for its label file.
+        twin: the same for the model that runs on the CPU if the accelerator's cannot be used.
         secrets: the content of the files of its source that hold secrets, by key.
     """
 
@@ -40,6 +41,7 @@ class PipelineOrder:
     armed: bool = False
     model: int = -1
     labels: int = -1
+    twin: int = -1
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
 

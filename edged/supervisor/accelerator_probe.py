@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from edged.ipc import worker_messages
@@ -11,13 +12,16 @@ from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from edged.ipc.heartbeat import Stage
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
     from edged.system.ending import Ending
+
+OrderMaker = Callable[[], Awaitable["tuple[Order, Sequence[int]]"]]
+"""Returns an order, and the descriptors that go along."""
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +30,7 @@ class AcceleratorProbe:
     """One attempt: a worker that opens the models on the accelerator, runs each once, and ends.
 
     Args:
-        order: an order with ``probe``.
+        order: returns an order with ``probe``, and the descriptors that go along.
         deadlines: the longest time for each stage, in s.
         forkserver: forks the worker.
         done: called once with why the attempt failed; with "" where it worked.
@@ -34,7 +38,7 @@ class AcceleratorProbe:
 
     def __init__(
         self,
-        order: Order,
+        order: OrderMaker,
         deadlines: Mapping[Stage, float],
         forkserver: ForkServer,
         done: Callable[[str], object],
@@ -51,7 +55,8 @@ class AcceleratorProbe:
 
     async def _start(self) -> None:
         try:
-            worker = WorkerProcess(self._order, self)
+            order, files = await self._order()
+            worker = WorkerProcess(order, self, files)
         except OSError as error:
             self._done(str(error))
             return

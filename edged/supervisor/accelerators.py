@@ -16,7 +16,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.supervisor.accelerator_probe import AcceleratorProbe
+from edged.supervisor.accelerator_probe import AcceleratorProbe, OrderMaker
 from edged.system import clock
 from edged.system.board import CORAL_USB
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from edged.config.root import Accelerator
     from edged.ipc.heartbeat import Stage
-    from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
 
 log = logging.getLogger(__name__)
@@ -142,7 +141,7 @@ class Accelerators:
     def __init__(
         self,
         forkserver: ForkServer,
-        order: Callable[[str], tuple[Order, Mapping[Stage, float]] | None],
+        order: Callable[[str], tuple[OrderMaker, Mapping[Stage, float]] | None],
         changed: Callable[[], object],
         plugged_in: Callable[[], object],
         root: Path,
@@ -196,7 +195,7 @@ class Accelerators:
         for probe in self._probes.values():
             probe.forgive(now)
 
-    def _begin(self, key: str, order: Order, deadlines: Mapping[Stage, float]) -> None:
+    def _begin(self, key: str, order: OrderMaker, deadlines: Mapping[Stage, float]) -> None:
         log.info("%s: trying it again", key)
         self._probes[key] = AcceleratorProbe(
             order, deadlines, self._forkserver, lambda why: self._probed(key, why)

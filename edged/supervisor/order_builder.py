@@ -61,6 +61,7 @@ def order(
             armed=name in armed,
             model=_index(section.model_file(on_tpu=on_tpu), models),
             labels=_index(section.model.labels, models),
+            twin=_index(_twin(section, on_tpu=on_tpu), models),
             secrets=_secrets(section.source),
         )
         for name, section in sections.items()
@@ -92,11 +93,20 @@ def may(section: PipelineSection, verb: str) -> bool:
     return section.gate is not None and section.gate.armed
 
 
-def files_of(section: PipelineSection) -> set[Path]:
-    """Return the files that a pipeline's worker may get: models and labels."""
-    found = {section.model_file(on_tpu=on_tpu) for on_tpu in (False, section.accelerator.policy != "cpu")}
-    found.add(section.model.labels)
+def files_of(section: PipelineSection, *, on_tpu: bool) -> set[Path]:
+    """Return the files that a pipeline's worker gets: its model, the CPU's where it may fall back, its labels."""
+    found = {section.model_file(on_tpu=on_tpu), section.model.labels, _twin(section, on_tpu=on_tpu)}
     return {file for file in found if file is not None}
+
+
+def all_files_of(section: PipelineSection) -> set[Path]:
+    """Return the files that a pipeline's workers may get, on the accelerator or not."""
+    return files_of(section, on_tpu=False) | files_of(section, on_tpu=section.accelerator.policy != "cpu")
+
+
+def _twin(section: PipelineSection, *, on_tpu: bool) -> Path | None:
+    """Return the model that runs on the CPU if the accelerator's cannot be used."""
+    return section.model_file() if on_tpu and section.accelerator.policy == "prefer" else None
 
 
 def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) -> dict[Stage, float]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edged.ipc.heartbeat import Stage
     from edged.ipc.worker_order import Order
     from edged.sensors import SensorConfig
+    from edged.supervisor.accelerator_probe import OrderMaker
     from edged.supervisor.pipeline_status import Listener
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ class Supervisor:
             if key not in self._groups:
                 self._groups[key] = self._open(key, sections, labels, known)
         sections_now = [section for group in self._groups.values() for section in group.sections.values()]
-        self._model_cache.keep(set().union(*map(order_builder.files_of, sections_now)))
+        self._model_cache.keep(set().union(*map(order_builder.all_files_of, sections_now)))
 
     def _wanted(self) -> dict[str, dict[str, PipelineSection]]:
         """Group the enabled pipelines: one worker for each, or for all on one accelerator."""
@@ -304,14 +305,7 @@ class Supervisor:
         group.files = order_builder.signature(group.sections)
         ended = {status.name for status in group.status_board.all() if status.state == "ended"}
         sections = {name: section for name, section in group.sections.items() if name not in ended}
-        models = await self._model_cache.fetch_all(
-            {
-                file
-                for section in sections.values()
-                for file in (section.model_file(on_tpu=group.on_tpu), section.model.labels)
-                if file is not None
-            }
-        )
+        models = await self._files(sections, on_tpu=group.on_tpu)
         order = order_builder.order(
             sections,
             group.status_board.labels,
@@ -324,6 +318,12 @@ class Supervisor:
         )
         readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
         return order, [*models.values(), *readings_page]
+
+    async def _files(self, sections: Mapping[str, PipelineSection], *, on_tpu: bool) -> dict[Path, int]:
+        """Return descriptors of the models and labels that these pipelines may run."""
+        return await self._model_cache.fetch_all(
+            {file for section in sections.values() for file in order_builder.files_of(section, on_tpu=on_tpu)}
+        )
 
     def _waits(self) -> bool:
         """Return whether a pipeline or a sensor waits for something that may be there by now."""
@@ -340,7 +340,7 @@ class Supervisor:
         self._accelerators.failed(key, why)
         self._arrange()
 
-    def _probe_order(self, key: str) -> tuple[Order, Mapping[Stage, float]] | None:
+    def _probe_order(self, key: str) -> tuple[OrderMaker, Mapping[Stage, float]] | None:
         """Return the order of a probe; None where pipelines that require the accelerator try it anyway."""
         if key in self._groups:
             return None
@@ -352,9 +352,19 @@ class Supervisor:
         }
         if not sections:
             return None
-        order = order_builder.order(
-            sections, {}, (), on_tpu=True, isolation=self._isolation, threads=self._threads(), probe=True
-        )
+
+        async def order() -> tuple[Order, list[int]]:
+            files = await self._files(sections, on_tpu=True)
+            return order_builder.order(
+                sections,
+                {},
+                list(files),
+                on_tpu=True,
+                isolation=self._isolation,
+                threads=self._threads(),
+                probe=True,
+            ), list(files.values())
+
         return order, order_builder.deadlines(sections, on_tpu=True)
 
     def _plugged_in(self) -> None:

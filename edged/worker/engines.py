@@ -86,10 +86,12 @@ class Files(NamedTuple):
     Attributes:
         model: the bytes of the model.
         labels: the bytes of the label file.
+        twin: the bytes of the model that runs on the CPU if the accelerator's cannot be used.
     """
 
     model: int | None = None
     labels: int | None = None
+    twin: int | None = None
 
 
 def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, files: Files) -> Engine:

@@ -42,7 +42,7 @@ from edged.system.systemd import Notifier
 log = logging.getLogger(__name__)
 
 _LISTENER = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
-_MOST_FDS = 3 + 2 * MAX_PIPELINES  # pipe, heartbeat, page; a model and labels for each pipeline
+_MOST_FDS = 3 + 3 * MAX_PIPELINES  # pipe, heartbeat, page; two models and labels for each pipeline
 
 
 class ForkServer:

@@ -144,7 +144,9 @@ class WorkerMain:
             return
         self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
         if runner.has_cpu_twin:
-            self._load(number, replace(order, accelerator="cpu", degraded=True), Files())
+            self._load(
+                number, replace(order, accelerator="cpu", degraded=True), Files(files.twin, files.labels)
+            )
 
     def _deliver(self, runner: PipelineRunner, item: Item | Pause | None) -> None:
         self._filled.put((runner, item))
@@ -182,5 +184,5 @@ class WorkerMain:
 
 def _files(order: PipelineOrder, descriptors: Sequence[int]) -> Files:
     """Return the descriptors that an order names."""
-    model, labels = (descriptors[i] if i >= 0 else None for i in (order.model, order.labels))
-    return Files(model, labels)
+    indexes = (order.model, order.labels, order.twin)
+    return Files(*(descriptors[i] if i >= 0 else None for i in indexes))

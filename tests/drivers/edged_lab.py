@@ -50,7 +50,8 @@ class Config(SourceConfig):
 
 def needs(config: Config) -> Needs:
     programs = ("/usr/bin/sleep",) if config.do == "child" else ()
-    return Needs(devices=(str(config.file),), programs=programs)
+    files = () if config.cue is None else (str(config.cue.parent),)  # where the cue will appear
+    return Needs(files=files, devices=(str(config.file),), programs=programs)
 
 
 def create(config: Config, hint: Hint) -> Source:

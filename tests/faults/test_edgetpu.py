@@ -81,7 +81,7 @@ def test_whatever_is_wrong_with_it_at_the_start_the_cpu_takes_over(
                 assert re.search(AT_START[kind], status.last_error), (kind, status.last_error)
                 faults = {s.fault for _, s in crew.changes if s.name == name}
                 assert "accelerator" in faults, kind
-                assert crew.last(name), kind
+                await crew.until(lambda name=name: crew.last(name), kind)
             assert crew.longest_gap("good", since) < 1.5
             assert crew.status("good").restarts == 0
             assert os.getpid() == main
@@ -168,7 +168,7 @@ def test_require_means_no_events_and_a_reason(twins: dict[str, str], tmp_path: P
 
 def test_pipelines_of_one_device_share_a_worker(twins: dict[str, str], tmp_path: Path) -> None:
     async def scenario() -> None:
-        one = delegates.build(tmp_path / "one.so")
+        one = delegates.build(tmp_path / "libone.so")
         pipelines = {
             "a": pipeline(twins, one, device="usb:0"),
             "b": pipeline(twins, one, device="usb:0"),
