@@ -1,4 +1,4 @@
-"""The fork server: it has imported all that is slow to import, and forks a worker on request.
+"""The fork server: imports everything that is slow to import, and forks workers on request.
 
 It opens nothing and has one thread, because a fork takes only one along: a lock that another thread holds
 would stay locked in the child for ever. Both are checked before each fork. Every worker is its child: it
@@ -172,7 +172,7 @@ def _run_sensors(fds: list[int], parent: int) -> NoReturn:
 
 
 def _preload() -> str:
-    """Import what workers need; return the runtime, or nothing where there is none yet."""
+    """Import what workers need; return the runtime's name, or "" where none is installed."""
     import cv2
 
     from edged.inference import runtime
@@ -224,7 +224,7 @@ def main(arguments: list[str]) -> NoReturn:
     server = ForkServer(control, notifier)
     gc.collect()
     warmup.drop_untouched()
-    gc.freeze()  # what is here now is never looked at again, so its pages stay shared
+    gc.freeze()  # the collector never visits these objects again, so their pages stay shared
     greeting = json.dumps({"runtime": runtime}).encode()
     this = os.pidfd_open(os.getpid())
     socket.send_fds(control, [greeting], [this])

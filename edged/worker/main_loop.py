@@ -1,4 +1,4 @@
-"""The main thread of a worker: opens the models, then runs them on what the capture threads deliver."""
+"""The main thread of a worker: opens the models, then runs them on the frames of the capture threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _BEAT_S = 1.0
 _SETTLED = 3  # beats after which everything is open
-_CLOSE_S = 1.0  # for the sources to close when main says so
+_CLOSE_S = 1.0  # for the sources to close when main closes the pipe
 
 
 class WorkerMain:
@@ -60,7 +60,7 @@ class WorkerMain:
         self._beats = 0
 
     def run(self, models: Sequence[int]) -> int:
-        """Work until everything has ended or main has gone; returns the exit status.
+        """Work until all pipelines have ended or main is gone; return the exit status.
 
         Args:
             models: descriptors of the models that came with the order.
@@ -164,7 +164,7 @@ class WorkerMain:
             self._beats += 1
             self._heartbeat.count_files()
             if self._beats == _SETTLED:
-                ctypes.CDLL(None).malloc_trim(0)  # what opening took and nobody needs any more
+                ctypes.CDLL(None).malloc_trim(0)  # memory that only opening needed
             for runner in self._runners:
                 runner.beat(now)
 
@@ -174,7 +174,7 @@ class WorkerMain:
                 runner.watch.obey(verb)
 
     def _stop(self) -> None:
-        """Main has closed the pipe: close the sources and end, whatever the other threads do."""
+        """Close the sources and end, whatever the other threads do: main has closed the pipe."""
         for runner in self._runners:
             runner.capture.stop()
         for runner in self._runners:

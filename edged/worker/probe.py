@@ -41,7 +41,7 @@ def runtime(name: str) -> Answer:
 
 
 def pictures() -> Answer:
-    """Import what pictures are decoded and held with."""
+    """Import the packages that decode and hold pictures."""
     import cv2
     import numpy as np
 

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class Reports:
-    """Sends reports from any thread; when main is gone, so is this process."""
+    """Sends reports from any thread; ends this process when main is gone."""
 
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
 
     def send(self, report: worker_messages.Report) -> None:
-        """Send a report that must arrive: waits where main is behind."""
+        """Send a report that must arrive; wait where main is behind."""
         try:
             self._pipe.send(worker_messages.encode(report))
         except OSError:
             os._exit(0)
 
     def offer(self, report: worker_messages.Report) -> None:
-        """Send a report that main can do without: none where main is behind."""
+        """Send a report that main can do without; drop it where main is behind."""
         try:
             self._pipe.send(worker_messages.encode(report), socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -36,7 +36,7 @@ class Reports:
             os._exit(0)
 
     def watch(self, obey: Callable[[str, str], None], stop: Callable[[], None]) -> None:
-        """Call ``obey`` with pipeline and verb of each order, and ``stop`` when main closes its end."""
+        """Call ``obey`` with the pipeline and verb of each command, and ``stop`` when main closes its end."""
 
         def wait() -> None:
             try:

@@ -34,12 +34,12 @@ STOP_S = 0.5
 
 
 class Reports:
-    """Sends what may leave; where main is gone, so is this process.
+    """Sends the readings that may leave; ends this process when main is gone.
 
     Args:
-        pipe: to main.
-        configs: the sensors, by name; a channel with ``publish: none`` never gets into the pipe.
-        readings_page: takes what pipelines look at.
+        pipe: the pipe to main.
+        configs: the sensors, by name; a channel with ``publish: none`` never enters the pipe.
+        readings_page: takes the readings that pipelines look at.
     """
 
     def __init__(self, pipe: socket.socket, configs: dict[str, SensorConfig], readings_page: Writer) -> None:
@@ -48,7 +48,7 @@ class Reports:
         self._configs = configs
 
     def send(self, message: sensor_messages.Message) -> None:
-        """Send a message; waits where main is behind."""
+        """Send a message; wait where main is behind."""
         try:
             self._pipe.send(sensor_messages.encode(message))
         except OSError:
@@ -121,7 +121,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(pipe: socket.socket, reports: Reports) -> None:
-    """Say now and then that all is well, until main closes its end."""
+    """Send a sign of life every second, until main closes its end."""
     over = threading.Event()
 
     def listen() -> None:
@@ -138,4 +138,4 @@ def _serve(pipe: socket.socket, reports: Reports) -> None:
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    os._exit(status)  # threads that hang in the kernel keep nobody waiting
+    os._exit(status)  # does not wait for threads that hang in the kernel

@@ -6,8 +6,8 @@
     sensor thread  …                                     a bus that hangs stops the thread that reads it
     watch thread   hung? stale?                          and no other
 
-A thread that hangs in the kernel cannot be ended; it stays, says nothing, and is counted. When the call
-returns after all the sensor is closed and opened again.
+A thread that hangs in the kernel cannot be ended; it stays, and is reported as hung. When its call returns
+after all, the sensor is closed and opened again.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BACK_OFF_S = (1.0, 30.0)  # the first and the longest pause before a device is opened again
-FLOOD_S = 0.02  # after edges: so many at once are looked at together
-MANY = 8  # edges at once; of more, the first and the newest
+FLOOD_S = 0.02  # after edges: those that come together are handled together
+MANY = 8  # edges handled one by one; of more, only the first and the newest
 WAIT_S = 0.25  # the longest wait for edges, after which a stop is noticed
 STAGGER_S = 0.004  # between the slots of two sensors, so that not all of them wake at once
 WATCH_S = 0.2
 
 
 class Listener(Protocol):
-    """Hears of readings and states. One call at a time; from any thread."""
+    """Receives readings and states; one call at a time, from any thread."""
 
     def seen(self, sensor: str, reading: Reading) -> None:
-        """A reading was judged: for triggers and gates."""
+        """Take a judged reading, for triggers and gates."""
 
     def published(self, sensor: str, reading: Reading) -> None:
-        """A reading is to be sent as the configuration says."""
+        """Take a reading that is to be published as configured."""
 
     def changed(self, status: SensorState) -> None:
-        """A sensor is in another state."""
+        """Take the state of a sensor that changed."""
 
 
 class SensorRunner:
@@ -56,7 +56,7 @@ class SensorRunner:
 
     Args:
         configs: the sensors, by name.
-        listener: who hears of them; a call that blocks holds up the sensors' reports, not their reading.
+        listener: receives readings and states; a call that blocks delays the reports, not the reading.
     """
 
     def __init__(self, configs: Mapping[str, SensorConfig], listener: Listener) -> None:
@@ -75,7 +75,7 @@ class SensorRunner:
         self._watcher.start()
 
     def status(self) -> dict[str, SensorState]:
-        """Return how each sensor does."""
+        """Return the state of each sensor."""
         return {loop.name: loop.status() for loop in self._loops}
 
     def stop(self, timeout_s: float) -> list[str]:
@@ -137,12 +137,12 @@ class _Loop:
         self._logged_defect = False
 
     def status(self) -> SensorState:
-        """Return how it does."""
+        """Return the sensor's state."""
         with self._lock:
             return SensorState(self.name, self._state, self._error, self._reads, self._faults)
 
     def watch(self, now: float) -> None:
-        """Say that the sensor hangs, or that its readings are old."""
+        """Report that the sensor hangs, or that its readings are stale."""
         hangs = False
         with self._lock:
             stale = [reading for channel in self._channels.values() if (reading := channel.tick(now))]
@@ -201,7 +201,7 @@ class _Loop:
         return self._stop.is_set()
 
     def _call(self, function: Any, allowed_s: float, *arguments: Any) -> Any:
-        """Call the driver, watched; one that came back after its deadline counts as gone."""
+        """Call the driver under a deadline; a call that returns late counts as a lost sensor."""
         with self._lock:
             self._allowed_s = allowed_s
             self._busy_since = began = time.monotonic()
@@ -231,7 +231,7 @@ class _Loop:
             self._out.changed(self.status)
 
     def _turn(self, state: str, error: str, *, fault: bool) -> bool:
-        """Take a state; return whether it is another one. The lock is held."""
+        """Set the state; return whether it changed. The lock is held."""
         self._faults += fault
         if (self._state, self._error) == (state, error):
             return False
@@ -239,7 +239,7 @@ class _Loop:
         return True
 
     def _defect(self, error: Exception) -> None:
-        """Say what a driver did that it must not: with its traceback once."""
+        """Report a defect of a driver, with its traceback the first time."""
         if not self._logged_defect:
             log.error("sensor %s failed", self.name, exc_info=error)
             self._logged_defect = True

@@ -1,11 +1,11 @@
-"""From what a driver read to what is published: scale, judgement, window, rounding, deadband, heartbeat, age.
+"""Shapes readings, from the driver's value to the published one.
 
 ::
 
-    driver ─▶ scale ─▶ judge (range, stuck, no number) ─▶ seen by triggers and gates
-                                                     └──▶ window ─▶ round ─▶ deadband, heartbeat ─▶ published
+    driver ─▶ scale ─▶ judge (range, stuck, not a number) ─▶ seen by triggers and gates
+                                                        └──▶ window ─▶ round ─▶ deadband, heartbeat ─▶ publish
 
-Pure: times come in, nothing is asked for. What is not a measurement is never ``good`` and carries no number.
+Pure: times are arguments. A reading that is not a measurement is never ``good`` and carries no number.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ EDGES_PER_S = 10.0  # … again after that: a flood costs no more
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """What became of one reading.
+    """The result of one reading.
 
     Attributes:
         seen: scaled and judged, for triggers and gates.
-        published: to be sent now; None where it waits for its window, or says nothing new.
+        published: to be published now; None where it waits for its window, or is not news.
     """
 
     seen: Reading
@@ -41,8 +41,8 @@ class Channel:
     """One channel of one sensor.
 
     Args:
-        config: of the sensor.
-        name: of the channel.
+        config: the sensor's configuration.
+        name: the channel's name.
     """
 
     def __init__(self, config: SensorConfig, name: str) -> None:
@@ -66,8 +66,8 @@ class Channel:
         """Shape one reading.
 
         Args:
-            reading: what the driver gave.
-            now: monotonic time, in s.
+            reading: the driver's reading.
+            now: monotonic time in s.
         """
         seen = self._judge(reading)
         self._last, self._last_at, self._stale = seen, now, False
@@ -78,7 +78,7 @@ class Channel:
         return Shaped(seen, ready if self._gate.lets(ready, now) else None)
 
     def tick(self, now: float) -> Reading | None:
-        """Return the last reading as stale, once, when nothing came after it for too long."""
+        """Return the last reading as stale, once, when no other one has followed for too long."""
         if self._last is None or self._stale or now - self._last_at < self._stale_s:
             return None
         self._stale = True
@@ -90,7 +90,7 @@ class Channel:
         return stale
 
     def _judge(self, reading: Reading) -> Reading:
-        """Return the reading in its unit and with the quality that it deserves."""
+        """Return the reading in its unit, with its quality."""
         raw, unit = reading.value, self._quantity.unit
         if raw is None or reading.quality is Quality.BAD:
             reason = reading.reason or "no measurement"
@@ -99,15 +99,15 @@ class Channel:
             return replace(reading, value=bool(raw), unit=unit)
         number = float(raw)
         value = number * self._scale + self._offset
-        what, quality = self._doubt(number, value)
-        if not what:
+        reason, quality = self._doubt(number, value)
+        if not reason:
             return replace(reading, value=value, unit=unit)
         if quality is Quality.BAD:
-            return replace(reading, value=None, unit=unit, quality=quality, reason=what)
-        return replace(reading, value=value, unit=unit, quality=quality, reason=what)
+            return replace(reading, value=None, unit=unit, quality=quality, reason=reason)
+        return replace(reading, value=value, unit=unit, quality=quality, reason=reason)
 
     def _doubt(self, raw: float, value: float) -> tuple[str, Quality]:
-        """Return what speaks against a number, and how much."""
+        """Return why a number is not good, or "", and its quality."""
         if not math.isfinite(value):
             return "not a number", Quality.BAD
         if beyond := _beyond(raw, self._quantity.low, self._quantity.high):
@@ -127,16 +127,16 @@ class Channel:
 
 
 def _beyond(value: float, low: float | None, high: float | None) -> str:
-    """Return on which side of its range a value is, or nothing."""
+    """Return on which side of its range a value is; empty where it is inside."""
     if low is not None and value < low:
         return f"below {low:g}"
     return f"above {high:g}" if high is not None and value > high else ""
 
 
 class _Window:
-    """Gathers readings for a time and makes one of them.
+    """Collects readings for a time and combines them.
 
-    The good ones count; where there are none the last one stands for the window, with its quality.
+    Only good readings count; where there are none, the last one represents the window, with its quality.
     """
 
     def __init__(self, config: SensorConfig) -> None:
@@ -149,14 +149,14 @@ class _Window:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was gathered."""
+        """Forget the collected readings."""
         self._ends = math.inf
         self._count = 0
         self._value = 0.0
         self._newest: Reading | None = None
 
     def take(self, reading: Reading, now: float) -> Reading | None:
-        """Add a reading and return what the window gives, where it ends with this one."""
+        """Add a reading; return the combined one where the window ends with it."""
         if self._ends == math.inf:
             self._ends = now + self._length_s
         if reading.quality is Quality.GOOD and reading.value is not None:
@@ -187,7 +187,7 @@ class _Window:
 
 
 class _Gate:
-    """Lets through what is news: another quality, a change, or nothing for too long."""
+    """Passes readings that are news: another quality, a change, or the first for too long."""
 
     def __init__(self, deadband: float, heartbeat_s: float, *, binary: bool) -> None:
         self._deadband = deadband
@@ -199,7 +199,7 @@ class _Gate:
         self._filled_at = -math.inf
 
     def lets(self, reading: Reading, now: float) -> bool:
-        """Whether to publish a reading; if so it is the one that the next is compared with."""
+        """Return whether to publish a reading; if so, the next one is compared with it."""
         if not self._is_news(reading, now) or (self._binary and not self._may(now)):
             return False
         self._sent, self._sent_at = reading, now
@@ -218,7 +218,7 @@ class _Gate:
         return abs(reading.value - sent.value) >= self._deadband - _SLACK
 
     def _may(self, now: float) -> bool:
-        """Whether a state may be sent: some at once, and then so many a second."""
+        """Return whether a state may be published: a burst, then a bounded rate."""
         if self._filled_at > -math.inf:
             self._tokens = min(float(EDGES), self._tokens + (now - self._filled_at) * EDGES_PER_S)
         self._filled_at = now

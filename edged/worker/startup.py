@@ -1,4 +1,4 @@
-"""The first moments of a worker: whose child it is, what it holds, and that it has no network."""
+"""Starts a worker: closes what it must not hold, gives up the network, then runs its pipelines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
 
-_MOST_FILES = 512  # a driver that leaks meets this before the machine suffers
+_MOST_FILES = 512  # stops a driver that leaks before the machine suffers
 
 
 def live(data: dict[str, Any], fds: list[int]) -> NoReturn:
@@ -32,7 +32,7 @@ def live(data: dict[str, Any], fds: list[int]) -> NoReturn:
 
     Args:
         data: the order, as JSON data.
-        fds: what came with it: the pipe to main, the heartbeat, and models.
+        fds: the descriptors sent with it: the pipe to main, the heartbeat, and models.
     """
     status = 70
     try:
@@ -44,11 +44,11 @@ def live(data: dict[str, Any], fds: list[int]) -> NoReturn:
         status = _work(order, reports, Heartbeat(heartbeat), models)
     except BaseException:
         log.exception("a defect in a worker")
-    os._exit(status)  # no clean-up of the fork server's things
+    os._exit(status)  # without the fork server's clean-up
 
 
 def _only(fds: list[int]) -> list[int]:
-    """Close every descriptor but standard error and these, and return these as they are now."""
+    """Close every descriptor but standard error and these; return their new numbers."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2, 1)  # standard output is for events, and none is printed here
@@ -60,7 +60,7 @@ def _only(fds: list[int]) -> list[int]:
 
 
 def _limit() -> None:
-    """Bound what a worker can take from others: descriptors; and memory, by being the first to go.
+    """Bound a worker's descriptors, and make it the first process to go when memory runs out.
 
     A hardened unit may refuse either; main counts both anyway.
     """

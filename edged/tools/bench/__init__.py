@@ -1,4 +1,4 @@
-"""``edged bench``: how right, how fast and how large classifiers are on this board, to choose between them.
+"""``edged bench``: measures accuracy, speed and size of classifiers on this board, to choose between them.
 
 ::
 
@@ -7,12 +7,12 @@
             │        └──────── figures ──────┘
             └─▶ run: JSON, table ──▶ draw: one process, which has matplotlib
 
-Pixels, numpy and TFLite stay in those processes, so a model that crashes its runtime, or hangs, costs a line
-of the table. What they run is what a worker of the daemon runs: the same reading of files, the same
-preparation, the same runtime with the same environment, the same decoding.
+Pixels, numpy and TFLite stay in those processes, so a model that crashes its runtime, or hangs, costs one
+line of the table. They run the code of the daemon's workers: the same reading of files, the same preparation,
+the same runtime in the same environment, the same decoding.
 
-Each measurement is done in rounds, and between two rounds of one all the others have their turn, the second
-time in the opposite order: whatever else the board does, or how hot it gets, meets all of them alike.
+Measurements are made in interleaved rounds, every second one in the opposite order, so background load and
+heat affect all of them equally.
 """
 
 from edged.tools.bench.options import Options

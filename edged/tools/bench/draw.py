@@ -1,10 +1,10 @@
-"""The process that draws: a point for each result, so that one sees what a millisecond or a megabyte buys.
+"""The process that draws the chart: a point per result, which shows what a millisecond or a megabyte buys.
 
-With photographs that were judged: accuracy against latency, the area of a point for the size of the file.
-Without: latency against size. The line is the Pareto front: for whatever is not on it, something else is at
-least as good in both and better in one.
+With judged photographs: accuracy against latency; the area of a point is the size of the file. Without:
+latency against size. The line is the Pareto front: for any point that is not on it, another one is at least
+as good in both and better in one.
 
-It is a process of its own since matplotlib brings numpy, which main does not have; no pixels are here.
+It is a process of its own because matplotlib imports numpy, which main must not; there are no pixels here.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 _INCHES, _DPI = (9.0, 6.0), 150
 _LARGEST_POINT = 900.0  # square points
 _SMALLEST_POINT = 25.0
-_WIDE = 12.0  # from this ratio of largest to smallest on, an axis is logarithmic
+_WIDE = 12.0  # above this ratio of largest to smallest, an axis is logarithmic
 _MARGIN = 0.15  # around the points, for the labels
 _BESIDE = 7.0  # points from a marker to its label, to the side
 _ROW = 11.0  # points from one row of labels to the next
-# Where a label may stand, best first: to the right or left (1, -1), so many rows above or below.
+# The places for a label, best first: to the right or left (1, -1), and rows above or below.
 _PLACES = tuple((side, row) for row in (0.7, -0.7, 1.8, -1.8, 2.9, -2.9, 4.0, -4.0) for side in (1, -1))
 
 
 @dataclass(frozen=True)
 class Point:
-    """A result in the picture.
+    """A result in the chart.
 
     Attributes:
-        name: what stands beside it.
-        x, y: where it lies.
-        megabytes: of the file.
+        name: its label.
+        x, y: its coordinates.
+        megabytes: the size of the file.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Chart:
-    """What the picture says.
+    """The words of the chart.
 
     Attributes:
-        title, x, y: in words, with units.
-        more_is_better: whether high is good; to the left is always good.
+        title, x, y: the title and the labels of the axes, with units.
+        more_is_better: whether high is better; left is always better.
     """
 
     title: str
@@ -67,7 +67,7 @@ class Chart:
 
 
 def chart(report: Mapping[str, Any]) -> tuple[Chart, list[Point]]:
-    """Return what the picture says, and its points: the results that are no errors."""
+    """Return the words of the chart, and its points: the results without an error."""
     results = [result for result in report["results"] if not result["error"]]
     judged = all(result["top1"] is not None for result in results)
     names = _names(results)
@@ -86,7 +86,7 @@ def chart(report: Mapping[str, Any]) -> tuple[Chart, list[Point]]:
 
 
 def _names(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name each result by its file, and by whatever else not all of them have in common."""
+    """Name each result by its file, and by its settings where they differ between results."""
     paths = [Path(result["model"]) for result in results]
     ambiguous = len({path.stem for path in paths}) < len(set(paths))
     several = {key for key in ("runtime", "threads") if len({result[key] for result in results}) > 1}
@@ -101,7 +101,7 @@ def _names(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def front(points: Sequence[Point], *, more_is_better: bool) -> list[Point]:
-    """Return the points that no other one beats, from left to right."""
+    """Return the points of the Pareto front, from left to right."""
     sign = -1 if more_is_better else 1
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (p.x, sign * p.y)):
@@ -111,7 +111,7 @@ def front(points: Sequence[Point], *, more_is_better: bool) -> list[Point]:
 
 
 def draw(report: Mapping[str, Any], format_: str) -> bytes:
-    """Return the picture as ``png`` or ``svg``."""
+    """Return the chart as ``png`` or ``svg``."""
     import matplotlib as mpl
 
     mpl.rcParams["svg.fonttype"] = "none"  # text stays text
@@ -159,7 +159,7 @@ def _frame(axes: Any, said: Chart, points: Sequence[Point]) -> None:
 
 
 def _label(axes: Any, points: Sequence[Point]) -> None:
-    """Write each name where it covers no other one, as far as there is such a place, and inside the frame."""
+    """Place each name inside the frame, where it covers no other one if there is such a place."""
     from matplotlib.text import Text
 
     frame = axes.get_window_extent()
@@ -198,9 +198,9 @@ def _write(axes: Any, point: Point, side: int, row: float) -> Any:
 
 
 def answer(question: Mapping[str, Any]) -> dict[str, str]:
-    """Return the picture, or what is missing to draw it; an empty picture for an empty question."""
+    """Return the chart, or the name of the missing package; an empty chart for an empty report."""
     try:
-        import matplotlib.backends.backend_agg  # noqa: F401 - a half installed one is found here
+        import matplotlib.backends.backend_agg  # noqa: F401 - fails for a half-installed matplotlib
     except ImportError as error:
         return {"missing": str(error)}
     picture = draw(question, question["format"]) if question else b""
@@ -208,7 +208,7 @@ def answer(question: Mapping[str, Any]) -> dict[str, str]:
 
 
 def respond(data: bytes, tell: Tell) -> None:
-    """Answer a report with its picture.
+    """Answer a report with its chart.
 
     Args:
         data: the report, as JSON.

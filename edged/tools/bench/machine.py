@@ -1,4 +1,4 @@
-"""Says on what was measured: the board, its processor, its system. Names no owner and no host."""
+"""Describes the machine that was measured: board, processor, system; without the names of owner and host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 
 
 def describe(root: Path = Path("/")) -> dict[str, Any]:
-    """Return what there is to know, None for what cannot be known; ``root`` is for tests."""
+    """Return the description; None for what is not known. ``root`` is for tests."""
     return {
         "board": board.board(root) or None,
         "cpu": _entry(root / "proc/cpuinfo", "model name"),
@@ -47,7 +47,7 @@ def _memory_mb(root: Path) -> int | None:
 
 
 def _entry(path: Path, name: str) -> str | None:
-    """Return the first value of that name from lines such as ``name : value``."""
+    """Return the first value of this name in lines such as ``name : value``."""
     for line in _text(path).splitlines():
         key, _, value = line.partition(":")
         if key.strip() == name:

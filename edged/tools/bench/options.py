@@ -1,4 +1,4 @@
-"""What the command line says. Imports nothing heavy."""
+"""The options of the command line; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says.
+    """The options of the command line.
 
     Attributes:
         models: the .tflite files.
-        labels: the text file of labels for all of them; None: those that are packed in each.
-        images: a folder with a folder of photographs for each label; None: the bundled ones, and no accuracy.
-        threads: numbers of threads, of which each is measured; empty: as many as the daemon takes.
-        runtime: ``auto``, ``litert``, ``tflite-runtime`` or ``all`` that are installed.
+        labels: the label file for all of them; None: the labels packed in each.
+        images: a folder with a folder of photographs per label; None: the bundled ones, and no accuracy.
+        threads: the numbers of threads to measure; empty: the number that the daemon uses.
+        runtime: ``auto``, ``litert``, ``tflite-runtime``, or ``all`` for every installed one.
         seconds: how long each measurement runs the model.
-        json: where the results go; ``-``: standard output.
-        plot: where the picture goes.
+        json: the file for the results; ``-``: standard output.
+        plot: the file for the chart.
     """
 
     models: tuple[Path, ...]

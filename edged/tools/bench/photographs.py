@@ -1,4 +1,4 @@
-"""Finds the photographs: a folder for each label, whose name is the right answer for what lies in it."""
+"""Finds the photographs: a folder per label, whose name is the right answer for the photographs in it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SHOWN = 10  # names of folders in a sentence
 
 
 def by_label(folder: Path) -> dict[str, list[Path]]:
-    """Return the photographs of each folder in a folder, sorted; folders without any are left out.
+    """Return the photographs in each subfolder of a folder, sorted; empty subfolders are left out.
 
     Raises:
-        Refused: there are none, or they do not lie in folders.
+        Refused: there are none, or they are not in subfolders.
     """
     try:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -32,8 +32,8 @@ def by_label(folder: Path) -> dict[str, list[Path]]:
     found = {name: paths for name, paths in found.items() if paths}
     if not found:
         loose = any(is_photograph(path.name) for path in inside)
-        how = f"put each photograph into a folder that is named as its label: {folder}/LABEL/*.jpg"
-        what = "its photographs lie in no folder" if loose else "no photograph is in it"
+        how = f"put each photograph into a folder named after its label: {folder}/LABEL/*.jpg"
+        what = "its photographs are not in folders" if loose else "no photograph is in it"
         raise Refused(f"{folder}: {what}; {how}", os.EX_NOINPUT)
     return found
 
@@ -43,7 +43,7 @@ def _photographs(folder: Path) -> list[Path]:
 
 
 def strangers(folders: Mapping[str, object], labels: Sequence[str]) -> dict[str, str]:
-    """Return the folders whose names are none of the labels, with what may have been meant."""
+    """Return the folders whose names are not among the labels, with the labels that may be meant."""
     answers = Answers(labels)
     return {
         name: closest(name.replace("_", " "), names(labels)) for name in folders if not answers.meant_by(name)
@@ -51,7 +51,7 @@ def strangers(folders: Mapping[str, object], labels: Sequence[str]) -> dict[str,
 
 
 def shown(found: Mapping[str, str]) -> str:
-    """Put strangers into words."""
+    """Return unknown names in words."""
     words = [f"'{name}'" + (f" ({hint})" if hint else "") for name, hint in list(found.items())[:_SHOWN]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return ", ".join(words) + more

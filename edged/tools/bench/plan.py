@@ -1,4 +1,4 @@
-"""What is measured: the models, their labels, the photographs. What can be refused beforehand is."""
+"""Plans the measurements: models, labels, photographs; refuses what can be refused beforehand."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that may be chosen.
+    """A model to be measured.
 
     Attributes:
-        path: as it was typed.
-        size: of the file, in bytes.
-        sha256: of the file; empty where it cannot be used.
-        labels: one for each class; empty where nobody asks for them.
-        picture: width, height and channels of what it looks at.
-        classes: how many it tells apart.
+        path: the file, as it was typed.
+        size: the size of the file, in bytes.
+        sha256: the checksum of the file; empty where it cannot be used.
+        labels: one per class; empty where they are not needed.
+        picture: width, height and channels of its input.
+        classes: the number of classes.
         device: the Edge TPU that it is compiled for; empty: it runs on the CPU.
         problem: why it cannot be used; empty where it can.
     """
@@ -49,16 +49,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """The measurements to make: each model with each runtime and each number of threads.
 
     Attributes:
-        candidates: in the order of the command line.
-        runtimes: each of them.
-        threads: each number of them.
+        candidates: the models, in the order of the command line.
+        runtimes: the runtimes.
+        threads: the numbers of threads.
         pictures: the photographs.
-        answers: the right label of each; empty: nobody knows.
-        library: of the Edge TPU.
-        seconds: to run each model.
+        answers: the right answer for each photograph; empty: not known.
+        library: the Edge TPU's library.
+        seconds: how long to run each model.
     """
 
     candidates: tuple[Candidate, ...]
@@ -71,10 +71,10 @@ class Plan:
 
 
 def plan(options: Options) -> tuple[Plan, list[str]]:
-    """Look at everything that the command line names; return what to do, and what to say of it.
+    """Read everything that the command line names; return the plan, and notes about it.
 
     Raises:
-        Refused: a file is missing, or a folder of photographs has no label's name.
+        Refused: a file is missing, or the name of a folder of photographs is not a label.
         DriverError: there is no runtime.
         ModelError: the labels cannot be read.
     """
@@ -113,7 +113,7 @@ def _runtimes(asked: str) -> tuple[tuple[str, ...], list[str]]:
 def _candidate(
     path: Path, named: Sequence[str] | None, options: Options, judged: bool, accelerator: Accelerator
 ) -> Candidate:
-    """Look into a model, as ``edged check`` does."""
+    """Read a model, as ``edged check`` does."""
     found = Candidate(path, _size(path))
     try:
         file = tflite_file.read(path, edgetpu=None)
@@ -136,12 +136,12 @@ def _candidate(
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # why, is said by whoever reads it
+    except OSError:  # the reader reports why
         return 0
 
 
 def _labels(file: ModelFile, named: Sequence[str] | None) -> Any:
-    """Return the labels that are given, else those of the bundled model, which has them beside it."""
+    """Return the labels given, else those of the bundled model, which are in a file beside it."""
     if named is None and file.labels is None and file.sha256 == bundled.MODEL_SHA256:
         return label_files.load(bundled.LABELS)
     return named
@@ -150,10 +150,10 @@ def _labels(file: ModelFile, named: Sequence[str] | None) -> Any:
 def _known(
     candidates: Sequence[Candidate], folders: Mapping[str, object], options: Options
 ) -> list[Candidate]:
-    """Set those aside that do not know what the photographs show.
+    """Leave out the models whose labels lack a right answer.
 
     Raises:
-        Refused: no model knows it.
+        Refused: no model has all of them.
     """
     usable = [c for c in candidates if not c.problem]
     unknown = {c.path: photographs.strangers(folders, c.labels) for c in usable}

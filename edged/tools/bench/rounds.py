@@ -1,4 +1,4 @@
-"""Measures everything in turn, several times over, and puts together what was found."""
+"""Makes the measurements in interleaved rounds, and combines the results."""
 
 from __future__ import annotations
 
@@ -18,33 +18,31 @@ if TYPE_CHECKING:
     from edged.tools.bench.plan import Candidate, Plan
 
 ROUNDS = 3
-PATIENCE_S = (
-    60.0  # for a process to say something: slow boards import for 10 s, and large models run for seconds
-)
+PATIENCE_S = 60.0  # without an answer: slow boards import for 10 s, and large models run for seconds
 
 
 class Watcher(Protocol):
     """Hears how it goes."""
 
     def begin(self, steps: int) -> None:
-        """So many processes will be started."""
+        """Take the number of processes that will be started."""
 
     def step(self, words: str) -> None:
-        """One of them begins."""
+        """Take the description of the next process."""
 
     def progress(self, part: float) -> None:
-        """So much of it is done, from 0 to 1."""
+        """Take the progress of the current process, 0..1."""
 
     def note(self, sentence: str) -> None:
-        """Something is to be said."""
+        """Take a note for the user."""
 
 
 @dataclass
 class Case:
-    """One measurement, and what its rounds have found so far.
+    """One measurement, and the results of its rounds so far.
 
     Attributes:
-        problem: why it failed; empty while it has not.
+        problem: why it failed; empty if it has not.
     """
 
     candidate: Candidate
@@ -57,12 +55,12 @@ class Case:
 
     @property
     def words(self) -> str:
-        """What it is, for a person."""
+        """The measurement in words."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         return f"{self.candidate.path.name} on {self.runtime}, {threads}"
 
     def add(self, found: dict[str, Any]) -> None:
-        """Take what a round has found."""
+        """Add the result of a round."""
         self.invoke_ms += found.pop("invoke_ms")
         self.prepare_ms += found.pop("prepare_ms")
         for name in ("rss_mb", "model_mb"):
@@ -70,7 +68,7 @@ class Case:
         self.found |= found
 
     def result(self, *, judged: bool) -> dict[str, Any]:
-        """Return it as JSON data."""
+        """Return the combined result as JSON-ready data."""
         model, found = self.candidate, {} if self.problem else self.found
         images = found.get("images")
         return {

@@ -1,4 +1,4 @@
-"""From the command line to the results: refuse, measure, write, draw."""
+"""Runs a comparison: refuse, measure, write, draw."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from edged.tools.bench.rounds import Watcher
 
 _DRAW = "edged.tools.bench.draw"
-_DRAW_S = 120.0  # matplotlib looks for fonts the first time
+_DRAW_S = 120.0  # matplotlib searches for fonts the first time
 _FORMATS = (".png", ".svg")
 
 
 class Bench:
-    """One comparison. Whatever can be refused is refused here, before anything is measured.
+    """One comparison. What can be refused is refused here, before anything is measured.
 
     Args:
-        options: what the command line says.
+        options: the options of the command line.
 
     Raises:
         Refused: a file is missing, cannot be written, or makes no sense.
@@ -46,16 +46,16 @@ class Bench:
             _draw({})
 
     def measure(self, watcher: Watcher) -> dict[str, Any]:
-        """Measure everything; returns what goes to the JSON file."""
+        """Make all measurements; return the data for the JSON file."""
         for note in self._notes:
             watcher.note(note)
         return {"machine": machine.describe(), "results": rounds.measure(self._plan, watcher)}
 
     def write(self, report: dict[str, Any]) -> None:
-        """Write what the command line asks for.
+        """Write the files that the command line asks for.
 
         Raises:
-            Refused: that was not possible.
+            Refused: a file cannot be written.
         """
         text = json.dumps(report, indent=1) + "\n"
         if self._json_file is not None:
@@ -69,16 +69,16 @@ class Bench:
 
 
 def _draw(request: dict[str, Any]) -> bytes:
-    """Return a picture of a report, or nothing of none, to see whether that would work.
+    """Return the chart of a report; with an empty report, only check that drawing would work.
 
     Raises:
         DriverError: there is no matplotlib.
-        Refused: it could not draw.
+        Refused: the chart could not be drawn.
     """
     try:
         received = list(answers(_DRAW, json.dumps(request).encode(), _DRAW_S))
     except ChildFailed as failed:
-        raise Refused(f"nothing can be drawn: {failed}") from None
+        raise Refused(f"the chart cannot be drawn: {failed}") from None
     if "missing" in received[0]:
         raise DriverError(f"--plot needs matplotlib ({received[0]['missing']}): pip install 'edged[plot]'")
     return base64.b64decode(received[0]["picture"])

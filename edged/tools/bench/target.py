@@ -1,4 +1,4 @@
-"""Files that results go to: tried before the measurement, written whole or not at all after it."""
+"""Files for results: tried before the measurement, written whole or not at all after it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Target:
     """One file.
 
     Args:
-        path: where it goes; what is there is written over.
+        path: the file, which is replaced.
 
     Raises:
-        Refused: nothing can be written there.
+        Refused: it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._said = path
         try:
-            # A device or a pipe is written to; a file is replaced, and of a link what it points to.
+            # A device or a pipe is written to; a file is replaced, and so is the file that a link points to.
             self._replaces = path.is_file() or not path.exists()
             self._path = path.resolve() if self._replaces else path
             if path.is_dir():
@@ -41,7 +41,7 @@ class Target:
         """Write the file.
 
         Raises:
-            Refused: that was not possible.
+            Refused: it cannot be written.
         """
         try:
             if self._replaces:

@@ -1,14 +1,14 @@
-"""``edged doctor``: what this board can do, what is wrong, how to mend it.
+"""``edged doctor``: checks what this board can do, what is wrong, and how to fix it.
 
 ```
- examine ─▶ one check after the other, each with a deadline ─▶ view: lines, JSON
-              │ own thread        files, sysfs, the broker, systemctl
-              │ survey            a process for each question: runtimes, cameras, libraries
-              └ Workers           Supervisor ─▶ fork server ─▶ workers, as the daemon has them
+ examine ─▶ one check after the other, each with a deadline ─▶ the verb: lines, JSON
+              │ a thread          files, sysfs, the broker, systemctl
+              │ probe             a process per question: runtimes, cameras, libraries
+              └ Workers           Supervisor ─▶ fork server ─▶ workers, as in the daemon
 ```
 
-What can crash or hang happens in other processes, and what goes on hanging is left behind. A check that fails
-in a way that nobody thought of is an error of this check, and the others go on.
+Anything that may crash or hang runs in another process; one that keeps hanging is left behind. A check that
+fails in an unforeseen way becomes an error of that check, and the others go on.
 """
 
 from edged.tools.doctor.examination import examine

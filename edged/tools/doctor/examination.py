@@ -1,4 +1,4 @@
-"""All checks, one after the other: the order, the deadlines, and what becomes of one that fails."""
+"""Makes all checks one after the other: their order, their deadlines, and the verdict of one that fails."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from edged.tools.doctor.subject import Subject
 
-SHORT_S = 10.0  # for what reads files and asks nobody
-ASKING_S = 100.0  # for what starts processes, each of which has its own deadline
-WORKING_S = 400.0  # for what runs workers, which are watched by themselves
+SHORT_S = 10.0  # for checks that only read files
+ASKING_S = 100.0  # for checks that start processes, each with its own deadline
+WORKING_S = 400.0  # for checks that run workers, which are supervised themselves
 START_S = 20.0
 
 
@@ -45,16 +45,16 @@ def examine(
     """Make every check.
 
     Args:
-        path: of the configuration.
-        given: it has to be there.
-        begin: hears the name of each check before it is made.
-        tell: hears each check when it was made.
-        root: of the file system; another one for tests.
+        path: the configuration file.
+        given: whether the file has to exist.
+        begin: receives the name of each check before it is made.
+        tell: receives each check after it was made.
+        root: the root of the file system; another one in tests.
     """
 
     async def life() -> list[Check]:
         workers = Workers(root)
-        with contextlib.suppress(OSError):  # whatever needs the fork server meets it again
+        with contextlib.suppress(OSError):  # the checks that need the fork server meet it again
             workers.prepare()
         try:
             subject = await _subject_of(path, root, given=given)
@@ -66,12 +66,12 @@ def examine(
 
 
 async def _subject_of(path: Path, root: Path, *, given: bool) -> Subject:
-    """Return what is examined; where that cannot be found out, the machine alone is."""
+    """Return the subject; only the machine where the rest cannot be read."""
     try:
         return await within(START_S, lambda: _subject.subject(path, root, given=given))
     except TimeoutError:
-        why_not = f"{path}, or systemd, does not answer"
-    except Exception as problem:  # noqa: BLE001 - there is enough to examine without it
+        why_not = f"{path}, or systemd, does not respond"
+    except Exception as problem:  # noqa: BLE001 - there is enough to check without it
         why_not = f"{path} cannot be read: {problem}"
     return _subject.Subject(path, None, why_not, given, root)
 
@@ -93,7 +93,7 @@ class _Examination:
         self._on_cpu = Run()
 
     async def run(self) -> list[Check]:
-        """Make the checks; what is slow and what others depend on comes first."""
+        """Make the checks; slow ones, and those that others depend on, come first."""
         now = self._subject
         aside = functools.partial(self._aside, SHORT_S)
         asking = functools.partial(self._aside, ASKING_S)
@@ -124,13 +124,13 @@ class _Examination:
         return inference.cpu_inference(self._on_cpu, self._workers.last_words)
 
     async def _one(self, name: str, check: Callable[[], Awaitable[Verdict]]) -> Check:
-        """Make one check; whatever happens in it, it becomes a verdict."""
+        """Make one check; whatever happens in it becomes a verdict."""
         self._begin(name)
         try:
             async with asyncio.timeout(WORKING_S):
                 verdict = await check()
         except TimeoutError:
-            verdict = error("no answer in time: something hangs", "dmesg may say what")
+            verdict = error("no answer in time: something hangs", "dmesg may show what")
         except Exception as defect:  # noqa: BLE001 - the others go on
             verdict = error(
                 f"{type(defect).__name__}: {defect}", "this is a defect of edged, please report it"

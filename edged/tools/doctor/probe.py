@@ -32,7 +32,7 @@ def ask(*words: str, seconds: float = QUESTION_S) -> dict[str, Any]:
     """Return the answer to a question.
 
     Args:
-        words: the question, and what goes with it; see :mod:`edged.worker.probe`.
+        words: the question and its arguments; see :mod:`edged.worker.probe`.
         seconds: the longest time to wait.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is examined: this machine, its configuration where there is one, and the daemon that may run on it."""
+"""The subject of the checks: this machine, its configuration, and the daemon that may run on it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is examined.
+    """The subject of the checks.
 
     Attributes:
-        path: of the configuration.
-        config: None where there is none that can be read.
-        why_not: why there is none, in a sentence.
-        given: somebody named the file, so that it has to be there.
-        root: of the file system; another one for tests.
-        daemon: what the running daemon says of itself, as ``edged status`` shows it; empty where none runs.
-        unit: what systemd says of the service; None where there is no systemd.
+        path: the configuration file.
+        config: the configuration; None where it cannot be read.
+        why_not: why it cannot be read, in a sentence.
+        given: whether the file was named on the command line, so that it has to exist.
+        root: the root of the file system; another one in tests.
+        daemon: the running daemon's health, as ``edged status`` shows it; empty where none runs.
+        unit: the service's properties, as systemd reports them; None where there is no systemd.
     """
 
     path: Path
@@ -42,20 +42,20 @@ class Subject:
     unit: Mapping[str, str] | None = None
 
     def runs(self, pipeline: str) -> bool:
-        """Whether the daemon runs a pipeline now, so that it has its devices."""
+        """Return whether the daemon runs a pipeline now, so that it holds its devices."""
         return self.daemon_says(pipeline).get("state") == "running"
 
     def daemon_says(self, pipeline: str) -> Mapping[str, Any]:
-        """Return what the daemon says of a pipeline; nothing where it does not know it."""
+        """Return the daemon's health of a pipeline; empty where it has no such pipeline."""
         says: Mapping[str, Any] = self.daemon.get("pipelines", {}).get(pipeline, {})
         return says
 
 
 def subject(path: Path, root: Path, *, given: bool) -> Subject:
-    """Read the configuration and ask who runs; never raises for what they say."""
+    """Return the subject; a configuration or daemon that cannot be read is part of it, not an error."""
     config, why_not = None, ""
     if not given and not os.path.lexists(path):
-        why_not = f"there is no configuration: no {path}"
+        why_not = f"there is no configuration: {path} does not exist"
     else:
         try:
             config = loader.load(path)

@@ -1,4 +1,4 @@
-"""What a check says: how it stands, what was seen, and what mends it."""
+"""The verdict of a check: its status, what was found, and how to fix it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Status(enum.StrEnum):
-    """How it stands. Only an error says that the daemon would not do what it was told to."""
+    """The status of a check. Only an error means that the daemon would not do what is configured."""
 
     OK = "ok"
-    ABSENT = "absent"  # this board has none, and nobody asked for one
-    SKIPPED = "skipped"  # it could not be tried; the detail says why
+    ABSENT = "absent"  # this board has none, and none is configured
+    SKIPPED = "skipped"  # not tried; the detail says why
     WARNING = "warning"
     ERROR = "error"
 
@@ -24,11 +24,11 @@ _BY_WEIGHT = list(Status)
 
 
 class Verdict(NamedTuple):
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        detail: what was seen, in a sentence.
-        fix: what to do; empty where nothing is to be done.
+        detail: what was found, in a sentence.
+        fix: what to do; empty where there is nothing to do.
     """
 
     status: Status
@@ -46,37 +46,37 @@ class Check:
     fix: str = ""
 
     def data(self) -> dict[str, str]:
-        """Return it as JSON-ready data."""
+        """Return the check as JSON-ready data."""
         return asdict(self)
 
 
 def ok(detail: str) -> Verdict:
-    """Return that all is well."""
+    """Return the verdict that all is well."""
     return Verdict(Status.OK, detail)
 
 
 def warning(detail: str, fix: str = "") -> Verdict:
-    """Return that something is not as it should be, and the daemon works all the same."""
+    """Return the verdict that something is wrong, but the daemon works."""
     return Verdict(Status.WARNING, detail, fix)
 
 
 def error(detail: str, fix: str = "") -> Verdict:
-    """Return that something does not work."""
+    """Return the verdict that something does not work."""
     return Verdict(Status.ERROR, detail, fix)
 
 
 def absent(detail: str, fix: str = "") -> Verdict:
-    """Return that there is no such thing."""
+    """Return the verdict that there is no such device."""
     return Verdict(Status.ABSENT, detail, fix)
 
 
 def skipped(detail: str, fix: str = "") -> Verdict:
-    """Return that it could not be tried."""
+    """Return the verdict that it was not tried."""
     return Verdict(Status.SKIPPED, detail, fix)
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return several, at least one, as one: the gravest status, all details, what mends the gravest."""
+    """Combine verdicts, at least one: the gravest status, all details, the fix of the gravest."""
     gravest = max(verdicts, key=lambda verdict: _BY_WEIGHT.index(verdict.status)).status
     fixes = dict.fromkeys(v.fix for v in verdicts if v.fix and v.status is gravest)
     return Verdict(gravest, "; ".join(verdict.detail for verdict in verdicts), "; ".join(fixes))

@@ -58,7 +58,7 @@ class Workers:
         self._handlers: list[logging.Handler] = []  # those before
 
     def prepare(self) -> None:
-        """Start the fork server, which imports what is slow to import."""
+        """Start the fork server, whose imports are slow."""
         root = logging.getLogger()
         self._handlers, root.handlers = root.handlers, [logging.NullHandler()]
         self._supervisor.prepare()

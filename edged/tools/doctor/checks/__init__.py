@@ -1,1 +1,1 @@
-"""The checks of ``edged doctor``, one subject a module."""
+"""The checks of ``edged doctor``, one subject per module."""

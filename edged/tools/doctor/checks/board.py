@@ -1,4 +1,4 @@
-"""The board itself: what it is, how hot, how well fed; its memory and its clock."""
+"""Checks the board itself: its name, temperature, power supply, memory and clock."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from edged.config.root import Config
 
-HOT_C = 80.0  # where a Raspberry Pi begins to slow down
-MAIN_MB, FIRST_MB, NEXT_MB = 60, 70, 25  # main, the first pipeline with the fork server, each other one
-SMALL_MB = 200  # of memory in all, below which nothing of this works well
+HOT_C = 80.0  # at which a Raspberry Pi begins to throttle
+MAIN_MB, FIRST_MB, NEXT_MB = 60, 70, 25  # main; the first pipeline with the fork server; each further one
+SMALL_MB = 200  # of total memory; with less, edged does not run well
 
 
 def board(root: Path) -> Verdict:
-    """Judge supply and heat, as far as the board says."""
+    """Judge the power supply and the temperature, as far as the board reports them."""
     cores = len(os.sched_getaffinity(0))
     verdicts = [ok(f"{boards.board(root) or 'unknown board'}, {platform.machine()}, {cores} cores")]
     says = _measured(root)
@@ -37,7 +37,7 @@ def board(root: Path) -> Verdict:
         verdicts.append(warning("undervoltage now", fix))
     if says.get("throttled"):
         verdicts.append(
-            warning("throttled now: it runs slower than it could", "cool it, or look at its supply")
+            warning("throttled now: it runs slower than it can", "cool it, or check its power supply")
         )
     if says.get("undervoltage") is False:
         verdicts.append(ok("supply in order"))
@@ -45,7 +45,7 @@ def board(root: Path) -> Verdict:
 
 
 def memory(root: Path, config: Config | None, *, running: bool) -> Verdict:
-    """Judge whether what is configured fits in what is free; what runs already has its memory."""
+    """Judge whether the configured pipelines fit in the free memory; a running daemon has its memory."""
     kib = system.meminfo(root)
     total_mb, free_mb = kib["MemTotal"] * 1.024e-3, kib["MemAvailable"] * 1.024e-3
     detail = f"{free_mb:,.0f} of {total_mb:,.0f} MB available"
@@ -60,15 +60,15 @@ def memory(root: Path, config: Config | None, *, running: bool) -> Verdict:
 
 
 def clock_synced(*, synced: bool | None = None) -> Verdict:
-    """Judge whether the time that events carry can be trusted."""
+    """Judge whether the time in events can be trusted."""
     if clock.synced() if synced is None else synced:
         return ok("synchronised")
     fix = "sudo timedatectl set-ntp true; in a container the host does it"
-    return warning("not synchronised: events say clock unsynced, and TLS may refuse certificates", fix)
+    return warning("not synchronised: events carry clock: unsynced, and TLS may refuse certificates", fix)
 
 
 def _measured(root: Path) -> dict[str, float | bool]:
-    """Return what the board says of itself."""
+    """Return the board's own figures."""
     config = system.Config(what=("temperature", "undervoltage", "throttled"), root=root)
     sensor = system.create(config)
     sensor.open()

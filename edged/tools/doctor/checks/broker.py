@@ -1,4 +1,4 @@
-"""The broker: name, connection, TLS, login, as the daemon would make them, under a client id of its own."""
+"""Checks the broker: name, connection, TLS and login as the daemon uses them, under another client id."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 ANSWER_S = 5.0
 _AS_ROOT = "run edged doctor as root, or as the user of the service"
-_FIXES = {  # by the state of a connection
+_FIXES = {  # by the state of the connection
     "auth refused": "write mqtt.username and the password in mqtt.password_file as the broker knows them "
     "(on the broker: mosquitto_passwd)",
     "certificate refused": "mqtt.tls.ca_file must hold the CA that signed the broker's certificate, "
     "mqtt.host a name in it, and cert_file a certificate that the broker accepts",
     "tls failed": "only one side uses TLS: write or remove mqtt.tls, or correct mqtt.port",
-    "name not found": "correct mqtt.host, or the name server: getent hosts {host}",
+    "name not found": "correct mqtt.host, or the name server; try: getent hosts {host}",
     "connection refused": "start the broker there, or correct mqtt.host and mqtt.port",
-    "no answer": "look at the network, at firewalls, and whether {host} is on and its broker works",
-    "unreachable": "look at the network: ip route get {host}",
+    "no answer": "check the network, firewalls, and whether {host} is on and its broker responds",
+    "unreachable": "check the network; try: ip route get {host}",
     "protocol refused": 'write mqtt.protocol: "3.1.1"',
-    "connection lost": "look at the broker's log, and whether port {port} wants TLS",
+    "connection lost": "check the broker's log, and whether port {port} needs TLS",
 }
 
 
 def broker(subject: Subject) -> Verdict:
-    """Log in at the broker, and leave again."""
+    """Log in at the broker, and disconnect."""
     if subject.config is None:
         return skipped(subject.why_not)
     mqtt = subject.config.mqtt
@@ -45,7 +45,7 @@ def broker(subject: Subject) -> Verdict:
     except ConfigError as problem:
         if "may not be read" in str(problem):
             return skipped(str(problem), _AS_ROOT)
-        return error(str(problem), "look at the check configuration")
+        return error(str(problem), "see the check configuration")
 
 
 def _knock(mqtt: Mqtt, password: str | None) -> Verdict:

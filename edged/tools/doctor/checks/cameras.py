@@ -1,4 +1,4 @@
-"""Cameras: which there are, and whether a worker gets pictures from each."""
+"""Checks cameras: which are present, and whether a worker gets pictures from each."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def _identified(asked: Ask, camera: Mapping[str, Any], verdicts: list[Verd
         found: list[Any] = (await answer(asked, "identify", kind))["cameras"]
     except Unanswered as why:
         detail, _, fix = str(why).rpartition(": ") if why.told else (str(why), "", "")
-        verdicts.append(error(f"{name} may be there: {detail or fix}", fix or "look at the check drivers"))
+        verdicts.append(error(f"{name} may be there: {detail or fix}", fix or "see the check drivers"))
         return []
     if not found:
         what = f"{kind} does not see {name}, though its connector is there"
@@ -107,5 +107,5 @@ def _of(name: str, run: Run, *, daemon: bool) -> Verdict:
     if fault.reason == "denied":
         return error(what, f"sudo usermod -aG video {service.me()}, then log in again")
     if fault.fault == "driver":
-        return error(what, "look at the check drivers")
+        return error(what, "see the check drivers")
     return error(what, "check its cable, port and power; dmesg says more")

@@ -1,4 +1,4 @@
-"""The configuration: what ``edged check`` finds."""
+"""Checks the configuration as ``edged check`` does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def configuration(subject: Subject) -> Verdict:
-    """Have everything in it looked at."""
+    """Judge the whole configuration."""
     if subject.config is None and not subject.given and not os.path.lexists(subject.path):
         return skipped(subject.why_not, f"edged init -o {subject.path}")
     problems = check(subject.path)
@@ -22,4 +22,4 @@ def configuration(subject: Subject) -> Verdict:
     if all("may not be read" in problem.what for problem in problems):
         return skipped(str(problems[0]), "run edged doctor as root, or as the user of the service")
     count = "1 error" if len(problems) == 1 else f"{len(problems)} errors, the first"
-    return error(f"{count}: {problems[0]}", f"edged check -c {subject.path} names them all")
+    return error(f"{count}: {problems[0]}", f"edged check -c {subject.path} lists them all")

@@ -31,18 +31,18 @@ _BROKEN = "install another version of it: sudo apt install --reinstall libedgetp
 
 
 async def on_cpu(workers: Workers) -> Run:
-    """Let a worker classify a photograph that comes with edged."""
+    """Have a worker classify a bundled photograph."""
     section = PipelineSection.model_validate({"source": _PHOTOGRAPH, "deadlines": _PATIENT})
     return (await workers.run({"doctor": section}, count=COUNT, seconds=CPU_S))["doctor"]
 
 
 def cpu_inference(run: Run, last_words: str = "") -> Verdict:
-    """Judge what it saw, and how long it took."""
+    """Judge the answer, and the time it took."""
     if run.fault is not None:
         more = f" ({last_words})" if last_words and run.fault.fault == "defect" else ""
-        return error(f"{run.fault.last_error}{more}", "look at the check runtime")
+        return error(f"{run.fault.last_error}{more}", "see the check runtime")
     if len(run.outcomes) < COUNT:
-        return error(f"{len(run.outcomes)} inferences within {CPU_S:g} s", "another program may take the CPU")
+        return error(f"{len(run.outcomes)} inferences within {CPU_S:g} s", "another program may use the CPU")
     detail = _answer(run)
     if run.outcomes[-1].label != bundled.ANSWER:
         fix = "this runtime miscalculates here: install another version of ai-edge-litert"
@@ -51,7 +51,7 @@ def cpu_inference(run: Run, last_words: str = "") -> Verdict:
 
 
 def isolation(run: Run, config: Config | None) -> Verdict:
-    """Judge what keeps a worker from the network, as the worker found it when it tried."""
+    """Judge the walls around a worker, as the worker found them when it tried."""
     status = run.status
     if status is None or status.model is None:
         return skipped("no worker ran (see cpu-inference)")
@@ -64,7 +64,7 @@ def isolation(run: Run, config: Config | None) -> Verdict:
 
 
 async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:
-    """Judge the Edge TPU: whether one is there, its library, and what the models do on it."""
+    """Judge the Edge TPU: whether one is present, its library, and the models on it."""
     there = sorted(AcceleratorPresence(subject.root).devices())
     wanted = _on_tpu(subject.config)
     if not there and not wanted:
@@ -103,7 +103,7 @@ def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str]) -> 
     if fault.reason == "absent":
         if not there and accelerator.policy == "prefer":
             return absent(
-                f"{what}; the CPU serves instead", "plug it in; pipelines go over to it by themselves"
+                f"{what}; the CPU is used instead", "plug it in; pipelines switch to it automatically"
             )
         fix = (
             "plug it in"
@@ -112,7 +112,7 @@ def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str]) -> 
         )
         return error(what, fix)
     if fault.fault == "model":
-        return error(what, "look at the check configuration")
+        return error(what, "see the check configuration")
     return error(
         what, "unplug it and plug it in again, on a port or hub with enough power; sudo apt full-upgrade"
     )
@@ -129,7 +129,7 @@ def _on_tpu(config: Config | None) -> dict[str, PipelineSection]:
 
 
 def _daemon_has_it(subject: Subject, name: str) -> bool:
-    """Whether a worker of the daemon holds it, also one that waits for its camera."""
+    """Return whether a worker of the daemon holds it; one that waits for its camera does, too."""
     says, lives = subject.daemon_says(name), name in subject.daemon.get("processes", {})
     return lives and says.get("accelerator") == "edgetpu" and not says.get("degraded")
 
@@ -144,11 +144,11 @@ def _of_daemon(subject: Subject, names: list[str]) -> Verdict:
         for name, said in says.items()
         if (median := said["invoke_ms"]["p50"]) is not None
     )
-    return ok(f"the running daemon has it: {', '.join(times) or 'nothing was classified yet'}")
+    return ok(f"the running daemon has it: {', '.join(times) or 'no frame was classified yet'}")
 
 
 def _required(section: PipelineSection) -> PipelineSection:
-    """Return a pipeline that shows a photograph to the model on the Edge TPU, or says why it cannot."""
+    """Return a pipeline that runs the model on the Edge TPU on a photograph."""
     accelerator = section.accelerator.model_copy(update={"policy": "require"})
     return PipelineSection(
         source=_PHOTOGRAPH,
@@ -159,9 +159,9 @@ def _required(section: PipelineSection) -> PipelineSection:
 
 
 def _answer(run: Run) -> str:
-    """Say what was seen last, and how long it took."""
+    """Return the last answer and the time it took, in words."""
     last, status = run.outcomes[-1], run.status
-    # The first one also pays for what is done once.
+    # The first one also pays for what is done only once.
     median = statistics.median(outcome.invoke_ms for outcome in run.outcomes[1:] or run.outcomes)
     by = (
         f"{status.model.name} on {status.accelerator} with {status.runtime}"

@@ -1,4 +1,4 @@
-"""What systemd says of the service ``edged.service``."""
+"""Checks ``edged.service``, as systemd reports it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNIT = "edged.service"
-USER = "edged"  # that the unit which ships names
+USER = "edged"  # in the unit that edged ships
 ANSWER_S = 5.0
 _WORKS = ("active", "activating", "reloading")
 _ASKED = (
@@ -44,7 +44,7 @@ def ask(root: Path, program: str = "systemctl") -> Mapping[str, str] | None:
 
 
 def me() -> str:
-    """Return the name of the user who asks; its number where it has none."""
+    """Return the name of the current user; its number where it has none."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -52,7 +52,7 @@ def me() -> str:
 
 
 def user(unit: Mapping[str, str] | None) -> str:
-    """Return the user of the service; empty where nobody says that it is another one than who asks."""
+    """Return the user of the service; empty where it is not known to be another one than the current user."""
     if unit and unit.get("LoadState") == "loaded":
         return unit.get("User", "")
     try:
@@ -72,7 +72,7 @@ def examine(unit: Mapping[str, str] | None) -> Verdict:
     if unit.get("NRestarts", "0") != "0":
         detail += f", restarted {unit['NRestarts']} times"
     if unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart":
-        return error(f"{detail}: {unit.get('Result') or 'failed'}", f"journalctl -u {UNIT} -n 50 says why")
+        return error(f"{detail}: {unit.get('Result') or 'failed'}", f"journalctl -u {UNIT} -n 50 shows why")
     return _at_work(unit, detail)
 
 

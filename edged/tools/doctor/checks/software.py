@@ -1,4 +1,4 @@
-"""Python, edged, the TFLite runtimes, and what the configured drivers need."""
+"""Checks Python, edged, the TFLite runtimes, and the packages of the configured drivers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def python(version: tuple[int, ...] = sys.version_info[:2]) -> Verdict:
 
 
 def runtime(asked: Ask = ask) -> Verdict:
-    """Have each runtime that is installed open a model, and load what decodes pictures."""
+    """Have each installed runtime open a model, and load the packages that decode pictures."""
     installed = runtimes.available()
     if not installed:
         return error("no TFLite runtime is installed", "pip install ai-edge-litert")
@@ -49,11 +49,11 @@ def runtime(asked: Ask = ask) -> Verdict:
     detail = "; ".join([*works, *wrong, f"numpy {found['numpy']}, OpenCV {found['opencv']}"])
     if not works:
         return error(detail, f"{_REINSTALL} ai-edge-litert")
-    return warning(detail, "mend or uninstall the one that does not work") if wrong else ok(detail)
+    return warning(detail, "repair or uninstall the one that does not work") if wrong else ok(detail)
 
 
 def drivers(subject: Subject, asked: Ask = ask) -> Verdict:
-    """Look whether the configured drivers have what they need."""
+    """Judge whether the configured drivers have the packages that they need."""
     if subject.config is None:
         return skipped(subject.why_not)
     verdicts, good = [], []
@@ -71,7 +71,7 @@ def drivers(subject: Subject, asked: Ask = ask) -> Verdict:
 
 
 def _kinds(config: Config) -> list[tuple[str, str]]:
-    """Return the drivers that the configuration names."""
+    """Return the configured drivers."""
     found = {
         ("source", pipeline.source.kind): None for pipeline in config.pipelines.values() if pipeline.enabled
     }

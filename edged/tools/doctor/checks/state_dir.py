@@ -1,4 +1,4 @@
-"""The state directory: whether the service can write it, whether there is room, whether the spool adds up."""
+"""Checks the state directory: write permission, free space, and whether the spool adds up."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _WRITES = 0o300  # its owner's: write, search
 
 
 def state_dir(subject: Subject) -> Verdict:
-    """Judge the directory of the configuration."""
+    """Judge the configured directory."""
     if subject.config is None:
         return skipped(subject.why_not)
     path = subject.config.state_dir
     user = service.user(subject.unit) or service.me()
-    there = next(folder for folder in (path, *path.parents) if os.path.exists(folder))  # noqa: PTH110 - Path raises where it may not look
+    there = next(folder for folder in (path, *path.parents) if os.path.exists(folder))  # noqa: PTH110 - Path raises where it has no permission
     if there != path and subject.unit is not None and subject.unit.get("LoadState") == "loaded":
-        return ok(f"{path} is not there yet; systemd makes it when the service starts")
+        return ok(f"{path} does not exist yet; systemd creates it when the service starts")
     verdicts = [_writable(there, user)]
     if there != path and verdicts[0].status == "ok":
-        verdicts[0] = ok(f"{path} is not there yet, and can be made by {user}")
+        verdicts[0] = ok(f"{path} does not exist yet, and {user} can create it")
     elif there != path:
-        verdicts[0] = error(f"{path} is not there, and {user} cannot make it", _make(path, user))
+        verdicts[0] = error(f"{path} does not exist, and {user} cannot create it", _make(path, user))
     verdicts.append(room(there, path / NAME, subject.config.spool))
     if there == path:
         verdicts.append(balance(path, subject.config.spool.max_mb))
@@ -45,21 +45,21 @@ def state_dir(subject: Subject) -> Verdict:
 def _writable(folder: Path, user: str) -> Verdict:
     may = can_write(folder, user)
     if may is None:
-        what = f"whether {user} can write {folder} cannot be seen by {service.me()}"
+        what = f"{service.me()} cannot see whether {user} can write {folder}"
         return skipped(what, "run edged doctor as root, or as the user of the service")
     if not may:
         fix = f"sudo chown {user}: {folder} && sudo chmod u+rwx {folder}, or write another state_dir"
         return error(f"{user} cannot write {folder}", fix)
-    return ok(f"{folder} can be written by {user}")
+    return ok(f"{user} can write {folder}")
 
 
 def can_write(folder: Path, user: str) -> bool | None:
-    """Whether a user can make files in a folder; None where that cannot be told by the one who asks."""
+    """Return whether a user can create files in a folder; None where the current user cannot see that."""
     if user == service.me():
         return os.access(folder, os.W_OK | os.X_OK)
     try:
         entry = pwd.getpwnam(user)
-    except KeyError:  # one that systemd makes up for the service
+    except KeyError:  # one that systemd creates for the service
         return None
     if os.geteuid() == 0:
         groups = os.getgrouplist(user, entry.pw_gid)
@@ -81,7 +81,7 @@ def can_write(folder: Path, user: str) -> bool | None:
 
 
 def room(folder: Path, spool: Path, section: SpoolSection) -> Verdict:
-    """Judge the free space against what the spool may take and has to leave."""
+    """Judge the free space against the spool's limits."""
     status = os.statvfs(folder)
     free_mb = status.f_bavail * status.f_frsize / 1e6
     try:
@@ -90,26 +90,28 @@ def room(folder: Path, spool: Path, section: SpoolSection) -> Verdict:
         has_mb = 0.0
     detail = f"{free_mb:,.0f} MB free"
     if free_mb < section.min_free_mb:
-        fix = "make room on this disk, or write a smaller spool.min_free_mb"
+        fix = "free space on this disk, or write a smaller spool.min_free_mb"
         return error(
             f"{detail}, less than spool.min_free_mb ({section.min_free_mb:g}): the queue cannot grow", fix
         )
     if free_mb - section.min_free_mb + has_mb < section.max_mb:
-        fix = "make room on this disk, or write a smaller spool.max_mb"
+        fix = "free space on this disk, or write a smaller spool.max_mb"
         return warning(f"{detail}, too little for a queue of spool.max_mb ({section.max_mb:g})", fix)
     return ok(detail)
 
 
 def balance(state_dir: Path, max_mb: float = 0) -> Verdict:
-    """Judge whether every accepted event is accounted for; ``max_mb`` is what the spool may take."""
+    """Judge whether every accepted event is accounted for; ``max_mb`` is the spool's limit."""
     found = audit.audit(state_dir, max_mb)
     aside = f", {found['set_aside']} damaged files kept" if found["set_aside"] else ""
     if found["balanced"] is None:
         return skipped(found["problem"], "run edged doctor as root, or as the user of the service")
     if not found["balanced"]:
-        return error(f"the spool: {found['problem']}{aside}", "edged audit says more; please report it")
+        return error(
+            f"the spool: {found['problem']}{aside}", "run edged audit for details, and please report it"
+        )
     if not found["node"]:
-        return ok(f"no event was spooled yet{aside}")
+        return ok(f"no event was queued yet{aside}")
     return ok(f"{found['accepted']} events accepted, all accounted for, {found['queued']} queued{aside}")
 
 

@@ -32,7 +32,7 @@ def test_photographs_lie_in_folders_of_their_labels(tmp_path: Path) -> None:
     [
         ((), r"no photograph is in it; put each photograph into a folder"),
         (("cat/a.txt",), r"no photograph is in it"),
-        (("a.jpg", "b.jpg"), r"its photographs lie in no folder; put each .*/LABEL/\*\.jpg"),
+        (("a.jpg", "b.jpg"), r"its photographs are not in folders; put each .*/LABEL/\*\.jpg"),
     ],
 )
 def test_a_folder_without_any_is_refused(tmp_path: Path, names: tuple[str, ...], sentence: str) -> None:

@@ -23,7 +23,7 @@ def subject(text: str = "", folder: Path = Path("/nowhere"), **keys: Any) -> Sub
     """A machine with that configuration; with none for no text."""
     config = loader.loads(text, "edged.yaml", folder) if text else None
     root = keys.pop("root", folder)
-    why_not = "" if text else "there is no configuration: no /etc/edged/edged.yaml"
+    why_not = "" if text else "there is no configuration: /etc/edged/edged.yaml does not exist"
     return Subject(folder / "edged.yaml", config, why_not, root=root, **keys)
 
 

@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_camera_comes_with_what_mends_it(reason: str, statu
 def test_a_driver_without_its_package_is_for_the_check_of_drivers() -> None:
     run = faulty("driver", "kind: picamera2 needs picamera2", "missing", model=None)
     found = cameras(there(LOGI), Ward({f"Logi ({LOGI[0]})": run}))
-    assert (found.status, found.fix) == ("error", "look at the check drivers")
+    assert (found.status, found.fix) == ("error", "see the check drivers")
 
 
 def test_a_camera_that_says_nothing_is_an_error() -> None:

@@ -160,7 +160,7 @@ def test_what_the_running_daemon_uses_is_left_to_it(tmp_path: Path) -> None:
     assert found == ("ok", "the running daemon has it: porch 3.2 ms", "")
     says["invoke_ms"] = {"p50": None}
     found = tpu(subject(TPU.format(policy="prefer"), tmp_path, daemon=daemon), ward)
-    assert found == ("ok", "the running daemon has it: nothing was classified yet", "")
+    assert found == ("ok", "the running daemon has it: no frame was classified yet", "")
     says |= {"state": "waiting", "last_error": "/dev/video0 is not there"}
     found = tpu(subject(TPU.format(policy="prefer"), tmp_path, daemon=daemon), ward)
     assert found.status == "skipped"

@@ -30,14 +30,14 @@ def test_without_a_configuration_it_is_skipped() -> None:
 def test_a_folder_that_can_be_written(tmp_path: Path) -> None:
     found = state_dir.state_dir(subject(text(tmp_path), unit=UNIT))
     assert found.status == "ok"
-    assert "MB free; no event was spooled yet" in found.detail
+    assert "MB free; no event was queued yet" in found.detail
 
 
 def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     found = state_dir.state_dir(subject(text(tmp_path / "a" / "b"), unit=None))
     assert found.status == "ok"
     found = state_dir.state_dir(subject(text(tmp_path / "a" / "b"), unit=UNIT))
-    assert (found.status, "systemd makes it" in found.detail) == ("ok", True)
+    assert (found.status, "systemd creates it" in found.detail) == ("ok", True)
 
 
 @AS_ROOT
@@ -58,7 +58,7 @@ def test_a_folder_that_cannot_be_made_names_the_command(
     monkeypatch.setattr(state_dir, "can_write", lambda _folder, _user: False)
     found = state_dir.state_dir(subject(text(tmp_path / "state"), unit={"LoadState": "not-found"}))
     assert found.status == "error"
-    assert "is not there, and" in found.detail
+    assert "does not exist, and" in found.detail
     assert found.fix.endswith(f"-m 700 {tmp_path}/state")
 
 
