@@ -94,7 +94,7 @@ def may(section: PipelineSection, verb: str) -> bool:
 
 
 def files_of(section: PipelineSection, *, on_tpu: bool) -> set[Path]:
-    """Return the files that a pipeline's worker gets: its model, the CPU's where it may fall back, its labels."""
+    """Return the files that a pipeline's worker gets: its model, the CPU's fallback model, and its labels."""
     found = {section.model_file(on_tpu=on_tpu), section.model.labels, _twin(section, on_tpu=on_tpu)}
     return {file for file in found if file is not None}
 
