@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -77,6 +79,41 @@ def test_it_is_a_block_of_the_file_like_any_other(kind: str, tmp_path: Path) -> 
     block = json.dumps(keys(kind, tmp_path))
     config = loader.loads(f"sinks: {{copy: {block}}}\n{PIPELINE}", "edged.yaml", tmp_path)
     assert config.sinks["copy"] == sinks.load(kind).Config(**keys(kind, tmp_path))
+
+
+PROGRAM = """
+import json, sys
+import edged.sinks.drivers
+from edged.config import loader, schema
+from edged.tools.check import check
+edged.sinks.drivers.__path__.append(sys.argv[1])
+config = loader.load(sys.argv[2])
+for block in config.sinks.values():
+    edged.sinks.create(block).send(b"{}")
+print(json.dumps([len(check(sys.argv[2])), sorted(edged.sinks.kinds()), "others" in schema.text()]))
+"""
+
+
+def test_a_copy_of_a_driver_and_an_entry_point_work_without_any_other_edit(tmp_path: Path) -> None:
+    source = sinks.load("jsonl").__file__
+    (tmp_path / "drivers").mkdir()
+    shutil.copy(source, tmp_path / "drivers" / "mine.py")
+    shutil.copy(source, tmp_path / "of_others.py")
+    (tmp_path / "of_others-1.dist-info").mkdir()
+    (tmp_path / "of_others-1.dist-info" / "METADATA").write_text("Name: of-others\nVersion: 1\n")
+    (tmp_path / "of_others-1.dist-info" / "entry_points.txt").write_text(
+        "[edged.sinks]\nothers = of_others\n"
+    )
+    file = tmp_path / "edged.yaml"
+    blocks = "{a: {kind: mine, path: a.jsonl}, b: {kind: others, path: b.jsonl}}"
+    file.write_text(f"state_dir: state\nsinks: {blocks}\n{PIPELINE}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "drivers"), str(file)],
+        capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+    )  # fmt: skip
+    assert json.loads(done.stdout) == [0, ["jsonl", "mine", "others"], True]
+    assert [(tmp_path / name).read_text() for name in ("a.jsonl", "b.jsonl")] == ["{}\n", "{}\n"]
 
 
 def test_a_block_without_a_driver_is_an_error_with_its_place(tmp_path: Path) -> None:
