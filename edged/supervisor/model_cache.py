@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from edged.ipc import readings_page
+from edged.ipc.readings_page import create as create_readings_page
 from edged.models.tflite.file import MAX_BYTES
 from edged.system import shared_memory
 from edged.system.patience import within
@@ -39,7 +39,7 @@ class ModelCache:
     def readings_page(self) -> int:
         """A descriptor of the readings page, which shows pipelines what sensors read; not mapped here."""
         if self._readings_page < 0:
-            self._readings_page = readings_page.create()
+            self._readings_page = create_readings_page()
         return self._readings_page
 
     async def fetch_all(self, paths: Iterable[Path]) -> dict[Path, int]:

@@ -219,13 +219,13 @@ def main(arguments: list[str]) -> NoReturn:
     notifier.ready()
     from edged.worker import warmup
 
-    runtime = _preload()
+    runtime_name = _preload()
     control = socket.socket(fileno=int(arguments[0])) if arguments else _accept()
     server = ForkServer(control, notifier)
     gc.collect()
     warmup.drop_untouched()
     gc.freeze()  # the collector never visits these objects again, so their pages stay shared
-    greeting = json.dumps({"runtime": runtime}).encode()
+    greeting = json.dumps({"runtime": runtime_name}).encode()
     this = os.pidfd_open(os.getpid())
     socket.send_fds(control, [greeting], [this])
     os.close(this)

@@ -21,6 +21,7 @@ from edged import sensors
 from edged.errors import DriverError, Reason, Unavailable
 from edged.ipc.sensor_messages import SensorState
 from edged.sensors import EdgeSensor
+from edged.system.backoff import Backoff
 from edged.worker.sensor_shaping import Channel
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BACK_OFF_S = (1.0, 30.0)  # the first and the longest pause before a device is opened again
+PAUSES_S = (1.0, 30.0)  # the first and the longest pause before a device is opened again
 FLOOD_S = 0.02  # after edges: those that come together are handled together
 MANY = 8  # edges handled one by one; of more, only the first and the newest
 WAIT_S = 0.25  # the longest wait for edges, after which a stop is noticed
@@ -156,7 +157,7 @@ class _Loop:
 
     def _run(self) -> None:
         """Open and read, again and again, until it is stopped or the driver is missing."""
-        pause = BACK_OFF_S[0]
+        backoff = Backoff(*PAUSES_S)
         while not self._stop.is_set():
             reads = self._reads
             try:
@@ -167,11 +168,11 @@ class _Loop:
             except DriverError as error:
                 self._becomes("failed", str(error), fault=True)
                 return
-            except Exception as error:  # noqa: BLE001 - a driver of somebody else may raise anything
+            except Exception as error:  # noqa: BLE001 - a driver of another package may raise anything
                 self._defect(error)
-            pause = BACK_OFF_S[0] if self._reads > reads + 1 else pause
-            self._stop.wait(pause)
-            pause = min(2 * pause, BACK_OFF_S[1])
+            if self._reads > reads + 1:
+                backoff.reset()
+            self._stop.wait(backoff.pause_s())
 
     def _serve(self, sensor: Sensor) -> None:
         """Open a sensor and read it until it fails; close it whatever happens."""

@@ -93,7 +93,7 @@ def machine() -> Iterator[Machine]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr(runner_module, "PAUSES_S", (0.02, 0.1))
     monkeypatch.setattr(runner_module, "WATCH_S", 0.02)
 
 
