@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from edged.sinks.mqtt.session import Message, Session
     from edged.spool import Row, Spool
 
+    Connect = Callable[[Settings, "MqttSink", Callable[[Callable[[], None]], None]], Connection]
+
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +49,7 @@ class MqttSink:
         client_id: default ``edged-<node>``. Two clients with the same id throw each other out.
         strict: one event at a time, and none before an older one.
         confirm: keep events until a consumer confirms them on ``<prefix>/<node>/ack``.
-        connect: makes the connection, for tests.
+        connect: makes a connection, for tests; default :class:`Connection`.
 
     Raises:
         ConfigError: a TLS file is missing or wrong.
@@ -67,9 +69,7 @@ class MqttSink:
         client_id: str | None = None,
         strict: bool = False,
         confirm: bool = False,
-        connect: Callable[
-            [Settings, MqttSink, Callable[[Callable[[], None]], None]], Connection
-        ] = Connection,
+        connect: Connect | None = None,
     ) -> None:
         self._base = f"{config.prefix}/{node}"
         self._status = f"{self._base}/status"
@@ -87,8 +87,8 @@ class MqttSink:
         self._settings = Settings.of(
             config, client_id=client_id or f"edged-{node}", will_topic=self._status, password=password
         )
-        self._connect = connect
-        self._connection = connect(self._settings, self, self._inbox.post)
+        self._connect = connect or Connection
+        self._connection = self._connect(self._settings, self, self._inbox.post)
         self._where = f"broker {config.host}:{config.port_number}"
         self._session: Session | None = None
         self._why = Why(State.STOPPED, "not started")

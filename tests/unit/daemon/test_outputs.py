@@ -105,7 +105,7 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
         made.append(Link(*arguments))
         return made[-1]
 
-    monkeypatch.setitem(MqttSink.__init__.__kwdefaults__, "connect", connect)
+    monkeypatch.setattr("edged.sinks.mqtt.sink.Connection", connect)
     return made
 
 
