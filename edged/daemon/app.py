@@ -2,7 +2,7 @@
 
 ```
  Config ─▶ Spool ─▶ sink (MQTT or JSON lines) ◀─ Home Assistant's announcer
-             ▲        ▲
+               ▲      ▲
  Supervisor ─▶ EventPublisher ─▶ events, topics      every half second: health ─▶ topic, file, systemd
  SensorWorker ─▶ SensorPublisher ─▶ topics
 ```
