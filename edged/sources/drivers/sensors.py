@@ -198,9 +198,10 @@ class SensorWindows:
             self._drop_old(now, wanted=True)
             if self._waiting:
                 return self._give(self._waiting.popleft(), now)
-            if now >= deadline:
-                return None
-            self._sleep(min(POLL_S, deadline - now))
+            if now < deadline:
+                self._sleep(min(POLL_S, deadline - now))
+            if self._monotonic() >= deadline:
+                return None  # what came meanwhile is taken by the next call
 
     def idle(self, keep: int | None) -> None:
         """Take in the readings; keep the newest windows that may still be needed."""
