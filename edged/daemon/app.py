@@ -30,6 +30,7 @@ from edged.supervisor import SensorWorker
 from edged.system import clock
 from edged.system.child import ChildFailed, answers
 from edged.system.lockfile import LockFile
+from edged.system.needs import EVERY_FILE
 from edged.system.patience import within
 
 if TYPE_CHECKING:
@@ -208,7 +209,9 @@ class Daemon:
         """
         path = os.fsencode(self._path)
         try:
-            found = await within(CHECK_S + 5, lambda: list(answers("edged.tools.check", path, CHECK_S)))
+            found = await within(
+                CHECK_S + 5, lambda: list(answers("edged.tools.check", path, CHECK_S, EVERY_FILE))
+            )
         except (ChildFailed, TimeoutError) as error:
             log.warning("the changed configuration was not checked: %s", str(error) or "no answer in time")
             return

@@ -1,6 +1,6 @@
 """Main's side of the fork server: started or connected to, asked for workers, replaced when it dies or hangs.
 
-By hand it is a child of main in namespaces of its own (:mod:`edged.supervisor.namespaces`). Under systemd it
+By hand it is a child of main in namespaces of its own (:mod:`edged.system.namespaces`). Under systemd it
 is another unit, which another user runs: main connects to the socket that ``EDGED_WORKERS`` names.
 """
 
@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 
 from edged.ipc import forkserver_requests as requests
 from edged.ipc.heartbeat import Stage
-from edged.supervisor import namespaces
 from edged.supervisor.worker_output import OutputPump
-from edged.system import child, clock
+from edged.system import child, clock, namespaces
 from edged.system.backoff import between_restarts
 from edged.system.ending import Ending
 from edged.system.needs import Needs

@@ -18,26 +18,23 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from edged.system import kernel
+from edged.system import kernel, namespaces
 from edged.system.ending import Ending
 from edged.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 
+    from edged.system.needs import Needs
+
     Tell = Callable[[Mapping[str, Any]], None]
 
-# One thread for linear algebra, which edged hardly does, and one heap: more of either wastes memory. OpenCV
-# decodes no picture that is larger than edged's own bound (edged.sources.picture_header).
-ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1",
-    "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 26),
-}
 _CHUNK = 1 << 16
+_BY_SIGNAL = 128  # added to the number of a signal, in an exit status of bubblewrap or a shell
+_INIT = 1  # the parent of a process in a PID namespace of its own
 _LONGEST = 300  # characters of the last line that a process printed before it died
 
 
@@ -87,7 +84,9 @@ class ChildFailed(Exception):  # noqa: N818 - the state of a process rather than
     """The process hung, crashed or could not be started; one sentence."""
 
 
-def answers(module: str, request: bytes, patience_s: float) -> Generator[dict[str, Any], None, None]:
+def answers(
+    module: str, request: bytes, patience_s: float, needs: Needs | None = None
+) -> Generator[dict[str, Any], None, None]:
     """Run a module that calls :func:`serve`, and yield its answers until it ends.
 
     Closing the iterator ends the process, and so does the end of this process.
@@ -96,14 +95,17 @@ def answers(module: str, request: bytes, patience_s: float) -> Generator[dict[st
         module: its name, such as ``edged.worker.bench``.
         request: its standard input.
         patience_s: the longest silence: without an answer for this long, the process counts as hung.
+        needs: run it in namespaces of its own, where it reaches these files and devices alone, if
+            bubblewrap can make them here; None: run it as it is.
 
     Raises:
         ChildFailed: it did not end in order.
     """
     read, write = os.pipe()
+    bwrap = None if needs is None else namespaces.bubblewrap()
     with os.fdopen(read, "rb", buffering=0) as answers, tempfile.TemporaryFile() as printed:
         try:
-            process = _start(module, request, write, printed)
+            process = _start(module, request, write, printed, needs if bwrap else None)
         finally:
             os.close(write)
         try:
@@ -114,6 +116,8 @@ def answers(module: str, request: bytes, patience_s: float) -> Generator[dict[st
         finally:
             process.kill()
             process.wait()
+        if bwrap is not None and status > _BY_SIGNAL:
+            status = _BY_SIGNAL - status  # bubblewrap's word for the signal that ended its child
         if status:
             raise ChildFailed(_sentence(Ending(status), printed))
 
@@ -135,19 +139,26 @@ def serve(answer: Callable[[bytes, Tell], object]) -> None:
         answer(sys.stdin.buffer.read(), tell)
 
 
-def _start(module: str, request: bytes, write: int, printed: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    module: str, request: bytes, write: int, printed: IO[bytes], needs: Needs | None
+) -> subprocess.Popen[bytes]:
+    bwrap = None if needs is None else namespaces.bubblewrap()
+    caller = os.getpid() if bwrap is None else _INIT
+    command, environment = interpreter(module, str(write), str(caller)), os.environ | namespaces.ENVIRONMENT
+    if needs is not None and bwrap is not None:
+        command = namespaces.command(command, needs, bwrap=bwrap, folder=str(Path.cwd()))
     with tempfile.TemporaryFile() as given:
         given.write(request)
         given.seek(0)
         try:
             return subprocess.Popen(
-                interpreter(module, str(write), str(os.getpid())),
+                command,
                 stdin=given,
                 stdout=printed,
                 stderr=printed,
                 pass_fds=[write],
                 process_group=0,  # Ctrl-C is for main
-                env=os.environ | ENVIRONMENT,
+                env=environment,
             )
         except OSError as error:
             raise ChildFailed(f"no process can be started: {error}") from None

@@ -46,3 +46,6 @@ class Needs:
 
 EVERYTHING = Needs(devices=("/dev",))
 """For a driver that does not declare what it needs, as those written for 0.1: every device node."""
+
+EVERY_FILE = Needs(files=("/",))
+"""For a check of files that only the configuration names: all of them, read-only, but no network."""

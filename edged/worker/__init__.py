@@ -20,5 +20,5 @@ hide behind ``invoke``. It starts on a frame only when the one before was taken:
 old.
 
 The fork server is the parent of every worker. All of them live in namespaces of their own
-(:mod:`edged.supervisor.namespaces`), or under systemd in a unit of another user, and die with it.
+(:mod:`edged.system.namespaces`), or under systemd in a unit of another user, and die with it.
 """

@@ -14,7 +14,7 @@ main closes the socket.
      │ kill: pid ───────────────────────────▶ │
      │ ◀── {"exited": pid, "status": …}       │
 
-It is started by main in namespaces of its own (:mod:`edged.supervisor.namespaces`), or by systemd as another
+It is started by main in namespaces of its own (:mod:`edged.system.namespaces`), or by systemd as another
 user, with the listening socket as descriptor 3.
 """
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edged.config.needs import of_device
 from edged.ipc.bench_request import BenchRequest
 from edged.system.child import ChildFailed, answers
 from edged.system.isolation import not_isolated
+from edged.system.needs import Needs
 from edged.system.quantiles import share
 
 if TYPE_CHECKING:
@@ -139,7 +142,8 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
 
 
 def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
-    with contextlib.closing(answers("edged.worker.bench", request.to_json(), PATIENCE_S)) as received:
+    reached = answers("edged.worker.bench", request.to_json(), PATIENCE_S, _needs(request))
+    with contextlib.closing(reached) as received:
         for answer in received:
             if "error" in answer:
                 raise ChildFailed(answer["error"])
@@ -148,6 +152,14 @@ def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
                 return found
             watcher.progress(answer["done"] / len(request.pictures))
     raise ChildFailed("its process ended without an answer")
+
+
+def _needs(request: BenchRequest) -> Needs:
+    """Return what a measurement reaches: the model, the photographs, and an Edge TPU where it is for one."""
+    named = [os.path.abspath(request.model), *map(os.path.abspath, request.pictures)]  # noqa: PTH100 - text
+    folders = {os.path.dirname(path) for path in (*named[1:], *map(os.path.realpath, named))}  # noqa: PTH120 - text
+    needed = Needs(files=(named[0], *sorted(folders)))
+    return needed | of_device(request.library, request.device) if request.device else needed
 
 
 def _notes(case: Case) -> list[str]:

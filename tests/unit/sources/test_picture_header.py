@@ -119,7 +119,7 @@ def test_no_decoder_makes_more_than_the_header_says(suffix: str) -> None:
 
 
 def test_opencv_keeps_the_same_bound() -> None:
-    from edged.system.child import ENVIRONMENT
+    from edged.system.namespaces import ENVIRONMENT
 
     assert ENVIRONMENT["OPENCV_IO_MAX_IMAGE_PIXELS"] == str(MAX_PIXELS)
 

@@ -43,7 +43,9 @@ class Board:
         self.requests: list[BenchRequest] = []
         self._fails = fails
 
-    def answers(self, _module: str, data: bytes, _patience_s: float) -> Iterator[dict[str, Any]]:
+    def answers(
+        self, _module: str, data: bytes, _patience_s: float, _needs: object
+    ) -> Iterator[dict[str, Any]]:
         request = rounds.BenchRequest.from_json(data)
         self.requests.append(request)
         run = sum(o.model == request.model and o.threads == request.threads for o in self.requests)
@@ -123,8 +125,10 @@ def test_what_fails_on_an_edge_tpu_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_process_that_is_not_cut_off_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     class Open(Board):
-        def answers(self, _module: str, request: bytes, _patience_s: float) -> Iterator[dict[str, Any]]:
-            for answer in super().answers(_module, request, _patience_s):
+        def answers(
+            self, _module: str, request: bytes, _patience_s: float, _needs: object
+        ) -> Iterator[dict[str, Any]]:
+            for answer in super().answers(_module, request, _patience_s, _needs):
                 if "found" in answer:
                     answer["found"]["isolation"] = []
                 yield answer

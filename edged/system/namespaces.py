@@ -23,13 +23,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edged
-from edged.system.child import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edged.system.needs import Needs
 
+# One thread for linear algebra, which edged hardly does, and one heap: more of either wastes memory. OpenCV
+# decodes no picture that is larger than edged's own bound (edged.sources.picture_header).
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 26),
+}
 NAMES = ("netns", "mountns", "pidns")  # what bubblewrap gives
 _HOME = "/nonexistent"
 _SPACES = ("user", "pid", "ipc", "uts")
@@ -63,21 +70,26 @@ def bubblewrap() -> str | None:
     return found if done.returncode == 0 else None
 
 
-def command(program: Sequence[str], needs: Needs, *, bwrap: str) -> list[str]:
+def command(program: Sequence[str], needs: Needs, *, bwrap: str, folder: str = "/") -> list[str]:
     """Return the command that runs a program in namespaces of its own.
 
     Args:
         program: the command; a Python of ``edged.system.child.interpreter``.
         needs: what it may reach.
         bwrap: bubblewrap.
+        folder: the current folder there, from which relative paths are looked for.
     """
     spaces = _SPACES if needs.network else (*_SPACES, "net")
     line = [bwrap, *(f"--unshare-{name}" for name in spaces), "--unshare-cgroup-try"]
     line += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "edged"]
-    line += [*_readable(needs), "--proc", "/proc", *_devices(needs), "--chdir", "/", "--clearenv"]
+    line += [*_readable(needs), "--proc", "/proc", *_devices(needs), *_current(folder), "--clearenv"]
     for name, value in environment().items():
         line += ["--setenv", name, value]
     return [*line, "--", *program]
+
+
+def _current(folder: str) -> tuple[str, ...]:
+    return ("--chdir", "/") if folder == "/" else ("--dir", folder, "--chdir", folder)
 
 
 def environment() -> dict[str, str]:
@@ -107,6 +119,9 @@ def is_stale(before: Signature, now: Signature) -> bool:
 
 
 def _readable(needs: Needs) -> Iterator[str]:
+    if "/" in needs.files:
+        yield from ("--ro-bind", "/", "/", "--tmpfs", "/run")  # where the sockets of other services are
+        return
     for path in _SYSTEM:
         if os.path.islink(path):  # noqa: PTH114 - a link of a merged /usr
             yield from ("--symlink", os.readlink(path), path)  # noqa: PTH115 - its text, not its target

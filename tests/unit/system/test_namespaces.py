@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.supervisor import namespaces
+from edged.system import namespaces
 from edged.system.needs import EVERYTHING, Needs
 
 LOOK = (
