@@ -154,6 +154,8 @@ def _python() -> list[str]:
     """Return the folders of this Python, of its packages, and of edged itself, outermost first."""
     wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(edged.__file__).parent)}
     wanted |= {path for path in sys.path if path and os.path.isabs(path)}  # noqa: PTH117 - text
+    for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):
+        wanted |= {path for path in environment().get(name, "").split(os.pathsep) if os.path.isabs(path)}  # noqa: PTH117 - text
     wanted |= {os.path.realpath(path) for path in wanted}
     found = sorted(path for path in wanted if os.path.exists(path))  # noqa: PTH110 - text
     inside = ("/usr/", *(f"{path}/" for path in found))

@@ -185,7 +185,7 @@ def test_every_kind_of_tensor_is_measured(tmp_path: Path, images: Path) -> None:
         ((), 64, "the following arguments are required: MODEL"),
         (("MODEL", "--threads", "0"), 64, "write numbers from 1 to 64, such as 1,2"),
         (("MODEL", "--threads", "1,,2"), 64, "write numbers from 1 to 64"),
-        (("MODEL", "--seconds", "nan"), 64, "write seconds above 0"),
+        (("MODEL", "--seconds", "nan"), 64, "write a number above 0"),
         (("MODEL", "--runtime", "onnx"), 64, "invalid choice"),
         (("MODEL", "--plot", "out.pdf"), 64, "write a name that ends in .png or .svg"),
         (("none.tflite", "MODEL"), 66, "there is no none.tflite"),
@@ -194,7 +194,7 @@ def test_every_kind_of_tensor_is_measured(tmp_path: Path, images: Path) -> None:
         (("MODEL", "--json", "none/out.json"), 73, "none/out.json cannot be written: no such file"),
         (("MODEL", "--json", "/proc/out.json"), 73, "/proc/out.json cannot be written"),
         (("MODEL", "--plot", "none/out.png"), 73, "none/out.png cannot be written: no such file"),
-        (("MODEL", "--labels", "/dev/null"), 69, "there is no such file"),
+        (("MODEL", "--labels", "/dev/null"), 69, "this is a device or pipe, not a file"),
     ],
 )
 def test_it_says_in_one_sentence_why_it_cannot(
