@@ -45,6 +45,10 @@ _PR_SET_DUMPABLE = 4
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
 
 
+class _Replaced(OSError):  # noqa: N818 - what became of a process
+    """The fork server ended on purpose, for another one."""
+
+
 class ForkServer:
     """Forks workers on request, one at a time; may be used from one event loop.
 
@@ -204,7 +208,12 @@ class ForkServer:
             raise
 
     async def _forked(self, request: bytes, fds: Sequence[int], about_to: Callable[[], object]) -> Process:
-        answer = await self._ask(request, fds, FORK_S, about_to)
+        while True:
+            try:
+                answer = await self._ask(request, fds, FORK_S, about_to)
+            except _Replaced:
+                continue  # asked of one that had to make room
+            break
         if not isinstance(answer, Process):
             raise OSError(str(answer.get("error", "the fork server sent a message that makes no sense")))
         return answer
@@ -244,7 +253,7 @@ class ForkServer:
 
     async def _ready(self) -> socket.socket:
         """Wait for the imports of the process, or for another one to be started where it died."""
-        while self._control is None:
+        while self._control is None or self._wanted:
             if self._stopping:
                 raise OSError("edged is stopping")
             await asyncio.sleep(_POLL_S)
@@ -331,7 +340,9 @@ class ForkServer:
             return
         status = self._reap()
         self._release()
-        gone = OSError(f"the fork server ended{status}; the lines before this one may say why")
+        gone = (_Replaced if self._wanted else OSError)(
+            f"the fork server ended{status}; the lines before this one may say why"
+        )
         for future in (self._hello, self._answer):
             if future is not None and not future.done():
                 future.set_exception(gone)
