@@ -47,7 +47,7 @@ _ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/altern
 _ETC_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/gai.conf")
 _LOOK_UP = ("/sys", "/run/udev")  # where libcamera and libusb look devices up
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "TZ", "LIBCAMERA_LOG_LEVELS")
-_DEVELOPMENT = ("PYTHONPATH", "LD_PRELOAD", "LD_LIBRARY_PATH")
+_DEVELOPMENT = ("PYTHONPATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "QEMU_CPU")
 _ALL_DEVICES = "/dev"
 _TRIED_S = 10.0
 
