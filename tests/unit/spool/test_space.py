@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -273,23 +274,22 @@ def killed(stranger: Callable[[], None], clock: Clock) -> Iterator[Path]:
 def test_a_file_that_this_user_may_not_write_is_named_with_the_command(
     killed: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, folder: str, which: str
 ) -> None:
-    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.5, 0.5))  # not while the mode is given back
+    monkeypatch.setattr("edged.spool.writer.RETRY_S", (0.05, 0.05))
     file = killed.parent / folder / which
     mode = file.stat().st_mode
     file.chmod(mode & ~0o222)
-    opened: list[Path] = []
+    mended = threading.Event()
 
     def connect(path: Path) -> Sqlite:
-        opened.append(path)
+        if mended.is_set():
+            file.chmod(mode)  # here, so that the mode does not change in the middle of an attempt
         return Sqlite(path)
 
     spool = disk(clock, killed.parent / folder, connect=connect)
     spool.accept(event())
     assert spool.state.startswith(f"memory: this user may not write there: {file} is not writable for ")
     assert spool.state.endswith(f": chmod u+w {file}")
-    before = len(opened)
-    until(lambda: len(opened) > before)
-    file.chmod(mode)
+    mended.set()
     until_state(spool, "disk")
     assert spool.flush(FLUSH_S)
     assert spool.counts().queued == 2
