@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from edged.cli import terminal
-from edged.system.isolation import in_words
+from edged.system.isolation import suffices
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -163,7 +163,7 @@ class LiveTable:
             f"\ncapture {outcome.capture_ms:.1f} ms   inference {outcome.invoke_ms:.1f} ms   "
             f"{status.fps:.1f} fps   {self._count} shown   {dropped} dropped"
         )
-        style = "green" if status.isolation else "bold yellow"
+        style = "green" if suffices(status.isolation) else "bold yellow"
         foot.append(f"\nisolation: {_isolation(status)}", style=style)
         if not self._ended:
             foot.append("\nstop with Ctrl-C", style="dim")
@@ -192,4 +192,7 @@ def _isolation(status: PipelineStatus) -> str:
         return "the process with the pictures keeps a route to its network camera"
     if not status.isolation:
         return "NONE: the process with the pictures can reach the network"
-    return f"the process with the pictures has {in_words(status.isolation)}"
+    held = ", ".join(status.isolation)
+    if suffices(status.isolation):
+        return f"no network, no files but its own, no other processes ({held})"
+    return f"the process with the pictures has only {held}: sudo apt install bubblewrap"

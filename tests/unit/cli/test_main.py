@@ -200,7 +200,7 @@ def test_status_of_a_running_daemon(tmp_path: Path) -> None:
         "connected: MQTT to broker b:1883",
         "5 accepted, 3 acknowledged, 1 queued, 1 dropped (age)",
         "120 MB resident in 2 processes",
-        "seccomp, netns (all workers)",
+        "seccomp, netns, mountns, pidns (all workers)",
         "12.3 ms",
         "efficientnet_lite0_uint8 (cpu, litert)",
         "attic   hung        2  no answer [within] 4 s",

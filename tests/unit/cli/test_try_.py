@@ -39,7 +39,10 @@ def test_lines_are_headed_once(capsys: pytest.CaptureFixture[str]) -> None:
         show(shown, status("try"), times=2)
     first, second, *rest = capsys.readouterr().out.splitlines()
     assert first == "HD Webcam: efficientnet_lite0_uint8 (35e8e20b) on cpu with litert"
-    assert second.startswith("isolation: the process with the pictures has no internet sockets (seccomp), ")
+    assert (
+        second
+        == "isolation: no network, no files but its own, no other processes (seccomp, netns, mountns, pidns)"
+    )
     line = "cat                          0.75  capture 2.0 ms, inference 10.0 ms  (then dog 0.10)"
     assert rest == [line, line]
 
@@ -71,7 +74,7 @@ def test_the_table() -> None:
     [
         ({"isolation": ()}, "NONE: the process with the pictures can reach the network"),
         ({"network": True, "isolation": ()}, "keeps a route to its network camera"),
-        ({"isolation": ("seccomp",)}, "has no internet sockets (seccomp)"),
+        ({"isolation": ("seccomp",)}, "the process with the pictures has only seccomp"),
     ],
 )
 def test_what_holds_is_said_openly(changes: dict[str, object], words: str) -> None:
