@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,9 @@ if __name__ == "__main__":
     if "EDGED_LAB_CLOCK" not in os.environ:
         # Once more, with a clock that can be moved.
         with tempfile.TemporaryDirectory() as folder:
-            path = os.pathsep.join(filter(None, [str(HERE / "clock"), os.environ.get("PYTHONPATH")]))
+            # Beside the clock, so that workers see both in their namespaces.
+            shutil.copy(HERE / "clock" / "sitecustomize.py", folder)
+            path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
             moved = {"EDGED_LAB_CLOCK": f"{folder}/clock", "PYTHONPATH": path}
             again = subprocess.run([sys.executable, *sys.argv], env=os.environ | moved, check=False)
             sys.exit(again.returncode)

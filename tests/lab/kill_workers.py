@@ -46,12 +46,12 @@ class Lottery:
         since = time.monotonic()
         if self.rng.random() < 0.1:
             await self._hit_server(sign)
-            spared = NAMES
+            spared = ()
         else:
             victim = self.rng.choice(NAMES)
             await self._hit_worker(victim, sign)
             spared = tuple(name for name in NAMES if name != victim)
-        self.gap = max(self.gap, *(self.crew.longest_gap(name, since) for name in spared))
+        self.gap = max([self.gap, *(self.crew.longest_gap(name, since) for name in spared)])
         self.crew.outcomes.clear()
         self.crew.changes.clear()
         await asyncio.sleep(self.rng.uniform(0, 0.1))
@@ -69,15 +69,15 @@ class Lottery:
 
     async def _hit_server(self, sign: signal.Signals) -> None:
         crew = self.crew
-        server = crew.supervisor._forkserver
-        crew.forget_failures("forkserver")
-        workers = {name: crew.pid(name) for name in NAMES}
+        for name in ("forkserver", *NAMES):
+            crew.forget_failures(name)
         pid, since = crew.pid("forkserver"), time.monotonic()
         os.kill(pid, sign)
-        await crew.until(lambda: server.pid not in {pid, None})
-        await crew.until(lambda: server._hello is not None and server._hello.done())
+        await crew.until(lambda: crew.supervisor.processes().get("forkserver", pid) != pid)
+        born = time.monotonic()
+        for name in NAMES:  # its workers die with it, and all return
+            await crew.result_after(name, born)
         self.server.append(time.monotonic() - since)
-        assert {name: crew.pid(name) for name in NAMES} == workers
 
 
 async def play(rounds: int, seed: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -74,7 +75,8 @@ class Mayhem:
             await supervisor.apply(wanted, rng.choice(["required", "optional"]))
         elif what < 0.7:
             if pids := sorted(set(supervisor.processes().values())):
-                os.kill(rng.choice(pids), rng.choice(SIGNALS))
+                with contextlib.suppress(ProcessLookupError):  # it died with its fork server
+                    os.kill(rng.choice(pids), rng.choice(SIGNALS))
         elif what < 0.85:
             delegates.cue(self.library, rng.choice(CUES))
         await asyncio.sleep(rng.choice([0, 0.001, 0.05, 0.2]))
