@@ -179,10 +179,19 @@ class ForkServer:
         Raises:
             OSError: with a sentence that says why. It is worth another try.
         """
+        await self.ready()
         beat = worker.heartbeat.model()
         fds = [worker.theirs.fileno(), worker.heartbeat.fd, *worker.models]
         request = requests.fork(replace(worker.order, walls=self.walls))
         return await self._fork(request, fds, lambda: beat.enter(Stage.STARTUP))
+
+    async def ready(self) -> None:
+        """Wait for the greeting, by which the kernel tells who runs the process.
+
+        Raises:
+            OSError: there is none.
+        """
+        await self._ready()
 
     async def start_sensors(self, fds: Sequence[int]) -> Process:
         """Have the sensor worker started and return its process.

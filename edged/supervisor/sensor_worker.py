@@ -153,8 +153,10 @@ class SensorWorker:
 
     async def _begin(self) -> None:
         pipe = self._pipe = PipeEnd(sensor_messages.CODEC, take=self._take, misbehaved=self._misbehaved)
-        settings = self._settings()
+        settings = -1
         try:
+            await self._forkserver.ready()
+            settings = self._settings()
             process = await self._forkserver.start_sensors(
                 [pipe.theirs.fileno(), settings, self._readings_page]
             )
@@ -168,7 +170,8 @@ class SensorWorker:
             raise
         finally:
             pipe.close_theirs()
-            os.close(settings)
+            if settings >= 0:
+                os.close(settings)
         self._process = process
         process.when_it_ends(self._exited)
         self._is_up, self._heard_at = False, clock.monotonic()

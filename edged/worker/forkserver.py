@@ -196,9 +196,15 @@ def _threads() -> int:
     return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names are enough
 
 
-def _accept() -> socket.socket:
-    """Return the connection of the main that made systemd start this process."""
+def _accept(notifier: Notifier) -> socket.socket:
+    """Return the connection of the main that made systemd start this process, or that starts after it.
+
+    The mode of the socket decides who may connect: only root and main's group (``edged-workers.socket``).
+    """
     listener = socket.socket(fileno=_LISTENER)
+    pause_s = None if notifier.watchdog_s is None else notifier.watchdog_s / 2
+    while not select.select([listener], [], [], pause_s)[0]:
+        notifier.watchdog()
     control, _address = listener.accept()
     listener.close()
     return control
@@ -220,7 +226,7 @@ def main(arguments: list[str]) -> NoReturn:
     from edged.worker import warmup
 
     runtime_name = _preload()
-    control = socket.socket(fileno=int(arguments[0])) if arguments else _accept()
+    control = socket.socket(fileno=int(arguments[0])) if arguments else _accept(notifier)
     server = ForkServer(control, notifier)
     gc.collect()
     warmup.drop_untouched()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import re
 import shutil
 import subprocess
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machines
+import services
 from machines import run, until
-from trial import PORT, ROOT, Trial, end
+from trial import PASSWORD, PASSWORD_PORT, PORT, ROOT, Trial, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +51,11 @@ def broker(trial: Trial) -> str:
     first = trial.play("broker")
     second = trial.play("broker")
     assert second.changed == {"broker": 0}, end(second.output)
+    target = ("mosquitto_pub", "-h", trial.broker.address, "-p", str(PASSWORD_PORT), "-t", "x", "-n")
+    login = ("--cafile", str(trial.authority / "ca.pem"), "-u", "guest", "-P")
+    codes = [run(*target, *login, word, check=False).returncode for word in (PASSWORD, "wrong")]
+    assert codes[0] == 0, "the right password"
+    assert codes[1] != 0, "a wrong one"
     trial.consumer.start()
     return f"{first.seconds:.0f} s, then {second.seconds:.0f} s with 0 changes"
 
@@ -87,16 +92,7 @@ def second_run(trial: Trial) -> str:
     return f"0 changes on {len(second.changed)} boards in {second.seconds:.0f} s, same processes"
 
 
-@step("the installed unit: verified, exposure at most 1.5, no listening port")
-def unit(trial: Trial) -> str:
-    says = trial.porch.says("systemd-analyze verify --man=no edged.service 2>&1")
-    assert says == "", says
-    text = trial.porch.says("systemd-analyze security --no-pager edged.service | tail -n 1")
-    exposure = float(re.findall(r"edged.service: ([0-9.]+)", text)[0])
-    assert exposure <= 1.5, text
-    ports = trial.porch.says("ss -Hltunp | grep -c edged || true")
-    assert ports == "0", ports
-    return f"exposure {exposure}, {ports} ports"
+step("the installed units: verified, exposure at most 1.2 each, no listening port")(services.units)
 
 
 @step("TLS with a certificate of the board's own; without one, and in clear, nothing")
@@ -228,6 +224,12 @@ def watchdog(trial: Trial) -> str:
     return f"well again {took:.0f} s after it froze"
 
 
+step("kill -9 of a worker and of the fork server: back by themselves, main goes on")(services.workers_killed)
+
+
+step("a stalled fork server is ended by systemd, as main may not (WatchdogSec=60)")(services.workers_watchdog)
+
+
 @step("the board restarts while the broker is away: it comes up by itself and delivers what was queued")
 def reboot(trial: Trial) -> str:
     since = time.time()
@@ -252,43 +254,10 @@ def reboot(trial: Trial) -> str:
     return f"ssh back in {back:.1f} s; {queued} queued before, {replayed} replayed; {account}"
 
 
-@step("the sandbox holds: what must work works, what must not does not")
-def sandbox(trial: Trial) -> str:
-    unit = trial.porch.says("cat /etc/systemd/system/edged.service")
-    probe = "/opt/edged/probe.py"
-    shutil.copy(HERE / "probe.py", trial.porch.path / probe[1:])
-    arguments = f"{trial.broker.address} {PORT} {trial.garage.address} /etc/edged/node.key"
-    start = f"ExecStart=/opt/edged/current/bin/python {probe} {arguments}"
-    unit = re.sub("^ExecStart=.*", start, unit, flags=re.MULTILINE)
-    unit = re.sub(
-        "^(ExecReload|Restart|RestartSec|WatchdogSec|RestartPreventExitStatus)=.*",
-        "",
-        unit,
-        flags=re.MULTILINE,
-    )
-    # systemd takes the run directory away with a service, and the real one still needs its own.
-    unit = unit.replace("Type=notify", "Type=oneshot").replace(
-        "RuntimeDirectory=edged", "RuntimeDirectory=edgedprobe"
-    )
-    target = trial.porch.path / "etc/systemd/system"
-    (target / "edgedprobe.service").write_text(unit)
-    shutil.copytree(target / "edged.service.d", target / "edgedprobe.service.d", dirs_exist_ok=True)
-    outside = trial.porch.ssh(f"timeout 3 bash -c '</dev/tcp/{trial.garage.address}/22'", check=False)
-    assert outside.returncode == 0, "the other host must be there to be refused"
-    trial.porch.ssh("systemctl daemon-reload && systemctl start edgedprobe")
-    said = trial.porch.says("journalctl -u edgedprobe --no-pager --output cat | grep '^{'")
-    trial.porch.ssh(
-        "rm -r /etc/systemd/system/edgedprobe.service* /opt/edged/probe.py; systemctl daemon-reload"
-    )
-    found = json.loads(said.splitlines()[-1])
-    assert all(found["good"].values()), found["good"]
-    assert not any(found["bad"].values()), [k for k, v in found["bad"].items() if v]
-    assert "seccomp" in found["worker"], found
-    workers = trial.status(trial.porch)["processes"]
-    pids = [str(p["pid"]) for name, p in workers.items() if name != "main"]
-    inside = trial.porch.says(f"ss -tuapn | grep -cE 'pid=({'|'.join(pids)}),' || true")
-    assert inside == "0", inside
-    return f"{len(found['good'])} things allowed that must be, {len(found['bad'])} refused that must be"
+step("both units hold: what must work works, what must not does not")(services.sandbox)
+
+
+step("no secret is shown: files are root's, and --diff prints no password of an address")(services.secrets)
 
 
 @step("a good upgrade: no event is lost on the way")

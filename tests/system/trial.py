@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 8883
+PASSWORD_PORT = 8884
+PASSWORD = "correct horse"  # noqa: S105 - of a broker that lives for the test
 # Folders whose content a run of the playbook in check mode may change: logs, and Ansible's own copies.
 _NO_CHANGE = re.compile(
     r"^/(root/\.ansible|tmp|var/tmp|var/log|var/cache/apt|run|var/lib/systemd|etc/\.pwd\.lock)"
@@ -83,6 +85,8 @@ class Trial:
                         "vars": {
                             "edged_broker_apt_update": False,
                             "edged_broker_alt_names": [f"IP:{self.broker.address}"],
+                            "edged_broker_password_port": PASSWORD_PORT,
+                            "edged_broker_passwords": {"guest": PASSWORD},
                         },
                     },
                     "edged_boards": {

@@ -54,6 +54,8 @@ class Service:
             assert field(pid, "NoNewPrivs") == "1"
             assert int(field(pid, "CapEff"), 16) == 0
             assert field(pid, "Uid").split()[0] != "0"
+        users = {field(pid, "Uid").split()[0] for pid in processes.values() if pid != main}
+        assert field(main, "Uid").split()[0] not in users, "main and the workers have a user each"
         filters = int(field(main, "Seccomp_filters")), int(field(worker, "Seccomp_filters"))
         assert filters[1] > filters[0], f"the worker has no filter of its own: {filters}"
         node = os.path.realpath(camera.DEVICE)
