@@ -180,7 +180,7 @@ def of_workers(
         "make a pipe": succeeds(lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)),
         "hold memory that others may map": succeeds(lambda: os.memfd_create("probe")),
     }
-    places = ["/", "/tmp", "/var/tmp", "/dev/shm", "/dev", "/run", "/var", "/var/lib/edged", "/srv"]  # noqa: S108
+    places = ["/", "/tmp", "/var/tmp", "/dev/shm", "/dev", "/run", "/var", "/var/lib/edged", "/srv"]  # noqa: S108 - what it may not write
     bad = {
         **privileges(secret),
         "make an internet socket": makes_socket(socket.AF_INET, socket.SOCK_STREAM),

@@ -90,8 +90,8 @@ def workers_killed(trial: Trial) -> str:
     for name in ("eye", "forkserver"):
         pid, since = _worker(trial, name), time.time()
         trial.porch.ssh(f"kill -9 {pid}")
-        until(f"another {name}", lambda n=name, p=pid: _worker(trial, n) not in {0, p}, 30)  # type: ignore[misc]
-        until("events", lambda s=since: bool(trial.consumer.events("porch", s + 1)), 30)  # type: ignore[misc]
+        until(f"another {name}", lambda n=name, p=pid: _worker(trial, n) not in {0, p}, 30)  # type: ignore[misc] # its defaults
+        until("events", lambda s=since: bool(trial.consumer.events("porch", s + 1)), 30)  # type: ignore[misc] # its defaults
         times.append(trial.consumer.events("porch", since + 0.5)[0].at - since)
     assert trial.pid(trial.porch) == main
     return f"events again after {times[0]:.1f} s and {times[1]:.1f} s, main the same process"
