@@ -17,7 +17,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from edged import sensors
+from edged.config.sensor import SENSORS
 from edged.ipc import sensor_messages
 from edged.ipc.readings_page import Writer, name_of
 from edged.system import clock, isolation
@@ -97,10 +97,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(stream=sys.stderr, format="<4>%(message)s")
     with open(order_fd, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
         order: dict[str, Any] = json.load(file)
-    configs = {
-        name: sensors.load(keys["kind"]).Config.model_validate(keys)
-        for name, keys in order["sensors"].items()
-    }
+    configs = {name: SENSORS.read(keys) for name, keys in order["sensors"].items()}
     pipe = socket.socket(fileno=pipe_fd)
     reports = Reports(pipe, configs, Writer(readings_page_fd, order["looked_at"], order["followed"]))
     os.close(readings_page_fd)
