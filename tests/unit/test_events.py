@@ -144,7 +144,7 @@ def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
     assert not EVENT.is_valid(good | wrong)
 
 
-def test_an_id_belongs_to_every_event_but_a_result() -> None:
+def test_every_event_except_a_result_has_an_id() -> None:
     assert not EVENT.is_valid(make().payload())
     assert EVENT.is_valid(make(type="result").payload())
     assert not EVENT.is_valid(make(type="result").with_id("porch-pi/3f9c/1").payload())

@@ -32,7 +32,7 @@ def shown(results: list[dict[str, Any]], width: int) -> list[str]:
     return file.getvalue().splitlines()
 
 
-def test_the_fastest_comes_first_and_what_failed_last() -> None:
+def test_results_are_sorted_by_latency_with_failures_last() -> None:
     results = [
         result("b.tflite", 20),
         result("c.tflite", None),
@@ -47,7 +47,7 @@ def test_the_fastest_comes_first_and_what_failed_last() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_no_name_is_lost_on_a_narrow_terminal(width: int) -> None:
+def test_names_stay_complete_on_a_narrow_terminal(width: int) -> None:
     name = "a_model_with_quite_a_long_name_for_a_column"
     lines = shown([result(f"{name}.tflite", 100.0, top1=1.0)], width)
     assert "".join(line.split(" ")[0] for line in lines[1:]) == name
@@ -55,7 +55,7 @@ def test_no_name_is_lost_on_a_narrow_terminal(width: int) -> None:
     assert max(map(len, lines)) <= width
 
 
-def test_two_files_of_one_name_are_told_by_their_folders() -> None:
+def test_files_with_the_same_name_are_shown_with_their_folders() -> None:
     _, first, second = shown(
         [result("x/[m].tflite", 1), result("y/[m].tflite", 2, accelerator="edgetpu")], 140
     )

@@ -84,18 +84,18 @@ def test_wrong_usage_is_64(argv: tuple[str, ...]) -> None:
         (("check", "--fast"), "edged check: unrecognized arguments: --fast"),
     ],
 )
-def test_a_word_that_stands_alone_is_told_its_option(argv: tuple[str, ...], says: str) -> None:
+def test_a_file_without_its_option_gets_a_hint(argv: tuple[str, ...], says: str) -> None:
     *usage, last = call(*argv).stderr.splitlines()
     assert usage[0].startswith(f"usage: edged {argv[0]} ")
     assert last == says
 
 
-def test_check_says_what_is_good(good: str) -> None:
+def test_check_summarises_a_valid_configuration(good: str) -> None:
     done = call("check", "-c", good)
     assert (done.returncode, done.stdout) == (0, f"{good}: good: 1 pipeline (porch)\n")
 
 
-def test_check_prints_every_problem_with_its_place(bad: str) -> None:
+def test_check_prints_every_problem_with_its_position(bad: str) -> None:
     done = call("check", "-c", bad)
     assert done.returncode == 78
     assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [f"{bad}:1:7", f"{bad}:4:20"]
@@ -126,7 +126,7 @@ def test_run_with_a_bad_configuration_is_78_with_every_problem(bad: str) -> None
     assert f"{bad}:4:20: " in done.stderr
 
 
-def test_init_writes_once_and_what_it_writes_is_good(tmp_path: Path) -> None:
+def test_init_writes_a_valid_file_and_never_overwrites(tmp_path: Path) -> None:
     path = tmp_path / "edged.yaml"
     assert call("init", "-o", str(path)).returncode == 0
     assert call("check", "-c", str(path)).returncode == 0
@@ -137,7 +137,7 @@ def test_init_writes_once_and_what_it_writes_is_good(tmp_path: Path) -> None:
     assert call("init").stdout == before
 
 
-def test_init_gives_a_person_folders_of_their_own(
+def test_init_writes_own_directories_for_an_ordinary_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
@@ -156,13 +156,13 @@ def test_init_gives_a_person_folders_of_their_own(
     assert "\n# state_dir: " in capsys.readouterr().out
 
 
-def test_init_into_a_folder_that_is_not_there_is_73(tmp_path: Path) -> None:
+def test_init_into_a_missing_folder_is_73(tmp_path: Path) -> None:
     done = call("init", "-o", str(tmp_path / "none" / "edged.yaml"))
     assert done.returncode == 73
     assert "no such file or directory" in done.stderr
 
 
-def test_schema_is_the_one_that_ships() -> None:
+def test_schema_is_the_shipped_one() -> None:
     shipped = (Path(edged.__file__).parents[1] / "config" / "edged.schema.json").read_text()
     assert call("schema").stdout == shipped
 
@@ -215,7 +215,7 @@ def test_status_as_json_is_the_file(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == json.loads((tmp_path / NAME).read_text())
 
 
-def test_status_looks_where_the_configuration_says(tmp_path: Path) -> None:
+def test_status_uses_the_run_dir_of_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "edged.yaml").write_text(f"run_dir: {tmp_path}/here\n{GOOD}")
     running(tmp_path / "here")
     assert call("status", "-c", str(tmp_path / "edged.yaml")).returncode == 0
@@ -246,7 +246,7 @@ def test_status_of_a_daemon_that_hangs_is_69_and_still_shows_json(tmp_path: Path
 
 
 @pytest.mark.parametrize("verb", ["schema", "init"])
-def test_a_reader_that_leaves_is_no_error(verb: str) -> None:
+def test_a_closed_pipe_is_not_an_error(verb: str) -> None:
     process = subprocess.Popen([*EDGED, verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -258,7 +258,7 @@ def test_a_reader_that_leaves_is_no_error(verb: str) -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_is_no_defect(good: str, closed: str) -> None:
+def test_closed_standard_streams_are_not_an_error(good: str, closed: str) -> None:
     command = f'exec "$@" {closed}'
     done = subprocess.run(
         ["sh", "-c", command, "sh", *EDGED, "check", "-c", good], capture_output=True, text=True, check=False
@@ -266,7 +266,7 @@ def test_a_stream_that_is_closed_is_no_defect(good: str, closed: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_opened_does_not_lie_where_libraries_print() -> None:
+def test_opened_files_do_not_get_the_numbers_of_standard_streams() -> None:
     program = (
         "import os, sys, edged.cli.main\n"
         "try: edged.cli.main.main(['--version'])\n"

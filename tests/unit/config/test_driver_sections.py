@@ -42,7 +42,7 @@ def test_sensors_alone_are_a_configuration(tmp_path: Path) -> None:
     assert (config.sensors["attic"].kind, config.sensors["attic"].deadband) == ("hwmon", 0.2)
 
 
-def test_with_neither_there_is_nothing_to_do(said: Said) -> None:
+def test_a_pipeline_or_a_sensor_is_required(said: Said) -> None:
     line = "is missing (configure at least one pipeline or sensor)"
     assert said("node: a\n") == [f"f:1:1: pipelines {line}"]
     assert said("node: a\nsensors: {}\n") == [f"f:1:1: pipelines {line}"]
@@ -87,7 +87,7 @@ def test_with_neither_there_is_nothing_to_do(said: Said) -> None:
         ("kind: synthetic, publish: yes", "sensors.attic.publish is 'yes', but must be json, bare or none"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(said: Said, keys: str, says: str) -> None:
+def test_a_mistake_is_reported_with_its_position(said: Said, keys: str, says: str) -> None:
     assert says in one(said(sensor(keys)))
 
 
@@ -98,7 +98,7 @@ def test_a_pipeline_and_a_sensor_do_not_share_a_name(said: Said) -> None:
     )
 
 
-def test_the_topics_of_edged_are_taken(said: Said) -> None:
+def test_the_reserved_topics_are_refused_as_names(said: Said) -> None:
     assert "'health' is a topic of edged itself" in one(said("sensors: {health: {kind: thermal}}\n"))
 
 
@@ -107,7 +107,7 @@ def test_paths_are_absolute(tmp_path: Path) -> None:
     assert getattr(config.sensors["attic"], "root", None) == tmp_path / "tree"
 
 
-def test_a_driver_of_somebody_else_that_fails_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_third_party_driver_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(kind: str) -> None:
         raise RuntimeError(f"no {kind} today")
 
@@ -119,11 +119,11 @@ def test_a_driver_of_somebody_else_that_fails_is_one_error(monkeypatch: pytest.M
         SENSORS.config("w1")
 
 
-def test_the_schema_that_ships_is_this_one() -> None:
+def test_the_shipped_schema_is_current() -> None:
     assert (ROOT / "config" / "edged.schema.json").read_text("utf-8") == text()
 
 
-def test_the_schema_takes_what_the_sample_has_and_refuses_what_is_wrong() -> None:
+def test_the_schema_accepts_the_sample_and_refuses_mistakes() -> None:
     validator = jsonschema.Draft202012Validator(schema())
     validator.check_schema(schema())
     data = json.loads(json.dumps(yaml.safe_load((ROOT / "config" / "edged.yaml").read_text("utf-8"))))
@@ -145,7 +145,7 @@ def test_the_sample_with_all_keys_is_read(tmp_path: Path) -> None:
     del tmp_path
 
 
-def test_what_init_writes_of_sensors_is_read_once_the_marks_are_gone(tmp_path: Path) -> None:
+def test_the_commented_sensors_of_init_are_valid(tmp_path: Path) -> None:
     lines = sample(Machine()).splitlines()
     at = lines.index(next(line for line in lines if line.startswith("# sensors:")))
     block = lines[at : lines.index("", at)]
@@ -159,7 +159,7 @@ WATCHING = (
 )
 
 
-def test_a_pipeline_asks_for_sensors_that_there_are(tmp_path: Path) -> None:
+def test_conditions_on_existing_sensors_are_accepted(tmp_path: Path) -> None:
     text = (
         "    gate: {conditions: [{sensor: air/co2, below: 1000}], hours: ['22:00-06:00']}\n"
         "    trigger: {conditions: [{sensor: pir, equals: yes}], at: ['07:30']}\n"
@@ -195,5 +195,5 @@ def test_a_pipeline_asks_for_sensors_that_there_are(tmp_path: Path) -> None:
         ("gate: {if_unknown: wait}", "but must be pause or run"),
     ],
 )
-def test_a_mistake_in_what_is_asked_is_told_with_its_place(said: Said, text: str, says: str) -> None:
+def test_a_mistake_in_a_condition_is_reported_with_its_position(said: Said, text: str, says: str) -> None:
     assert says in one(said(f"{WATCHING}    {text}\n"))

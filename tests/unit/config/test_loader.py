@@ -82,11 +82,11 @@ def test_a_number_is_finite_and_in_its_range(said: Said, text: str) -> None:
     assert line.startswith(f"f:1:22: health.interval_s is '{text}', but must be a number from 1 to 3600")
 
 
-def test_a_message_brings_the_unit(said: Said) -> None:
+def test_a_message_includes_the_unit(said: Said) -> None:
     assert "in s" in one(said(f"health: {{interval_s: 0}}\n{PIPELINE}"))
 
 
-def test_an_unknown_key_is_pointed_at_with_what_was_meant(said: Said) -> None:
+def test_an_unknown_key_gets_a_suggestion(said: Said) -> None:
     assert one(said(f"mqtt:\n  host: b\n  keepalive: 5\n{PIPELINE}")) == (
         "f:3:3: mqtt.keepalive: there is no key 'keepalive' (did you mean 'keepalive_s'?)"
     )
@@ -101,7 +101,7 @@ def test_an_unknown_kind_and_choice_get_a_suggestion(said: Said) -> None:
     )
 
 
-def test_a_missing_key_is_told_of_the_block_that_should_hold_it(said: Said) -> None:
+def test_a_missing_key_points_at_its_block(said: Said) -> None:
     assert one(said(f"mqtt:\n  port: 1\n{PIPELINE}")).startswith(
         "f:2:3: mqtt.host is missing (the broker's name or address"
     )
@@ -119,7 +119,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(said: Said) -> None:
     assert [line.split(":")[1] for line in lines] == ["1", "2", "3", "4", "5"]
 
 
-def test_what_was_refused_already_is_not_judged_again(said: Said) -> None:
+def test_a_refused_value_is_reported_once(said: Said) -> None:
     assert len(said(f"mqtt: &x {{hst: b}}\n{PIPELINE}")) == 1
 
 
@@ -158,7 +158,7 @@ def test_names_are_topics(said: Said) -> None:
         assert "mqtt.prefix is" in one(said(f"mqtt: {{host: b, prefix: {prefix}}}\n{PIPELINE}"))
 
 
-def test_there_are_not_endlessly_many_problems(said: Said) -> None:
+def test_the_number_of_problems_is_bounded(said: Said) -> None:
     lines = said("".join(f"x{i}:\n" for i in range(9000)) + PIPELINE)
     assert len(lines) == MAX_PROBLEMS + 1
     assert "more errors" in lines[-1]
@@ -171,7 +171,7 @@ def test_too_many_pipelines_are_counted_not_checked(said: Said) -> None:
     assert time.perf_counter() - started < 1
 
 
-def test_a_value_can_be_found_again(tmp_path: Path) -> None:
+def test_positions_of_values_can_be_looked_up(tmp_path: Path) -> None:
     file = tmp_path / "edged.yaml"
     file.write_text(EXAMPLE.replace("null", "a"), "utf-8")
     loaded = read(file)
@@ -188,7 +188,7 @@ def refusal(path: Path | str) -> str:
     return one([str(problem) for problem in caught.value.problems])
 
 
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(tmp_path / "socket"))
@@ -202,12 +202,12 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "f").touch(0)
     assert "may not be read" in refusal(tmp_path / "f")
 
 
-def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> None:
+def test_invalid_utf8_is_reported_with_its_position(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_bytes("a: é\nb: ".encode() + b"\xff\n")
     assert refusal(file).startswith(f"{file}:2:4: this character is not UTF-8")
@@ -217,7 +217,7 @@ def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> No
     assert refusal(file) == f"{file}: the file is longer than {MAX_BYTES} bytes"
 
 
-def test_what_an_editor_of_another_system_writes_is_read(tmp_path: Path) -> None:
+def test_line_ends_and_marks_of_other_systems_are_read(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_bytes(b"\xef\xbb\xbf" + PIPELINE.replace("\n", "\r\n").encode())
     assert isinstance(load(file), Config)

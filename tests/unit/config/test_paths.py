@@ -25,7 +25,7 @@ def read(base: Path, source: str = "kind: folder, path: photos", model: str = ""
     return loads(text, "f", base)
 
 
-def test_relative_paths_begin_beside_the_file(tmp_path: Path) -> None:
+def test_relative_paths_start_beside_the_file(tmp_path: Path) -> None:
     tls = "{ca_file: ca.pem, cert_file: c/c.pem, key_file: /k.pem}"
     mqtt = f"mqtt: {{host: b, username: u, password_file: p, tls: {tls}}}\n"
     rest = f"{mqtt}jsonl: {{path: e.jsonl}}\nrun_dir: run\n"
@@ -42,7 +42,7 @@ def test_relative_paths_begin_beside_the_file(tmp_path: Path) -> None:
     assert config.pipelines["a"].source.model_dump()["path"] == tmp_path / "photos"
 
 
-def test_standard_output_is_no_path(tmp_path: Path) -> None:
+def test_standard_output_is_not_a_path(tmp_path: Path) -> None:
     config = read(tmp_path, rest="jsonl: {}\n")
     assert config.jsonl is not None
     assert config.jsonl.path == "-"

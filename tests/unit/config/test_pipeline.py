@@ -45,7 +45,7 @@ def section(**keys: Any) -> PipelineSection:
         },
     ],
 )
-def test_the_way_to_the_worker_and_back_changes_nothing(keys: dict[str, Any]) -> None:
+def test_a_round_trip_to_the_worker_changes_nothing(keys: dict[str, Any]) -> None:
     before = section(**keys)
     over_the_pipe = json.loads(json.dumps(before.model_dump(mode="json")))
     after = PipelineSection.model_validate(over_the_pipe)
@@ -97,7 +97,7 @@ def test_thresholds_follow_from_what_is_written(
         ({"model": {"file": "/m", "edgetpu_sha256": SHA}}, "edgetpu_sha256 needs edgetpu_file"),
     ],
 )
-def test_what_contradicts_itself_is_refused(keys: dict[str, Any], message: str) -> None:
+def test_contradictory_keys_are_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         section(**keys)
 

@@ -40,7 +40,7 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["mqtt://broker", "broker:1883", "[::1]:1883", "a b", ""])
-def test_a_host_is_nothing_more(host: str) -> None:
+def test_a_host_with_a_port_or_scheme_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="host"):
         Mqtt(host=host)
 
@@ -51,7 +51,7 @@ def test_the_port_follows_tls() -> None:
     assert Mqtt(host="b", tls=Tls(), port=1).port_number == 1
 
 
-def test_what_belongs_together_comes_together() -> None:
+def test_keys_that_need_each_other_are_checked() -> None:
     with pytest.raises(ValueError, match="write both or neither"):
         Tls(cert_file=Path("a"))
     with pytest.raises(ValueError, match="needs username"):

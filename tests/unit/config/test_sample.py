@@ -36,7 +36,7 @@ def switched_on(text: str) -> str:
 
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
 @pytest.mark.parametrize("change", [str, switched_on])
-def test_it_is_good_as_it_stands_and_with_every_line_switched_on(
+def test_it_is_valid_as_written_and_with_every_line_active(
     tmp_path: Path, machine: Machine, change: type[str]
 ) -> None:
     (path := tmp_path / "edged.yaml").write_text(change(sample(machine)))
@@ -45,7 +45,7 @@ def test_it_is_good_as_it_stands_and_with_every_line_switched_on(
     assert len(load(path).pipelines) == max(1, len(machine.cameras))
 
 
-def test_with_every_line_switched_on_every_block_is_there(tmp_path: Path) -> None:
+def test_with_every_line_active_it_has_every_block(tmp_path: Path) -> None:
     (path := tmp_path / "edged.yaml").write_text(switched_on(sample(Machine())))
     config = load(path)
     camera = config.pipelines["camera"]
@@ -56,7 +56,7 @@ def test_with_every_line_switched_on_every_block_is_there(tmp_path: Path) -> Non
     assert config.looked_at == ("board/temperature",)
 
 
-def test_what_only_the_user_can_name_is_an_example_in_the_sentence() -> None:
+def test_keys_without_a_default_have_an_example() -> None:
     text = sample(Machine())
     assert re.search(r"^# +username: *$", text, re.MULTILINE)
     assert "(such as porch-pi)" in text

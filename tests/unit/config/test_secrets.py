@@ -30,15 +30,15 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("data", [b"hunter2", b"hunter2\n", b"hunter2\r\n"])
-def test_one_newline_at_the_end_is_the_editors(tmp_path: Path, data: bytes) -> None:
+def test_one_newline_at_the_end_is_removed(tmp_path: Path, data: bytes) -> None:
     assert read_secret(stored(tmp_path / "p", data)).reveal() == "hunter2"
 
 
-def test_all_else_is_the_secret(tmp_path: Path) -> None:
+def test_everything_else_belongs_to_the_secret(tmp_path: Path) -> None:
     assert read_secret(stored(tmp_path / "p", " hünter 2 \n\n".encode())).reveal() == " hünter 2 \n"
 
 
-def test_a_secret_shows_itself_to_nobody() -> None:
+def test_only_reveal_returns_the_secret() -> None:
     secret = Secret("hunter2")
     shown = f"{secret} {secret!r} {secret!s} {secret:>9} %s {[secret]}" % secret
     assert "hunter2" not in shown
@@ -56,20 +56,18 @@ def test_a_secret_shows_itself_to_nobody() -> None:
         (b"hunter2\xff", "not UTF-8"),
     ],
 )
-def test_what_is_no_secret_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+def test_an_invalid_secret_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     assert said in refusal(stored(tmp_path / "p", data))
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert "no such file" in refusal(tmp_path / "none")
     assert "not a file" in refusal(tmp_path / "fifo")
     assert "not a file" in refusal(tmp_path)
 
 
-def test_a_secret_that_everybody_can_read_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_world_readable_secret_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         read_secret(stored(tmp_path / "p", b"hunter2"))
         assert not caplog.text
@@ -92,7 +90,7 @@ def test_addresses_lose_their_credentials(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
-def test_keys_of_secrets_are_known() -> None:
+def test_secret_keys_are_recognised() -> None:
     assert all(
         map(is_secret_key, ("password", "Passwd", "mqtt_password", "api-key", "apikey", "token", "secret"))
     )

@@ -39,7 +39,7 @@ def test_samples_or_seconds() -> None:
     assert lengths(window_s="0.3", step_s="0.1", hop="1") == (3, 1, 0.5)
 
 
-def test_the_way_to_the_worker_and_back_changes_nothing() -> None:
+def test_a_round_trip_to_the_worker_changes_nothing() -> None:
     before = section(
         {"mean": ["0", "1"], "std": ["1", "2"], "max_gap_s": "0.2"},
         task={"kind": "anomaly", "limit": "0.2"},
@@ -93,7 +93,7 @@ SENSORS = "sensors:\n  v: {kind: synthetic, axes: [x, y], interval_s: 0.02}\n  w
         ("window: 64", "model: {file: m, edgetpu_file: e}", "edgetpu_file: models over time run on the CPU"),
     ],
 )
-def test_what_is_wrong_is_said_where_it_stands(source: str, rest: str, expected: str) -> None:
+def test_a_mistake_is_reported_at_its_key(source: str, rest: str, expected: str) -> None:
     step = "" if "step_s" in source else "step_s: 0.02, "
     text = f"pipelines:\n  p:\n    source: {{kind: sensors, channels: [v/x, v/y], {step}{source}}}\n"
     assert expected in said(f"{SENSORS}{text}    {rest}\n")
@@ -113,7 +113,7 @@ def test_what_is_wrong_is_said_where_it_stands(source: str, rest: str, expected:
         ),
     ],
 )
-def test_channels_must_be_there_and_be_read_often_enough(channels: str, expected: str) -> None:
+def test_channels_must_exist_and_be_sampled_often_enough(channels: str, expected: str) -> None:
     source = f"kind: sensors, channels: {channels}, step_s: 0.02, window: 8"
     text = f"pipelines:\n  p:\n    source: {{{source}}}\n    task: {{kind: anomaly}}\n"
     assert expected in said(SENSORS + text)
@@ -127,7 +127,7 @@ def test_pictures_have_no_anomalies() -> None:
     assert said(text) == expected
 
 
-def test_there_are_no_more_channels_than_rings() -> None:
+def test_the_number_of_channels_is_bounded() -> None:
     names = [f"s{n}" for n in range(65)]
     text = "sensors:\n" + "".join(f"  {name}: {{kind: synthetic, interval_s: 1}}\n" for name in names)
     text += "pipelines:\n"

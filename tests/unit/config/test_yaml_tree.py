@@ -15,7 +15,7 @@ def said(text: str) -> list[str]:
     return [str(problem) for problem in parse(text, "f")[1]]
 
 
-def test_everything_stays_text_and_knows_its_place() -> None:
+def test_every_node_keeps_its_text_and_position() -> None:
     tree, problems = parse("a: [12:30:00, no]\nb:\n  c: 1.10\n  d:\n", "f")
     assert not problems
     assert tree is not None
@@ -27,7 +27,7 @@ def test_everything_stays_text_and_knows_its_place() -> None:
 
 
 @pytest.mark.parametrize("text", ["~", "null", "Null", "NULL", ""])
-def test_nothing_is_none_only_without_quotes(text: str) -> None:
+def test_empty_and_null_are_none_only_without_quotes(text: str) -> None:
     tree, _ = parse(f"a: {text}\nb: '{text}'\n", "f")
     assert tree is not None
     assert data(tree) == {"a": None, "b": text}
@@ -65,7 +65,7 @@ def test_nothing_is_none_only_without_quotes(text: str) -> None:
         ("a: [" * 20, "f:1:21: nested more than 10 levels deep"),
     ],
 )
-def test_what_is_refused_is_named_with_its_place(text: str, expected: str) -> None:
+def test_refusals_have_a_position(text: str, expected: str) -> None:
     assert any(line.startswith(expected) for line in said(text)), said(text)
 
 
@@ -87,7 +87,7 @@ def test_a_password_that_looks_like_yaml_is_not_repeated(text: str) -> None:
     assert "hunter2" not in str(said(text))
 
 
-def test_a_depth_that_would_end_a_recursion_ends_early() -> None:
+def test_extreme_nesting_is_refused_early() -> None:
     assert ["nested more than 10 levels deep" in line for line in said("[" * 60_000)] == [True]
 
 

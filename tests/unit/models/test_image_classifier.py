@@ -91,7 +91,7 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
         (replace(FILE, outputs=(replace(SCORES, scale=0.0),)), "no scale"),
     ],
 )
-def test_refuses_what_is_no_classifier_and_says_what_runs(file: ModelFile, said: str) -> None:
+def test_refuses_other_models_and_says_which_are_supported(file: ModelFile, said: str) -> None:
     with pytest.raises(ModelError) as caught:
         image_classifier.spec(file)
     assert said in str(caught.value)
@@ -124,7 +124,7 @@ def test_an_embedding_extractor_is_recognised(testdata: Path) -> None:
         )
 
 
-def test_a_check_of_a_model_needs_no_numpy_and_no_runtime() -> None:
+def test_checking_a_model_needs_neither_numpy_nor_a_runtime() -> None:
     program = (
         "import sys\n"
         "from edged.models import bundled\n"

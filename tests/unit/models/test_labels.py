@@ -38,7 +38,7 @@ def _refused(data: bytes) -> str:
         (b"cat\ncat\n", ("cat", "cat")),
     ],
 )
-def test_reads(data: bytes, named: tuple[str, ...]) -> None:
+def test_reads_one_label_per_line(data: bytes, named: tuple[str, ...]) -> None:
     assert labels.parse(data, "x.txt") == named
 
 
@@ -59,11 +59,11 @@ def test_reads(data: bytes, named: tuple[str, ...]) -> None:
         (b"x\n" * 600_000, "1 MB"),
     ],
 )
-def test_refuses(data: bytes, said: str) -> None:
+def test_refuses_invalid_label_files(data: bytes, said: str) -> None:
     assert said in _refused(data)
 
 
-def test_load_names_the_file(tmp_path: Path) -> None:
+def test_load_names_the_file_in_errors(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     with pytest.raises(ModelError, match=r"labels\.txt: there is no such file"):
         labels.load(path)
@@ -74,7 +74,7 @@ def test_load_names_the_file(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_give_labels_or_one_sentence(data: bytes) -> None:
+def test_any_bytes_give_labels_or_one_error_sentence(data: bytes) -> None:
     try:
         named = labels.parse(data, "x.txt")
     except ModelError as error:
@@ -86,7 +86,7 @@ def test_any_bytes_give_labels_or_one_sentence(data: bytes) -> None:
     assert "\n" not in sentence
 
 
-def test_fit_catches_the_background_class_both_ways() -> None:
+def test_a_missing_or_extra_background_class_is_recognised() -> None:
     assert labels.fit(["cat", "dog"], 2, "x.txt") == ("cat", "dog")
     with pytest.raises(ModelError, match=r"3 labels do not fit the 2 classes.*remove the first line"):
         labels.fit(["background", "cat", "dog"], 2, "x.txt")
@@ -96,14 +96,14 @@ def test_fit_catches_the_background_class_both_ways() -> None:
         labels.fit(["cat", "dog"], 9, "x.txt")
 
 
-def test_labels_of_coral(testdata: Path) -> None:
+def test_reads_corals_label_files(testdata: Path) -> None:
     coco = labels.load(testdata / "labels" / "coco_labels.txt")
     assert (coco[0], coco[16]) == ("person", "cat")
     imagenet = labels.load(testdata / "labels" / "imagenet_labels.txt")
     assert (len(imagenet), imagenet[0]) == (1001, "background")
 
 
-def test_a_file_that_lost_its_last_line_is_not_told_to_take_another_background() -> None:
+def test_a_truncated_file_gets_no_hint_about_the_background_class() -> None:
     with pytest.raises(ModelError, match="a line is missing"):
         labels.fit(["background", "cat"], 3, "l.txt")
 

@@ -20,15 +20,15 @@ WINDOW = Tensor("window", (1, 64, 3), "int8", 0.1)
         ({}, ""),
     ],
 )
-def test_it_says_why_it_cannot_be_used(change: dict[str, object], says: str) -> None:
+def test_unfit_names_the_reason(change: dict[str, object], says: str) -> None:
     tensor = replace(WINDOW, **change)  # type: ignore[arg-type] # fields by name
     assert tensor.unfit("input", scaled=True) == says
 
 
-def test_a_picture_of_whole_numbers_needs_no_scale() -> None:
+def test_an_integer_input_needs_no_scale() -> None:
     assert replace(WINDOW, scale=0.0).unfit("input", scaled=False) == ""
 
 
-def test_its_shape_in_words() -> None:
+def test_the_shape_in_messages() -> None:
     assert (WINDOW.shown, WINDOW.sides) == ("1 x 64 x 3", (64, 3))
     assert (replace(WINDOW, shape=()).shown, replace(WINDOW, shape=()).sides) == ("a single number", ())

@@ -26,7 +26,7 @@ def test_bounds_with_hysteresis() -> None:
     assert held(rule, *values) == [False, True, True, False, False, True, True, False, False, True]
 
 
-def test_a_state_and_a_number_can_be_asked_for() -> None:
+def test_a_condition_may_equal_a_state_or_a_number() -> None:
     assert held(Rule("door", equals=True), False, True, True, False) == [False, True, True, False]
     assert held(Rule("door", equals=False), False, True) == [True, False]
     assert held(Rule("level", equals=3), 2, 3, 3.5) == [False, True, False]
@@ -34,18 +34,18 @@ def test_a_state_and_a_number_can_be_asked_for() -> None:
     assert held(Rule("any"), 1, True) == [True, True]
 
 
-def test_what_is_not_good_changes_nothing() -> None:
+def test_a_reading_that_is_not_good_changes_nothing() -> None:
     assert held(Rule("lux", above=20), None, 30, None, 10) == [None, True, True, False]
     condition = Condition(Rule("lux", above=20))
     condition.take(30, False, 0)
     assert condition.holds(0) is None
 
 
-def test_it_must_last() -> None:
+def test_a_condition_must_last() -> None:
     assert held(Rule("t", above=5, for_s=2), 6, 6, 6, 4, 6, 6) == [False, False, True, False, False, False]
 
 
-def test_an_old_reading_says_nothing_and_hysteresis_begins_anew() -> None:
+def test_an_old_reading_is_ignored_and_hysteresis_starts_again() -> None:
     condition = Condition(Rule("lux", above=20, hysteresis=10, max_age_s=60))
     condition.take(21, True, 0)
     assert condition.holds(60) is True
@@ -85,14 +85,14 @@ def test_within_the_band_nothing_changes(
         (300, 300, [0, 299, 300, 1439], []),
     ],
 )
-def test_hours_may_go_over_midnight(begin: int, end: int, inside: list[int], outside: list[int]) -> None:
+def test_hours_may_cross_midnight(begin: int, end: int, inside: list[int], outside: list[int]) -> None:
     hours = Hours(begin, end)
     assert all(hours.has(minute) for minute in inside)
     assert not any(hours.has(minute) for minute in outside)
 
 
 @given(st.integers(0, DAY_MINUTES - 1), st.integers(0, DAY_MINUTES - 1))
-def test_hours_and_the_rest_are_the_day(begin: int, end: int) -> None:
+def test_hours_and_their_complement_cover_the_day(begin: int, end: int) -> None:
     minutes = range(DAY_MINUTES)
     there = sum(Hours(begin, end).has(minute) for minute in minutes)
     assert there == ((end - begin) % DAY_MINUTES or DAY_MINUTES)
@@ -100,7 +100,7 @@ def test_hours_and_the_rest_are_the_day(begin: int, end: int) -> None:
         assert all(Hours(begin, end).has(m) != Hours(end, begin).has(m) for m in minutes)
 
 
-def test_a_gate_says_what_closes_it() -> None:
+def test_a_gate_names_what_closes_it() -> None:
     gate = Gate([Rule("lux", above=20), Rule("door", equals=False)], hours=[Hours(420, 1320)], armed=True)
     assert gate.closed_by(0, 800) == "not armed"
     gate.arm(True)
@@ -117,11 +117,11 @@ def test_a_gate_says_what_closes_it() -> None:
     assert gate.closed_by(2, 800) == "not armed"
 
 
-def test_a_gate_without_demands_is_open() -> None:
+def test_a_gate_without_conditions_is_open() -> None:
     assert Gate().closed_by(0, None) == ""
 
 
-def test_a_gate_may_stay_open_while_it_does_not_know() -> None:
+def test_a_gate_may_stay_open_while_a_condition_is_unknown() -> None:
     gate = Gate([Rule("lux", above=20, max_age_s=10)], hours=[Hours(0, 60)], if_unknown=True)
     assert gate.closed_by(0, None) == ""
     assert gate.closed_by(0, 100) == "outside its hours"
@@ -134,7 +134,7 @@ def fired(trigger: Trigger, *values: float | bool | None, step_s: float = 1.0) -
     return [n for n, value in enumerate(values) if trigger.take("pir", value, value is not None, n * step_s)]
 
 
-def test_a_trigger_fires_on_a_change_that_it_saw() -> None:
+def test_a_trigger_fires_only_on_an_observed_change() -> None:
     assert fired(Trigger([Rule("pir", equals=True)]), True, True, False, True, True, None, False, True) == [
         3,
         7,
@@ -146,7 +146,7 @@ def test_a_short_pulse_is_not_missed() -> None:
     assert [trigger.take("pir", value, True, 5.0) for value in (False, True, False)] == [False, True, False]
 
 
-def test_a_sensor_that_comes_back_is_no_event() -> None:
+def test_a_sensor_that_comes_back_does_not_fire() -> None:
     trigger = Trigger([Rule("pir", above=10, max_age_s=5)])
     assert not trigger.take("pir", 0.0, True, 0)
     assert not trigger.poll(10, None)
@@ -163,7 +163,7 @@ def test_one_of_several_is_enough_and_the_cooldown_holds_for_all() -> None:
     assert trigger.take("pir", True, True, 13)
 
 
-def test_a_rule_that_must_last_fires_when_it_did() -> None:
+def test_a_rule_with_a_duration_fires_after_it() -> None:
     trigger = Trigger([Rule("pir", above=1, for_s=5)])
     assert fired(trigger, 0.0, 2.0) == []
     assert not trigger.poll(5.9, None)
@@ -171,20 +171,20 @@ def test_a_rule_that_must_last_fires_when_it_did() -> None:
     assert not trigger.poll(7, None)
 
 
-def test_an_order_begins_the_cooldown() -> None:
+def test_a_command_starts_the_cooldown() -> None:
     trigger = Trigger(every_s=50, cooldown_s=100)
     assert not trigger.poll(0, None)
     trigger.command(1)
     assert [now for now in (50, 100, 101, 150) if trigger.poll(now, None)] == [150]
 
 
-def test_a_schedule_keeps_its_grid_and_makes_up_for_nothing() -> None:
+def test_a_schedule_keeps_its_grid_and_fires_once_after_a_gap() -> None:
     trigger = Trigger(every_s=60)
     times = [0, 59, 60, 61, 121, 400, 401, 420]
     assert [now for now in times if trigger.poll(now, None)] == [60, 121, 400, 420]
 
 
-def test_a_time_of_the_day_comes_once_however_the_clock_is_set() -> None:
+def test_a_time_of_the_day_fires_once_however_the_clock_is_set() -> None:
     trigger = Trigger(at=[420, 1200])
     minutes = [
         (0, None),
@@ -203,7 +203,7 @@ def test_a_time_of_the_day_comes_once_however_the_clock_is_set() -> None:
     st.lists(st.tuples(st.floats(0.01, 100), st.one_of(st.none(), st.booleans())), max_size=60),
     st.floats(0, 50),
 )
-def test_a_trigger_fires_no_more_often_than_it_may(steps: list[Any], cooldown_s: float) -> None:
+def test_a_trigger_keeps_its_cooldown(steps: list[Any], cooldown_s: float) -> None:
     trigger, now, last, rises, fires = (
         Trigger([Rule("pir", equals=True)], cooldown_s=cooldown_s),
         0.0,

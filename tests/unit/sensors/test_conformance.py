@@ -98,7 +98,7 @@ def test_reads_its_keys_from_text(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_says_what_it_gives_without_its_device(kind: str) -> None:
+def test_quantities_are_known_without_the_device(kind: str) -> None:
     given = sensors.load(kind).Config(**NEEDS.get(kind, {})).gives()
     assert given
     assert ("" in given) == (len(given) == 1 and "" in given), "a channel without a name is alone"
@@ -144,7 +144,7 @@ assert not found, found
     assert done.returncode == 0, done.stderr
 
 
-def test_gives_what_it_said_it_would(working: tuple[Any, SensorConfig]) -> None:
+def test_readings_match_the_declared_quantities(working: tuple[Any, SensorConfig]) -> None:
     sensor, config = working
     sensor.open()
     given = config.gives()
@@ -192,7 +192,7 @@ def test_waiting_gives_up_in_time(working: tuple[Any, SensorConfig]) -> None:
         ("command", {"command": ["/nowhere/program"]}),
     ],
 )
-def test_says_what_is_absent_and_names_it(kind: str, keys: dict[str, Any]) -> None:
+def test_an_absent_device_is_named(kind: str, keys: dict[str, Any]) -> None:
     module = sensors.load(kind)
     sensor = module.create(module.Config(**keys))
     with pytest.raises(Unavailable, match=r"nowhere|dead") as caught:

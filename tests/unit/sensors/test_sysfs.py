@@ -72,7 +72,7 @@ def test_another_chip_under_the_old_number_is_not_read(plant: Plant) -> None:
         ),
     ],
 )
-def test_each_notices_that_its_device_went(
+def test_each_driver_notices_that_its_device_is_gone(
     kind: str, keys: dict[str, str], tree: str, gone: str, plant: Plant
 ) -> None:
     root = plant(tree)

@@ -30,14 +30,14 @@ def message(node: str = "porch", at: float = NOW, **changes: Any) -> bytes:
     return json.dumps({**health.message(snapshot), **changes}).encode()
 
 
-def test_a_row_says_what_the_node_says() -> None:
+def test_a_row_holds_the_nodes_health() -> None:
     fleet = Fleet()
     assert fleet.take("edged/porch/status", b"online", NOW) == "porch"
     assert fleet.take("edged/porch/health", message(version="1.2"), NOW) == "porch"
     assert fleet.rows(NOW + 5) == [Row("porch", 5.0, "ok", 2.5, "cpu, edgetpu", 2, "1.2")]
 
 
-def test_the_broker_knows_better_who_is_gone() -> None:
+def test_the_status_topic_overrides_the_health() -> None:
     fleet = Fleet()
     fleet.take("edged/porch/health", message(), NOW)
     fleet.take("edged/porch/status", b"offline", NOW)
@@ -50,14 +50,14 @@ def test_the_broker_knows_better_who_is_gone() -> None:
     ]
 
 
-def test_a_node_that_has_not_spoken_for_long_is_silent() -> None:
+def test_a_node_without_recent_health_is_silent() -> None:
     fleet = Fleet()
     fleet.take("edged/porch/status", b"online", NOW)
     fleet.take("edged/porch/health", message(at=NOW - 600), NOW)
     assert [(r.age_s, r.state) for r in fleet.rows(NOW)] == [(600.0, "silent")]
 
 
-def test_what_was_taken_away_is_gone() -> None:
+def test_a_removed_node_disappears() -> None:
     fleet = Fleet("home/edged")
     fleet.take("home/edged/porch/health", message(), NOW)
     fleet.take("home/edged/porch/status", b"online", NOW)
@@ -69,7 +69,7 @@ def test_what_was_taken_away_is_gone() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"pipelines": []}, {"ts": "soon"}, {"queue": None}, {"pipelines": {"a": 1}}]
 )
-def test_half_a_message_is_unreadable(wrong: dict[str, Any]) -> None:
+def test_an_incomplete_message_is_unreadable(wrong: dict[str, Any]) -> None:
     fleet = Fleet()
     fleet.take("edged/porch/health", message(**wrong), NOW)
     assert fleet.rows(NOW)[0].state == "unreadable"
@@ -79,14 +79,14 @@ def test_half_a_message_is_unreadable(wrong: dict[str, Any]) -> None:
     st.none() | st.booleans() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 ).map(lambda found: json.dumps(found).encode()))  # fmt: skip
-def test_nothing_that_comes_breaks_the_table(payload: bytes) -> None:
+def test_no_payload_breaks_the_table(payload: bytes) -> None:
     fleet = Fleet()
     fleet.take("edged/porch/health", payload, NOW)
     fleet.take("edged/attic/health", message(), NOW)
     assert [(r.node, r.state) for r in fleet.rows(NOW)] == [("attic", "ok"), ("porch", "unreadable")]
 
 
-def test_good_is_when_there_are_nodes_and_all_work() -> None:
+def test_all_working_needs_at_least_one_node() -> None:
     assert not all_working([])
     assert all_working([Row("a", 1.0, "ok"), Row("b", 1.0, "degraded")])
     for state in ("problem", "offline", "silent", "unreadable", "unknown"):

@@ -42,7 +42,7 @@ def _message(path: Path, sha256: str | None = None, *, edgetpu: bool = False) ->
     return message
 
 
-def test_says_what_goes_in_and_out(tmp_path: Path) -> None:
+def test_reads_inputs_and_outputs(tmp_path: Path) -> None:
     content = build(picture=Kind("uint8", 0.25, 3), scores=Kind("uint8", 1 / 256))
     model = read(_written(tmp_path, content))
     assert model.content == content
@@ -57,7 +57,7 @@ def test_says_what_goes_in_and_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "step"), [("softmax", "softmax"), ("sigmoid", "sigmoid"), ("layer", "layer"), ("none", "")]
 )
-def test_sees_what_computes_the_scores(tmp_path: Path, head: str, step: str) -> None:
+def test_recognises_the_operator_that_computes_the_scores(tmp_path: Path, head: str, step: str) -> None:
     assert read(_written(tmp_path, build(head=head))).last_step == step
 
 
@@ -68,7 +68,7 @@ def test_reads_the_metadata(tmp_path: Path) -> None:
     assert (model.normalization.mean, model.normalization.std) == ((127.0,), (128.0,))
 
 
-def test_a_normalisation_that_cannot_be_is_none(tmp_path: Path) -> None:
+def test_an_impossible_normalisation_is_ignored(tmp_path: Path) -> None:
     for mean, std in [((1.0,), (0.0,)), ((float("nan"),), (1.0,)), ((), ()), ((1.0, 2.0), (1.0,))]:
         model = read(_written(tmp_path, build(packed=Packed(LABELS, mean, std))))
         assert model.normalization is None
@@ -84,7 +84,7 @@ def test_metadata_of_real_models(testdata: Path) -> None:
     assert model.last_step == "softmax"
 
 
-def test_every_cut_is_found(tmp_path: Path) -> None:
+def test_every_truncated_file_is_refused(tmp_path: Path) -> None:
     archive = PACKED.index(b"PK\x03\x04")  # cut there, it is a whole model whose labels were never packed
     for content in (PLAIN, PACKED):
         for length in {*range(8, len(content))} - {*range(archive, archive + 4)}:
@@ -92,7 +92,7 @@ def test_every_cut_is_found(tmp_path: Path) -> None:
     assert "too short" in _message(_written(tmp_path, PLAIN[:6]))
 
 
-def test_a_cut_in_a_large_real_model_is_found(testdata: Path, tmp_path: Path) -> None:
+def test_a_truncated_large_model_is_refused(testdata: Path, tmp_path: Path) -> None:
     content = (testdata / "models" / "mobilenet_v2_1.0_224_quant.tflite").read_bytes()
     for length in (len(content) - 1, len(content) - 4096, len(content) // 2, 1000):
         assert "truncated" in _message(_written(tmp_path, content[:length]))
@@ -100,7 +100,9 @@ def test_a_cut_in_a_large_real_model_is_found(testdata: Path, tmp_path: Path) ->
 
 @shared_folder
 @given(flips=st.lists(st.tuples(st.integers(0, len(PACKED) - 1), st.integers(1, 255)), max_size=4))
-def test_flipped_bytes_give_a_model_or_one_sentence(flips: list[tuple[int, int]], tmp_path: Path) -> None:
+def test_flipped_bytes_give_a_model_or_one_error_sentence(
+    flips: list[tuple[int, int]], tmp_path: Path
+) -> None:
     content = bytearray(PACKED)
     for at, flip in flips:
         content[at] ^= flip
@@ -114,13 +116,13 @@ def test_flipped_bytes_give_a_model_or_one_sentence(flips: list[tuple[int, int]]
 
 @shared_folder
 @given(rest=st.binary(max_size=400))
-def test_random_bytes_give_one_sentence(rest: bytes, tmp_path: Path) -> None:
+def test_random_bytes_give_one_error_sentence(rest: bytes, tmp_path: Path) -> None:
     for content in (rest, struct.pack("<I4s", 8, b"TFL3") + rest):
         with pytest.raises(ModelError):
             read(_written(tmp_path, content))
 
 
-def test_a_file_that_is_all_parts_ends_soon(tmp_path: Path) -> None:
+def test_a_crafted_tree_of_parts_is_bounded(tmp_path: Path) -> None:
     """Vectors whose every entry is one and the same table, as deep as the schema goes."""
     many = 200_000
     table = 64  # Model, SubGraph and Tensor at once: every field is a vector of references to it
@@ -138,7 +140,7 @@ def test_a_file_that_is_all_parts_ends_soon(tmp_path: Path) -> None:
     assert time.perf_counter() - started < 5
 
 
-def test_the_checksum_is_held(tmp_path: Path) -> None:
+def test_the_checksum_is_compared(tmp_path: Path) -> None:
     path = _written(tmp_path, PLAIN)
     digest = hashlib.sha256(PLAIN).hexdigest()
     assert read(path, digest.upper()).sha256 == digest
@@ -174,11 +176,11 @@ def test_a_damaged_file_with_a_wrong_checksum_is_called_damaged(tmp_path: Path) 
         (bytes(range(1, 255)), "its format is unknown"),
     ],
 )
-def test_says_what_else_it_looks_like(tmp_path: Path, content: bytes, said: str) -> None:
+def test_the_likely_format_of_another_file_is_named(tmp_path: Path, content: bytes, said: str) -> None:
     assert said in _message(_written(tmp_path, content))
 
 
-def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
     assert "no such file" in _message(tmp_path / "absent.tflite")
     assert "folder" in _message(tmp_path)
     os.mkfifo(tmp_path / "fifo")
@@ -187,7 +189,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
         read(tmp_path / "with\0nul")
 
 
-def test_a_file_of_unbearable_size_is_not_read(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = _written(tmp_path, PLAIN)
     os.truncate(path, file.MAX_BYTES + 1)
     assert "512" in _message(path)
@@ -205,13 +207,13 @@ def test_an_unknown_operator_is_named(testdata: Path) -> None:
     assert "fake-op-double" in _message(testdata / "models" / "unresolved_custom_op.tflite")
 
 
-def test_packed_labels_that_are_none_are_named(tmp_path: Path) -> None:
+def test_invalid_packed_labels_are_named(tmp_path: Path) -> None:
     bomb = build(packed=Packed("x" * 2_000_000, compression=zipfile.ZIP_DEFLATED))
     assert "labels.txt" in _message(_written(tmp_path, bomb))
     assert "control" in _message(_written(tmp_path, build(packed=Packed("a\x07\nb"))))
 
 
-def test_labels_that_were_never_packed_are_no_error(tmp_path: Path) -> None:
+def test_a_missing_packed_label_file_is_not_an_error(tmp_path: Path) -> None:
     archive = PACKED.index(b"PK\x03\x04")
     assert read(_written(tmp_path, PACKED[:archive])).labels is None
 

@@ -59,7 +59,7 @@ def test_a_program_prints_json() -> None:
         ("while True: print('x' * 1000)", "more than 64 KiB"),
     ],
 )
-def test_what_is_no_reading_says_why(program: str, reason: str) -> None:
+def test_a_bad_reading_has_a_reason(program: str, reason: str) -> None:
     (reading,) = read(program)
     assert (reading.value, reading.quality) == (None, "bad")
     assert reason in reading.reason
@@ -105,7 +105,7 @@ def test_no_shell_reads_the_arguments(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-def test_says_what_cannot_be_run(tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="there is no program /nowhere/tank") as caught:
         Command(Config(command=["/nowhere/tank"])).open()
     assert caught.value.reason is Reason.ABSENT

@@ -65,7 +65,7 @@ def test_the_kernel_debounces(header: Header) -> None:
     sensor.close()
 
 
-def test_a_flood_gives_the_first_and_the_newest_and_counts_what_the_kernel_dropped(header: Header) -> None:
+def test_a_flood_returns_the_first_and_newest_edge_and_counts_dropped_ones(header: Header) -> None:
     sensor = opened()
     for number in range(10_000):
         header.set(17, number % 2 == 0)
@@ -103,7 +103,7 @@ def test_a_number_without_a_chip_is_refused() -> None:
     ],
 )
 @pytest.mark.usefixtures("header")
-def test_says_what_is_absent(keys: dict[str, str], says: str) -> None:
+def test_an_absent_line_or_chip_is_named(keys: dict[str, str], says: str) -> None:
     with pytest.raises(Unavailable, match=says) as caught:
         opened(**keys)
     assert caught.value.reason is Reason.ABSENT
@@ -118,7 +118,7 @@ def test_a_line_that_is_held_is_busy() -> None:
     opened().close()
 
 
-def test_names_the_group_that_may_open_it(header: Header) -> None:
+def test_names_the_group_with_permission(header: Header) -> None:
     header.denied = True
     with pytest.raises(Unavailable, match="group gpio") as caught:
         opened()
@@ -162,7 +162,7 @@ def test_the_double_has_the_signatures_of_the_real_module() -> None:
     assert gpiod.is_gpiochip_device("/dev/null") is module.is_gpiochip_device("/dev/null") is False
 
 
-def test_the_real_module_takes_what_the_driver_asks_for() -> None:
+def test_the_real_module_accepts_the_drivers_settings() -> None:
     gpiod = pytest.importorskip("gpiod", reason="gpiod comes with the extra 'test'")
     for bias in ("as-is", "pull-up", "pull-down", "disabled"):
         settings = Gpio(Config(line="GPIO17", bias=bias))._settings(gpiod)

@@ -36,7 +36,7 @@ def values(sensor: I2c) -> Sequence[float | bool | None]:
 @pytest.mark.parametrize(
     ("data", "celsius"), [("1580", 21.5), ("f380", -12.5), ("0000", 0.0), ("7d00", 125.0)]
 )
-def test_reads_a_register_as_the_data_sheet_says(bus: Bus, data: str, celsius: float) -> None:
+def test_reads_registers_by_their_description(bus: Bus, data: str, celsius: float) -> None:
     bus.chips[0x48] = Chip({0: bytes.fromhex(data)})
     sensor = opened(LM75)
     assert values(sensor) == [celsius]
@@ -111,7 +111,7 @@ def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         opened(LM75)
 
 
-def test_what_cannot_be_is_refused_in_the_configuration() -> None:
+def test_an_impossible_configuration_is_refused() -> None:
     for keys in ({"address": "0x148"}, {"address": "256"}, {"address": "010"}, {"registers": {}}):
         with pytest.raises(ValueError, match=next(iter(keys))):
             Config(**{"address": "0x48", "registers": LM75, **keys})

@@ -44,7 +44,7 @@ def test_pms5003() -> None:
         sensor.close()
 
 
-def test_mhz19_is_asked() -> None:
+def test_mhz19_answers_a_request() -> None:
     with SerialDevice(lambda: mhz19_frame(612, 24), asked=ASKED) as device:
         sensor = opened(device, protocol="mhz19")
         assert values(sensor) == {"co2": 612, "temperature": 24}
@@ -52,7 +52,7 @@ def test_mhz19_is_asked() -> None:
         sensor.close()
 
 
-def test_a_damaged_frame_is_left_out_and_the_next_one_taken() -> None:
+def test_a_damaged_frame_is_skipped() -> None:
     good = pms5003_frame(1, 2, 3)
     damaged = good[:20] + bytes([good[20] ^ 0x40]) + good[21:]
     said = itertools.cycle([damaged, damaged[:17], good])
@@ -87,7 +87,7 @@ def test_lines_by_a_pattern() -> None:
         sensor.close()
 
 
-def test_what_came_between_two_readings_counts_and_the_newest_is_taken() -> None:
+def test_the_newest_frame_between_two_readings_is_returned() -> None:
     lines = iter([b"W:0\n", b"W:1\nW:2\n", None, b"W:3\nW:4\nW:"])
     with SerialDevice(lambda: next(lines, None), pause_s=0.05) as device:
         sensor = opened(device, pattern="W:(?P<weight>[0-9]+)", timeout_s=0.3)
@@ -99,7 +99,7 @@ def test_what_came_between_two_readings_counts_and_the_newest_is_taken() -> None
         sensor.close()
 
 
-def test_of_a_buffer_that_ran_full_nothing_is_taken() -> None:
+def test_a_full_kernel_buffer_is_discarded() -> None:
     said = iter([pms5003_frame(1, 1, 1) * 64, *[None] * 40, pms5003_frame(2, 2, 2)])
     with SerialDevice(lambda: next(said, None), pause_s=0.01) as device:
         sensor = opened(device, protocol="pms5003")
@@ -108,7 +108,7 @@ def test_of_a_buffer_that_ran_full_nothing_is_taken() -> None:
         sensor.close()
 
 
-def test_lines_that_never_fit_are_bad_readings() -> None:
+def test_lines_that_never_match_are_bad_readings() -> None:
     with SerialDevice(lambda: b"noise\n") as device:
         sensor = opened(device, pattern="W:(?P<weight>[0-9]+)", timeout_s=0.2)
         (reading,) = sensor.read()
@@ -116,7 +116,7 @@ def test_lines_that_never_fit_are_bad_readings() -> None:
         sensor.close()
 
 
-def test_a_frame_that_is_written_down() -> None:
+def test_a_configured_frame() -> None:
     body = bytes([0xAA, 0x55, 0xFF, 0x9C, 7])
     frame = {
         "start": "AA55",
@@ -153,7 +153,7 @@ def test_a_device_that_is_unplugged_is_lost() -> None:
         sensor.close()
 
 
-def test_a_port_that_is_held_is_busy_and_one_that_is_not_there_absent() -> None:
+def test_a_port_in_use_is_busy_and_a_missing_one_absent() -> None:
     with SerialDevice(lambda: None) as device:
         first = opened(device, protocol="pms5003")
         with pytest.raises(DeviceBusy, match="in use"):
@@ -186,7 +186,7 @@ def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_refused_in_the_configuration(keys: dict[str, Any], says: str) -> None:
+def test_an_impossible_configuration_is_refused(keys: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Config(device="/dev/ttyS0", **keys)
 

@@ -32,7 +32,7 @@ def test_waves(wave: str, expected: list[float]) -> None:
     assert values(opened(wave=wave, low=10, high=40, period=4), 6) == pytest.approx(expected)
 
 
-def test_axes_are_parts_of_a_wave_behind_each_other() -> None:
+def test_axes_are_delayed_parts_of_one_wave() -> None:
     sensor = opened(wave="ramp", low=0, high=3, period=4, axes=["x", "y"])
     assert list(Config(axes=["x", "y"]).gives()) == ["x", "y"]
     for number in range(6):

@@ -28,7 +28,7 @@ def values(**keys: Any) -> dict[str, float | bool | None]:
         (0x8, False, True),
     ],
 )
-def test_asks_the_firmware_of_a_raspberry_pi(
+def test_queries_the_firmware_of_a_raspberry_pi(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: int, undervoltage: bool, throttled: bool
 ) -> None:
     def firmware(_fd: int, request: int, message: bytearray) -> int:
@@ -45,7 +45,7 @@ def test_asks_the_firmware_of_a_raspberry_pi(
     assert found == {"undervoltage": undervoltage, "throttled": throttled}
 
 
-def test_this_machine_says_load_memory_and_disk() -> None:
+def test_this_machine_reports_load_memory_and_disk() -> None:
     found = values(what=["load", "memory", "disk"])
     for name in ("memory", "disk"):
         assert isinstance(found[name], float)

@@ -36,7 +36,7 @@ def test_the_first_camera_is_taken(source: str | None) -> None:
     assert chosen(CSI, source=source)["kind"] == "picamera2"
 
 
-def test_without_a_camera_the_bundled_photographs_are_looked_at() -> None:
+def test_without_a_camera_the_bundled_photographs_are_used() -> None:
     source = chosen()
     assert (source["kind"], source["path"], source["words"]) == (
         "folder",
@@ -48,7 +48,7 @@ def test_without_a_camera_the_bundled_photographs_are_looked_at() -> None:
     assert refused.value.status == 69
 
 
-def test_files_go_through_once_and_with_a_count_until_it_is_reached(tmp_path: Path) -> None:
+def test_files_are_read_once_and_repeated_for_a_count(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"x")
     (tmp_path / "p.JPG").write_bytes(b"x")
     for name, kind in (("v.mp4", "video"), ("p.JPG", "folder"), ("", "folder")):
@@ -58,7 +58,7 @@ def test_files_go_through_once_and_with_a_count_until_it_is_reached(tmp_path: Pa
         assert chosen(source=path, count=9)["loop"]
 
 
-def test_a_person_at_a_terminal_has_time_to_look(tmp_path: Path) -> None:
+def test_a_live_view_is_slow_enough_to_watch(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"x")
     assert chosen(live=True)["interval_s"] == PAUSE_S
     assert chosen(live=True)["loop"]  # the demonstration goes on until Ctrl-C
@@ -91,7 +91,7 @@ def test_a_device_is_a_camera() -> None:
         ({"source": "rtsp://" + "x" * 5000}, 64, "rtsp://x"),
     ],
 )
-def test_what_is_not_there_is_refused(options: dict[str, Any], status: int, sentence: str) -> None:
+def test_a_missing_file_is_refused(options: dict[str, Any], status: int, sentence: str) -> None:
     from pathlib import Path
 
     if "model" in options:
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_refused(options: dict[str, Any], status: int, sent
     assert refused.value.status == status
 
 
-def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p.jpg")
     with pytest.raises(Refused, match="it is not a file, folder or camera"):
         chosen(source=str(tmp_path / "p.jpg"))
