@@ -128,7 +128,7 @@ class Daemon:
             await self._supervisor.settle(SETTLE_S)
             self._tick()
             self._notifier.ready()
-            log.info("ready: %s", health.headline(self._message()))
+            log.info("ready: %s", health.headline(health.message(self._snapshot())))
             while True:
                 await self._reload.wait()
                 self._reload.clear()
@@ -260,36 +260,36 @@ class Daemon:
         try:
             self._outputs.sink.check()
             self._publisher.tick()
-            message = self._message()
+            snapshot = self._snapshot()
+            message = health.message(snapshot)
             self._notifier.status(health.headline(message))
             if self._health.is_due(message, self._config.health.interval_s):
+                public = health.message(snapshot, public=True)
                 self._publisher.retain(
-                    "health", json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+                    "health", json.dumps(public, ensure_ascii=False, separators=(",", ":"))
                 )
         except Exception:
             log.exception("a defect in the health report")  # which must not end what it reports on
 
-    def _message(self) -> dict[str, object]:
+    def _snapshot(self) -> health.Snapshot:
         pids = {"main": os.getpid(), **self._supervisor.processes()}
         if self._sensors.pid is not None:
             pids["sensors"] = self._sensors.pid
         sink, counts = self._outputs.sink, self._spool.counts()
-        return health.message(
-            health.Snapshot(
-                node=self._config.node,
-                uptime_s=clock.monotonic() - self._started_at,
-                at=clock.wall(),
-                synced=self._event_maker.synced,
-                pipelines=self._supervisor.status(),
-                sensors=self._sensors.status(),
-                decided=self._publisher.decided(),
-                counts=counts,
-                spool=self._spool.state,
-                broker=health.Broker(str(sink.state), sink.detail, sink.degraded),
-                processes=health.measure(pids),
-                isolation=self._config.isolation,
-                complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
-            )
+        return health.Snapshot(
+            node=self._config.node,
+            uptime_s=clock.monotonic() - self._started_at,
+            at=clock.wall(),
+            synced=self._event_maker.synced,
+            pipelines=self._supervisor.status(),
+            sensors=self._sensors.status(),
+            decided=self._publisher.decided(),
+            counts=counts,
+            spool=self._spool.state,
+            broker=health.Broker(str(sink.state), sink.detail, sink.degraded),
+            processes=health.measure(pids),
+            isolation=self._config.isolation,
+            complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
         )
 
     async def _feed_watchdog(self) -> None:

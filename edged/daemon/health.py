@@ -6,7 +6,7 @@ Building it is a pure function of one snapshot. ``schema/health.schema.json`` de
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
@@ -26,6 +26,14 @@ MOST_PROBLEMS = 20
 REMEMBERED_S = 3600.0
 LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
+_DETAILS = "edged status on the device shows details"
+_SENSOR = {  # about a sensor with an error, by its state
+    "starting": f"it failed; {_DETAILS}",
+    "running": f"it failed before; {_DETAILS}",
+    "waiting": f"it cannot be read; {_DETAILS}",
+    "hung": f"it does not answer; {_DETAILS}",
+    "failed": f"it cannot be used; {_DETAILS}",
+}
 _BROKER_FINE = frozenset({"connected", "connecting", "none", "stopped"})
 _NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "held_by")
 
@@ -109,8 +117,16 @@ class Losses:
         return [f"events were dropped within the last hour ({', '.join(recent)})"] if recent else []
 
 
-def message(now: Snapshot) -> dict[str, Any]:
-    """Return the health message as JSON-ready data."""
+def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
+    """Return the health message as JSON-ready data.
+
+    Args:
+        now: what it is about.
+        public: for others than this machine's users: without sentences that a worker wrote, which may be an
+            attacker's.
+    """
+    if public:
+        now = _in_own_words(now)
     failing = _failing(now)
     impaired = _impaired(now)
     problems = [_bounded(sentence) for sentence in [*failing, *impaired]]
@@ -158,6 +174,18 @@ def message(now: Snapshot) -> dict[str, Any]:
         },
         "isolation": now.isolation,
     }
+
+
+def _in_own_words(now: Snapshot) -> Snapshot:
+    """Replace the sentences of workers by those that main has for them."""
+    pipelines = {
+        name: replace(status, last_error=status.public_error) for name, status in now.pipelines.items()
+    }
+    sensors = {
+        name: replace(status, last_error=_SENSOR[status.state] if status.last_error else "")
+        for name, status in now.sensors.items()
+    }
+    return replace(now, pipelines=pipelines, sensors=sensors)
 
 
 def essence(data: Mapping[str, Any]) -> object:

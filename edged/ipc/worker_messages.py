@@ -3,16 +3,18 @@
 ```
  main ──order────▶ fork server ──▶ worker
  main ──commands─▶ worker             infer · arm · disarm, as text: "pipeline verb"
- main ◀─reports─── worker             ready · running · outcome · beat · fault · held · ended   (below)
+ main ◀─reports─── worker             labels · ready · running · outcome · beat · fault · held · ended
 ```
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
 worker is not trusted: whatever it sends is parsed here, bounded and typed, or refused with
-:class:`~edged.ipc.codec.WireError`; at worst it can lie about its own labels.
+:class:`~edged.ipc.codec.WireError`. What a message may say of its pipeline, and how often, is for
+:mod:`edged.supervisor.report_screen`; at worst a worker can lie about which of its labels it sees.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +24,16 @@ from edged.ipc.codec import Codec
 from edged.ipc.readings_page import LONGEST_UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LONGEST_NAME = 32
 LONGEST_LABEL = 128
 LONGEST_SENTENCE = 400
 _MOST_FINDINGS = 10
 _MOST_REASONS = 16
+_LABELS_BYTES = MAX_BYTES - 256  # of the labels in one message
 TYPES = frozenset({"start", "change", "end", "heartbeat", "result"})
+RUNTIMES = frozenset({"litert", "tflite-runtime", "numpy"})
 KINDS = frozenset({"source", "picture", "model", "driver", "accelerator", "isolation", "defect"})
 
 
@@ -38,7 +42,7 @@ class Ready:
     """The model is open and the isolation is in place; no frame was classified yet.
 
     Attributes:
-        runtime: litert | tflite-runtime.
+        runtime: litert | tflite-runtime | numpy.
         accelerator: cpu | edgetpu.
         degraded: whether it runs otherwise than configured.
         network: whether the worker keeps the network.
@@ -52,6 +56,23 @@ class Ready:
     degraded: bool = False
     network: bool = False
     isolation: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """A part of the labels that the pipeline may decide: those that only the worker has read, before Ready.
+
+    Main takes no other label from then on.
+
+    Attributes:
+        first: how many labels came before.
+        total: how many there are in all.
+    """
+
+    pipeline: str
+    first: int
+    total: int
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +164,7 @@ class Ended:
     pipeline: str
 
 
-Report = Ready | Running | Outcome | Beat | Fault | Held | Ended
+Report = Ready | Labels | Running | Outcome | Beat | Fault | Held | Ended
 
 
 def _finding(value: Any) -> Finding:
@@ -195,11 +216,14 @@ _ms = codec.number(1e9)
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "pipeline": _word,
     "model": _tag,
-    "runtime": _word,
+    "runtime": codec.one_of(RUNTIMES),
     "accelerator": codec.one_of(frozenset({"cpu", "edgetpu"})),
     "degraded": codec.flag,
     "network": codec.flag,
     "isolation": codec.isolation,
+    "first": codec.count,
+    "total": codec.count,
+    "labels": codec.list_of(_label, MAX_BYTES),
     "type": codec.one_of(TYPES),
     "label": _label,
     "score": _score,
@@ -222,10 +246,23 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "held_by": _sentence,
 }
 CODEC: Codec[Report] = Codec(
-    (Ready, Running, Outcome, Beat, Fault, Held, Ended),
+    (Ready, Labels, Running, Outcome, Beat, Fault, Held, Ended),
     _PARSERS,
     max_bytes=MAX_BYTES,
     sentences={"message", "held_by"},
     longest_sentence=LONGEST_SENTENCE,
 )
 encode, decode = CODEC.encode, CODEC.decode
+
+
+def in_parts(pipeline: str, labels: Sequence[str]) -> Iterator[Labels]:
+    """Yield the messages that give main these labels; each fits into a datagram."""
+    first, part, room = 0, list[str](), _LABELS_BYTES
+    for number, label in enumerate(labels):
+        size = len(json.dumps(label, ensure_ascii=False).encode(errors="replace")) + 1
+        if size > room:
+            yield Labels(pipeline, first, len(labels), tuple(part))
+            first, part, room = number, [], _LABELS_BYTES
+        part.append(label)
+        room -= size
+    yield Labels(pipeline, first, len(labels), tuple(part))

@@ -29,6 +29,7 @@ class PipelineOrder:
         labels: the same for its label file.
         twin: the same for the model that runs on the CPU if the accelerator's cannot be used.
         secrets: the content of the files of its source that hold secrets, by key.
+        tell_labels: report the labels, which main does not know.
     """
 
     name: str
@@ -43,6 +44,7 @@ class PipelineOrder:
     labels: int = -1
     twin: int = -1
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    tell_labels: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 DAY_MINUTES = 24 * 60
+_NOT_ARMED, _NO_TIME, _OUTSIDE = "not armed", "the time is unknown", "outside its hours"
 _ONCE_S = 12 * 3600.0  # minimum between two firings of one time of the day, however the clock is set
 
 
@@ -160,18 +162,32 @@ class Gate:
             minute: the minute of the day in local time; None while the clock is not set.
         """
         if self._needs_arming and not self._is_armed:
-            return "not armed"
+            return _NOT_ARMED
         if self._hours and minute is None and not self._if_unknown:
-            return "the time is unknown"
+            return _NO_TIME
         if self._hours and minute is not None and not any(hours.has(minute) for hours in self._hours):
-            return "outside its hours"
+            return _OUTSIDE
         for condition in self._conditions:
             holds = condition.holds(now)
             if holds is None and not self._if_unknown:
-                return f"{condition.rule.sensor} is unknown"
+                return _unknown(condition.rule.sensor)
             if holds is False:
-                return f"the condition on {condition.rule.sensor} does not hold"
+                return _fails(condition.rule.sensor)
         return ""
+
+
+def clauses(sensors: Iterable[str]) -> frozenset[str]:
+    """Return every clause that :meth:`Gate.closed_by` may return for a gate on these sensors."""
+    of_sensors = chain.from_iterable((_unknown(sensor), _fails(sensor)) for sensor in sensors)
+    return frozenset({_NOT_ARMED, _NO_TIME, _OUTSIDE, *of_sensors})
+
+
+def _unknown(sensor: str) -> str:
+    return f"{sensor} is unknown"
+
+
+def _fails(sensor: str) -> str:
+    return f"the condition on {sensor} does not hold"
 
 
 class Trigger:

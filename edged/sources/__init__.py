@@ -265,6 +265,11 @@ class InputConfig(Section):
         return SampleSpec(self.gives)
 
     @property
+    def every_s(self) -> float:
+        """The least time between two samples, in s; 0: they come as fast as they are classified."""
+        return 0.0
+
+    @property
     def holds(self) -> Mapping[str, str]:
         """The devices that no second pipeline can have at the same time, by the key that names them."""
         return {}
@@ -287,6 +292,11 @@ class SourceConfig(InputConfig):
     crop: tuple[int, int, int, int] | None = Field(
         default=None, description="classify only this part: [x, y, width, height] in pixels after rotation"
     )
+
+    @property
+    def every_s(self) -> float:
+        """The interval."""
+        return self.interval_s
 
 
 _registry = Registry("edged.sources", "source", "edged.sources.drivers")

@@ -8,9 +8,10 @@ needs no disk. The copy never enters this process's own memory.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edged.ipc.readings_page import create as create_readings_page
 from edged.models.tflite.file import MAX_BYTES
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 5.0  # for a disk that hangs
 
+_CHUNK = 1 << 20
+
 _Version = tuple[int, int, int, int]  # device, inode, size, time of change in ns
-_Copied = tuple[_Version, int] | None  # with a descriptor; None: the kept one is current
+
+
+class _Kept(NamedTuple):
+    """A file in sealed memory."""
+
+    version: _Version
+    descriptor: int
+    sha256: str
+
+
+_Copied = _Kept | None  # None: the kept one is current
 
 
 class ModelCache:
@@ -32,7 +45,7 @@ class ModelCache:
 
     def __init__(self) -> None:
         self._readings_page = -1
-        self._models: dict[Path, tuple[_Version, int]] = {}
+        self._models: dict[Path, _Kept] = {}
         self._closed = False
 
     @property
@@ -50,11 +63,15 @@ class ModelCache:
         for path in paths:
             await self._fetch(path)
         # No await from here on, so nothing that is kept goes away.
-        return {path: os.dup(self._models[path][1]) for path in paths if path in self._models}
+        return {path: os.dup(self._models[path].descriptor) for path in paths if path in self._models}
+
+    def sha256(self, path: Path) -> str:
+        """Return the checksum of a file that is kept, 64 hex digits; empty for another one."""
+        return self._models[path].sha256 if path in self._models else ""
 
     async def _fetch(self, path: Path) -> None:
         """Keep a model as it is on disk now; drop it where the disk fails or hangs."""
-        kept = self._models.get(path, (None, -1))[0]
+        kept = self._models[path].version if path in self._models else None
         try:
             copied = await within(
                 PATIENCE_S, lambda: _copy(path, kept), late=lambda copied: self._put(path, copied)
@@ -69,7 +86,7 @@ class ModelCache:
             return  # the kept one is current
         self._drop(path)
         if self._closed:
-            os.close(copied[1])
+            os.close(copied.descriptor)
         else:
             self._models[path] = copied
 
@@ -89,7 +106,7 @@ class ModelCache:
     def _drop(self, path: Path) -> None:
         kept = self._models.pop(path, None)
         if kept is not None:
-            os.close(kept[1])
+            os.close(kept.descriptor)
 
 
 def _copy(path: Path, kept: _Version | None) -> _Copied:
@@ -107,7 +124,8 @@ def _copy(path: Path, kept: _Version | None) -> _Copied:
             return None
         if not stat.S_ISREG(about.st_mode) or not 0 < about.st_size <= MAX_BYTES:
             raise OSError(f"{path} cannot be a model")
-        return version, _sealed(file, about.st_size)
+        descriptor = _sealed(file, about.st_size)
+        return _Kept(version, descriptor, _sha256(descriptor))
     finally:
         os.close(file)
 
@@ -123,3 +141,12 @@ def _sealed(file: int, size: int) -> int:
         os.close(memory)
         raise
     return memory
+
+
+def _sha256(descriptor: int) -> str:
+    """Return the checksum of sealed memory, read in small pieces."""
+    digest, at = hashlib.sha256(), 0
+    while piece := os.pread(descriptor, _CHUNK, at):
+        digest.update(piece)
+        at += len(piece)
+    return digest.hexdigest()

@@ -35,6 +35,7 @@ def order(
     results: bool = False,
     probe: bool = False,
     armed: Collection[str] = (),
+    known: Collection[str] = (),
 ) -> Order:
     """Return the order for a worker.
 
@@ -48,6 +49,7 @@ def order(
         results: whether to report every inference, also where the configuration does not ask for it.
         probe: whether only to try the accelerator, and end.
         armed: the pipelines that are armed.
+        known: the pipelines whose labels main knows; others report theirs.
     """
     pipelines = tuple(
         PipelineOrder(
@@ -63,6 +65,7 @@ def order(
             labels=_index(section.model.labels, models),
             twin=_index(_twin(section, on_tpu=on_tpu), models),
             secrets=_secrets(section.source),
+            tell_labels=name not in known and not probe,
         )
         for name, section in sections.items()
     )

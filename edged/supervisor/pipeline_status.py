@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.events import UNKNOWN
-from edged.ipc import worker_messages
+from edged.ipc import fault_sentences, worker_messages
+from edged.system.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from edged.ipc.worker_messages import Report
 
 log = logging.getLogger(__name__)
+
+LINES, LINE_S = 20, 10.0  # about one pipeline: lines at once, and the time until one more may be logged
 
 _NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 # The listener hears when one of these changes; the figures are read when they are wanted.
@@ -45,7 +48,8 @@ class PipelineStatus:
         online: whether the source delivers; published on the availability topic.
         enabled: whether the pipeline should run.
         restarts: restarts of its worker since main started.
-        last_error: the latest fault in one sentence; empty if there was none.
+        last_error: the latest fault in one sentence, which may be the worker's; empty if there was none.
+        public_error: the same in main's words alone: what may leave this machine.
         fault: the kind of the current fault; empty while there is none.
         reason: the reason of the current fault, a word for programs; only where the worker reported it.
         model, runtime, accelerator, degraded, network, isolation: as the worker reports them in
@@ -63,6 +67,7 @@ class PipelineStatus:
     enabled: bool = False
     restarts: int = 0
     last_error: str = ""
+    public_error: str = ""
     fault: str = ""
     reason: str = ""
     model: ModelTag | None = None
@@ -117,6 +122,8 @@ class StatusBoard:
         self._listener = listener
         self._before: dict[str, tuple[int, Counter[str]]] = {}  # frames, dropped of earlier workers
         self.labels: dict[str, str] = {}
+        self._lines = {name: TokenBucket(1 / LINE_S, LINES) for name in self._statuses}
+        self._left_out: Counter[str] = Counter()
 
     def all(self) -> Sequence[PipelineStatus]:
         """Return the current statuses."""
@@ -147,7 +154,7 @@ class StatusBoard:
         """Give all pipelines this fault."""
         for status in self.all():
             if status.state != "ended":
-                self._fault(status.name, kind, sentence, state)
+                self._fault(status.name, kind, sentence, state=state)
 
     def exited(self, kind: str, sentence: str, explained: Collection[str]) -> None:
         """Note that the worker ended.
@@ -160,21 +167,18 @@ class StatusBoard:
         for status in self.all():
             if status.state == "ended":
                 continue
-            if status.name in explained:
-                kind_now, reason_now, sentence_now = status.fault, status.reason, status.last_error
-            else:
-                kind_now, reason_now, sentence_now = kind, "", sentence
+            fault: dict[str, str] = {}
+            if status.name not in explained:
+                fault = {"fault": kind, "reason": "", "last_error": sentence, "public_error": sentence}
             self._set(
                 status.name,
                 state="waiting",
                 online=False,
                 pid=None,
-                fault=kind_now,
-                reason=reason_now,
-                last_error=sentence_now,
                 restarts=status.restarts + 1,
                 fps=0.0,
                 held_by="",
+                **fault,
             )
 
     def replaced(self, why: str) -> None:
@@ -189,6 +193,8 @@ class StatusBoard:
         name = report.pipeline
         match report:
             case worker_messages.Outcome():
+                if report.type != "heartbeat":  # which repeats what was decided before
+                    report = replace(report, previous=self.label(name))
                 if report.type != "result":
                     self.labels[name] = report.label
                 self._listener.outcome(report, self._statuses[name])
@@ -207,7 +213,10 @@ class StatusBoard:
             case worker_messages.Running():
                 self._running(name)
             case worker_messages.Fault():
-                self._fault(name, report.kind, report.message, "waiting", report.reason)
+                public = fault_sentences.sentence(report.kind, report.reason)
+                self._fault(
+                    name, report.kind, report.message, state="waiting", reason=report.reason, public=public
+                )
             case worker_messages.Held():
                 self._set(name, held_by=report.held_by)
             case worker_messages.Ended():
@@ -216,15 +225,45 @@ class StatusBoard:
     def _running(self, name: str) -> None:
         status = self._statuses[name]
         if status.fault:
-            log.info("%s: running again", name)
+            self._log(logging.INFO, name, "running again")
         elif status.state != "running":
-            log.info("%s: running (%s on %s)", name, status.runtime, status.accelerator)
+            self._log(logging.INFO, name, f"running ({status.runtime} on {status.accelerator})")
         self._set(name, state="running", online=True, fault="", reason="")
 
-    def _fault(self, name: str, kind: str, sentence: str, state: str, reason: str = "") -> None:
+    def _fault(
+        self, name: str, kind: str, sentence: str, *, state: str, reason: str = "", public: str = ""
+    ) -> None:
+        """Note a fault.
+
+        Args:
+            name: the pipeline's name.
+            kind: the kind of fault.
+            sentence: what is wrong, for this machine.
+            state: the pipeline's state from now on.
+            reason: a word for programs.
+            public: what is wrong in main's words alone, where the sentence is the worker's.
+        """
         if sentence != self._statuses[name].last_error or not self._statuses[name].fault:
-            log.warning("%s: %s", name, sentence)
-        self._set(name, state=state, online=False, fault=kind, reason=reason, last_error=sentence, held_by="")
+            self._log(logging.WARNING, name, sentence)
+        self._set(
+            name,
+            state=state,
+            online=False,
+            fault=kind,
+            reason=reason,
+            last_error=sentence,
+            public_error=public or sentence,
+            held_by="",
+        )
+
+    def _log(self, level: int, name: str, sentence: str) -> None:
+        """Log a line about a pipeline; a worker that changes its state all the time gets a bounded number."""
+        if not self._lines[name].take():
+            self._left_out[name] += 1
+            return
+        if left_out := self._left_out.pop(name, 0):
+            log.warning("%s: %d lines about it are left out here", name, left_out)
+        log.log(level, "%s: %s", name, sentence)
 
     def _beat(self, beat: worker_messages.Beat) -> None:
         frames, dropped = self._before.get(beat.pipeline, (0, Counter()))

@@ -17,7 +17,8 @@ from edged.supervisor.accelerators import Accelerators, key_of
 from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.model_cache import ModelCache
 from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
-from edged.supervisor.worker_lifecycle import WorkerGroup, WorkerLifecycle
+from edged.supervisor.report_screen import ReportScreen, ReportScreens, known_of
+from edged.supervisor.worker_lifecycle import AWAY_S, WorkerGroup, WorkerLifecycle
 from edged.system import clock, process_memory
 from edged.system.needs import Needs
 
@@ -37,7 +38,6 @@ LOOK_S = 0.2  # between two looks at the heartbeats
 WEIGH_S = 1.0  # between two looks at memory, descriptors and model files
 CHECK_S = 2.0  # between two pings of the fork server
 RENEW_S = 5.0  # between two fork servers that see more than the one before
-AWAY_S = 2.0  # without a look for this long, this process was suspended, and so were the workers
 _DEFECT_S = 5.0  # before the next look after one that failed
 
 
@@ -81,6 +81,7 @@ class Supervisor:
         self._model_cache = ModelCache()
         self.readings_page = self._model_cache.readings_page  # shows workers what sensors read
         self._groups: dict[str, WorkerGroup] = {}
+        self._screens: dict[str, tuple[PipelineSection, ReportScreen]] = {}
         self._accelerators = Accelerators(
             self.forkserver, self._probe_order, self._arrange, self._plugged_in, root
         )
@@ -159,6 +160,7 @@ class Supervisor:
             for name, section in pipelines.items()
         }
         self._pipelines, self._isolation = dict(pipelines), isolation
+        self._screens = {name: screen for name, screen in self._screens.items() if name in pipelines}
         self._arrange(frozenset(changed))
         for group in self._groups.values():
             if changed.isdisjoint(group.sections) and group.renew():
@@ -255,6 +257,7 @@ class Supervisor:
             memory_mb=max(section.memory_mb for section in sections.values()),
             forkserver=self._server_of(sections),
             status_board=status_board,
+            screens=ReportScreens({name: self._screen(name, section) for name, section in sections.items()}),
             lost=lambda why: self._lost(key, why),
             after=list(self._closing),
         )
@@ -263,6 +266,14 @@ class Supervisor:
         if not status_board.ended():
             lifecycle.start()
         return WorkerGroup(sections, self._isolation, key not in sections, status_board, lifecycle)
+
+    def _screen(self, name: str, section: PipelineSection) -> ReportScreen:
+        """Return the screen of a pipeline: the same one as long as it is configured as it is."""
+        before = self._screens.get(name)
+        if before is None or before[0] != section:
+            screen = ReportScreen(section, all_results=self._results)
+            self._screens[name] = before = (section, screen)
+        return before[1]
 
     def _server_of(self, sections: Mapping[str, PipelineSection]) -> ForkServer:
         """Return the fork server of a worker; the one that keeps the network is started when it is needed."""
@@ -315,6 +326,7 @@ class Supervisor:
             threads=self._threads(),
             results=self._results,
             armed=self._armed,
+            known=self._known(sections, models, on_tpu=group.on_tpu),
         )
         readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
         return order, [*models.values(), *readings_page]
@@ -324,6 +336,19 @@ class Supervisor:
         return await self._model_cache.fetch_all(
             {file for section in sections.values() for file in order_builder.files_of(section, on_tpu=on_tpu)}
         )
+
+    def _known(
+        self, sections: Mapping[str, PipelineSection], files: Mapping[Path, int], *, on_tpu: bool
+    ) -> set[str]:
+        """Tell the screens of a worker's pipelines what it will run; return those whose labels are known."""
+        read = {file: (descriptor, self._model_cache.sha256(file)) for file, descriptor in files.items()}
+        found = set()
+        for name, section in sections.items():
+            known = known_of(section, read, on_tpu=on_tpu)
+            self._screens[name][1].begin(known)
+            if all(one.labels is not None for one in known.values()):
+                found.add(name)
+        return found
 
     def _waits(self) -> bool:
         """Return whether a pipeline or a sensor waits for something that may be there by now."""

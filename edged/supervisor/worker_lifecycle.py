@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
     from edged.supervisor.pipeline_status import StatusBoard
+    from edged.supervisor.report_screen import ReportScreens
     from edged.system.ending import Ending
 
 log = logging.getLogger(__name__)
 
+AWAY_S = 2.0  # without a look for this long, this process was suspended, and reports pile up
 KILLED_S = 10.0  # a killed process that is still there after this is stuck in the kernel
 STOP_S = 1.3  # for a worker to close its sources
 GONE_S = 0.3  # for a killed process to be gone
@@ -47,6 +49,7 @@ class WorkerLifecycle:
         memory_mb: a worker that takes more is replaced.
         forkserver: forks the workers.
         status_board: the statuses of its pipelines.
+        screens: decide what to take of the reports of its pipelines.
         lost: called with a sentence when the accelerator failed. It may retire this lifecycle.
         after: tasks to wait for before the first start: the ends of workers that hold the same cameras.
     """
@@ -59,6 +62,7 @@ class WorkerLifecycle:
         memory_mb: float,
         forkserver: ForkServer,
         status_board: StatusBoard,
+        screens: ReportScreens,
         lost: Callable[[str], object] = lambda _why: None,
         after: Collection[asyncio.Task[None]] = (),
     ) -> None:
@@ -67,6 +71,8 @@ class WorkerLifecycle:
         self._memory_mb = memory_mb
         self._forkserver = forkserver
         self._status_board = status_board
+        self._screens = screens
+        self._looked_at = clock.monotonic()
         self._lost = lost
         self._after = after
         self._backoff = between_restarts()
@@ -145,9 +151,18 @@ class WorkerLifecycle:
         return self._worker is not None and self._worker.send(pipeline, verb)
 
     def reported(self, worker: WorkerProcess, report: Report) -> None:
-        """Apply a report to the status of its pipeline."""
+        """Apply a report to the status of its pipeline.
+
+        Raises:
+            WireError: no worker in order sends it.
+        """
         if worker is not self._worker:
             return
+        behind = clock.monotonic() - self._looked_at > AWAY_S
+        screened = self._screens.check(report, behind=behind)
+        if screened is None:
+            return
+        report = screened
         if isinstance(report, worker_messages.Fault):
             self._tpu_failed |= report.kind == "accelerator"
             if report.kind in _FATAL:
@@ -196,6 +211,7 @@ class WorkerLifecycle:
 
     def look(self, now: float) -> None:
         """Kill the worker where a stage is overdue."""
+        self._looked_at = now
         worker, stall_detector = self._worker, self._watch
         if worker is None or stall_detector is None or self._killed_at is not None:
             return
@@ -220,6 +236,7 @@ class WorkerLifecycle:
 
     def forgive(self, now: float) -> None:
         """Extend the deadlines: this process itself was suspended."""
+        self._screens.refill()
         if self._watch is not None:
             self._watch.forgive(now)
 

@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from edged.system import clock
+from edged.system.token_bucket import TokenBucket
 from edged.text import printable
 
 if TYPE_CHECKING:
@@ -42,10 +43,8 @@ class Lines:
         self, write: Callable[[int, str], object] = log.log, now: Callable[[], float] = clock.monotonic
     ) -> None:
         self._write = write
-        self._now = now
         self._rest = b""
-        self._tokens = float(BURST)
-        self._at = now()
+        self._bucket = TokenBucket(1 / REFILL_S, BURST, now)
         self._left_out = 0
 
     def feed(self, data: bytes) -> None:
@@ -57,15 +56,11 @@ class Lines:
             self._line(line[: 4 * LONGEST].decode(errors="replace").rstrip())
 
     def _line(self, text: str) -> None:
-        now = self._now()
-        self._tokens = min(BURST, self._tokens + (now - self._at) / REFILL_S)
-        self._at = now
         if not text:
             return
-        if self._tokens < 1:
+        if not self._bucket.take():
             self._left_out += 1
             return
-        self._tokens -= 1
         if self._left_out:
             self._write(logging.WARNING, f"{self._left_out} lines of workers are left out here")
             self._left_out = 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_BEFORE_READY = (worker_messages.Fault, worker_messages.Labels)
 _END_S = 1.0  # a worker that closed its pipe has to end within this time
 
 
@@ -141,7 +142,7 @@ class WorkerProcess:
             raise WireError("a pipeline that belongs to another worker")
         if isinstance(report, worker_messages.Ready):
             self._ready.add(report.pipeline)
-        elif report.pipeline not in self._ready and not isinstance(report, worker_messages.Fault):
+        elif report.pipeline not in self._ready and not isinstance(report, _BEFORE_READY):
             raise WireError("a report before the model was open")
         self._owner.reported(self, report)
 

@@ -20,7 +20,7 @@ a clock or I/O, and returns findings with scores 0..1, best first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -39,7 +39,13 @@ DEFAULT = "classify"  # the task of a pipeline that names none
 
 
 class TaskConfig(Section):
-    """The keys that every task has; a task's ``Config`` adds its own."""
+    """The keys that every task has; a task's ``Config`` adds its own.
+
+    Attributes:
+        own_labels: the labels of a task that does not take them from the model; main takes no others.
+    """
+
+    own_labels: ClassVar[tuple[str, ...]] = ()
 
     kind: str = Field(description="the task: the name of its module")
     top_k: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="findings to report, best first")

@@ -6,7 +6,7 @@ the window, or, without a model, the distance of a window from those before it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ _LIMIT, _HISTORY = 3.5, 200  # without a model, where none is written
 
 class Config(TaskConfig):
     """The keys of ``kind: anomaly``."""
+
+    own_labels: ClassVar[tuple[str, ...]] = (LABEL,)
 
     kind: Literal["anomaly"] = Field(default="anomaly", description="the task: anomaly")
     limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(

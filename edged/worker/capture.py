@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from edged.errors import DriverError, ModelError, Reason, Unavailable
 from edged.ipc import worker_messages
+from edged.ipc.fault_sentences import PICTURE
 from edged.ipc.heartbeat import Stage
 from edged.sources import Frame, Window
 from edged.system import clock
@@ -54,12 +55,6 @@ FROZEN_AFTER = 5  # equal pictures in a row
 BAD_S = 2.0  # without a good picture, after which bad ones are more than a hiccup
 _TURN_S = 1.0  # this thread stamps its beat at least this often
 _PATIENCE = 0.6  # of the capture deadline, for the driver to give up by itself
-
-_SENTENCES = {
-    "frozen": "the camera gives the same picture again and again",
-    "black": "the picture is black; check the lens cap and the exposure",
-    "shape": "what the camera gives is not a picture (wrong shape); try another size or pixel format",
-}
 
 
 class Item(NamedTuple):
@@ -313,10 +308,10 @@ class Capture:
             pass
         elif self._blind != bad:
             self._blind, self._blind_since = bad, now
-            self._report(worker_messages.Fault(self._name, "picture", bad, _SENTENCES[bad]))
+            self._report(worker_messages.Fault(self._name, "picture", bad, PICTURE[bad]))
         elif bad != "black" and now - self._blind_since > BLIND_S:
             self._blind_since = now
-            raise Unavailable(Reason.LOST, f"{_SENTENCES[bad]}; opening it again")
+            raise Unavailable(Reason.LOST, f"{PICTURE[bad]}; opening it again")
         if self._interval_s == 0:
             self._rest(0.02)  # a source that gives garbage at once must not keep a core busy
 

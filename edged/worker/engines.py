@@ -47,12 +47,14 @@ class Engine:
 
     Attributes:
         spec: what the task found in the model.
+        labels: those that it may find.
         tag: the model's tag in events.
         runtime_name: the runtime that runs it.
     """
 
     def __init__(self, task: Task, spec: Spec, model: Model | None) -> None:
         self.spec = spec
+        self.labels = model.labels if model is not None else spec.labels
         self.tag = model.tag if model is not None else ModelTag(spec.measure, NO_CHECKSUM)
         self.runtime_name = model.runtime_name if model is not None else "numpy"
         self._task = task

@@ -130,6 +130,9 @@ class WorkerMain:
             said = str(error)
         else:
             self._runners.append(runner)
+            if order.tell_labels:
+                for part in worker_messages.in_parts(order.name, engine.labels):
+                    self._reports.send(part)
             self._reports.send(
                 worker_messages.Ready(
                     pipeline=order.name,

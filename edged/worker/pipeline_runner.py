@@ -13,10 +13,12 @@ from edged.inference.preprocess import Preparer
 from edged.inference.window_preparer import WindowPreparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
+from edged.ipc.pace import pace
 from edged.models.spec import PictureInput, WindowInput
 from edged.pipeline.decision import Change, Decision
 from edged.sources import SourceConfig
 from edged.system import clock
+from edged.system.token_bucket import TokenBucket
 from edged.worker.capture import Capture, Item
 from edged.worker.engines import Engine, Files, open_engine
 from edged.worker.gating import Pause, PipelineGate
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
+
+_NAP_S = 0.5  # a thread that waits stamps its beat this often
 
 
 class PipelineRunner:
@@ -64,6 +68,11 @@ class PipelineRunner:
         self._throughput = Throughput()
         self._decision = Decision(self._section.rules(), resume=order.resume)
         self.watch: PipelineGate | None = None
+        bound = pace(self._section.source.every_s)
+        self._news = TokenBucket(bound.per_second, bound.workers_burst)
+        # Somebody who asked for every inference of a pipeline that does not publish them reads them here.
+        published = self._section.publish.result
+        self._results = TokenBucket(bound.per_second, bound.workers_burst) if published else None
         self._told: str | None = "start"  # what main was told: None is running, else a reason why not
         self._engine: Engine
 
@@ -164,8 +173,8 @@ class PipelineRunner:
             self._told = None
             self._reports.send(worker_messages.Running(self.name))
         for change in self._decision.update(findings, now):
-            self._reports.send(self._outcome(item, findings, invoke_ms, change))
-        if self._order.results:
+            self._send_news(self._outcome(item, findings, invoke_ms, change))
+        if self._order.results and (self._results is None or self._results.take()):
             best = findings[0]
             change = Change("result", best.label, best.score, self._decision.label)
             self._reports.offer(self._outcome(item, findings, invoke_ms, change))
@@ -174,11 +183,18 @@ class PipelineRunner:
         """End the decision, because the gate closed and its label is no longer seen."""
         wall = clock.wall()
         for change in self._decision.close(clock.monotonic()):
-            self._reports.send(
+            self._send_news(
                 worker_messages.Outcome(
                     self.name, change.type, change.label, change.score, change.previous, (), wall, wall
                 )
             )
+
+    def _send_news(self, outcome: worker_messages.Outcome) -> None:
+        """Send news as soon as the pace allows it: main replaces a worker that sends more."""
+        while not self._news.take():
+            self._beat.enter(Stage.IDLE)
+            time.sleep(min(_NAP_S, self._news.wait_s()))
+        self._reports.send(outcome)
 
     def _outcome(
         self, item: Item, findings: Sequence[Finding], invoke_ms: float, change: Change

@@ -43,6 +43,10 @@ class Config(SourceConfig):
         "mute",
         "babble",
         "flood",
+        "invent",
+        "stream",
+        "results",
+        "shout",
     ] = Field(default="nothing", description="what to do from the fifth frame on")
     file: Path = Field(default=Path("/dev/null"), description="where to write what was found")
     cue: Path | None = Field(default=None, description="do it only while this file exists")
@@ -128,6 +132,49 @@ class Lab:
     def _flood(self) -> None:
         for _ in range(1000):
             os.write(2, b"the library complains of this frame, as it did of the last one\n")
+
+    def _invent(self) -> None:
+        _report(_outcome("start", "row 7 of the porch", self._number))
+
+    def _stream(self) -> None:
+        """Send what was seen in the labels and scores that the model has, as fast as main takes it."""
+        from edged.models import bundled
+
+        labels = bundled.LABELS.read_text("utf-8").splitlines()
+        while True:
+            self._number += 1
+            _report(_outcome("change", labels[self._number % len(labels)], self._number))
+
+    def _results(self) -> None:
+        _report(_outcome("result", "cock", self._number))
+
+    def _shout(self) -> None:
+        from edged.ipc import worker_messages
+
+        while True:
+            self._number += 1
+            sentence = f"row {self._number} of the porch: {os.urandom(150).hex()}"
+            _report(worker_messages.Fault(_pipeline(), "source", "lost", sentence))
+
+
+def _outcome(kind: str, label: str, number: int) -> Any:
+    from edged.events import Finding
+    from edged.ipc import worker_messages
+
+    now, score = clock.wall(), number % 1000 / 1000
+    return worker_messages.Outcome(
+        _pipeline(), kind, label, score, "unknown", (Finding(label, score),), now, now
+    )
+
+
+def _pipeline() -> str:
+    return Path("/proc/self/comm").read_text("utf-8").strip().removeprefix("edged:")
+
+
+def _report(report: Any) -> None:
+    from edged.ipc import worker_messages
+
+    os.write(_pipe(), worker_messages.encode(report))
 
 
 def write(file: Path, text: str) -> None:

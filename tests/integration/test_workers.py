@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import random
 import shutil
@@ -26,7 +27,7 @@ from crew import (
     stretched,
     synthetic,
 )
-from tflite_builder import Kind, build
+from tflite_builder import Kind, Packed, build
 
 from edged.models import bundled
 
@@ -205,6 +206,35 @@ def test_bad_models_are_named_while_others_run_and_taken_when_they_are_mended(tm
                 (tmp_path / f"{kind}.tflite").write_bytes(good)
             await crew.running(within_s=stretched(10))
             assert crew.pid("good") == pid
+
+    asyncio.run(scenario())
+
+
+def test_labels_that_only_the_worker_has_read_are_taken_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    labels = [f"colour {number} {'x' * 90}" for number in range(8)]
+    model = build(
+        picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256), packed=Packed("\n".join(labels))
+    )
+    (tmp_path / "m.tflite").write_bytes(model)
+
+    async def scenario() -> None:
+        pipeline = section(
+            synthetic(), model={"file": str(tmp_path / "m.tflite")}, decision={"threshold": 0.1}
+        )
+        async with Crew({"porch": pipeline}) as crew:
+            for _ in range(2):
+                await crew.running()
+                await crew.result_after("porch", time.monotonic())
+                crew.forget_failures("porch")
+                os.kill(crew.pid("porch"), signal.SIGKILL)
+                await crew.until(lambda: crew.status("porch").state == "waiting", every_s=0.001)
+            assert {outcome.label for _, outcome in crew.outcomes} <= {*labels, "unknown"}
+            told = [m for m in caplog.messages if "takes the labels of its model" in m]
+            assert len(told) == 1
+            assert told[0].startswith(f"porch: takes the labels of its model: 8, from {labels[0]!r}")
 
     asyncio.run(scenario())
 

@@ -88,6 +88,11 @@ class Config(InputConfig):
         return tuple(Followed(c, self.gap_s, ("channels", n)) for n, c in enumerate(self.channels))
 
     @property
+    def every_s(self) -> float:
+        """The time from the start of a window to the next."""
+        return self.hop_steps * self.step_s
+
+    @property
     def steps(self) -> int:
         """Samples in a window."""
         return self.window or round((self.window_s or 0.0) / self.step_s)

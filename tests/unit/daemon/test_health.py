@@ -19,6 +19,7 @@ from edged.daemon import health
 from edged.daemon.publisher import Decided
 from edged.events import ModelTag
 from edged.homeassistant import FINE
+from edged.ipc.sensor_messages import SensorState
 from edged.spool import Counts
 from edged.supervisor import PipelineStatus
 from edged.system.isolation import not_isolated
@@ -226,3 +227,19 @@ def test_what_was_decided_last_stands_with_its_pipeline() -> None:
     pipelines = health.message(now)["pipelines"]
     assert pipelines["porch"]["decision"] == {"label": "cat", "since": "2026-03-01T12:00:00.000Z"}
     assert pipelines["attic"]["decision"] is None
+
+
+def test_what_leaves_has_no_word_of_a_worker() -> None:
+    leak = "row 7 of the porch"
+    fault = status(
+        state="waiting", online=False, fault="source", last_error=leak, public_error="its own words"
+    )
+    sensor = SensorState("lux", "waiting", leak, 3, 1)
+    now = snapshot(fault, sensors={"lux": sensor})
+    local, public = health.message(now), health.message(now, public=True)
+    assert local["pipelines"]["porch"]["last_error"] == leak
+    assert leak not in json.dumps(public)
+    assert public["pipelines"]["porch"]["last_error"] == "its own words"
+    assert "porch: its own words" in public["problems"]
+    assert public["sensors"]["lux"]["last_error"].startswith("it cannot be read")
+    assert public["status"] == local["status"]

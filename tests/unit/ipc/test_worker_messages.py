@@ -50,13 +50,20 @@ reports = st.one_of(
         worker_messages.Ready,
         names,
         tags,
-        names,
+        st.sampled_from(sorted(worker_messages.RUNTIMES)),
         st.sampled_from(["cpu", "edgetpu"]),
         st.booleans(),
         st.booleans(),
         st.sampled_from([(), ("seccomp",), ("netns",), ("seccomp", "netns")]),
     ),
     st.builds(worker_messages.Running, names),
+    st.builds(
+        worker_messages.Labels,
+        names,
+        st.integers(0, 9),
+        st.integers(0, 99),
+        st.lists(labels, max_size=9).map(tuple),
+    ),
     st.builds(
         worker_messages.Outcome,
         names,
@@ -121,7 +128,7 @@ def test_every_kind_of_report_at_its_bounds_fits_into_a_datagram() -> None:
         ),
         worker_messages.Fault(word, "accelerator", word, WIDE * 5000),
         worker_messages.Ready(
-            word, ModelTag(WIDE * 64, "01234567"), word, "edgetpu", isolation=("seccomp", "netns")
+            word, ModelTag(WIDE * 64, "01234567"), "tflite-runtime", "edgetpu", isolation=("seccomp", "netns")
         ),
     )
     for report in widest:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
 from edged.events import Finding, ModelTag
 from edged.ipc import worker_messages
-from edged.supervisor.pipeline_status import StatusBoard
+from edged.supervisor.pipeline_status import LINES, StatusBoard
 
 if TYPE_CHECKING:
     import pytest
@@ -140,3 +141,24 @@ def test_what_was_known_goes_on_in_another_worker() -> None:
     other = StatusBoard(["porch"], Diary(), {"porch": only(status_board)})
     status = only(other)
     assert (status.frames, status.restarts, status.fault, status.state) == (100, 1, "accelerator", "waiting")
+
+
+def test_a_worker_writes_into_the_log_but_not_into_what_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    diary = Diary()
+    status_board = running(diary, "porch")
+    for number in range(1000):
+        status_board.take(worker_messages.Fault("porch", "source", "busy", f"row {number} of the porch"))
+    status = only(status_board)
+    assert status.last_error == "row 999 of the porch"
+    assert status.public_error == "another program uses its source; edged status on the device shows details"
+    assert len(caplog.messages) <= LINES
+    status_board.exited("defect", "the worker had grown to 900 MB, over 768", set())
+    assert only(status_board).public_error == "the worker had grown to 900 MB, over 768"
+
+
+def test_the_label_before_is_the_one_that_main_has() -> None:
+    diary = Diary()
+    status_board = running(diary, "porch")
+    for kind, label in (("start", "cat"), ("result", "owl"), ("change", "dog"), ("heartbeat", "dog")):
+        status_board.take(dataclasses.replace(CAT, type=kind, label=label, previous="lie"))
+    assert [o.previous for o in diary.outcomes] == ["unknown", "cat", "cat", "lie"]

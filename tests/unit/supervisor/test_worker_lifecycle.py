@@ -99,6 +99,21 @@ class Silent:
     def changed(self, status: PipelineStatus) -> None: ...
 
 
+class Open:
+    """Screens that let everything pass."""
+
+    def __init__(self) -> None:
+        self.behind: list[bool] = []
+        self.refilled = 0
+
+    def check(self, report: worker_messages.Report, *, behind: bool) -> worker_messages.Report | None:
+        self.behind.append(behind)
+        return None if isinstance(report, worker_messages.Labels) else report
+
+    def refill(self) -> None:
+        self.refilled += 1
+
+
 class Stand:
     """A lifecycle on its test stand."""
 
@@ -113,12 +128,15 @@ class Stand:
             return self.order, []
 
         server: Any = self.server
+        self.screens = Open()
+        screens: Any = self.screens
         self.lifecycle = WorkerLifecycle(
             build,
             deadlines={},
             memory_mb=100,
             forkserver=server,
             status_board=self.status_board,
+            screens=screens,
             lost=self.lost.append,
         )
 
@@ -359,5 +377,27 @@ def test_a_worker_that_does_not_end_is_killed() -> None:
         await stand.lifecycle.stop()
         assert worker.asked
         assert worker.killed
+
+    run(scenario())
+
+
+def test_reports_are_screened_and_what_piled_up_while_main_was_away_is_no_flood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.lifecycle.start()
+        await stand.born()
+        now = clock.monotonic()
+        stand.lifecycle.look(now)
+        stand.says(worker_messages.Labels("porch", 0, 1, ("cat",)))
+        stand.runs()
+        assert stand.status().state == "running"
+        assert not any(stand.screens.behind)
+        monkeypatch.setattr(clock, "monotonic", lambda: now + worker_lifecycle.AWAY_S + 1)
+        stand.says(worker_messages.Running("porch"))
+        assert stand.screens.behind[-1]
+        stand.lifecycle.forgive(now + worker_lifecycle.AWAY_S + 1)
+        assert stand.screens.refilled == 1
 
     run(scenario())

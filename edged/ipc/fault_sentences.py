@@ -1,0 +1,52 @@
+"""What is said about a worker's fault outside of this machine: a sentence of main for each kind and reason.
+
+A worker's own sentence stays in the local log and the local status file: it may run an attacker's code, and
+a sentence of 400 characters that others can read would be a way out.
+"""
+
+from __future__ import annotations
+
+from edged.errors import Reason
+
+PICTURE = {
+    "frozen": "the camera gives the same picture again and again",
+    "black": "the picture is black; check the lens cap and the exposure",
+    "shape": "what the camera gives is not a picture (wrong shape); try another size or pixel format",
+}
+# Why a sample was not classified; other words are not published.
+DROPS = frozenset({*Reason, *PICTURE, "missing", "input", "invalid", "skipped", "gap", "overrun", "late"})
+_SOURCE = {
+    "absent": "its source is not there",
+    "busy": "another program uses its source",
+    "denied": "its source may not be opened",
+    "timeout": "its source does not answer",
+    "lost": "its source went away",
+    "network": "its source cannot be reached over the network",
+}
+_OTHERS = {
+    ("model", "file"): "its model or labels cannot be used",
+    ("model", "input"): "its model does not take what the source gives",
+    ("model", "invoke"): "its model cannot be run",
+    ("model", "invalid"): "its model's scores are not numbers",
+    ("driver", "missing"): "a package that it needs is missing",
+    ("isolation", "none"): "its worker cannot be isolated",
+}
+_KINDS = {
+    "source": "its source does not work",
+    "picture": "the pictures cannot be classified",
+    "model": "its model cannot be used",
+    "driver": "a driver cannot be used",
+    "accelerator": "its accelerator failed",
+    "isolation": "its worker is not isolated",
+}
+_DEFECT = "its worker failed"
+_DETAILS = "; edged status on the device shows details"
+
+
+def sentence(kind: str, reason: str) -> str:
+    """Return the sentence about a fault, in words of edged alone."""
+    if kind == "source" and reason in _SOURCE:
+        return _SOURCE[reason] + _DETAILS
+    if kind == "picture" and reason in PICTURE:
+        return PICTURE[reason]
+    return _OTHERS.get((kind, reason), _KINDS.get(kind, _DEFECT)) + _DETAILS
