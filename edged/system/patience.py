@@ -49,5 +49,11 @@ async def within(
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="patience", daemon=True).start()
-    async with asyncio.timeout(seconds):
-        return await future
+    try:
+        async with asyncio.timeout(seconds):
+            return await future
+    except BaseException:
+        # Given up in the moment in which the result came: it is there, and nobody gets it.
+        if future.done() and not future.cancelled() and future.exception() is None:
+            late(future.result())
+        raise

@@ -35,3 +35,22 @@ def test_a_result_that_nobody_waits_for_any_more_is_handed_on() -> None:
         return late
 
     assert asyncio.run(life()) == ["result"]
+
+
+def test_a_result_that_came_in_the_moment_of_giving_up_is_handed_on() -> None:
+    async def life() -> list[str]:
+        late: list[str] = []
+        call = asyncio.create_task(within(10, lambda: "result", late=late.append))
+        for thread in await _started():
+            thread.join()  # its result waits for the event loop, which is here
+        asyncio.get_running_loop().call_soon(call.cancel)  # right behind it
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        return late
+
+    assert asyncio.run(life()) == ["result"]
+
+
+async def _started() -> list[threading.Thread]:
+    await asyncio.sleep(0)
+    return [thread for thread in threading.enumerate() if thread.name == "patience"]
