@@ -13,16 +13,14 @@ import json
 import logging
 import os
 import socket
-import struct
 import subprocess
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged.ipc import forkserver_requests as requests
 from edged.ipc.heartbeat import Stage
 from edged.supervisor.worker_output import OutputPump
-from edged.system import child, clock, namespaces
+from edged.system import child, clock, isolation, namespaces
 from edged.system.backoff import between_restarts
 from edged.system.ending import Ending
 from edged.system.needs import Needs
@@ -42,7 +40,7 @@ SOCKET, NETWORK_SOCKET = "EDGED_WORKERS", "EDGED_NETWORK_WORKERS"  # where syste
 _KILLED_S = 1.0  # for a killed process to be gone
 _POLL_S = 0.05  # for another process to be started
 _PR_SET_DUMPABLE = 4
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
+_MOST_FDS = 1  # with a message: a pidfd
 
 
 class _Replaced(OSError):  # noqa: N818 - what became of a process
@@ -65,7 +63,7 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._pid = 0
-        self._uid = os.geteuid()
+        self._walls: tuple[str, ...] = ()
         self._workers: dict[int, Process] = {}  # by the process id that the fork server reported
         self._hello: asyncio.Future[None] | None = None
         self._answer: asyncio.Future[dict[str, object] | Process] | None = None
@@ -93,13 +91,8 @@ class ForkServer:
 
     @property
     def walls(self) -> tuple[str, ...]:
-        """What is around it, and so around each worker, besides what the worker adds itself."""
-        if self._socket:
-            held = [name for name in namespaces.NAMES if not (self._network and name == "netns")]
-            return tuple(held) if self._uid == os.geteuid() else ("user", *held)
-        if namespaces.bubblewrap() is None:
-            return ()
-        return tuple(name for name in namespaces.NAMES if not (self._network and name == "netns"))
+        """What is around it and so around each worker, which adds more itself; known once it is ready."""
+        return self._walls
 
     def show(self, needs: Needs) -> bool:
         """Let workers reach this too; return whether the process has to be replaced for it."""
@@ -147,7 +140,6 @@ class ForkServer:
                 raise
         else:
             control = self._spawn()
-        control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         control.setblocking(False)
         self._control, self._hello, self._pid = control, None, 0
 
@@ -186,7 +178,7 @@ class ForkServer:
         return await self._fork(request, fds, lambda: beat.enter(Stage.STARTUP))
 
     async def ready(self) -> None:
-        """Wait for the greeting, by which the kernel tells who runs the process.
+        """Wait for the greeting, upon which the kernel is asked what is around the process.
 
         Raises:
             OSError: there is none.
@@ -293,25 +285,25 @@ class ForkServer:
         if control is None:
             return
         try:
-            data, parts, _flags, _address = control.recvmsg(requests.MAX_ANSWER, 256)
+            data, fds, _flags, _address = socket.recv_fds(control, requests.MAX_ANSWER, _MOST_FDS)
         except BlockingIOError:
             return
         except OSError:
-            data, parts = b"", []
-        fds, uid = _ancillary(parts)
+            data, fds = b"", []
         if data:
-            self._take(json.loads(data), fds, uid)
+            self._take(json.loads(data), fds)
         else:
             self._gone()
 
-    def _take(self, message: dict[str, object], fds: list[int], uid: int) -> None:
+    def _take(self, message: dict[str, object], fds: list[int]) -> None:
         """Take an answer, the greeting, or the report that a worker ended."""
         if "exited" in message:
             worker = self._workers.pop(int(str(message["exited"])), None)
             if worker is not None:
                 worker.finish(Ending(int(str(message["status"]))))
         elif self._hello is not None and not self._hello.done():
-            self._pid, self._uid = pid_of(fds[0]) if fds else 0, uid
+            self._pid = pid_of(fds[0]) if fds else 0
+            self._walls = isolation.around(self._pid)
             for fd in fds:
                 os.close(fd)
             self._hello.set_result(None)
@@ -413,19 +405,6 @@ class ForkServer:
                 asyncio.get_running_loop().remove_reader(self._output.read_fd)
             self._output.pump()
             self._output.close()
-
-
-def _ancillary(parts: list[tuple[int, int, bytes]]) -> tuple[list[int], int]:
-    """Return the descriptors that came with a message, and the user who sent it, by the kernel's word."""
-    fds: list[int] = []
-    uid = os.geteuid()
-    for level, kind, data in parts:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            whole = len(data) - len(data) % 4
-            fds += [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, whole, 4)]
-        elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-            uid = _CREDENTIALS.unpack(data)[1]
-    return fds, uid
 
 
 def _end_unwanted(question: asyncio.Task[Process]) -> None:

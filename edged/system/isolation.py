@@ -14,6 +14,9 @@ landlock  the same once more, where the kernel has it
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +32,40 @@ IN_WORDS = {
     "landlock": "landlock",
 }
 REMEDY = "sudo apt install bubblewrap libseccomp2, or write isolation: optional to run all the same"
+
+
+def around(pid: int) -> tuple[str, ...]:
+    """Return the walls between this process and another one, by the kernel's word and not by its own.
+
+    The filter and Landlock are not among them: a worker adds those itself.
+
+    Args:
+        pid: the process id of the other one, as this process sees it.
+    """
+    held = set()
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        folder = Path("/proc", str(pid))
+        status = dict(
+            line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line
+        )
+        if int(status["Uid"].split()[0]) != os.getuid():
+            held.add("user")
+        if len(status["NSpid"].split()) > 1:
+            held.add("pidns")
+        links = [line.split(":")[0].strip() for line in (folder / "net/dev").read_text().splitlines()[2:]]
+        if set(links) <= {"lo"}:
+            held.add("netns")
+        if not _mounts(folder) & _mounts(Path("/proc/self")):
+            held.add("mountns")
+    return ordered(held)
+
+
+def _mounts(process: Path) -> set[str]:
+    """Return the numbers of the mounts that a process sees, which no other mount namespace has."""
+    found = {line.split()[0] for line in (process / "mountinfo").read_text().splitlines()}
+    if not found:
+        raise ValueError(process)
+    return found
 
 
 def suffices(walls: Collection[str]) -> bool:

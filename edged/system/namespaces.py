@@ -37,7 +37,6 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 26),
 }
-NAMES = ("netns", "mountns", "pidns")  # what bubblewrap gives
 _HOME = "/nonexistent"
 _SPACES = ("user", "pid", "ipc", "uts")
 # Where programs and libraries are. In a merged /usr the others are links into it.

@@ -32,9 +32,9 @@ import pytest
 import yaml
 from broker import Broker
 from daemon import wait_for
+from unit.docs.documents import PAGES, ROOT, Block, all_blocks, blocks, commands, named
 
 from edged.tools.check import check
-from tests.unit.docs.documents import PAGES, ROOT, Block, all_blocks, blocks, commands, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -130,7 +130,7 @@ def test_switches_that_are_played_with_leave_nothing_behind() -> None:
                 crew.supervisor.enable(name, on=True)
             await crew.running()
             await crew.until(lambda: set(children()) == set(crew.supervisor.processes().values()), "no more")
-            assert descriptors() <= files
+            await crew.until(lambda: descriptors() <= files, "the descriptors of those that ended are closed")
 
     asyncio.run(scenario())
 

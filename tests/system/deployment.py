@@ -260,6 +260,9 @@ step("both units hold: what must work works, what must not does not")(services.s
 step("no secret is shown: files are root's, and --diff prints no password of an address")(services.secrets)
 
 
+step("a network camera: a third unit, which reaches it and nothing else")(services.network_camera)
+
+
 @step("a good upgrade: no event is lost on the way")
 def upgrade(trial: Trial) -> str:
     new = f"{trial.version}.post1"
@@ -339,6 +342,9 @@ def fleet(trial: Trial) -> str:
     assert len(rows) == 2, end(played.output)
     assert set(played.changed.values()) == {0}
     return "; ".join(" ".join(row.split()) for row in rows)
+
+
+step("a board of 0.1.0: to two units, back to one, forward again; no event is lost")(services.first_release)
 
 
 @step("stopped: all in place, nothing runs, also after a reboot")

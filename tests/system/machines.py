@@ -91,12 +91,17 @@ class Machine:
 
     def _wire(self) -> None:
         space, outside = self._namespace, f"es-{self.name}"[:15]
+        self._unwire()
         run("ip", "netns", "add", space)
         run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", space)
         run("ip", "link", "set", outside, "master", BRIDGE, "up")
         run("ip", "-n", space, "address", "add", f"{self.address}/24", "dev", "eth0")
         for link in ("eth0", "lo"):
             run("ip", "-n", space, "link", "set", link, "up")
+
+    def _unwire(self) -> None:
+        run("ip", "netns", "delete", self._namespace, check=False)
+        run("ip", "link", "delete", f"es-{self.name}"[:15], check=False)
 
     def power_on(self) -> None:
         """Boot it, in a process of its own that boots it again when it wants to be."""
@@ -181,8 +186,7 @@ class Machine:
                 time.sleep(0.1)
             self._pid = 0
         run("umount", str(self.path), check=False)
-        run("ip", "netns", "delete", self._namespace, check=False)
-        run("ip", "link", "delete", f"es-{self.name}"[:15], check=False)
+        self._unwire()
         for group in sorted(CGROUPS.glob(f"**/{self._namespace}/**/"), reverse=True):
             with contextlib.suppress(OSError):
                 group.rmdir()
@@ -190,7 +194,8 @@ class Machine:
 
 @contextlib.contextmanager
 def network() -> Iterator[None]:
-    """A bridge that only these machines are on."""
+    """A bridge that only these machines are on. What a run that was killed left of it is taken away first."""
+    run("ip", "link", "delete", BRIDGE, check=False)
     run("ip", "link", "add", BRIDGE, "type", "bridge")
     try:
         run("ip", "address", "add", f"{NETWORK}.1/24", "dev", BRIDGE)

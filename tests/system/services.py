@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from machines import until
-from trial import PORT
+from trial import PORT, end
 
 if TYPE_CHECKING:
     from trial import Trial
@@ -74,7 +74,7 @@ def sandbox(trial: Trial) -> str:
     found = [_probe(trial, "main", "edged"), _probe(trial, "workers", "edged-workers")]
     status = trial.status(trial.porch)
     held = status["pipelines"]["eye"]["isolation"]
-    assert {"seccomp", "netns", "mountns"} <= set(held), held
+    assert {"user", "seccomp", "netns", "mountns"} <= set(held), held
     pids = [str(p["pid"]) for name, p in status["processes"].items() if name != "main"]
     inside = trial.porch.says(f"ss -tuapn | grep -cE 'pid=({'|'.join(pids)}),' || true")
     assert inside == "0", inside
@@ -116,3 +116,56 @@ def secrets(trial: Trial) -> str:
     modes = trial.porch.says(f"stat -c '%U:%G %a' {paths}").splitlines()
     assert modes == ["root:edged 640", "root:root 600", "edged:edged 640", "root:root 700"], modes
     return "4 places closed, nothing in the diff"
+
+
+def network_camera(trial: Trial) -> str:
+    shutil.copy(HERE / "camera.py", trial.garage.path / "srv/camera.py")
+    trial.garage.ssh("systemd-run --unit camera python3 /srv/camera.py /srv/photos/01-cat.jpg 8000")
+    trial.porch.ssh(f"echo '{trial.garage.address} camera.test' >>/etc/hosts")
+    camera = {"kind": "video", "url": "http://camera.test:8000/stream", "interval_s": 0.5}
+    over = {
+        "pipelines": {"yard": {"source": camera, "decision": {"threshold": 0.5, "votes": 1, "window": 1}}}
+    }
+    since = time.time()
+    trial.play("site", "--limit", "porch", edged_config_overrides=over)
+    until("events", lambda: any("/yard/" in m.topic for m in trial.consumer.events("porch", since)), 40)
+    pipelines = trial.status(trial.porch)["pipelines"]
+    assert pipelines["yard"]["network"] is True
+    assert "netns" not in pipelines["yard"]["isolation"]
+    assert "netns" in pipelines["eye"]["isolation"]
+    found = _probe(trial, "network", "edged-workers-network")
+    again = trial.play("site", "--limit", "porch", edged_config_overrides=over)
+    assert again.changed == {"porch": 0}, end(again.output)
+    trial.play("site", "--limit", "porch")
+    left = trial.porch.says("systemctl list-units --all --no-legend 'edged-workers-network*'; ls /etc/edged")
+    assert "network" not in left, left
+    assert "camera-hosts" not in left, left
+    trial.garage.ssh("systemctl stop camera")
+    return f"{len(found['good'])} things allowed that must be, {len(found['bad'])} refused that must be"
+
+
+def first_release(trial: Trial) -> str:
+    sources = trial.first_release()
+    if sources is None:
+        return "not tried: this checkout's history does not have 0.1.0"
+    garage = ("--limit", "garage")
+    trial.play("site", *garage, edged_state="absent", edged_purge_data=True)
+    trial.play("site", *garage, root=sources, edged_version="0.1.0", edged_wheelhouse=str(sources / "wheels"))
+    assert trial.garage.ssh("id -nG edged | grep -qw video").returncode == 0
+    planted = "/var/lib/edged/.local/lib/python3/site-packages/planted.pth"
+    trial.garage.ssh(f"install -D -o edged /dev/null {planted}")
+    since, times = time.time(), []
+    for playbook in ("site", "rollback", "site"):
+        times.append(trial.play(playbook, *garage).seconds)
+        units = trial.garage.says("find /etc/systemd/system -type f -name 'edged-workers*' | wc -l")
+        groups = trial.garage.says("id -nG edged").split()
+        expected = (True, True) if playbook == "rollback" else (False, False)
+        assert (units == "0", "video" in groups) == expected, (playbook, times, units, groups)
+        until("garage is well", lambda: trial.is_well(trial.garage), 30)
+    assert trial.garage.ssh(f"test -e {planted}", check=False).returncode == 1, "what a worker left is gone"
+    owner = trial.garage.says("stat -c '%U:%G %a' /var/lib/edged /var/lib/edged/models").splitlines()
+    assert owner == ["root:edged 1770", "root:root 755"], owner
+    time.sleep(1)
+    account = trial.consumer.account("garage", since)
+    assert (account.missing, account.epochs) == (0, 1), account
+    return f"in {', '.join(f'{t:.0f} s' for t in times)}; {account}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from machines import Machine
+from machines import Machine, run
 from watching import Consumer
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PORT = 8883
 PASSWORD_PORT = 8884
 PASSWORD = "correct horse"  # noqa: S105 - of a broker that lives for the test
+FIRST = "2f35d20"  # the commit of 0.1.0, which has one unit and one user
 # Folders whose content a run of the playbook in check mode may change: logs, and Ansible's own copies.
 _NO_CHANGE = re.compile(
     r"^/(root/\.ansible|tmp|var/tmp|var/log|var/cache/apt|run|var/lib/systemd|etc/\.pwd\.lock)"
@@ -132,13 +133,30 @@ class Trial:
         self.houses[version] = house
         return house
 
-    def play(self, playbook: str, *extra: str, good: bool = True, **variables: Any) -> Played:
-        """Apply a playbook."""
+    def first_release(self) -> Path | None:
+        """Return a checkout of 0.1.0 with a wheelhouse in it; None where the history does not have it."""
+        sources = self.work / "first"
+        if run("git", "-C", str(ROOT), "cat-file", "-e", f"{FIRST}^{{commit}}", check=False).returncode != 0:
+            return None
+        sources.mkdir()
+        command = f"git -C '{ROOT}' archive {FIRST} | tar -x -C '{sources}'"
+        subprocess.run(["bash", "-c", command], check=True)
+        house = sources / "wheels"
+        shutil.copytree(self.wheels, house)
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        offline = ["--no-index", "--find-links", str(self.wheels), "--wheel-dir", str(house), str(sources)]
+        subprocess.run([*pip, *offline], check=True, stdout=subprocess.DEVNULL)
+        return sources
+
+    def play(
+        self, playbook: str, *extra: str, good: bool = True, root: Path = ROOT, **variables: Any
+    ) -> Played:
+        """Apply a playbook of this checkout, or of another one."""
         since = time.monotonic()
         command = ["ansible-playbook", *self.arguments, f"deploy/{playbook}.yml", *extra]
         done = subprocess.run(
             [*command, "-e", json.dumps(variables)] if variables else command,
-            cwd=ROOT,
+            cwd=root,
             env={
                 **os.environ,
                 "ANSIBLE_CONFIG": str(self.work / "ansible.cfg"),

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.unit.docs.documents import ROOT
+from unit.docs.documents import ROOT
 
 sys.path.append(str(ROOT / "docs" / "make"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.docs.documents import GENERATED, PAGES, ROOT, named
+from unit.docs.documents import GENERATED, PAGES, ROOT, named
 
 if TYPE_CHECKING:
     from pathlib import Path

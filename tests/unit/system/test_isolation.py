@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from edged.system import isolation
+from edged.system import isolation, namespaces
+from edged.system.needs import Needs
 
 
 @pytest.mark.parametrize("size", range(len(isolation.WALLS) + 1))
@@ -18,3 +22,26 @@ def test_the_sentence_names_what_holds_and_what_to_install() -> None:
     assert isolation.not_isolated("it", ["pidns", "seccomp"]).endswith("it has only seccomp, pidns")
     assert isolation.not_isolated("it").endswith("it has only nothing")
     assert "apt install bubblewrap" in isolation.REMEDY
+
+
+def test_no_wall_is_seen_around_a_process_that_has_none() -> None:
+    assert isolation.around(os.getpid()) == ()
+    assert isolation.around(0) == (), "nor around one that is gone"
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_the_walls_around_a_process_are_those_that_the_kernel_shows(network: bool) -> None:
+    bwrap = namespaces.bubblewrap()
+    if bwrap is None:
+        pytest.skip("bubblewrap is not installed, or may make no namespaces here")
+    with subprocess.Popen(
+        namespaces.command(["/bin/sh", "-c", "echo; read _"], Needs(network=network), bwrap=bwrap),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it is inside; bubblewrap itself stays outside and waits
+        [inside] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        seen = isolation.around(int(inside))
+        process.kill()
+    assert seen == (("mountns", "pidns") if network else ("netns", "mountns", "pidns"))
