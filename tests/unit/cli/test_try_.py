@@ -25,7 +25,7 @@ def show(shown: View, now: PipelineStatus, times: int = 1) -> None:
         shown.result(EventMaker("n", synced=lambda: True).event(result, now, numbered=False), result, now)
 
 
-def test_json_is_the_event_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_is_only_the_event(capsys: pytest.CaptureFixture[str]) -> None:
     with Lines(json=True) as shown:
         show(shown, status("try"))
         shown.note("the camera is away")
@@ -34,7 +34,7 @@ def test_json_is_the_event_and_nothing_else(capsys: pytest.CaptureFixture[str]) 
     assert err == "edged: the camera is away\n"
 
 
-def test_lines_are_headed_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_have_one_heading(capsys: pytest.CaptureFixture[str]) -> None:
     with Lines(json=False) as shown:
         show(shown, status("try"), times=2)
     first, second, *rest = capsys.readouterr().out.splitlines()
@@ -54,7 +54,7 @@ def drawn(table: LiveTable) -> str:
     return console.file.getvalue()
 
 
-def test_the_table() -> None:
+def test_the_live_table() -> None:
     table = LiveTable()
     table.begin("HD Webcam")
     assert drawn(table) == "opening HD Webcam …\n"
@@ -77,7 +77,7 @@ def test_the_table() -> None:
         ({"isolation": ("seccomp",)}, "the process with the pictures has only seccomp"),
     ],
 )
-def test_what_holds_is_said_openly(changes: dict[str, object], words: str) -> None:
+def test_the_isolation_is_shown(changes: dict[str, object], words: str) -> None:
     table = LiveTable()
     show(table, status("try", **changes))
     assert words in drawn(table)

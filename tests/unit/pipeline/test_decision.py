@@ -81,7 +81,7 @@ def test_two_of_three() -> None:
     ]
 
 
-def test_three_of_three_survives_one_missing_look() -> None:
+def test_three_of_three_survives_one_miss() -> None:
     rules = replace(RULES, votes=3, window=3)
     assert _run(rules, *3 * ["cat"], "", "cat", "", "", "") == ["2:start:unknown>cat", "7:end:cat>unknown"]
     # Votes against it need not agree with each other.
@@ -103,7 +103,7 @@ def test_votes_before_an_end_do_not_count_for_a_new_start() -> None:
     ]
 
 
-def test_dwell_keeps_a_label_and_lets_unknown_go() -> None:
+def test_dwell_keeps_a_label_but_not_unknown() -> None:
     rules = replace(RULES, min_dwell_s=3)
     assert _run(rules, "cat", "dog", "", "dog", "", "", "", "cat") == [
         "0:start:unknown>cat",
@@ -132,7 +132,7 @@ def test_ignored_labels_and_a_class_named_unknown_never_decide() -> None:
     ]
 
 
-def test_heartbeat_repeats_the_decision_and_news_puts_it_off() -> None:
+def test_a_heartbeat_repeats_the_decision_and_a_change_postpones_it() -> None:
     rules = replace(RULES, heartbeat_s=2)
     assert _run(rules, "", "", "", "cat", "cat", "cat", "cat", "dog") == [
         "2:heartbeat:unknown>unknown",
@@ -142,7 +142,7 @@ def test_heartbeat_repeats_the_decision_and_news_puts_it_off() -> None:
     ]
 
 
-def test_no_number_is_no_score() -> None:
+def test_a_nan_is_not_a_score() -> None:
     assert _run(RULES, {"cat": float("nan")}) == []
 
 
@@ -190,7 +190,7 @@ def _enter(rules: Rules, label: str) -> float:
 
 
 @given(_rules(), FRAMES)
-def test_news_is_well_formed(rules: Rules, frames: list[tuple[dict[str, float], float]]) -> None:
+def test_changes_are_well_formed(rules: Rules, frames: list[tuple[dict[str, float], float]]) -> None:
     label = UNKNOWN
     for _, _, change in _history(rules, frames):
         assert 0 <= change.score <= 1
@@ -249,9 +249,7 @@ def test_scores_that_stay_above_the_exit_threshold_change_nothing(rules: Rules, 
 
 
 @given(_rules(), FRAMES)
-def test_heartbeats_come_no_sooner_than_asked(
-    rules: Rules, frames: list[tuple[dict[str, float], float]]
-) -> None:
+def test_heartbeats_keep_their_interval(rules: Rules, frames: list[tuple[dict[str, float], float]]) -> None:
     told = _history(rules, frames)
     for (before_s, _), (now_s, change) in pairwise([(now_s, change) for _, now_s, change in told]):
         if change.type == "heartbeat":
@@ -268,7 +266,7 @@ def test_an_empty_scene_always_ends_in_unknown(rules: Rules, frames: list[dict[s
 
 
 @given(_rules(), st.lists(FRAME, max_size=20))
-def test_closing_ends_what_is_decided_and_nothing_else(rules: Rules, frames: list[dict[str, float]]) -> None:
+def test_closing_ends_only_a_decided_label(rules: Rules, frames: list[dict[str, float]]) -> None:
     decision = Decision(rules)
     for at, frame in enumerate(frames):
         decision.update([Finding(label, score) for label, score in frame.items()], float(at))
@@ -282,7 +280,7 @@ def test_closing_ends_what_is_decided_and_nothing_else(rules: Rules, frames: lis
     assert rules.votes == 1 or not started, "votes from before it closed do not count"
 
 
-def test_closing_ends_what_a_worker_before_had_decided() -> None:
+def test_closing_ends_a_decision_of_a_previous_worker() -> None:
     assert Decision(Rules(), resume="cat").close(1.0) == (Change("end", UNKNOWN, 0.0, "cat"),)
 
 

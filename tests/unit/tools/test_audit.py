@@ -52,7 +52,7 @@ def audit(config: Path, *options: str, user: int = 0) -> subprocess.CompletedPro
     return done
 
 
-def test_where_no_event_was_ever_written_it_says_so(config: Path, tmp_path: Path) -> None:
+def test_a_missing_spool_is_reported(config: Path, tmp_path: Path) -> None:
     done = audit(config)
     sentence = f"there is no spool in {tmp_path / 'state'}: no event has been written there"
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{sentence}\n", "")
@@ -63,7 +63,7 @@ def test_where_no_event_was_ever_written_it_says_so(config: Path, tmp_path: Path
 
 
 @pytest.mark.usefixtures("spool")
-def test_a_spool_that_nobody_wrote_an_event_to_adds_up(config: Path) -> None:
+def test_an_empty_spool_adds_up(config: Path) -> None:
     done = audit(config)
     assert done.returncode == 0
     assert "accepted        0" in done.stdout
@@ -71,7 +71,7 @@ def test_a_spool_that_nobody_wrote_an_event_to_adds_up(config: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_another_user_is_told_who_may_and_no_balance(config: Path, spool: Path, what: str) -> None:
+def test_a_user_without_permission_gets_a_hint_and_no_account(config: Path, spool: Path, what: str) -> None:
     closed = spool if what == "folder" else spool / NAME
     if os.geteuid() == 0:
         for folder in config.parents:
