@@ -24,7 +24,7 @@ _TYPES: dict[str, tuple[float, str, str]] = {
     "in": (1e3, "V", "voltage"),
     "curr": (1e3, "A", "current"),
     "power": (1e6, "W", "power"),
-    "energy": (3.6e9, "kWh", "energy"),
+    "energy": (3.6e12, "kWh", "energy"),  # from microjoules
     "humidity": (1e3, "%", "humidity"),
     "fan": (1.0, "rpm", ""),
     "freq": (1.0, "Hz", "frequency"),
