@@ -71,7 +71,7 @@ class ConditionSection(Section):
 
 
 class GateSection(Section):
-    """When a pipeline may classify."""
+    """Conditions under which a pipeline classifies."""
 
     conditions: Annotated[tuple[ConditionSection, ...], Field(max_length=8)] = Field(
         examples=[[{"sensor": "board/temperature", "below": 70}]],

@@ -1,4 +1,4 @@
-"""What the walls around a worker let through, from the configuration of what it runs."""
+"""Derives what the walls around a worker let through from the configuration of what it runs."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _NEWS = ("state", "online", "enabled", "restarts", "last_error", "degraded", "he
 
 
 class Broker(NamedTuple):
-    """Where events go.
+    """The outputs that events go to.
 
     Attributes:
         state: the state in a word or two.

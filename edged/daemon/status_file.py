@@ -98,7 +98,7 @@ class HealthSchedule:
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader found.
+    """A reader's findings.
 
     Attributes:
         data: the content of the file; empty where it cannot be read.

@@ -1,1 +1,1 @@
-"""What crosses between processes: orders, messages, and shared pages. Neither side trusts what it reads."""
+"""Everything that crosses between processes. Neither side trusts what it reads."""

@@ -1,4 +1,4 @@
-"""What main requests from a process that measures a model, and which answers count as right."""
+"""A request to a process that measures a model, and the answers that count as right."""
 
 from __future__ import annotations
 

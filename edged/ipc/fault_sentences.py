@@ -1,4 +1,4 @@
-"""What is said about a worker's fault outside of this machine: a sentence of main for each kind and reason.
+"""Sentences about a worker's fault that may leave this machine: one of main's for each kind and reason.
 
 A worker's own sentence stays in the local log and the local status file: it may run an attacker's code, and
 a sentence of 400 characters that others can read would be a way out.

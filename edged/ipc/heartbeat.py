@@ -114,7 +114,7 @@ class Heartbeat:
 
     @property
     def files(self) -> int:
-        """How many files the worker had open when it counted last."""
+        """The number of files that the worker had open when it last counted."""
         count = self._page[_FILES]
         return int(count) if 0 <= count < MAX_FILES else MAX_FILES
 

@@ -1,4 +1,4 @@
-"""How many events a pipeline may send: the bound that main enforces and that workers keep.
+"""The number of events that a pipeline may send: main enforces this bound and workers keep it.
 
 It is the width of the one channel out of a worker; ``docs/security.md`` works out what it comes to in bits. A
 worker waits before it sends more, so one that exceeds the bound is not in order and is replaced. Its own

@@ -76,7 +76,7 @@ class SensorState:
 
     @property
     def online(self) -> bool:
-        """Whether the sensor delivers readings: what its availability topic says."""
+        """Whether the sensor delivers readings, as its availability topic says."""
         return self.state == "running"
 
 

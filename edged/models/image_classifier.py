@@ -1,4 +1,4 @@
-"""What an image classifier takes and gives: one picture in, one row of scores out. No runtime, no numpy."""
+"""Describes an image classifier: one picture in, one row of scores out. No runtime, no numpy."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Gives = Literal["picture", "window", "text"]
 
 @dataclass(frozen=True, slots=True)
 class SampleSpec:
-    """What a source gives, known from its configuration alone.
+    """A source's output, known from its configuration alone.
 
     Attributes:
         gives: ``picture``, ``window`` (numbers over time) or ``text``.
@@ -62,7 +62,7 @@ class WindowInput:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a task runs on a sample. A task may return a subclass with fields of its own.
+    """A task's plan for a sample. A task may return a subclass with fields of its own.
 
     Attributes:
         input: the model's input; None: the task runs no model and gets the samples as they are.

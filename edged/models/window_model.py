@@ -1,4 +1,4 @@
-"""What a model over time takes and gives; needs no runtime and no numpy.
+"""Describes a model over time: its input and its outputs. Needs no runtime and no numpy.
 
 A window goes in, ``[1, T, C]`` or ``[1, T * C]``. Out comes a row of scores, or from an autoencoder the
 window as the model rebuilt it.

@@ -229,7 +229,7 @@ class SensorConfig(Block):
 
     @property
     def needs(self) -> Needs:
-        """What it reads, opens and starts: the walls around the sensor worker let nothing else through.
+        """What it reads, opens and starts: the sensor worker's walls let nothing else through.
 
         A driver that does not say may open every device.
         """

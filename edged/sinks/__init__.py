@@ -83,7 +83,7 @@ class SpoolSink(Protocol):
 
     @property
     def degraded(self) -> Literal["", "auth", "certificate"]:
-        """What a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
+        """The setting that a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
 
     def open(self) -> None:
         """Begin; never raises because the other side is away."""

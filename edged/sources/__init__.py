@@ -71,7 +71,7 @@ ChannelPath = Annotated[str, StringConstraints(pattern=CHANNEL_PATH)]  # a senso
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What the pipeline prefers, and what a driver may need of it.
+    """A pipeline's preferences, and what a driver may need of it.
 
     Attributes:
         width, height: the model's input in pixels, so that a driver can let its hardware scale; 0 where

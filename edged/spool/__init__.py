@@ -90,7 +90,7 @@ class Spool(Protocol):
 
     @property
     def state(self) -> str:
-        """Where rows are, for health: ``disk``, or ``memory`` and why."""
+        """The place of the rows, for health: ``disk``, or ``memory`` and why."""
 
     @property
     def epoch(self) -> str:

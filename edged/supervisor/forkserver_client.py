@@ -91,7 +91,7 @@ class ForkServer:
 
     @property
     def walls(self) -> tuple[str, ...]:
-        """What is around it and so around each worker, which adds more itself; known once it is ready."""
+        """The walls around it, and so around each worker, which adds more itself; known once it is ready."""
         return self._walls
 
     def show(self, needs: Needs) -> bool:

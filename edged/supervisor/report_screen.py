@@ -1,4 +1,4 @@
-"""What main lets pass of a pipeline's reports: labels that it knows, at a pace that it knows, nothing else.
+"""Screens a pipeline's reports: lets known labels pass, at the configured pace, and nothing else.
 
 A worker may run an attacker's code, and its reports are the one way out for what it sees. So main takes
 nothing on its word that it can know by itself: the model's name comes from the file, the labels from the
@@ -52,7 +52,7 @@ _MOST_UNITS = 2  # of a channel: none before its first reading, then its own
 
 @dataclass(frozen=True)
 class Known:
-    """What main knows by itself of what a pipeline runs.
+    """Main's own knowledge of what a pipeline runs.
 
     Attributes:
         labels: those of its label file or its task; None: they are packed in the model.
@@ -67,7 +67,7 @@ class Known:
 
 @dataclass(frozen=True)
 class _Told:
-    """What the first worker with a model told: from then on it holds, whatever a later one says."""
+    """The first worker's word about its model, which binds all later workers."""
 
     sha256: str
     labels: frozenset[str]

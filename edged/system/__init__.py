@@ -1,1 +1,1 @@
-"""What edged needs of the operating system, for every kind of process."""
+"""Operating system services for every kind of process."""

@@ -1,4 +1,4 @@
-"""Which board this is, and whether a Coral accelerator is plugged in."""
+"""Identifies the board and the Coral accelerators that are plugged in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process ended: one sentence for it everywhere."""
+"""Describes the end of a process in one sentence, the same everywhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edged.system import signals
 
 @dataclass(frozen=True)
 class Ending:
-    """How a process ended; as text, the predicate of a sentence, such as ``was ended by SIGSEGV``.
+    """The end of a process; as text, the predicate of a sentence, such as ``was ended by SIGSEGV``.
 
     Attributes:
         status: its exit status; negative for the number of the signal that ended it, as in

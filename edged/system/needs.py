@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What the walls around a worker let through, besides its program, its models and its pipe.
+    """The openings in the walls around a worker, besides its program, its models and its pipe.
 
     Attributes:
         files: files and folders that it reads, with everything below them.

@@ -66,7 +66,7 @@ class Config(SensorConfig):
 
     @property
     def needs(self) -> Needs:
-        """What the kernel tells, and the firmware of a Raspberry Pi."""
+        """Figures from the kernel, and from the firmware of a Raspberry Pi."""
         folders = tuple(str(self.root / name) for name in ("proc", "sys"))
         return Needs(files=folders, devices=(str(self.root / "dev/vcio"),))
 

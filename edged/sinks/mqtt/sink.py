@@ -112,7 +112,7 @@ class MqttSink:
 
     @property
     def degraded(self) -> Literal["", "auth", "certificate"]:
-        """What a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
+        """The setting that a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
         if self._why.state is State.AUTH:
             return "auth"
         return "certificate" if self._why.state is State.CERTIFICATE else ""

@@ -22,7 +22,7 @@ STOP_S = 3.0
 
 @dataclass
 class Run:
-    """What one pipeline did.
+    """One pipeline's run.
 
     Attributes:
         outcomes: its inferences.
