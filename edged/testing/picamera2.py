@@ -54,7 +54,9 @@ class Board:
 
     Attributes:
         platform: the generation of the Raspberry Pi.
-        cameras: the models of the cameras.
+        cameras: the models of the cameras on the CSI connectors.
+        usb: the models of USB webcams: libcamera lists them too, and picamera2 sorts them behind the others.
+        one_stream: the cameras have no image processor of a Raspberry Pi, and give one stream.
         between: the number of frames between two captures.
         hangs: the camera stops delivering.
         denied: the user has no permission to open the device.
@@ -64,11 +66,29 @@ class Board:
 
     platform: Platform = Platform.VC4
     cameras: list[str] = field(default_factory=lambda: ["imx708"])
+    usb: list[str] = field(default_factory=list)
+    one_stream: bool = False
     between: int = 1
     hangs: bool = False
     denied: bool = False
     open_cameras: set[int] = field(default_factory=set)
     held: int = 0
+
+    def information(self) -> list[dict[str, Any]]:
+        """Return the cameras in picamera2's order; ``Num`` is libcamera's own."""
+        usb = [
+            {"Model": model, "Num": n, "Id": f"\\_SB_.PCI0.RP1_.XHCI/usb@{n}-1:1.0-0c45:6366"}
+            for n, model in enumerate(self.usb)
+        ]
+        csi = [
+            {
+                "Model": model,
+                "Num": n + len(usb),
+                "Id": f"/base/axi/pcie@1000120000/rp1/i2c@8800{n}/{model}@1a",
+            }
+            for n, model in enumerate(self.cameras)
+        ]
+        return csi + usb
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -100,9 +120,7 @@ class Picamera2:
 
     def __init_subclass__(cls) -> None:
         board = cls.board
-        cls.global_camera_info = staticmethod(  # type: ignore[method-assign]  # static in picamera2, yet of a board here
-            lambda: [{"Model": m, "Num": n, "Id": f"/base/i2c@{n}"} for n, m in enumerate(board.cameras)]
-        )
+        cls.global_camera_info = staticmethod(board.information)  # type: ignore[method-assign]  # static in picamera2, yet of a board here
 
     def __init__(
         self, camera_num: int = 0, verbose_console: Any = None, tuning: Any = None, allocator: Any = None
@@ -110,18 +128,21 @@ class Picamera2:
         del verbose_console, tuning, allocator
         self.camera: object | None = None
         self.started = False
-        self._number = camera_num
+        self._number = -1
+        self.camera_properties: dict[str, Any] = {}
         self._config: dict[str, Any] = {}
         self._jobs: list[Job] = []
         self._frames = 0
-        if camera_num >= len(self.board.cameras):
-            raise RuntimeError(f"No camera number {camera_num} found")
+        camera_num = self.board.information()[camera_num]["Num"]
         if self.board.denied:
             raise _failed_to_open("Permission denied")
         if camera_num in self.board.open_cameras:
             raise _failed_to_open("Device or resource busy")
+        self._number = camera_num
         self.board.open_cameras.add(camera_num)
         self.camera = object()
+        if camera_num >= len(self.board.usb) and not self.board.one_stream:
+            self.camera_properties["ColorFilterArrangement"] = 0
 
     def create_preview_configuration(  # noqa: PLR0917 - picamera2's own signature
         self,
@@ -172,6 +193,9 @@ class Picamera2:
             if stream is not None:
                 _check(name, stream)
         if lores is not None:
+            if "ColorFilterArrangement" not in self.camera_properties:
+                # libcamera's generate_configuration() gives none for two roles.
+                raise AttributeError("'NoneType' object has no attribute 'orientation'")
             if lores["size"][0] > main["size"][0] or lores["size"][1] > main["size"][1]:
                 raise RuntimeError("lores stream dimensions may not exceed main stream")
             if self.platform is Platform.VC4 and lores["format"] != "YUV420":

@@ -25,7 +25,7 @@ from edged.system import board, clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -37,6 +37,8 @@ _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
 _WORTH = 0.75  # read lores only when it has less than this share of main's pixels
+_USB = "/usb"  # in the identity of a webcam, which libcamera lists as well
+_PROCESSED = "ColorFilterArrangement"  # a property of cameras behind the image processor of a Raspberry Pi
 _MISSING = (
     "kind: picamera2 needs picamera2, which comes from apt and not from pip: "
     "sudo apt install python3-picamera2, and a virtual environment made with "
@@ -108,21 +110,30 @@ def find(root: Path) -> list[Offer]:
 
 
 def identify() -> list[Offer]:
-    """Return the cameras that libcamera knows, in the order of ``camera``; opens none.
+    """Return the cameras on the CSI connectors, in the order of ``camera``; opens none.
 
     Raises:
         DriverError: picamera2 is missing.
         Unavailable: libcamera fails.
     """
     try:
-        names = _models(library().Picamera2.global_camera_info())
+        cameras = library().Picamera2.global_camera_info()
     except (RuntimeError, OSError) as error:
         raise Unavailable(Reason.LOST, f"libcamera cannot list the cameras: {error}") from error
-    return [Offer({"camera": n}, name, f"CSI {n}", (str(n),)) for n, name in enumerate(names)]
+    return [
+        Offer({"camera": n}, _model(camera), f"CSI {n}", (str(n),))
+        for n, camera in enumerate(cameras)
+        if not _is_usb(camera)
+    ]
 
 
-def _models(cameras: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [str(camera.get("Model", "?")) for camera in cameras]
+def _model(camera: Mapping[str, Any]) -> str:
+    return str(camera.get("Model", "?"))
+
+
+def _is_usb(camera: Mapping[str, Any]) -> bool:
+    """Return whether it is a USB camera; picamera2 lists these last, so they move no other's number."""
+    return _USB in str(camera.get("Id", ""))
 
 
 def lores_size(config: Config, hint: Hint) -> tuple[int, int] | None:
@@ -220,34 +231,35 @@ class PiCamera:
             cameras = driver.global_camera_info()
         except (RuntimeError, OSError) as error:
             raise self._explain(error) from error
-        if self._config.camera < len(cameras):
-            return
-        there = ", ".join(f"{n}: {model}" for n, model in enumerate(_models(cameras))) or "none"
-        raise Unavailable(
-            Reason.ABSENT,
-            f"{self._name} is absent (found {there}); check the ribbon cable, the user's group video, "
-            "and `rpicam-hello --list-cameras`",
-        )
+        if self._config.camera >= len(cameras):
+            there = ", ".join(f"{n}: {_model(camera)}" for n, camera in enumerate(cameras)) or "none"
+            raise Unavailable(
+                Reason.ABSENT,
+                f"{self._name} is absent (found {there}); check the ribbon cable, the user's group video, "
+                "and `rpicam-hello --list-cameras`",
+            )
+        camera = cameras[self._config.camera]
+        if _is_usb(camera):
+            raise Unavailable(
+                Reason.ABSENT,
+                f"{self._name} ({_model(camera)}) is a USB camera, which is `kind: v4l2`; "
+                "`edged init` lists the cameras",
+            )
 
     def _configure(self) -> None:
-        """Configure two streams, or one where the camera (such as a USB one) cannot give two."""
-        if self._lores is not None:
-            try:
-                self._apply(self._lores)
-            except RuntimeError as error:
-                log.info(
-                    "%s gives no second stream (%s); its picture is scaled by the CPU", self._name, error
-                )
-                self._apply(None)
+        """Configure two streams, or one where the camera has no image processor to scale a second one."""
+        if self._lores is None or _PROCESSED in self._camera.camera_properties:
+            self._apply(self._lores)
         else:
+            log.info("%s gives no second stream; its picture is scaled by the CPU", self._name)
             self._apply(None)
         self._stream = "main" if self._camera.camera_configuration().get("lores") is None else "lores"
         self._layout = dict(self._camera.stream_configuration(self._stream))  # libcamera may have adjusted it
         if self._layout["format"] not in (*_ORDER, _YUV):
             raise Unavailable(
                 Reason.ABSENT,
-                f"{self._name} gives only the pixel format '{self._layout['format']}'; "
-                "a USB camera is `kind: v4l2`",
+                f"{self._name} gives only the pixel format '{self._layout['format']}', "
+                "which edged does not decode",
             )
 
     def _apply(self, lores: tuple[int, int] | None) -> None:

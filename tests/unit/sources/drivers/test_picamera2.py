@@ -143,16 +143,28 @@ def test_closes_the_camera_when_it_cannot_be_started(board: Board, monkeypatch: 
     assert caught.value.reason is Reason.LOST
 
 
-def test_a_camera_with_one_stream_is_scaled_by_the_cpu(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    configure = Picamera2.configure
-
-    def one_stream(self: Picamera2, camera_config: dict[str, Any] | None = None) -> None:
-        if camera_config and camera_config["lores"] is not None:
-            raise RuntimeError("Invalid camera configuration")
-        configure(self, camera_config)
-
-    monkeypatch.setattr(Picamera2, "configure", one_stream)
+def test_a_camera_with_one_stream_is_scaled_by_the_cpu(board: Board) -> None:
+    board.one_stream = True
     assert take(board).pixels.shape == (480, 640, 3)
+
+
+def test_a_usb_camera_is_named_as_one_and_not_opened(board: Board) -> None:
+    board.usb = ["HD Pro Webcam C920"]
+    with pytest.raises(
+        Unavailable, match=r"camera 1 \(HD Pro Webcam C920\) is a USB camera.*`kind: v4l2`"
+    ) as caught:
+        take(board, camera=1)
+    assert caught.value.reason is Reason.ABSENT
+    assert take(board).pixels.shape == (224, 300, 3), "the numbers of the others stay"
+
+
+def test_a_usb_camera_is_not_listed_as_one_on_the_connector(board: Board) -> None:
+    board.usb = ["HD Pro Webcam C920"]
+    assert [(camera.keys, camera.name) for camera in identify()] == [({"camera": 0}, "imx708")]
+    board.cameras = []
+    assert identify() == []
+    with pytest.raises(Unavailable, match="is a USB camera"):
+        take(board)
 
 
 def test_lists_the_cameras_without_opening_one(board: Board) -> None:
