@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -43,6 +44,11 @@ _MISSING = (
     "kind: picamera2 needs picamera2, which comes from apt and not from pip: "
     "sudo apt install python3-picamera2, and a virtual environment made with "
     "python3 -m venv --system-site-packages"
+)
+
+_UNFIT = (
+    "picamera2 is installed but cannot be imported: it fits apt's numpy and libcamera, and no others. "
+    "sudo apt full-upgrade, and install edged anew (deploy/quickstart, or the role), which keeps apt's numpy"
 )
 
 
@@ -92,11 +98,15 @@ def create(config: Config, hint: Hint) -> Source:
 
 
 def library() -> Any:
-    """Return picamera2. Raises ``DriverError`` where it is missing or too old."""
+    """Return picamera2. Raises ``DriverError`` where it is missing, too old or does not fit."""
+    # INFO lines at each opening would use up what the service's log takes of a worker.
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")
     try:
         import picamera2
     except ImportError as error:
         raise DriverError(f"{_MISSING} ({error})") from error
+    except Exception as error:  # libraries built against others than those that are installed raise anything
+        raise DriverError(f"{_UNFIT} ({type(error).__name__}: {error})") from error
     if "timeout" not in inspect.signature(picamera2.Picamera2.wait).parameters:  # older than 0.3.17
         raise DriverError("this picamera2 is too old to wait with a deadline: sudo apt full-upgrade")
     return picamera2

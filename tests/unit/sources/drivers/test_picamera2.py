@@ -3,6 +3,8 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,13 +183,40 @@ def test_a_receiver_of_the_connector_may_have_a_camera(tmp_path: Path) -> None:
 
 
 def test_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(DriverError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
         PiCamera(Config(), HINT).open()
     with pytest.raises(DriverError, match="sudo apt install python3-picamera2"):
         identify()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        'ValueError("numpy.dtype size changed, may indicate binary incompatibility")',
+        "AttributeError(\"module 'libcamera' has no attribute 'Transform'\")",
+        'OSError("/dev/video10: Permission denied")',
+    ],
+)
+def test_a_package_that_does_not_fit_its_libraries_is_no_defect_of_edged(
+    failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "picamera2.py").write_text(f"raise {failure}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    with pytest.raises(DriverError, match=r"cannot be imported.*full-upgrade") as caught:
+        PiCamera(Config(), HINT).open()
+    assert failure.partition("(")[0] in str(caught.value)
+
+
+@pytest.mark.usefixtures("board")
+def test_libcamera_logs_warnings_only_unless_the_user_asked_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIBCAMERA_LOG_LEVELS", raising=False)
+    identify()
+    assert os.environ["LIBCAMERA_LOG_LEVELS"] == "*:WARN"
+    monkeypatch.setenv("LIBCAMERA_LOG_LEVELS", "*:DEBUG")
+    identify()
+    assert os.environ["LIBCAMERA_LOG_LEVELS"] == "*:DEBUG"
 
 
 def test_the_double_has_the_signatures_of_the_real_package() -> None:
