@@ -3,7 +3,8 @@
 Like picamera2 0.3.17 to 0.3.38: a camera can be opened once; it can be configured only while stopped; sizes
 are even, ``lores`` is not larger than ``main`` and on a Pi 4 (vc4) only YUV420; rows are padded to 64 bytes;
 RGB888 is stored as blue, green, red; a request is a buffer, and the camera stops delivering when none is
-returned; a job that timed out stays in the queue and takes a request; ``stop`` waits for such a job.
+returned; a job that timed out stays in the queue and takes a request; ``stop`` waits for such a job; a
+constructor that fails keeps its pipe, its place in the manager and, at its last step, the camera.
 
     board = Board()
     with board.installed():
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import os
 import sys
 import threading
 import time
@@ -60,7 +62,10 @@ class Board:
         between: the number of frames between two captures.
         hangs: the camera stops delivering.
         denied: the user has no permission to open the device.
+        busy: another process streams from the cameras.
+        no_heap: the error of opening /dev/dma_heap, which comes after the camera was acquired.
         open_cameras: the cameras that are open, so that a test can check that all were closed.
+        pipes: both ends of the pipe that each camera object makes before anything can fail, and its inode.
         held: the number of requests that were taken and not released.
     """
 
@@ -71,8 +76,19 @@ class Board:
     between: int = 1
     hangs: bool = False
     denied: bool = False
+    busy: bool = False
+    no_heap: int = 0
     open_cameras: set[int] = field(default_factory=set)
+    pipes: list[tuple[int, int]] = field(default_factory=list)
     held: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the manager of this board, which picamera2 keeps for the process."""
+        self.manager = CameraManager()
+
+    def open_descriptors(self) -> list[int]:
+        """Return the ends of pipes that nobody closed."""
+        return [fd for fd, inode in self.pipes if _inode(fd) == inode]
 
     def information(self) -> list[dict[str, Any]]:
         """Return the cameras in picamera2's order; ``Num`` is libcamera's own."""
@@ -94,7 +110,8 @@ class Board:
     def installed(self) -> Iterator[None]:
         """Make ``import picamera2`` and ``import libcamera`` return this board's modules."""
         module, libcamera = types.ModuleType("picamera2"), types.ModuleType("libcamera")
-        module.Picamera2 = type("Picamera2", (Picamera2,), {"board": self, "platform": self.platform})  # type: ignore[attr-defined]  # a module made by hand
+        own = {"board": self, "platform": self.platform, "_cm": self.manager}
+        module.Picamera2 = type("Picamera2", (Picamera2,), own)  # type: ignore[attr-defined]  # a module made by hand
         libcamera.ColorSpace, libcamera.Transform = ColorSpace, Transform  # type: ignore[attr-defined]  # the same
         before = {name: sys.modules.get(name) for name in ("picamera2", "libcamera")}
         sys.modules.update({"picamera2": module, "libcamera": libcamera})
@@ -107,11 +124,27 @@ class Board:
                     sys.modules[name] = old
 
 
+class CameraManager:
+    """Hands completed requests to the camera objects, by libcamera's number: one object for each."""
+
+    def __init__(self) -> None:
+        self.cameras: dict[int, Picamera2] = {}
+
+    def add(self, index: int, camera: Picamera2) -> None:
+        """Enter an object, in the place of one that may be there: that one gets no more frames."""
+        self.cameras[index] = camera
+
+    def cleanup(self, index: int) -> None:
+        """Take out an object."""
+        del self.cameras[index]
+
+
 class Picamera2:
     """The part of picamera2.Picamera2 that a driver may use, with the same signatures."""
 
     board: Board
     platform: Platform
+    _cm: CameraManager
 
     @staticmethod
     def global_camera_info() -> list[dict[str, Any]]:
@@ -126,23 +159,30 @@ class Picamera2:
         self, camera_num: int = 0, verbose_console: Any = None, tuning: Any = None, allocator: Any = None
     ) -> None:
         del verbose_console, tuning, allocator
+        self.notifyme_r, self.notifyme_w = os.pipe2(os.O_NONBLOCK)
+        self.board.pipes += [(fd, os.fstat(fd).st_ino) for fd in (self.notifyme_r, self.notifyme_w)]
+        self.notifymeread = os.fdopen(self.notifyme_r, "rb")
+        self.is_open = False
         self.camera: object | None = None
         self.started = False
-        self._number = -1
+        self.camera_idx = self.board.information()[camera_num]["Num"]
+        self._cm.add(self.camera_idx, self)
         self.camera_properties: dict[str, Any] = {}
         self._config: dict[str, Any] = {}
         self._jobs: list[Job] = []
         self._frames = 0
-        camera_num = self.board.information()[camera_num]["Num"]
         if self.board.denied:
             raise _failed_to_open("Permission denied")
-        if camera_num in self.board.open_cameras:
+        if self.board.busy or self.camera_idx in self.board.open_cameras:
             raise _failed_to_open("Device or resource busy")
-        self._number = camera_num
-        self.board.open_cameras.add(camera_num)
+        self.board.open_cameras.add(self.camera_idx)
         self.camera = object()
-        if camera_num >= len(self.board.usb) and not self.board.one_stream:
+        self.is_open = True
+        if self.camera_idx >= len(self.board.usb) and not self.board.one_stream:
             self.camera_properties["ColorFilterArrangement"] = 0
+        if self.board.no_heap:
+            raise OSError(self.board.no_heap, os.strerror(self.board.no_heap), "/dev/dma_heap/linux,cma")
+        self.allocator = object()
 
     def create_preview_configuration(  # noqa: PLR0917 - picamera2's own signature
         self,
@@ -249,17 +289,23 @@ class Picamera2:
 
     def close(self) -> None:
         """Stop and release the camera; may be called twice."""
-        if self.camera is None:
+        if not self.is_open:
             return
         self.stop()
-        self.board.open_cameras.discard(self._number)
+        self.board.open_cameras.discard(self.camera_idx)
+        self._cm.cleanup(self.camera_idx)
+        self.is_open = False
         self.camera = None
         self._config = {}
+        self.notifymeread.close()
+        os.close(self.notifyme_w)
+        del self.allocator
 
     def _next(self, job: Job) -> Request | None:
         """Return the newest frame if the camera runs and has a free buffer."""
         starved = self.board.held >= int(self._config.get("buffer_count", 0))
-        if not self.started or self.board.hangs or starved or job not in self._jobs:
+        replaced = self._cm.cameras.get(self.camera_idx) is not self
+        if not self.started or self.board.hangs or starved or replaced or job not in self._jobs:
             return None
         self._jobs.remove(job)
         self._frames += self.board.between
@@ -323,6 +369,13 @@ class Request:
 
 
 _START_NS = time.monotonic_ns()
+
+
+def _inode(fd: int) -> int:
+    try:
+        return os.fstat(fd).st_ino
+    except OSError:
+        return 0
 
 
 def _failed_to_open(why: str) -> RuntimeError:

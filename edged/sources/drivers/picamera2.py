@@ -12,6 +12,7 @@ can only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import logging
 import os
@@ -50,6 +51,8 @@ _UNFIT = (
     "picamera2 is installed but cannot be imported: it fits apt's numpy and libcamera, and no others. "
     "sudo apt full-upgrade, and install edged anew (deploy/quickstart, or the role), which keeps apt's numpy"
 )
+
+_ours: set[int] = set()  # the cameras that this process has open
 
 
 class Config(SourceConfig):
@@ -183,8 +186,12 @@ class PiCamera:
         self.close()
         picamera2 = library()
         self._look(picamera2.Picamera2)
+        if self._config.camera in _ours:
+            # A second object would be refused, but take the frames of the first one before it is.
+            raise DeviceBusy(f"{self._name} is in use", "another pipeline of this worker")
         try:
-            self._camera = picamera2.Picamera2(self._config.camera)
+            self._camera = _construct(picamera2.Picamera2, self._config.camera)
+            _ours.add(self._config.camera)
             self._configure()
             self._camera.start()
         except (RuntimeError, OSError, IndexError) as error:
@@ -234,6 +241,7 @@ class PiCamera:
             camera.close()
         except (RuntimeError, OSError) as error:
             log.warning("%s did not close cleanly: %s", self._name, error)
+        _ours.discard(self._config.camera)
 
     def _look(self, driver: Any) -> None:
         """Raise ``Unavailable`` where the camera is absent: picamera2 would fail with another error."""
@@ -315,14 +323,39 @@ class PiCamera:
         words = " ".join(str(e) for e in _chain(error))
         if "busy" in words.lower():
             return DeviceBusy(f"{self._name} is in use", video_devices.holder("/dev/media0"))
-        if "ermission denied" in words or "EACCES" in words:
-            return Unavailable(
-                Reason.DENIED,
-                f"{self._name} cannot be opened; add the user to group video: sudo usermod -aG video $USER",
-            )
         if isinstance(error, Unavailable):
             return error
+        for cause in _chain(error):
+            if isinstance(cause, OSError) and cause.errno in {errno.EACCES, errno.EPERM}:
+                return video_devices.explain(cause.filename or self._name, cause)
+        if "Permission denied" in words:
+            return Unavailable(Reason.DENIED, f"{self._name} cannot be opened; add the user to group video")
         return Unavailable(Reason.LOST, f"{self._name} cannot be started: {words}")
+
+
+def _construct(driver: Any, number: int) -> Any:
+    """Return a camera object; where its constructor fails, give back what it has taken until then."""
+    camera = driver.__new__(driver)  # so that there is an object to close when the constructor raises
+    try:
+        camera.__init__(number)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            _abandon(camera)
+        raise
+    return camera
+
+
+def _abandon(camera: Any) -> None:
+    """Give back what a failed constructor has taken; picamera2's close() does so only for an open camera."""
+    if getattr(camera, "is_open", False):
+        camera.close()  # raises at its end, where it misses what the constructor did not make any more
+        return
+    manager, number = getattr(camera, "_cm", None), getattr(camera, "camera_idx", None)
+    if manager is not None and manager.cameras.get(number) is camera:
+        manager.cleanup(number)
+    if hasattr(camera, "notifymeread"):
+        camera.notifymeread.close()
+        os.close(camera.notifyme_w)
 
 
 def _give_up(camera: Any, job: Any) -> None:

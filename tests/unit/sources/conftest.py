@@ -55,4 +55,6 @@ def board() -> Iterator[Board]:
     with pi.installed():
         yield pi
     assert not pi.open_cameras, "the driver did not close the camera"
+    assert not pi.manager.cameras, "the driver left a camera object in picamera2's list"
+    assert not pi.open_descriptors(), "the driver left pipes open"
     assert pi.held == 0, "the driver holds a buffer that it will never give back"

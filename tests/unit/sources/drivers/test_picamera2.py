@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
 import inspect
 import os
@@ -133,6 +134,38 @@ def test_busy_and_denied_are_told_apart(board: Board) -> None:
     with pytest.raises(Unavailable, match="group video") as caught:
         take(board)
     assert caught.value.reason is Reason.DENIED
+
+
+def test_a_second_pipeline_on_a_camera_leaves_the_first_one_its_pictures(board: Board) -> None:
+    first = PiCamera(Config(), HINT)
+    first.open()
+    with pytest.raises(DeviceBusy, match=r"in use \(held by another pipeline"):
+        take(board)
+    assert first.read(1).number == 0
+    first.close()
+    take(board)
+
+
+def test_an_opening_that_is_refused_leaves_nothing_behind(board: Board) -> None:
+    board.busy = True
+    for _ in range(3):
+        with pytest.raises(DeviceBusy):
+            take(board)
+    assert (board.open_descriptors(), board.manager.cameras) == ([], {})
+
+
+def test_a_heap_that_is_refused_leaves_no_camera_acquired(board: Board) -> None:
+    for code, reason in (
+        (errno.EACCES, Reason.DENIED),
+        (errno.EPERM, Reason.DENIED),
+        (errno.EIO, Reason.LOST),
+    ):
+        board.no_heap = code
+        for _ in range(2):  # the second time, it would be in use: by ourselves
+            with pytest.raises(Unavailable, match="/dev/dma_heap/linux,cma") as caught:
+                take(board)
+            assert caught.value.reason is reason
+        assert (board.open_descriptors(), board.manager.cameras, board.open_cameras) == ([], {}, set())
 
 
 def test_closes_the_camera_when_it_cannot_be_started(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
