@@ -120,12 +120,13 @@ class Iio:
 
 
 def _shared(folder: sysfs.Folder, channel: str, part: str) -> str | None:
-    """Return the attribute with a channel's scale or offset: its own, or that of all channels of its type."""
+    """Return the attribute with a channel's scale or offset.
+
+    It is the channel's own, or that of all channels of its type, of all inputs, or of the whole device.
+    """
     without_number = re.sub(r"(?<=[a-z])[0-9]+$", "", channel)
-    for name in (channel, without_number, _word(channel)):
-        if folder.has(f"in_{name}_{part}"):
-            return f"in_{name}_{part}"
-    return None
+    of_channels = [f"in_{name}_{part}" for name in (channel, without_number, _word(channel))]
+    return next(filter(folder.has, [*of_channels, f"in_{part}", part]), None)
 
 
 def _word(channel: str) -> str:
