@@ -16,9 +16,9 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def close_memory(*, to_others: bool) -> None:
-    """Keep other processes of the same user out of this one's memory, or let them look again."""
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, int(not to_others), 0, 0, 0)
+def close_memory() -> None:
+    """Keep other processes of the same user out of this one's memory, environment and descriptors."""
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def name_process(name: str) -> None:

@@ -132,7 +132,7 @@ def _readable(needs: Needs) -> Iterator[str]:
         *_ETC,
         *(_ETC_NETWORK if needs.network else ()),
         *_LOOK_UP,
-        *_python(),
+        *python_folders(),
         *sorted(set(named)),
     ):
         if not path.startswith(("/usr/", "/sys/")):
@@ -149,7 +149,7 @@ def _devices(needs: Needs) -> Iterator[str]:
             yield from ("--dev-bind-try", path, path)
 
 
-def _python() -> list[str]:
+def python_folders() -> list[str]:
     """Return the folders of this Python, of its packages, and of edged itself, outermost first."""
     wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(edged.__file__).parent)}
     wanted |= {path for path in sys.path if path and os.path.isabs(path)}  # noqa: PTH117 - text

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 
+from edged.config.needs import of_device
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.inference import edgetpu
 from edged.inference import model as models
@@ -32,6 +33,7 @@ from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
 from edged.system import clock, kernel
 from edged.system.child import serve
+from edged.system.needs import Needs
 from edged.worker import sandbox
 
 if TYPE_CHECKING:
@@ -181,6 +183,12 @@ def _spread(paths: Sequence[str], count: int) -> Iterator[str]:
         yield from paths[first::step]
 
 
+def _needs(request: BenchRequest) -> Needs:
+    folders = {str(Path(picture).parent) for picture in request.pictures}
+    needs = Needs(files=(request.model, *sorted(folders)))
+    return needs | of_device(request.library, request.device) if request.device else needs
+
+
 def _status_mb(name: str) -> float:
     """Return one of this process's figures of memory (proc(5)), in MB."""
     for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
@@ -197,12 +205,13 @@ def measure(data: bytes, tell: Tell) -> None:
         tell: takes what goes back.
     """
     kernel.name_process("edged-bench")
-    kernel.close_memory(to_others=False)
-    walls = sandbox.close_network()
+    kernel.close_memory()
+    request = BenchRequest.from_json(data)
+    walls = sandbox.confine(_needs(request))
     cv2.setNumThreads(1)  # as in the workers
     try:
-        found = Measurement(BenchRequest.from_json(data), tell).run()
-        tell({"found": found | {"isolation": walls}})
+        found = Measurement(request, tell).run()
+        tell({"found": found | {"isolation": walls.holds}})
     except (ModelError, DriverError, Unavailable) as error:
         tell({"error": str(error)})
 

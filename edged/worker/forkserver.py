@@ -179,12 +179,9 @@ def _preload() -> str:
     from edged.worker import main_loop, sandbox, warmup
 
     cv2.setNumThreads(1)  # pictures are small, and a pool of threads does not survive a fork
-    del main_loop, sandbox
+    del main_loop
     warmup.warm_up()
-    with contextlib.suppress(ImportError, OSError, RuntimeError):
-        import pyseccomp
-
-        del pyseccomp
+    sandbox.prepare()
     try:
         return runtime.preload()
     except DriverError as error:
@@ -216,7 +213,7 @@ def main(arguments: list[str]) -> NoReturn:
     Args:
         arguments: the descriptor of the socket to main; none where systemd hands over a listening one.
     """
-    kernel.close_memory(to_others=True)  # no worker may reach into it
+    kernel.close_memory()  # no worker may reach into it
     logs.setup()
     for sent in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; main stops in order
         signal.signal(sent, signal.SIG_IGN if arguments else signal.SIG_DFL)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edged.worker.capture import Item
     from edged.worker.gating import Pause
     from edged.worker.report_pipe import Reports
+    from edged.worker.sandbox import Walls
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class WorkerMain:
         order: Order,
         reports: Reports,
         heartbeat: Heartbeat,
+        walls: Walls,
         *,
         isolation: tuple[str, ...],
         network: bool,
@@ -50,6 +52,7 @@ class WorkerMain:
         self._order = order
         self._reports = reports
         self._heartbeat = heartbeat
+        self._walls = walls
         self._isolation = isolation
         self._network = network
         self._beat = heartbeat.model()
@@ -170,6 +173,9 @@ class WorkerMain:
                 ctypes.CDLL(None).malloc_trim(0)  # memory that only opening needed
             for runner in self._runners:
                 runner.beat(now)
+            if any(runner.capture.blind for runner in self._runners) and self._walls.outdated():
+                log.info("a device was plugged in again: a new worker is needed to open it")
+                os._exit(os.EX_TEMPFAIL)
 
     def _obey(self, pipeline: str, verb: str) -> None:
         for runner in self._runners:

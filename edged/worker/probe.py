@@ -14,13 +14,14 @@ import importlib.metadata
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edged import sensors, sources
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.models import bundled
 from edged.sources import discovery
 from edged.system.child import serve
+from edged.system.needs import EVERYTHING, Needs
 from edged.worker import sandbox
 
 if TYPE_CHECKING:
@@ -82,6 +83,18 @@ _QUESTIONS: dict[str, Callable[..., Answer]] = {
 }
 
 
+def _needs(question: str, *arguments: str) -> Needs:
+    """Return what answering a question takes."""
+    if question == "library":
+        return Needs(files=arguments)
+    if question == "cameras":
+        return Needs(files=tuple(root for root in arguments if root != "/"), devices=("/dev/video*",))
+    if question == "identify":
+        camera = sources.load(*arguments)
+        return cast("Needs", camera.needs(camera.Config())) if hasattr(camera, "needs") else EVERYTHING
+    return Needs()
+
+
 def respond(data: bytes, tell: Tell) -> None:
     """Give up the network, then answer one question; a problem is an answer, too.
 
@@ -90,7 +103,7 @@ def respond(data: bytes, tell: Tell) -> None:
         tell: takes the answer.
     """
     question, *arguments = json.loads(data)
-    sandbox.close_network()
+    sandbox.confine(_needs(question, *arguments))
     try:
         answer = _QUESTIONS[question](*arguments)
     except (DriverError, ModelError, Unavailable) as error:

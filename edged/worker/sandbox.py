@@ -1,59 +1,98 @@
-"""Gives up the network, for good, before a camera is opened.
+"""Confines a worker, for good, before it opens a camera or reads a model.
 
-Two walls, each enough by itself: a seccomp filter that refuses every socket family but AF_UNIX and
-AF_NETLINK (libusb needs that one), and a network namespace of its own, which only root may make. The filter
-needs no privilege beyond NoNewPrivileges. It also refuses what could borrow somebody else's network:
-io_uring, which goes around system calls, and the calls that reach into other processes.
+Three walls of its own, on top of those that its fork server stands behind:
+
+* a seccomp filter, a list of the system calls that a worker may make (:mod:`edged.worker.syscalls`). It needs
+  no privilege, and is what keeps the network shut on every machine;
+* a network namespace with nothing in it, which only root may make;
+* Landlock, where the kernel has it: files, signals and TCP ports.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
+import glob
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged.system import landlock, namespaces
+from edged.system.needs import Needs
+from edged.worker import syscalls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from edged.system.seccomp import Filter
+
 
 _CLONE_NEWNET = 0x40000000
-_PR_SET_NO_NEW_PRIVS = 38
-# Families are refused one by one, since libseccomp compares an argument only once in a rule.
-_BETWEEN = range(socket.AF_UNIX + 1, socket.AF_NETLINK)
-_REFUSED = (
-    "io_uring_setup",
-    "io_uring_enter",
-    "io_uring_register",
-    "ptrace",
-    "process_vm_readv",
-    "process_vm_writev",
-    "pidfd_getfd",
-    "setns",
+_PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt")
+_SYSTEM = ("/sys", "/proc", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
+_RESOLVER = (
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/services",
 )
+_HOTPLUG = ("/run/udev", "/etc/udev")
+_CERTIFICATES = ("/etc/ssl",)
+_HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
 
 
-def close_network() -> tuple[str, ...]:
-    """Cut this process off and return what holds now: ``seccomp``, ``netns``, both or nothing.
+class Walls:
+    """What confines this process from now on.
 
-    Nothing is taken on trust: what is returned was tried.
+    Attributes:
+        holds: the names of the walls, of :data:`edged.system.isolation.WALLS`.
     """
+
+    def __init__(self, holds: tuple[str, ...], devices: tuple[str, ...]) -> None:
+        self.holds = holds
+        self._patterns = devices
+        self._known = _nodes(devices)
+
+    def outdated(self) -> bool:
+        """Return whether a device was plugged in since, which only another worker can open.
+
+        Landlock knows a device by its node; one that comes back has a new node under the old name.
+        """
+        return "landlock" in self.holds and not _nodes(self._patterns) <= self._known
+
+
+def prepare() -> None:
+    """Build the filter of an ordinary worker, so that a process that is forked later has it at once."""
+    _filter(Needs())
+
+
+def confine(needs: Needs) -> Walls:
+    """Confine this process, whose threads have not started yet, to what it needs.
+
+    Nothing is taken on trust: the walls that are returned were tried.
+    """
+    calls = _filter(needs)  # before Landlock: libseccomp is looked for with a program
     held = []
-    if _leave_network_namespace():
+    if not needs.network and _leave_network():
         held.append("netns")
-    if _filter_sockets(internet=False) and not internet_possible():
+    if landlock.restrict(
+        read=(*_tree(), *needs.files, *_extras(needs)),
+        execute=_executable(needs.programs),
+        write=(*_HARMLESS, *_paths(needs.devices)),
+        list_only=("/dev",),
+        tcp=needs.network,
+    ):
+        held.append("landlock")
+    if calls is not None and calls.load() and (needs.network or not internet_possible()):
         held.insert(0, "seccomp")
-    return tuple(held)
-
-
-def keep_network() -> None:
-    """For a camera that is reached over the network: refuse all but the sockets."""
-    _filter_sockets(internet=True)
+    return Walls(tuple(held), needs.devices)
 
 
 def internet_possible() -> bool:
-    """Whether this process can still make an internet socket."""
+    """Return whether this process can still make an internet socket."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with contextlib.suppress(OSError):
             socket.socket(family, socket.SOCK_DGRAM).close()
@@ -61,45 +100,72 @@ def internet_possible() -> bool:
     return False
 
 
-def _leave_network_namespace() -> bool:
+def _leave_network() -> bool:
+    """Move to an empty network; True also where this process is in one already."""
     before = _namespace()
-    return ctypes.CDLL(None).unshare(_CLONE_NEWNET) == 0 and _namespace() != before
+    if ctypes.CDLL(None).unshare(_CLONE_NEWNET) == 0 and _namespace() != before:
+        return True
+    return _interfaces() == {"lo"}
 
 
 def _namespace() -> str:
     try:
-        return os.readlink("/proc/self/ns/net")  # noqa: PTH115 - it is no path but the namespace's name
+        return os.readlink("/proc/self/ns/net")  # noqa: PTH115 - the name of the namespace, not a path
     except OSError:
         return ""
 
 
-def _filter_sockets(*, internet: bool) -> bool:
-    """Load the filter; False where this kernel, emulator or machine has none."""
-    try:
-        import pyseccomp
-    except (ImportError, OSError, RuntimeError):
-        return False
-    if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        return False
-    try:
-        rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
-        refuse = pyseccomp.ERRNO(errno.EPERM)
-        for name in _known(pyseccomp, _REFUSED):
-            rules.add_rule(refuse, name)
-        if not internet:
-            rules.add_rule(refuse, "socket", pyseccomp.Arg(0, pyseccomp.LT, socket.AF_UNIX))
-            rules.add_rule(refuse, "socket", pyseccomp.Arg(0, pyseccomp.GT, socket.AF_NETLINK))
-            for family in _BETWEEN:
-                rules.add_rule(refuse, "socket", pyseccomp.Arg(0, pyseccomp.EQ, family))
-        rules.load()
-    except (OSError, ValueError, RuntimeError):
-        return False
-    return True
+def _interfaces() -> set[str]:
+    """Return the network's interfaces; nothing where /proc does not list them."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/net/dev").read_text("ascii", "replace").splitlines()[2:]
+        return {line.partition(":")[0].strip() for line in lines}
+    return set()
 
 
-def _known(pyseccomp: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """Give the system calls that this libseccomp has heard of."""
-    for name in names:
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
-            pyseccomp.resolve_syscall(pyseccomp.system_arch(), name)
-            yield name
+def _filter(needs: Needs) -> Filter | None:
+    """Return the filter; None where this machine has no libseccomp, or its emulator no seccomp."""
+    try:
+        return syscalls.worker_filter(
+            network=needs.network, programs=bool(needs.programs), hotplug=needs.hotplug
+        )
+    except OSError:
+        return None
+
+
+def _tree() -> Iterator[str]:
+    """Give where programs, libraries and Python modules are, and what describes the machine."""
+    yield from _PROGRAMS
+    yield from _SYSTEM
+    yield from namespaces.python_folders()
+
+
+def _extras(needs: Needs) -> Iterator[str]:
+    if needs.network:
+        yield from _RESOLVER
+        yield from _CERTIFICATES
+    if needs.hotplug:
+        yield from _HOTPLUG
+
+
+def _executable(programs: Iterable[str]) -> Iterator[str]:
+    """Give folders of which programs may be started: a program may be a script that starts others."""
+    for program in programs:
+        yield from _PROGRAMS
+        yield str(Path(program).parent)
+
+
+def _paths(patterns: Iterable[str]) -> Iterator[str]:
+    """Give the paths that patterns of devices stand for now."""
+    for pattern in patterns:
+        yield from sorted(glob.glob(pattern))  # noqa: PTH207 - the patterns are absolute
+
+
+def _nodes(patterns: Iterable[str]) -> set[tuple[str, int, int]]:
+    """Return the devices that are there, with what tells a node from the one that had its name before."""
+    found = set()
+    for path in _paths(patterns):
+        with contextlib.suppress(OSError):
+            status = os.stat(path)  # noqa: PTH116 - a pattern may stand for many
+            found.add((path, status.st_dev, status.st_ino))
+    return found

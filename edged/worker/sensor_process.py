@@ -17,11 +17,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from edged.config import needs
 from edged.config.sensor import SENSORS
 from edged.ipc import sensor_messages
 from edged.ipc.readings_page import Writer, name_of
 from edged.system import clock, isolation
-from edged.system.kernel import die_with_parent, name_process
+from edged.system.kernel import close_memory, die_with_parent, name_process
 from edged.worker import sandbox
 from edged.worker.sensor_runner import SensorRunner
 
@@ -94,6 +95,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(sent, lambda *_: None)  # not SIG_IGN, which the programs of kind command would inherit
     die_with_parent(parent)
     name_process("edged:sensors")
+    close_memory()
     logging.basicConfig(stream=sys.stderr, format="<4>%(message)s")
     with open(order_fd, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
         order: dict[str, Any] = json.load(file)
@@ -101,7 +103,8 @@ def main(arguments: list[str]) -> int:
     pipe = socket.socket(fileno=pipe_fd)
     reports = Reports(pipe, configs, Writer(readings_page_fd, order["looked_at"], order["followed"]))
     os.close(readings_page_fd)
-    walls = isolation.ordered({*order["walls"], *sandbox.close_network()})
+    own = sandbox.confine(needs.of_sensors(configs.values()))
+    walls = isolation.ordered({*order["walls"], *own.holds})
     if order["isolation"] == "required" and not isolation.suffices(walls):
         reports.send(
             sensor_messages.Refused(
@@ -112,13 +115,13 @@ def main(arguments: list[str]) -> int:
     reports.send(sensor_messages.Up(walls))
     runner = SensorRunner(configs, reports)
     runner.start()
-    _serve(pipe, reports)
+    status = _serve(pipe, reports, runner, own)
     runner.stop(STOP_S)
-    return 0
+    return status
 
 
-def _serve(pipe: socket.socket, reports: Reports) -> None:
-    """Send a sign of life every second, until main closes its end."""
+def _serve(pipe: socket.socket, reports: Reports, runner: SensorRunner, walls: sandbox.Walls) -> int:
+    """Send a sign of life every second, until main closes its end; return the exit status."""
     over = threading.Event()
 
     def listen() -> None:
@@ -131,6 +134,9 @@ def _serve(pipe: socket.socket, reports: Reports) -> None:
     threading.Thread(target=listen, name="main", daemon=True).start()
     while not over.wait(ALIVE_S):
         reports.send(sensor_messages.Alive())
+        if any(sensor.state == "waiting" for sensor in runner.status().values()) and walls.outdated():
+            return os.EX_TEMPFAIL  # a device was plugged in again: a new worker is needed to open it
+    return os.EX_OK
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import Order
 from edged.system import isolation
-from edged.system.kernel import name_process
+from edged.system.kernel import close_memory, name_process
 from edged.worker import sandbox
 from edged.worker.main_loop import WorkerMain
 from edged.worker.report_pipe import Reports
@@ -40,6 +40,7 @@ def live(data: dict[str, Any], fds: list[int]) -> NoReturn:
         name_process(f"edged:{order.name}")
         pipe, heartbeat, *models = _only(fds)
         _limit()
+        close_memory()
         reports = Reports(socket.socket(fileno=pipe))
         status = _work(order, reports, Heartbeat(heartbeat), models)
     except BaseException:
@@ -72,13 +73,10 @@ def _limit() -> None:
 
 def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int]) -> int:
     sections = [PipelineSection.model_validate(pipeline.section) for pipeline in order.pipelines]
-    networked = needs.of_pipelines(sections).network
-    if networked:
-        sandbox.keep_network()
-        walls: tuple[str, ...] = ()
-    else:
-        walls = isolation.ordered({*order.walls, *sandbox.close_network()})
-    if not networked and order.isolation == "required" and not isolation.suffices(walls):
+    needed = needs.of_pipelines(sections)
+    own = sandbox.confine(needed)
+    walls = () if needed.network else isolation.ordered({*order.walls, *own.holds})
+    if not needed.network and order.isolation == "required" and not isolation.suffices(walls):
         for pipeline in order.pipelines:
             reports.send(
                 worker_messages.Fault(
@@ -90,5 +88,5 @@ def _work(order: Order, reports: Reports, heartbeat: Heartbeat, models: list[int
             )
         return os.EX_NOPERM
     sys.setswitchinterval(0.0005)  # the model's thread must not wait 5 ms for the capture thread
-    host = WorkerMain(order, reports, heartbeat, isolation=walls, network=networked)
+    host = WorkerMain(order, reports, heartbeat, own, isolation=walls, network=needed.network)
     return host.run(models)

@@ -216,8 +216,8 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
     """A module that the interpreter of the worker reads at its start takes both walls away."""
     (tmp_path / "sitecustomize.py").write_text(
         "from edged.worker import sandbox\n"
-        "sandbox._leave_network_namespace = lambda: False\n"
-        "sandbox._filter_sockets = lambda **_: False\n"
+        "sandbox._leave_network = lambda: False\n"
+        "sandbox._filter = lambda _needs: None\n"
     )
     monkeypatch.setenv("PYTHONPATH", python_path(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
