@@ -1,7 +1,8 @@
 """A double of the kernel's I²C device, which answers the ioctls of the real smbus2.
 
 Like the kernel: an address without a chip is EREMOTEIO (ENXIO on some adapters), one that a kernel driver
-holds is EBUSY, and a register read is a write of its number followed by a read.
+holds is EBUSY, but only where it is selected: messages pass the driver by. An address beyond seven bits is
+EINVAL. A register read is a write of its number followed by a read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SLAVE, _FUNCS, _RDWR, _SMBUS = 0x0703, 0x0705, 0x0707, 0x0720
+_LAST_ADDRESS = 0x7F
 _READ = 1  # in an SMBus transfer, and in the flags of a message
 _BLOCK = 8  # I2C_SMBUS_I2C_BLOCK_DATA
 _BLOCK_FUNCTIONS = 0x0C000000  # reading and writing such blocks
@@ -68,6 +70,8 @@ class Bus:
         if request == _FUNCS:
             argument.value = _BLOCK_FUNCTIONS
         elif request == _SLAVE:
+            if argument > _LAST_ADDRESS:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             if self.chips.get(argument, Chip()).held:
                 raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
             self.address = argument

@@ -20,13 +20,14 @@ An SHT31 (command, pause, two values with checksums) and an LM75 (a register)::
 from __future__ import annotations
 
 import errno
+import fcntl
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from edged import drivers
-from edged.drivers import Section
+from edged.drivers import Section, wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
 from edged.system import clock
@@ -36,12 +37,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _MAX_BYTES = 32  # of one SMBus block
+_FIRST, _LAST = 0x03, 0x77  # addresses that a chip can have; the others are reserved
+_SELECT = 0x0703  # I2C_SLAVE, which the kernel refuses where one of its drivers holds the address
+_ioctl = fcntl.ioctl  # tests substitute a bus here
 _BYTE = r"^(0[xX][0-9a-fA-F]{1,2}|0|[1-9][0-9]{0,2})$"
 
 
 def _is_byte(text: str) -> str:
     if int(text, 0) > 255:
         raise ValueError("must be from 0 to 255 (0xff)")
+    return text
+
+
+def _is_address(text: str) -> str:
+    if not _FIRST <= int(text, 0) <= _LAST:
+        raise ValueError("must be from 0x03 to 0x77; where a data sheet gives eight bits, write half of it")
     return text
 
 
@@ -86,6 +96,12 @@ class Register(Section):
     low: Finite | None = Field(default=None, description="lower values are impossible, and bad")
     high: Finite | None = Field(default=None, description="higher values are impossible, and bad")
 
+    @model_validator(mode="after")
+    def _fits(self) -> Register:
+        if self.reg is not None and self.at + _size(self) > _MAX_BYTES:
+            raise wrong(f"the value ends after the {_MAX_BYTES} bytes that can be read from a register", "at")
+        return self
+
 
 class Setting(Section):
     """Bytes that are written when the sensor is opened."""
@@ -101,7 +117,9 @@ class Config(SensorConfig):
 
     kind: Literal["i2c"] = Field(default="i2c", description="the driver: i2c")
     bus: Annotated[int, Field(ge=0, le=255)] = Field(default=1, description="the bus; 1 is /dev/i2c-1")
-    address: Byte = Field(description="the chip's address, such as 0x48, as `i2cdetect -y 1` shows it")
+    address: Annotated[Byte, AfterValidator(_is_address)] = Field(
+        description="the chip's address, such as 0x48, as `i2cdetect -y 1` shows it"
+    )
     setup: Annotated[tuple[Setting, ...], Field(max_length=64)] = Field(
         examples=[[]], default=(), description="registers to write on opening, such as the chip's mode"
     )
@@ -159,6 +177,8 @@ class I2c:
         self.close()
         try:
             self._bus = smbus2.SMBus(self._config.bus)
+            # The message that carries the command would reach the chip although a kernel driver uses it.
+            _ioctl(self._bus.fd, _SELECT, self._address)
             for setting in self._config.setup:
                 values = [int(value, 0) for value in setting.values]
                 self._bus.write_i2c_block_data(self._address, int(setting.reg, 0), values)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.sensors.drivers import gpio
+from edged.sensors.drivers import gpio, i2c
 from edged.testing.gpiod import Header
 from edged.testing.i2c import Bus
 
@@ -62,6 +62,7 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bus:
     device = tmp_path / "i2c-1"
     device.touch()
     monkeypatch.setattr(smbus2.smbus2, "ioctl", double.ioctl)
+    monkeypatch.setattr(i2c, "_ioctl", double.ioctl)
 
     def opened(path: str, flags: int) -> int:
         return os.open(device if path == "/dev/i2c-1" else path, flags)

@@ -90,12 +90,14 @@ def test_a_chip_that_does_not_answer_is_lost_and_set_up_again(bus: Bus, code: in
     sensor.close()
 
 
-def test_an_address_that_a_kernel_driver_holds_is_busy(bus: Bus) -> None:
-    bus.chips[0x48] = Chip(held=True)
-    sensor = opened(LM75)
+@pytest.mark.parametrize(
+    ("registers", "keys"), [(LM75, {}), (SHT31, {"command": ["0x24", "0x00"]})], ids=["registers", "command"]
+)
+def test_an_address_that_a_kernel_driver_holds_is_busy(bus: Bus, registers: Any, keys: Any) -> None:
+    chip = bus.chips[0x48] = Chip(held=True)
     with pytest.raises(DeviceBusy, match=r"a kernel driver holds 0x48 .* kind hwmon or iio"):
-        sensor.read()
-    sensor.close()
+        opened(registers, **keys).read()
+    assert not chip.written, "it was told nothing behind the driver's back"
 
 
 @pytest.mark.usefixtures("bus")
@@ -115,6 +117,28 @@ def test_an_impossible_configuration_is_refused() -> None:
     for keys in ({"address": "0x148"}, {"address": "256"}, {"address": "010"}, {"registers": {}}):
         with pytest.raises(ValueError, match=next(iter(keys))):
             Config(**{"address": "0x48", "registers": LM75, **keys})
+
+
+@pytest.mark.parametrize("address", ["0x00", "0x02", "0x78", "0x90", "0xff"])
+def test_an_address_that_no_chip_can_have_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="from 0x03 to 0x77"):
+        Config(address=address, registers=LM75)
+
+
+@pytest.mark.parametrize(
+    "register",
+    [{"at": 30, "bytes": 8}, {"at": 31, "bytes": 2}, {"at": 30, "bytes": 2, "crc": "sensirion"}],
+)
+def test_a_value_beyond_a_block_of_32_bytes_is_refused(register: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="ends after the 32 bytes"):
+        Config(address="0x48", registers={"value": {"reg": "0", **register}})
+
+
+def test_a_value_may_end_with_the_block(bus: Bus) -> None:
+    bus.chips[0x48] = Chip({0: bytes(31) + b"\x07"})
+    sensor = opened({"value": {"reg": "0", "at": 24, "bytes": 8}})
+    assert values(sensor) == [7]
+    sensor.close()
 
 
 def test_sensirions_checksum_is_that_of_its_data_sheet() -> None:
