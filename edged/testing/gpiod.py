@@ -1,9 +1,10 @@
 """A double of gpiod 2: chips with lines, requests that hold lines, and edges with sequence numbers.
 
-Like the real one: requesting a held line is EBUSY, an unknown name ENOENT, an offset beyond the chip EINVAL;
-a released request raises; when the kernel's buffer is full it drops the oldest edges, whose numbers are then
-missing; active-low inverts values and edges; debouncing ignores short changes. A test compares its signatures
-with the real module's.
+Like the real one: requesting a held line is EBUSY, an unknown name ENOENT, an offset beyond the chip a
+ValueError, and edges of a line without an interrupt ENXIO; a released request raises; when the kernel's
+buffer is full it drops the oldest edges, whose numbers are then missing; active-low inverts values and edges.
+A debounced line changes, in its value as in its edges, only after the wire was stable for the period: a
+shorter change leaves no trace. A test compares its signatures with the real module's.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Header:
         names: the names of its lines.
         levels: the levels of the wires, by offset.
         unplugged: the chip went away.
-        denied: the user has no permission to open it.
+        denied: the errno for a user who may not open it, EACCES or EPERM; 0 for one who may.
+        no_interrupts: the errno for edges where its lines have no interrupts; 0 where they do.
         holders: the requests that hold lines, by offset.
     """
 
@@ -92,7 +94,8 @@ class Header:
     names: list[str] = field(default_factory=lambda: [f"GPIO{n}" for n in range(28)])
     levels: dict[int, bool] = field(default_factory=dict)
     unplugged: bool = False
-    denied: bool = False
+    denied: int = 0
+    no_interrupts: int = 0
     holders: dict[int, LineRequest] = field(default_factory=dict)
 
     def set(self, offset: int, level: bool) -> None:
@@ -100,7 +103,7 @@ class Header:
         before = self.levels.get(offset, False)
         self.levels[offset] = level
         if offset in self.holders and level != before:
-            self.holders[offset].edge(offset, level)
+            self.holders[offset].edge(level)
 
     def offset(self, line: int | str) -> int:
         """Return the number of a line, as the chip does."""
@@ -109,7 +112,7 @@ class Header:
                 raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
             return self.names.index(line)
         if not 0 <= line < len(self.names):
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            raise ValueError("line offset of out range")
         return line
 
     def check(self) -> None:
@@ -117,7 +120,7 @@ class Header:
         if self.unplugged:
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
         if self.denied:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.path)
+            raise PermissionError(self.denied, os.strerror(self.denied), self.path)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -172,41 +175,61 @@ class LineRequest:
         self._events: list[EdgeEvent] = []
         self._sequence = 0
         self._released = False
-        self._last_edge_ns = -(10**18)
+        self._level = self.wire()
+        self._pending: tuple[int, bool] | None = None  # when a change will have been stable, and its level
         self._changed = threading.Condition()
         header.holders[offset] = self
 
-    def edge(self, offset: int, level: bool) -> None:
-        """Record a change of the wire, as the kernel's interrupt handler does."""
+    def wire(self) -> bool:
+        """Return the level of the wire; of one that nothing drives, that of the resistor."""
+        return self._header.levels.get(self._offset, self._settings.bias is Bias.PULL_UP)
+
+    def edge(self, level: bool) -> None:
+        """Notice a change of the wire, as the kernel's interrupt handler does."""
         now = time.monotonic_ns()
-        settings = self._settings
-        if now - self._last_edge_ns < settings.debounce_period.total_seconds() * 1e9:
-            return
-        active = level != settings.active_low
-        if settings.edge_detection not in (Edge.BOTH, Edge.RISING if active else Edge.FALLING):
-            return
-        self._last_edge_ns = now
+        period_ns = int(self._settings.debounce_period.total_seconds() * 1e9)
         with self._changed:
-            self._sequence += 1
-            type_ = EdgeEvent.Type.RISING_EDGE if active else EdgeEvent.Type.FALLING_EDGE
-            self._events.append(EdgeEvent(type_, now, offset, self._sequence, self._sequence))
-            del self._events[: -self._buffer]
+            self._settle(now)
+            self._pending = (now + period_ns, level) if level != self._level else None
+            self._settle(now)
             self._changed.notify_all()
+
+    def _settle(self, now: int) -> None:
+        """Record a change that has been stable for the period, with the time at the period's end."""
+        if self._pending is None or self._pending[0] > now:
+            return
+        at, self._level = self._pending
+        self._pending = None
+        active = self._level != self._settings.active_low
+        if self._settings.edge_detection not in (Edge.BOTH, Edge.RISING if active else Edge.FALLING):
+            return
+        self._sequence += 1
+        type_ = EdgeEvent.Type.RISING_EDGE if active else EdgeEvent.Type.FALLING_EDGE
+        self._events.append(EdgeEvent(type_, at, self._offset, self._sequence, self._sequence))
+        del self._events[: -self._buffer]
 
     def get_value(self, line: int | str) -> Value:
         """Return the line's logical value."""
         self._check()
         if self._header.offset(line) != self._offset:
             raise ValueError(f"unknown line: {line}")
-        level = self._header.levels.get(self._offset, self._settings.bias is Bias.PULL_UP)
-        return Value.ACTIVE if level != self._settings.active_low else Value.INACTIVE
+        with self._changed:
+            self._settle(time.monotonic_ns())
+            return Value.ACTIVE if self._level != self._settings.active_low else Value.INACTIVE
 
     def wait_edge_events(self, timeout: timedelta | float | None = None) -> bool:
         """Wait for an edge."""
         self._check()
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        until = None if seconds is None else time.monotonic_ns() + int(seconds * 1e9)
         with self._changed:
-            return self._changed.wait_for(lambda: bool(self._events), seconds)
+            while True:
+                now = time.monotonic_ns()
+                self._settle(now)
+                if self._events or (until is not None and now >= until):
+                    return bool(self._events)
+                soonest = [at for at in (until, self._pending and self._pending[0]) if at is not None]
+                self._changed.wait(max(0, min(soonest) - now) / 1e9 if soonest else None)
 
     def read_edge_events(self, max_events: int | None = None) -> list[EdgeEvent]:
         """Return the pending edges; wait for one if there are none."""
@@ -247,7 +270,10 @@ def _module(header: Header) -> Any:
             offset = header.offset(line)
             if offset in header.holders:
                 raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
-            return LineRequest(header, offset, settings or LineSettings(), event_buffer_size or 16)
+            settings = settings or LineSettings()
+            if settings.edge_detection is not Edge.NONE and header.no_interrupts:
+                raise OSError(header.no_interrupts, os.strerror(header.no_interrupts))
+            return LineRequest(header, offset, settings, event_buffer_size or 16)
 
     chip = type("Chip", (Chip,), {"header": header})
     return SimpleNamespace(

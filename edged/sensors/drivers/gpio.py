@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _DEV = Path("/dev")
 _BUFFER = 64  # edges that the kernel buffers; it drops the oldest when the buffer is full
+_NO_INTERRUPT = (errno.ENXIO, 524)  # 524 is the kernel's own ENOTSUPP
 _MAX_EDGES = 8  # returned by one call; of more, only the first and the newest
 
 
@@ -201,6 +202,12 @@ class Gpio:
             return DeviceBusy(f"{line} of {where} is in use; `gpioinfo` shows by what")
         if code in (errno.EACCES, errno.EPERM):
             return _denied(where)
+        if code in _NO_INTERRUPT:
+            return Unavailable(
+                Reason.ABSENT,
+                f"{line} of {where} gives no interrupts, without which edges and debounce_ms do not work: "
+                "connect the wire to a line of the board itself",
+            )
         if code in (errno.ENOENT, errno.EINVAL):
             return Unavailable(
                 Reason.ABSENT, f"{where} has no {line}, or it does not support these settings: {error}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import inspect
 import sys
 import threading
@@ -35,9 +36,11 @@ def test_active_low_with_a_pull_up_is_off_until_the_contact_closes(header: Heade
     sensor = opened(active_low=True, bias="pull-up")
     assert sensor.read()[0].value is False
     header.set(17, True)
+    assert sensor.wait(0) == [], "the resistor held it there already"
     header.set(17, False)
     assert sensor.read()[0].value is True
-    assert [reading.value for reading in sensor.wait(0)] == [False, True]
+    header.set(17, True)
+    assert [reading.value for reading in sensor.wait(0)] == [True, False]
     sensor.close()
 
 
@@ -58,11 +61,31 @@ def test_edges_come_in_order_with_the_time_of_the_kernel(header: Header) -> None
 
 
 def test_the_kernel_debounces(header: Header) -> None:
-    sensor = opened(debounce_ms=1000)
+    sensor = opened(debounce_ms=50)
     for level in (True, False, True, False, True):
         header.set(17, level)
-    assert [reading.value for reading in sensor.wait(0)] == [True]
+    assert sensor.wait(0) == [], "it was not stable yet"
+    assert [reading.value for reading in sensor.wait(1)] == [True]
+    assert sensor.read()[0].value is True
     sensor.close()
+
+
+def test_a_change_shorter_than_the_period_leaves_no_trace(header: Header) -> None:
+    sensor = opened(debounce_ms=50)
+    header.set(17, True)
+    assert sensor.read()[0].value is False
+    header.set(17, False)
+    assert sensor.wait(0.1) == []
+    assert sensor.read()[0].value is False
+    sensor.close()
+
+
+@pytest.mark.parametrize("code", [errno.ENXIO, 524])
+def test_a_line_without_interrupts_is_explained(header: Header, code: int) -> None:
+    header.no_interrupts = code
+    with pytest.raises(Unavailable, match=r"GPIO17 of .*gpiochip0 gives no interrupts") as caught:
+        opened()
+    assert caught.value.reason is Reason.ABSENT
 
 
 def test_a_flood_returns_the_first_and_newest_edge_and_counts_dropped_ones(header: Header) -> None:
@@ -119,7 +142,7 @@ def test_a_line_that_is_held_is_busy() -> None:
 
 
 def test_names_the_group_with_permission(header: Header) -> None:
-    header.denied = True
+    header.denied = errno.EACCES
     with pytest.raises(Unavailable, match="group gpio") as caught:
         opened()
     assert caught.value.reason is Reason.DENIED
