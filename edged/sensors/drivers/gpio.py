@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 from edged import drivers
 from edged.drivers import wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, permission
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _DEV = Path("/dev")
+_GROUP = "gpio"
 _BUFFER = 64  # edges that the kernel buffers; it drops the oldest when the buffer is full
 _NO_INTERRUPT = (errno.ENXIO, 524)  # 524 is the kernel's own ENOTSUPP
 _MAX_EDGES = 8  # returned by one call; of more, only the first and the newest
@@ -174,7 +175,8 @@ class Gpio:
         chip = self._config.chip
         if chip is not None and (path := _DEV / chip).exists():
             return str(path)
-        denied, chips = "", []
+        denied: Unavailable | None = None
+        chips = []
         for path in sorted(_DEV.glob("gpiochip*")):
             try:
                 if not gpiod.is_gpiochip_device(str(path)):
@@ -187,9 +189,10 @@ class Gpio:
                     if chip in (None, info.name, info.label):
                         return str(path)
             except OSError as error:
-                denied = str(path) if error.errno in (errno.EACCES, errno.EPERM) else denied
+                if permission.is_denied(error):
+                    denied = permission.denied(error.errno, str(path), _GROUP)
         if denied:
-            raise _denied(denied)
+            raise denied
         wanted = f"gpio chip {chip}" if chip else f"gpio line {self._config.line}"
         raise Unavailable(
             Reason.ABSENT, f"there is no {wanted}; available chips: {', '.join(chips) or 'none'}"
@@ -200,8 +203,8 @@ class Gpio:
         code = error.errno if isinstance(error, OSError) else errno.ENOENT
         if code == errno.EBUSY:
             return DeviceBusy(f"{line} of {where} is in use; `gpioinfo` shows by what")
-        if code in (errno.EACCES, errno.EPERM):
-            return _denied(where)
+        if permission.is_denied(error):
+            return permission.denied(code, where, _GROUP)
         if code in _NO_INTERRUPT:
             return Unavailable(
                 Reason.ABSENT,
@@ -213,10 +216,3 @@ class Gpio:
                 Reason.ABSENT, f"{where} has no {line}, or it does not support these settings: {error}"
             )
         return Unavailable(Reason.LOST, f"{line}: {error}")
-
-
-def _denied(path: str) -> Unavailable:
-    return Unavailable(
-        Reason.DENIED,
-        f"no permission to open {path}; add the user to group gpio: sudo usermod -aG gpio $USER",
-    )

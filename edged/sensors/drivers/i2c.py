@@ -29,7 +29,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from edged import drivers
 from edged.drivers import Section, wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig
+from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig, permission
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -231,11 +231,8 @@ class I2c:
         path, address = f"/dev/i2c-{self._config.bus}", f"0x{self._address:02x}"
         if error.errno == errno.EBUSY:
             return DeviceBusy(f"a kernel driver holds {address} on {path}: use kind hwmon or iio")
-        if error.errno in (errno.EACCES, errno.EPERM):
-            return Unavailable(
-                Reason.DENIED,
-                f"no permission to open {path}; add the user to group i2c: sudo usermod -aG i2c $USER",
-            )
+        if permission.is_denied(error):
+            return permission.denied(error.errno, path, "i2c")
         if error.errno in (errno.ENOENT, errno.ENODEV):
             return Unavailable(Reason.ABSENT, f"there is no {path}; enable I²C with raspi-config")
         message = f"no answer from {address} on {path} ({error.strerror})"

@@ -36,6 +36,7 @@ from edged.sensors import (
     Reading,
     Sensor,
     SensorConfig,
+    permission,
     serial_frames,
 )
 from edged.system import clock
@@ -266,11 +267,8 @@ def _reading(name: str, text: str | None, unit: str, ts: float) -> Reading:
 def _explained(device: str, error: Exception) -> Unavailable:
     text = str(error)
     code = getattr(error, "errno", None)
-    if code == 13 or "Permission denied" in text:
-        return Unavailable(
-            Reason.DENIED,
-            f"no permission to open {device}; add the user to group dialout: sudo usermod -aG dialout $USER",
-        )
+    if permission.is_denied(error):
+        return permission.denied(code, device, "dialout")
     if code == 11 or "lock" in text:
         return DeviceBusy(f"{device} is in use by another program")
     if code == 2 or "No such file" in text:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import struct
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from edged.errors import Reason, Unavailable
-from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, sysfs
+from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, permission, sysfs
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -155,13 +154,9 @@ class System:
         try:
             descriptor = os.open(self._config.root / "dev/vcio", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            denied = error.errno in (errno.EACCES, errno.EPERM)
-            reason = (
-                "no permission to open /dev/vcio: add the user to group video"
-                if denied
-                else "only a Raspberry Pi reports it"
-            )
-            raise _Unknown(reason) from error
+            if permission.is_denied(error):
+                raise _Unknown(str(permission.denied(error.errno, "/dev/vcio", "video"))) from error
+            raise _Unknown("only a Raspberry Pi reports it") from error
         try:
             _ioctl(descriptor, _MAILBOX, message)
         finally:

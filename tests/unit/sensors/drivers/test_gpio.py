@@ -141,10 +141,14 @@ def test_a_line_that_is_held_is_busy() -> None:
     opened().close()
 
 
-def test_names_the_group_with_permission(header: Header) -> None:
-    header.denied = errno.EACCES
-    with pytest.raises(Unavailable, match="group gpio") as caught:
-        opened()
+@pytest.mark.parametrize(
+    ("code", "says"), [(errno.EACCES, "group gpio"), (errno.EPERM, "DeviceAllow=char-gpiochip rw")]
+)
+@pytest.mark.parametrize("chip", [None, "gpiochip0"])
+def test_names_what_gives_permission(header: Header, code: int, says: str, chip: str | None) -> None:
+    header.denied = code
+    with pytest.raises(Unavailable, match=says) as caught:
+        opened(chip=chip)
     assert caught.value.reason is Reason.DENIED
 
 
