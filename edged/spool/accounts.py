@@ -275,6 +275,12 @@ class RowAccounts:
         id_ = self.ledger.id_of(self.ledger.last + 1)
         self.accept("", record.to_json(self.ledger.node, id_, wall, synced=synced))
 
+    def drop_damaged(self, places: Iterable[int]) -> None:
+        """Drop rows that are on disk and cannot be sent."""
+        for place in places:
+            if self.rows.droppable(place):
+                self._drop(place, "damaged")
+
     def read(self, answer: Answer, start: int, entries: list[Entry], upto: int | None) -> None:
         """Take over what was read ahead.
 

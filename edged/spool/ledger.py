@@ -7,6 +7,7 @@ commit. It is written only when something is taken out; ``last`` may therefore b
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edged.spool.ages import Boots
 
+REASONS = frozenset({"full", "age", "min_free", "memory_full", "refused", "damaged"})  # for a drop
+_NODE, _EPOCH = re.compile(r"[a-z0-9-]{0,32}"), re.compile(r"[0-9a-f]{0,32}")
+_ID = re.compile(r"[a-z0-9-]{0,32}/[0-9a-f]{0,32}/[0-9]{1,19}")
+_MAX_COUNT = 1 << 62
 EPOCHS = 64  # remembered; only the latest one counts on
 
 
@@ -142,20 +147,41 @@ class Ledger:
 
     @classmethod
     def _read(cls, data: dict[str, Any]) -> Ledger:
-        epochs = [(int(first), str(name)) for first, name in data["epochs"]]
+        epochs = [(_count(first), _matching(_EPOCH, name)) for first, name in data["epochs"]]
         if not epochs:
             raise ValueError("this ledger has no epoch")
         return cls(
-            node=str(data["node"]),
-            base=int(data["base"]),
-            last=int(data["last"]),
-            acknowledged=int(data["acknowledged"]),
+            node=_matching(_NODE, data["node"]),
+            base=_count(data["base"]),
+            last=_count(data["last"]),
+            acknowledged=_count(data["acknowledged"]),
             clean=bool(data["clean"]),
-            dropped=Counter({str(reason): int(count) for reason, count in data["dropped"].items()}),
-            gaps={r: Gap(str(first), str(last), int(n), 0.0) for r, (first, last, n) in data["gaps"].items()},
+            dropped=Counter({_reason(reason): _count(count) for reason, count in data["dropped"].items()}),
+            gaps={
+                _reason(reason): Gap(_matching(_ID, first), _matching(_ID, last), _count(number), 0.0)
+                for reason, (first, last, number) in data["gaps"].items()
+            },
             epochs=epochs,
             boots={
                 int(no): (str(id_), None if begin is None else float(begin))
                 for no, (id_, begin) in data["boots"].items()
             },
         )
+
+
+def _matching(pattern: re.Pattern[str], value: Any) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError("this is not a ledger: its names and ids are none of edged's")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not -_MAX_COUNT < value < _MAX_COUNT:
+        raise ValueError("this is not a ledger: its counts are not counts")
+    return value
+
+
+def _reason(value: Any) -> str:
+    if value not in REASONS:
+        raise ValueError("this is not a ledger: its rows were dropped for no reason of edged's")
+    return str(value)

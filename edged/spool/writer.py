@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING
 from edged.errors import StateBusy
 from edged.spool import gap_records, recovery
 from edged.spool.database import READABLE, DiskError, Trouble, disk_error
+from edged.spool.stored_payload import BadPayloadError, checked
 from edged.system import clock
 from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from edged.spool.accounts import Change, RowAccounts
     from edged.spool.commits import Commits
     from edged.spool.database import Database
+    from edged.spool.entry import Entry
     from edged.spool.recovery import Opened
     from edged.spool.store import Store
     from edged.system.lockfile import LockFile
@@ -41,6 +43,18 @@ RETRY_S = (1.0, 30.0)  # between two attempts at a disk that failed: the first p
 SHRINK_PAGES = 4096  # an empty file larger than this returns its pages
 READ_ROWS = 128
 MEANWHILE = 1_000_000  # places left for events that come while the rows of a file are moved
+
+
+def _sorted(entries: Iterable[Entry]) -> tuple[list[Entry], list[int]]:
+    """Return the rows that edged wrote, and the places of those that it did not."""
+    good, bad = [], []
+    for entry in entries:
+        try:
+            good.append(checked(entry))
+        except BadPayloadError as error:
+            bad.append(entry.place)
+            log.warning("spool: a row is dropped, since it is not an event of edged: %s", error)
+    return good, bad
 
 
 class Writer(threading.Thread):
@@ -219,8 +233,10 @@ class Writer(threading.Thread):
             except DiskError as error:
                 self._recover(error)
                 return
+            good, bad = _sorted(entries)
             with self._busy:
-                self._accounts.read(answer, start, entries, upto)
+                self._accounts.drop_damaged(bad)
+                self._accounts.read(answer, start, good, upto)
 
     # Failures.
 
