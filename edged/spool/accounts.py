@@ -214,6 +214,10 @@ class RowAccounts:
         """Drop the oldest rows with a commit, if ``queued`` also those that come in; return their places."""
         return self._drop_with(change, self.rows.oldest(count, change.inserts if queued else ()), reason)
 
+    def drop_rows(self, change: Change, places: Iterable[int], reason: str) -> Ranges:
+        """Drop these rows with a commit, as far as they may be dropped; return their places."""
+        return self._drop_with(change, filter(self.rows.droppable, places), reason)
+
     def delete_resting(self, change: Change) -> Ranges:
         """Delete the rows that rest with a commit; return their places."""
         settled = self.rows.settle_all()
@@ -338,7 +342,8 @@ class RowAccounts:
             elif queue.crowded and self.rows.recallable:
                 self.rows.recallable.clear()  # what the broker has goes before what it has not
             elif queue.crowded:
-                self._drop_queued(oldest.place, "memory_full")
+                excess = queue.excess(self.rows.in_flight.__contains__) or oldest
+                self._drop_queued(excess.place, "memory_full")
             else:
                 return
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.spool.database import DiskError, Trouble
+from edged.spool.rows import heavy_ones
 
 if TYPE_CHECKING:
     import threading
@@ -115,9 +116,28 @@ class Commits:
         with self.busy:
             rows = len(self.accounts.rows.present) + len(change.inserts) - len(change.dropped)
             count = max(1, rows * pages // max(1, used))
-            # What the broker has goes before what it has not.
-            places = self.accounts.delete_resting(change) or self.accounts.drop_oldest(
-                change, count, reason, queued=queued
-            )
+            places = self.accounts.delete_resting(change)  # what the broker has goes before what it has not
+        if not places:
+            heavy = self._of_heavy_ones(store, count)
+            with self.busy:
+                places = self.accounts.drop_rows(change, heavy, reason) or self.accounts.drop_oldest(
+                    change, count, reason, queued=queued
+                )
         store.delete(places)
         return bool(places)
+
+    def _of_heavy_ones(self, store: Store, count: int) -> list[int]:
+        """Return the oldest rows of the pipelines that take more than their share of the file.
+
+        One pipeline alone gives none: then the oldest of all will do.
+        """
+        room_of = store.room_of()
+        if len(room_of) < 2:
+            return []
+        found: list[int] = []
+        for places in store.places_of(heavy_ones(room_of)):
+            with self.busy:
+                found += filter(self.accounts.rows.droppable, places)
+            if len(found) >= count:
+                break
+        return found[:count]

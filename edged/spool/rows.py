@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from edged.spool.ranges import Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from edged.spool.entry import Entry
 
@@ -28,7 +29,7 @@ class Queue:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._bytes = 0
+        self._room_of: Counter[str] = Counter()  # by pipeline
         self._entries: dict[int, Entry] = {}
         self.writing = 0
 
@@ -44,18 +45,20 @@ class Queue:
     @property
     def crowded(self) -> bool:
         """Whether it holds more than it has room for."""
-        return self._bytes > self._room
+        return self._room_of.total() > self._room
 
     def add(self, entry: Entry) -> None:
         """Append an entry."""
         self._entries[entry.place] = entry
-        self._bytes += len(entry.payload) + ENTRY_BYTES
+        self._room_of[entry.pipeline] += len(entry.payload) + ENTRY_BYTES
 
     def pop(self, place: int) -> Entry | None:
         """Take an entry out, if it is there."""
         entry = self._entries.pop(place, None)
         if entry is not None:
-            self._bytes -= len(entry.payload) + ENTRY_BYTES
+            self._room_of[entry.pipeline] -= len(entry.payload) + ENTRY_BYTES
+            if not self._room_of[entry.pipeline]:
+                del self._room_of[entry.pipeline]
         return entry
 
     def put_back(self, entries: Iterable[Entry]) -> None:
@@ -72,9 +75,26 @@ class Queue:
 
     def oldest(self, held: Callable[[int], bool]) -> Entry | None:
         """Return the oldest entry that is neither with the writer nor held."""
-        places = (place for place in self._entries if place > self.writing and not held(place))
-        place = next(places, None)
-        return None if place is None else self._entries[place]
+        return next(self._free(held), None)
+
+    def excess(self, held: Callable[[int], bool]) -> Entry | None:
+        """Return what is to make room: the oldest such entry of a pipeline that has more than its share."""
+        heavy = heavy_ones(self._room_of)
+        found = (entry for entry in self._free(held) if entry.pipeline in heavy)
+        return next(found, None) or self.oldest(held)
+
+    def _free(self, held: Callable[[int], bool]) -> Iterator[Entry]:
+        return (entry for entry in self if entry.place > self.writing and not held(entry.place))
+
+
+def heavy_ones(room_of: Mapping[str, int]) -> frozenset[str]:
+    """Return the pipelines that take more than their share: they make room for the others, and not these.
+
+    Args:
+        room_of: the room that each pipeline's rows take, in any unit.
+    """
+    share = sum(room_of.values()) / max(1, len(room_of))
+    return frozenset(name for name, room in room_of.items() if room > share) or frozenset(room_of)
 
 
 class Rows:

@@ -10,6 +10,7 @@ finds its rows; files of any other version are set aside.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edged.spool.database import Database, DiskError, Trouble, disk_error
@@ -19,7 +20,7 @@ from edged.spool.ranges import Ranges
 from edged.system.files import copy_regular, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
 APPLICATION = 0x65646765  # "edge"
@@ -36,6 +37,9 @@ _TABLE = (
 COLUMNS = "place, pipeline, boot, at, crc, packed"
 _INSERT = f"INSERT OR REPLACE INTO rows ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
 _SCAN = 500  # rows read at a time
+ROW_BYTES = 30  # about, that sqlite keeps of a row beside what is packed
+_ROOM = f"{ROW_BYTES} + LENGTH(packed)"
+_ROOM_BETWEEN = f"SELECT pipeline, SUM({_ROOM}) FROM rows WHERE place BETWEEN ? AND ? GROUP BY pipeline"  # noqa: S608  # constants
 _SALTS = slice(12, 24)  # of the log's header: its number and the two salts
 
 
@@ -153,6 +157,9 @@ class Store:
         self._database = database
         self._log_pages = log_pages
         self._logged = 0
+        self._room_of: Counter[str] | None = None  # counted when it is needed for the first time
+        self._room_before: Counter[str] | None = None
+        self._passed: tuple[tuple[str, ...], int] = ((), 0)  # pipelines, and a place that theirs are behind
         try:
             for statement in (
                 "PRAGMA locking_mode=EXCLUSIVE",
@@ -217,19 +224,46 @@ class Store:
         sql = "SELECT place, boot, at FROM rows WHERE place > 0 ORDER BY place LIMIT ?"
         return self._database.rows(sql, (limit,))
 
+    def room_of(self) -> Mapping[str, int]:
+        """Return the bytes that the rows of each pipeline take, of those that have any."""
+        if self._room_of is None:
+            sql = f"SELECT pipeline, SUM({_ROOM}) FROM rows WHERE place > 0 GROUP BY pipeline"  # noqa: S608  # constants
+            self._room_of = Counter(dict(self._database.rows(sql)))
+        return {name: room for name, room in self._room_of.items() if room > 0}
+
+    def places_of(self, pipelines: Collection[str]) -> Iterator[list[int]]:
+        """Yield the places of these pipelines' rows, the oldest first, some at a time."""
+        names = tuple(sorted(pipelines))
+        at = self._passed[1] if self._passed[0] == names else 0
+        marks = ", ".join("?" * len(names))
+        sql = f"SELECT place FROM rows WHERE place > ? AND pipeline IN ({marks}) ORDER BY place LIMIT ?"  # noqa: S608  # marks only
+        self._passed = (names, at)
+        while places := [row[0] for row in self._database.rows(sql, (at, *names, _SCAN))]:
+            if at == self._passed[1]:
+                self._passed = (names, places[0] - 1)  # nothing before it is theirs, now or later
+            yield places
+            at = places[-1]
+
     def begin(self) -> None:
         """Begin a transaction."""
+        self._room_before = None if self._room_of is None else self._room_of.copy()
         self._database.rows("BEGIN IMMEDIATE")
 
     def delete(self, places: Ranges) -> None:
         """Delete rows."""
         intervals = places.intervals()
         self._logged += len(intervals)
+        if self._room_of is not None:
+            for interval in intervals:
+                self._room_of.subtract(dict(self._database.rows(_ROOM_BETWEEN, interval)))
         self._database.many("DELETE FROM rows WHERE place BETWEEN ? AND ?", intervals)
 
     def insert(self, entries: Iterable[Entry]) -> None:
         """Insert rows."""
         rows = list(map(pack, entries))
+        if self._room_of is not None:
+            for row in rows:
+                self._room_of[row[1]] += ROW_BYTES + len(row[5])
         self._logged += sum(1 + len(row[5]) // PAGE for row in rows)
         self._database.many(_INSERT, rows)
 
@@ -254,6 +288,7 @@ class Store:
 
     def rollback(self) -> None:
         """Undo everything since ``begin``, as far as sqlite did not by itself; raises nothing."""
+        self._room_of = self._room_before
         try:
             self._database.rows("ROLLBACK")
         except DiskError:
