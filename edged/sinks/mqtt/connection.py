@@ -14,13 +14,13 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edged.errors import ConfigError
 from edged.sinks.mqtt import state
+from edged.sinks.mqtt.client import MAX_INCOMING, Client
 from edged.sinks.mqtt.inbox import DefectLog
 from edged.sinks.mqtt.session import Message, Session
 from edged.sinks.mqtt.settings import FileChanges
@@ -30,6 +30,8 @@ from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from paho.mqtt.client import MQTTMessage
 
     from edged.sinks.mqtt.settings import Settings
 
@@ -46,7 +48,6 @@ TURN_S = 1.0  # the loop returns at least this often, and ten times in a keep-al
 PING_SHARE = 0.65
 STUCK_S = 120.0  # without a sign of life: longer than any name lookup
 MOST_UNREAD = 2000  # messages that arrived and wait for the main thread; more are dropped
-MAX_INCOMING = 1 << 20  # bytes of a packet; MQTT 5 brokers keep to it
 
 
 class Listener(Protocol):

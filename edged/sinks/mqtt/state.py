@@ -28,6 +28,13 @@ class State(enum.StrEnum):
     STOPPED = "stopped"
 
 
+class PacketTooLargeError(ValueError):
+    """The broker sends a packet of this many bytes, more than a client takes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the broker sends a packet that is too large: {size} bytes")
+
+
 class Why(NamedTuple):
     """A state and the sentence that goes with it.
 
@@ -68,6 +75,8 @@ def of_error(error: Exception) -> Why:
             why = Why(State.LOST, "the broker closed the connection at once; perhaps only one side uses TLS")
         case ssl.SSLError():
             why = of_tls_text(str(error)) or Why(State.TLS, f"TLS failed: {error}")
+        case PacketTooLargeError():
+            why = Why(State.LOST, str(error))
         case ConfigError():
             why = Why(State.TLS, str(error))
         case socket.gaierror() | UnicodeError():
