@@ -1,0 +1,64 @@
+"""Checks the ports of serial sensors: whether the kernel's console or a login has one of them.
+
+A sensor locks its port, but the console and a login do not look at locks: they take bytes of the sensor's
+answers and send text of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.tools.doctor.subject import Subject
+
+_LOGIN = re.compile(r"(?:serial-)?getty@([\w-]+)\.service")
+
+
+def serial_ports(subject: Subject) -> Verdict:
+    """Judge the configured ports."""
+    if subject.config is None:
+        return skipped(subject.why_not)
+    sensors = subject.config.sensors.values()
+    ports = dict.fromkeys(port for sensor in sensors if sensor.kind == "serial" for port in sensor.holds)
+    if not ports:
+        return absent("no sensor on a serial port")
+    consoles, logins = _consoles(subject.root), _logins(subject.root)
+    return together([_of(port, _name(subject.root, port), consoles, logins) for port in ports])
+
+
+def _of(port: str, name: str, consoles: set[str], logins: set[str]) -> Verdict:
+    if name in consoles:
+        fix = f"remove console={name} (or console=serial0) from /boot/firmware/cmdline.txt, and reboot"
+        return error(f"{port}: the kernel writes its messages to it", fix)
+    if name in logins:
+        return error(f"{port}: a login waits there", f"sudo systemctl disable --now serial-getty@{name}")
+    return ok(f"{port}: neither the kernel's console nor a login has it")
+
+
+def _name(root: Path, port: str) -> str:
+    """Return the name of a port's device, such as ttyAMA0; links are followed."""
+    return (root / port.lstrip("/")).resolve().name
+
+
+def _consoles(root: Path) -> set[str]:
+    """Return the names of the devices that the kernel writes its messages to."""
+    try:
+        return set((root / "sys/class/tty/console/active").read_text("utf-8", "replace").split())
+    except OSError:
+        return set()
+
+
+def _logins(root: Path) -> set[str]:
+    """Return the names of the devices where a login waits, by the services of the processes."""
+    found = set()
+    for path in root.glob("proc/[0-9]*/cgroup"):
+        try:
+            found |= set(_LOGIN.findall(path.read_text("utf-8", "replace")))
+        except OSError:  # the process has ended
+            continue
+    return found
