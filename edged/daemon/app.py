@@ -24,6 +24,7 @@ from edged.daemon import commands, health, outputs
 from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.daemon.sensor_publisher import SensorPublisher
 from edged.daemon.status_file import HealthSchedule
+from edged.daemon.switch_log import SwitchLog
 from edged.errors import ConfigError, Problem, Reason, Unavailable
 from edged.spool import open_spool
 from edged.supervisor import SensorWorker
@@ -89,6 +90,7 @@ class Daemon:
         self._event_maker = EventMaker(config.node)
         self._publisher = EventPublisher(self._event_maker, self._spool, _numbered(config), at_once=False)
         self._secret = outputs.secret(config)
+        self._switch_log = SwitchLog()
         self._outputs = self._wire(config)
         self._health = HealthSchedule(config.run_dir)
         self._supervisor = supervise(self._publisher)
@@ -179,9 +181,9 @@ class Daemon:
         try:
             self._supervisor.enable(name, on)
         except KeyError:
-            log.warning("MQTT switches the pipeline %s, which does not exist", name)
+            self._switch_log.unknown(name)
         else:
-            log.info("%s: switched %s over MQTT", name, "on" if on else "off")
+            self._switch_log.switched(name, on)
 
     # Reload.
 
