@@ -36,6 +36,7 @@ from edged.sensors import (
     Reading,
     Sensor,
     SensorConfig,
+    pattern_bounds,
     permission,
     serial_frames,
 )
@@ -64,6 +65,11 @@ def _pattern(text: str) -> str:
         groups = re.compile(text).groupindex
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from None
+    if pattern_bounds.may_run_away(text):
+        raise ValueError(
+            "may take for ever to match: a group that is repeated may hold no repetition and no '|'; "
+            "write [0-9]+ for ([0-9]+)+, and [ab]+ for (a|b)+"
+        )
     if not groups:
         raise ValueError("must have a named group for each value, such as (?P<weight>[-0-9.]+)")
     for name in groups:

@@ -70,6 +70,10 @@ def test_a_pipeline_or_a_sensor_is_required(said: Said) -> None:
             "kind: serial, device: a, pattern: '('",
             "f:2:45: sensors.attic.pattern: not a regular expression",
         ),
+        (
+            "kind: serial, device: a, pattern: '(?P<n>([0-9]+)+)'",
+            "f:2:45: sensors.attic.pattern: may take for ever to match: a group that is repeated",
+        ),
         ("kind: i2c, address: 0x148, registers: {a: {}}", "f:2:31: sensors.attic.address is '0x148'"),
         (
             "kind: i2c, address: 0x48, registers: {A: {}}",
