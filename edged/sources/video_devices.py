@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.errors import DeviceBusy, Reason, Unavailable
-from edged.sources import pixel_formats
+from edged.sources import camera_nodes, pixel_formats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,8 +156,7 @@ def explain(device: str, error: OSError) -> Unavailable:
         return DeviceBusy(f"{device} is in use", holder(device))
     if code in (errno.EACCES, errno.EPERM):
         return Unavailable(
-            Reason.DENIED,
-            f"{device} cannot be opened; add the user to group video: sudo usermod -aG video $USER",
+            Reason.DENIED, f"{device} cannot be opened; {camera_nodes.remedy(os.path.realpath(device), code)}"
         )
     if code in (errno.ENOENT, errno.ENXIO):
         return Unavailable(

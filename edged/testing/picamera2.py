@@ -24,6 +24,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edged.sources.camera_nodes import Refusal
 from edged.testing.scene import BYTES, ColorSpace, picture
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Board:
         one_stream: the cameras have no image processor of a Raspberry Pi, and give one stream.
         between: the number of frames between two captures.
         hangs: the camera stops delivering.
-        denied: the user has no permission to open the device.
+        denied: the error of opening a device of libcamera: it lists no camera then, and gives no reason.
         busy: another process streams from the cameras.
         no_heap: the error of opening /dev/dma_heap, which comes after the camera was acquired.
         open_cameras: the cameras that are open, so that a test can check that all were closed.
@@ -75,7 +76,7 @@ class Board:
     one_stream: bool = False
     between: int = 1
     hangs: bool = False
-    denied: bool = False
+    denied: int = 0
     busy: bool = False
     no_heap: int = 0
     open_cameras: set[int] = field(default_factory=set)
@@ -86,12 +87,18 @@ class Board:
         """Make the manager of this board, which picamera2 keeps for the process."""
         self.manager = CameraManager()
 
+    def refusal(self) -> Refusal | None:
+        """Replace ``camera_nodes.refusal``."""
+        return Refusal("/dev/media2", self.denied) if self.denied else None
+
     def open_descriptors(self) -> list[int]:
         """Return the ends of pipes that nobody closed."""
         return [fd for fd, inode in self.pipes if _inode(fd) == inode]
 
     def information(self) -> list[dict[str, Any]]:
         """Return the cameras in picamera2's order; ``Num`` is libcamera's own."""
+        if self.denied:
+            return []
         usb = [
             {"Model": model, "Num": n, "Id": f"\\_SB_.PCI0.RP1_.XHCI/usb@{n}-1:1.0-0c45:6366"}
             for n, model in enumerate(self.usb)
@@ -171,8 +178,6 @@ class Picamera2:
         self._config: dict[str, Any] = {}
         self._jobs: list[Job] = []
         self._frames = 0
-        if self.board.denied:
-            raise _failed_to_open("Permission denied")
         if self.board.busy or self.camera_idx in self.board.open_cameras:
             raise _failed_to_open("Device or resource busy")
         self.board.open_cameras.add(self.camera_idx)

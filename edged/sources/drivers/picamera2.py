@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sources import Frame, Hint, Offer, Size, Source, SourceConfig, video_devices
+from edged.sources import Frame, Hint, Offer, Size, Source, SourceConfig, camera_nodes, video_devices
 from edged.system import board, clock
 from edged.system.needs import Needs
 
@@ -127,12 +127,15 @@ def identify() -> list[Offer]:
 
     Raises:
         DriverError: picamera2 is missing.
-        Unavailable: libcamera fails.
+        Unavailable: libcamera fails, or may not open its devices.
     """
     try:
         cameras = library().Picamera2.global_camera_info()
     except (RuntimeError, OSError) as error:
         raise Unavailable(Reason.LOST, f"libcamera cannot list the cameras: {error}") from error
+    refused = None if cameras else camera_nodes.refusal()
+    if refused is not None:
+        raise Unavailable(Reason.DENIED, f"{refused.node} cannot be opened; {camera_nodes.remedy(*refused)}")
     return [
         Offer({"camera": n}, _model(camera), f"CSI {n}", (str(n),))
         for n, camera in enumerate(cameras)
@@ -250,10 +253,16 @@ class PiCamera:
         except (RuntimeError, OSError) as error:
             raise self._explain(error) from error
         if self._config.camera >= len(cameras):
+            refused = camera_nodes.refusal()
+            if refused is not None:
+                raise Unavailable(
+                    Reason.DENIED,
+                    f"{self._name}: {refused.node} cannot be opened; {camera_nodes.remedy(*refused)}",
+                )
             there = ", ".join(f"{n}: {_model(camera)}" for n, camera in enumerate(cameras)) or "none"
             raise Unavailable(
                 Reason.ABSENT,
-                f"{self._name} is absent (found {there}); check the ribbon cable, the user's group video, "
+                f"{self._name} is absent (found {there}); check the ribbon cable "
                 "and `rpicam-hello --list-cameras`",
             )
         camera = cameras[self._config.camera]
@@ -328,8 +337,6 @@ class PiCamera:
         for cause in _chain(error):
             if isinstance(cause, OSError) and cause.errno in {errno.EACCES, errno.EPERM}:
                 return video_devices.explain(cause.filename or self._name, cause)
-        if "Permission denied" in words:
-            return Unavailable(Reason.DENIED, f"{self._name} cannot be opened; add the user to group video")
         return Unavailable(Reason.LOST, f"{self._name} cannot be started: {words}")
 
 

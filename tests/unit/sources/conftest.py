@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.sources import video_devices
+from edged.sources import camera_nodes, video_devices
 from edged.testing.picamera2 import Board
 from edged.testing.pictures import paint
 from edged.testing.v4l2 import Device
@@ -49,9 +49,10 @@ def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
 
 
 @pytest.fixture
-def board() -> Iterator[Board]:
+def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A Raspberry Pi with a camera; every test must give it back."""
     pi = Board()
+    monkeypatch.setattr(camera_nodes, "refusal", pi.refusal)
     with pi.installed():
         yield pi
     assert not pi.open_cameras, "the driver did not close the camera"

@@ -72,6 +72,7 @@ def test_a_machine_without_cameras(tmp_path: Path) -> None:
     [
         (errno.ENOENT, Reason.ABSENT, "plugged in"),
         (errno.EACCES, Reason.DENIED, "group video"),
+        (errno.EPERM, Reason.DENIED, "DeviceAllow=char-video4linux rw"),
         (errno.ENODEV, Reason.LOST, "unplugged"),
         (errno.EBUSY, Reason.BUSY, "in use"),
         (errno.ENOTTY, Reason.ABSENT, "is not a camera"),

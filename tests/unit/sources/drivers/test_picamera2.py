@@ -124,16 +124,21 @@ def test_absent_says_what_is_there(board: Board) -> None:
     assert caught.value.reason is Reason.ABSENT
 
 
-def test_busy_and_denied_are_told_apart(board: Board) -> None:
-    first = PiCamera(Config(), HINT)
-    first.open()
+def test_busy_is_told(board: Board) -> None:
+    board.busy = True
     with pytest.raises(DeviceBusy, match="camera 0 is in use"):
         take(board)
-    first.close()
-    board.denied = True
-    with pytest.raises(Unavailable, match="group video") as caught:
-        take(board)
-    assert caught.value.reason is Reason.DENIED
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.EACCES, "group video"), (errno.EPERM, "DeviceAllow=char-media rw")]
+)
+def test_a_missing_permission_is_told_from_a_missing_camera(board: Board, code: int, words: str) -> None:
+    board.denied = code
+    for attempt in (lambda: take(board), identify):
+        with pytest.raises(Unavailable, match=f"/dev/media2 cannot be opened.*{words}") as caught:
+            attempt()
+        assert caught.value.reason is Reason.DENIED
 
 
 def test_a_second_pipeline_on_a_camera_leaves_the_first_one_its_pictures(board: Board) -> None:

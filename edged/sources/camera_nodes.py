@@ -1,0 +1,69 @@
+"""The device nodes of a CSI camera: which of them this process may not open.
+
+libcamera gives no reason: it skips nodes that it may not open, and its list of cameras is then empty, as on
+a board without one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+# Patterns, and the names that systemd's DeviceAllow= has for them.
+CLASSES = {
+    "dev/media*": "char-media",
+    "dev/video*": "char-video4linux",
+    "dev/v4l-subdev*": "char-video4linux",
+    "dev/dma_heap/*": "char-dma_heap",
+}
+
+
+class Refusal(NamedTuple):
+    """A node that may not be opened.
+
+    Attributes:
+        node: its path.
+        code: EACCES or EPERM.
+    """
+
+    node: str
+    code: int
+
+
+def refusal(root: Path = Path("/")) -> Refusal | None:
+    """Return the first node that this process may not read and write; None where it may use all of them."""
+    for pattern in CLASSES:
+        for node in sorted(root.glob(pattern)):
+            code = _error(node)
+            if code in {errno.EACCES, errno.EPERM}:
+                return Refusal(str(node), code)
+    return None
+
+
+def remedy(node: str, code: int | None) -> str:
+    """Return what to do about a node that cannot be opened.
+
+    The mode of a file refuses with EACCES; the list of devices of a systemd unit refuses with EPERM, whatever
+    groups the user is in.
+    """
+    if code == errno.EPERM:
+        path = Path(node.lstrip("/"))
+        allowed = next((name for pattern, name in CLASSES.items() if path.match(pattern)), node)
+        return (
+            "the service's unit does not allow it: sudo systemctl edit edged-workers, and below [Service]: "
+            f"DeviceAllow={allowed} rw"
+        )
+    return "add the user to group video: sudo usermod -aG video $USER"
+
+
+def _error(node: Path) -> int:
+    """Return the error of opening a node; 0 where it may be opened, which is not tried."""
+    if os.access(node, os.R_OK | os.W_OK):
+        return 0
+    try:
+        os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno or 0
+    return 0
