@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.sources.camera_nodes import Refusal
 from edged.testing.scene import BYTES, ColorSpace, picture
+from edged.testing.sensor_modes import FULL, MODES, Mode, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,7 @@ class Board:
         denied: the error of opening a device of libcamera: it lists no camera then, and gives no reason.
         busy: another process streams from the cameras.
         no_heap: the error of opening /dev/dma_heap, which comes after the camera was acquired.
+        mode: the mode of the sensor that was chosen last.
         open_cameras: the cameras that are open, so that a test can check that all were closed.
         pipes: both ends of the pipe that each camera object makes before anything can fail, and its inode.
         held: the number of requests that were taken and not released.
@@ -79,6 +81,7 @@ class Board:
     denied: int = 0
     busy: bool = False
     no_heap: int = 0
+    mode: Mode | None = None
     open_cameras: set[int] = field(default_factory=set)
     pipes: list[tuple[int, int]] = field(default_factory=list)
     held: int = 0
@@ -175,6 +178,7 @@ class Picamera2:
         self.camera_idx = self.board.information()[camera_num]["Num"]
         self._cm.add(self.camera_idx, self)
         self.camera_properties: dict[str, Any] = {}
+        self.camera_controls: dict[str, tuple[Any, Any, Any]] = {}
         self._config: dict[str, Any] = {}
         self._jobs: list[Job] = []
         self._frames = 0
@@ -183,7 +187,11 @@ class Picamera2:
         self.board.open_cameras.add(self.camera_idx)
         self.camera = object()
         self.is_open = True
-        if self.camera_idx >= len(self.board.usb) and not self.board.one_stream:
+        self._model = next(
+            each["Model"] for each in self.board.information() if each["Num"] == self.camera_idx
+        )
+        self.sensor_resolution = FULL[self._model]
+        if not self.board.one_stream:
             self.camera_properties["ColorFilterArrangement"] = 0
         if self.board.no_heap:
             raise OSError(self.board.no_heap, os.strerror(self.board.no_heap), "/dev/dma_heap/linux,cma")
@@ -210,6 +218,10 @@ class Picamera2:
         streams: dict[str, Any] = {"main": {"format": "XBGR8888", "size": (640, 480)} | main, "lores": None}
         if lores is not None:
             streams["lores"] = {"format": "YUV420", "size": streams["main"]["size"]} | lores
+        if self.board.one_stream:
+            raw = None
+        elif raw is not None:  # by default, the sensor's mode is the one nearest to the size of main
+            raw = {"format": "SRGGB10", "size": streams["main"]["size"]} | raw
         for name in (display, encode):
             if name is not None and streams.get(name) is None:
                 raise RuntimeError(f"stream {name} was not defined")
@@ -238,18 +250,31 @@ class Picamera2:
             if stream is not None:
                 _check(name, stream)
         if lores is not None:
-            if "ColorFilterArrangement" not in self.camera_properties:
-                # libcamera's generate_configuration() gives none for two roles.
-                raise AttributeError("'NoneType' object has no attribute 'orientation'")
-            if lores["size"][0] > main["size"][0] or lores["size"][1] > main["size"][1]:
-                raise RuntimeError("lores stream dimensions may not exceed main stream")
-            if self.platform is Platform.VC4 and lores["format"] != "YUV420":
-                raise RuntimeError("lores stream must be YUV")
+            self._check_lores(main, lores)
         for name in ("main", "lores"):
             if config[name] is not None:
                 row = config[name]["size"][0] * BYTES[config[name]["format"]]
                 config[name] = {**config[name], "stride": -(-row // _ALIGN) * _ALIGN}
+        if config["raw"] is not None:
+            self._choose_mode(config["raw"]["size"])
         self._config = config
+
+    def _check_lores(self, main: dict[str, Any], lores: dict[str, Any]) -> None:
+        if "ColorFilterArrangement" not in self.camera_properties:
+            # libcamera's generate_configuration() gives none for two roles.
+            raise AttributeError("'NoneType' object has no attribute 'orientation'")
+        if lores["size"][0] > main["size"][0] or lores["size"][1] > main["size"][1]:
+            raise RuntimeError("lores stream dimensions may not exceed main stream")
+        if self.platform is Platform.VC4 and lores["format"] != "YUV420":
+            raise RuntimeError("lores stream must be YUV")
+
+    def _choose_mode(self, size: tuple[int, int]) -> None:
+        deepest = max(mode.bits for mode in MODES[self._model] if mode.size == self.sensor_resolution)
+        mode = nearest(self._model, size, deepest)
+        self.board.mode = mode
+        shortest_us = round(1e6 / mode.fps)
+        self.camera_controls["FrameDurationLimits"] = (shortest_us, 10_000_000, shortest_us)
+        self.camera_controls["ScalerCrop"] = ((0, 0, 64, 64), mode.crop, mode.crop)
 
     def camera_configuration(self) -> dict[str, Any]:
         """Return the current configuration."""

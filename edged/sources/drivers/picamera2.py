@@ -1,9 +1,9 @@
 """The camera of a Raspberry Pi (CSI), through libcamera and picamera2: scaled by the camera's own hardware.
 
-The image processor gives two streams at once: ``main`` in the size that is configured, which also decides the
-sensor's mode and field of view, and ``lores``, scaled to about the model's size. Reading ``lores`` spares the
-CPU nine tenths of the bytes. Where a crop is configured, its pixels are those of ``main``, so that stream is
-read.
+The sensor's mode is one with the whole field of view; ``size`` cuts off no more of it than its shape needs.
+The image processor gives two streams at once: ``main`` in the size that is configured, and ``lores``, scaled
+to about the model's size. Reading ``lores`` spares the CPU nine tenths of the bytes. Where a crop is
+configured, its pixels are those of ``main``, so that stream is read.
 
 picamera2's RGB888 has the order blue, green, red in memory, and BGR888 the reverse. On a Pi 4 (vc4) ``lores``
 can only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
@@ -22,7 +22,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sources import Frame, Hint, Offer, Size, Source, SourceConfig, camera_nodes, video_devices
+from edged.sources import (
+    Frame,
+    Hint,
+    Offer,
+    Size,
+    Source,
+    SourceConfig,
+    camera_nodes,
+    field_of_view,
+    video_devices,
+)
 from edged.system import board, clock
 from edged.system.needs import Needs
 
@@ -38,6 +48,7 @@ log = logging.getLogger(__name__)
 _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
+_AS_FAST = 0.98  # of the frames per second asked for: the modes' own are not round
 _WORTH = 0.75  # read lores only when it has less than this share of main's pixels
 _USB = "/usb"  # in the identity of a webcam, which libcamera lists as well
 _PROCESSED = "ColorFilterArrangement"  # a property of cameras behind the image processor of a Raspberry Pi
@@ -64,7 +75,7 @@ class Config(SourceConfig):
     )
     size: Size = Field(
         default=(640, 480),
-        description="[width, height] of the picture in pixels; decides the sensor's mode and field of view",
+        description="[width, height] of the picture in pixels; its shape decides what is cut off",
     )
     fps: Annotated[float, Field(gt=0, le=240, allow_inf_nan=False)] | None = Field(
         default=None, description="frames per second; default: 12 or more, as the light allows"
@@ -175,6 +186,7 @@ class PiCamera:
 
     def __init__(self, config: Config, hint: Hint) -> None:
         self._config = config
+        self._size = (config.size[0] - config.size[0] % 2, config.size[1] - config.size[1] % 2)
         self._lores = lores_size(config, hint)
         self._name = f"Raspberry Pi camera {config.camera}"
         self._camera: Any = None
@@ -275,11 +287,12 @@ class PiCamera:
 
     def _configure(self) -> None:
         """Configure two streams, or one where the camera has no image processor to scale a second one."""
-        if self._lores is None or _PROCESSED in self._camera.camera_properties:
-            self._apply(self._lores)
+        if _PROCESSED not in self._camera.camera_properties:
+            if self._lores is not None:
+                log.info("%s gives no second stream; its picture is scaled by the CPU", self._name)
+            self._apply(None, None)
         else:
-            log.info("%s gives no second stream; its picture is scaled by the CPU", self._name)
-            self._apply(None)
+            self._choose_mode()
         self._stream = "main" if self._camera.camera_configuration().get("lores") is None else "lores"
         self._layout = dict(self._camera.stream_configuration(self._stream))  # libcamera may have adjusted it
         if self._layout["format"] not in (*_ORDER, _YUV):
@@ -289,15 +302,31 @@ class PiCamera:
                 "which edged does not decode",
             )
 
-    def _apply(self, lores: tuple[int, int] | None) -> None:
+    def _choose_mode(self) -> None:
+        """Use a mode with the whole field of view, if it gives as many frames per second as asked."""
+        camera, fps = self._camera, self._config.fps
+        resolution = camera.sensor_resolution
+        self._apply(self._lores, field_of_view.whole(resolution, self._size))
+        if fps is None or fps * camera.camera_controls["FrameDurationLimits"][0] <= 1e6 / _AS_FAST:
+            return
+        self._apply(self._lores, self._size)
+        less = field_of_view.shortfall(field_of_view.crop(camera.camera_controls), resolution)
+        if less:
+            log.warning(
+                "%s shows %s: no mode that shows everything gives %g frames a second", self._name, less, fps
+            )
+
+    def _apply(self, lores: tuple[int, int] | None, raw: tuple[int, int] | None) -> None:
         from libcamera import ColorSpace, Transform
 
         camera, config = self._camera, self._config
-        main = {"size": tuple(n - n % 2 for n in config.size), "format": "BGR888"}
+        main = {"size": self._size, "format": "BGR888"}
         more: dict[str, Any] = {"transform": Transform(hflip=config.hflip, vflip=config.vflip)}
         if config.fps is not None:
             period_us = round(1e6 / config.fps)
             more["controls"] = {"FrameDurationLimits": (period_us, period_us)}
+        if raw is not None:
+            more["raw"] = {"size": raw}
         if lores is not None:
             pisp = getattr(getattr(camera, "platform", None), "name", "VC4") == "PISP"
             more["lores"] = {"size": lores, "format": "BGR888" if pisp else _YUV}
