@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import math
 import os
 import sys
 import threading
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ALIGN = 64
+_STARTUP_FRAMES = 7
 
 
 class Platform(enum.Enum):
@@ -66,6 +68,7 @@ class Board:
         denied: the error of opening a device of libcamera: it lists no camera then, and gives no reason.
         busy: another process streams from the cameras.
         no_heap: the error of opening /dev/dma_heap, which comes after the camera was acquired.
+        slowness: real seconds for each second of the camera, so that tests need not wait.
         mode: the mode of the sensor that was chosen last.
         open_cameras: the cameras that are open, so that a test can check that all were closed.
         pipes: both ends of the pipe that each camera object makes before anything can fail, and its inode.
@@ -81,6 +84,7 @@ class Board:
     denied: int = 0
     busy: bool = False
     no_heap: int = 0
+    slowness: float = 0.01
     mode: Mode | None = None
     open_cameras: set[int] = field(default_factory=set)
     pipes: list[tuple[int, int]] = field(default_factory=list)
@@ -182,6 +186,8 @@ class Picamera2:
         self._config: dict[str, Any] = {}
         self._jobs: list[Job] = []
         self._frames = 0
+        self._next_at = 0.0
+        self._limits_us = (100, 83333)
         if self.board.busy or self.camera_idx in self.board.open_cameras:
             raise _failed_to_open("Device or resource busy")
         self.board.open_cameras.add(self.camera_idx)
@@ -290,7 +296,18 @@ class Picamera2:
         del show_preview
         if config is not None or not self._config:
             self.configure(config)
+        self._limits_us = self._config["controls"].get("FrameDurationLimits", (100, 83333))
+        # libcamera's IPA does not trust the exposure of the first frames, and picamera2 drops them.
+        self._next_at = time.monotonic() + (_STARTUP_FRAMES + 1) * self._period_s()
         self.started = True
+
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        """Change controls, from the next request on."""
+        self._limits_us = controls.get("FrameDurationLimits", self._limits_us)
+
+    def _period_s(self) -> float:
+        shortest_us = self.camera_controls.get("FrameDurationLimits", (33333, 0, 0))[0]
+        return float(max(shortest_us, self._limits_us[0])) / 1e6 * self.board.slowness
 
     def capture_request(self, wait: Any = None, signal_function: Any = None, flush: Any = None) -> Any:
         """Return the newest request, or a job if the caller does not wait."""
@@ -331,12 +348,17 @@ class Picamera2:
         os.close(self.notifyme_w)
         del self.allocator
 
-    def _next(self, job: Job) -> Request | None:
+    def _next(self, job: Job, timeout: float | None) -> Request | None:
         """Return the newest frame if the camera runs and has a free buffer."""
         starved = self.board.held >= int(self._config.get("buffer_count", 0))
         replaced = self._cm.cameras.get(self.camera_idx) is not self
         if not self.started or self.board.hangs or starved or replaced or job not in self._jobs:
             return None
+        wait_s = self._next_at - time.monotonic()
+        if wait_s > (math.inf if timeout is None else timeout):
+            return None
+        threading.Event().wait(max(0.0, wait_s))
+        self._next_at = time.monotonic() + self._period_s()
         self._jobs.remove(job)
         self._frames += self.board.between
         self.board.held += 1
@@ -356,7 +378,7 @@ class Job:
         if self.cancelled:
             raise CancelledError
         if self._request is None:
-            self._request = self._camera._next(self)  # noqa: SLF001 - both classes are parts of one double
+            self._request = self._camera._next(self, timeout)  # noqa: SLF001 - both classes are parts of one double
         if self._request is None:
             if timeout is None:
                 raise AssertionError("this would wait for ever")

@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
+_SLOW = 12.0  # frames per second, below which a rate is set after the first picture
 _AS_FAST = 0.98  # of the frames per second asked for: the modes' own are not round
 _WORTH = 0.75  # read lores only when it has less than this share of main's pixels
 _USB = "/usb"  # in the identity of a webcam, which libcamera lists as well
@@ -77,8 +78,10 @@ class Config(SourceConfig):
         default=(640, 480),
         description="[width, height] of the picture in pixels; its shape decides what is cut off",
     )
-    fps: Annotated[float, Field(gt=0, le=240, allow_inf_nan=False)] | None = Field(
-        default=None, description="frames per second; default: 12 or more, as the light allows"
+    fps: Annotated[float, Field(ge=1, le=240, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="frames per second of the sensor; default: 12 or more, as the light allows; "
+        "`interval_s` sets how often one is classified",
     )
     hflip: bool = Field(default=False, description="mirror the picture left to right, in the camera")
     vflip: bool = Field(default=False, description="mirror the picture top to bottom, in the camera")
@@ -195,6 +198,7 @@ class PiCamera:
         self._layout: dict[str, Any] = {}
         self._number = 0
         self._stamp_ns = 0
+        self._slowed = False  # the configured rate is in force, where it is a slow one
 
     def open(self) -> None:
         """Start the camera."""
@@ -215,7 +219,7 @@ class PiCamera:
         except BaseException:
             self.close()
             raise
-        self._number, self._stamp_ns = 0, 0
+        self._number, self._stamp_ns, self._slowed = 0, 0, False
 
     def read(self, timeout_s: float) -> Frame:
         """Return the newest frame; the camera's buffer is returned before the copy is decoded."""
@@ -233,6 +237,7 @@ class PiCamera:
                 f"{self._name} gave no picture within {timeout_s:g} s; check its cable, and `dmesg`",
             ) from error
         self._job = None
+        self._slow_down()
         try:
             pixels = request.make_array(self._stream)
             metadata = request.get_metadata()
@@ -316,15 +321,24 @@ class PiCamera:
                 "%s shows %s: no mode that shows everything gives %g frames a second", self._name, less, fps
             )
 
+    def _frame_duration(self) -> dict[str, tuple[int, int]]:
+        period_us = round(1e6 / (self._config.fps or _SLOW))
+        return {"FrameDurationLimits": (period_us, period_us)}
+
+    def _slow_down(self) -> None:
+        """Set a slow rate after the first picture, as the frames before it would take too long."""
+        if self._config.fps is not None and self._config.fps < _SLOW and not self._slowed:
+            self._camera.set_controls(self._frame_duration())
+            self._slowed = True
+
     def _apply(self, lores: tuple[int, int] | None, raw: tuple[int, int] | None) -> None:
         from libcamera import ColorSpace, Transform
 
         camera, config = self._camera, self._config
         main = {"size": self._size, "format": "BGR888"}
         more: dict[str, Any] = {"transform": Transform(hflip=config.hflip, vflip=config.vflip)}
-        if config.fps is not None:
-            period_us = round(1e6 / config.fps)
-            more["controls"] = {"FrameDurationLimits": (period_us, period_us)}
+        if config.fps is not None and config.fps >= _SLOW:
+            more["controls"] = self._frame_duration()
         if raw is not None:
             more["raw"] = {"size": raw}
         if lores is not None:

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,26 @@ def test_a_hundred_reads_use_up_no_buffers_and_count_what_was_skipped(board: Boa
     source.close()
     assert {frame.skipped for frame in frames[1:]} == {3}
     assert frames[-1].number == 4 * 99
+
+
+def test_a_slow_camera_gives_its_first_picture_soon(board: Board) -> None:
+    board.slowness = 0.2
+    source = PiCamera(Config(fps=1), HINT)
+    source.open()
+    try:
+        source.read(1.0)  # 8 frames at 1 fps would be 1.6 s here
+        began = time.monotonic()
+        source.read(1.0)
+        source.read(1.0)
+        assert time.monotonic() - began >= 0.2, "from then on it is as slow as configured"
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize("fps", [0.5, 0])
+def test_less_than_a_frame_a_second_is_what_interval_s_is_for(fps: float) -> None:
+    with pytest.raises(ValueError, match="fps"):
+        Config(fps=fps)
 
 
 def test_a_camera_that_hangs_times_out_and_loses_no_buffer(board: Board) -> None:
