@@ -60,6 +60,16 @@ def test_main_has_no_device_and_the_workers_no_network() -> None:
     assert {"/etc:ro", "/run:ro", "/var:ro", "/dev/shm:ro"} <= set(hidden)  # noqa: S108 - hidden, not used
 
 
+def test_no_service_may_take_the_boards_memory() -> None:
+    assert settings(MAIN)["MemoryMax"] == ["320M"]
+    assert settings(WORKERS)["MemoryMax"] == ["75%"]
+
+
+def test_main_reaches_no_service_that_would_speak_for_it() -> None:
+    hidden = settings(MAIN)["InaccessiblePaths"][0].split()
+    assert {"-/run/dbus", "-/run/avahi-daemon", "-/run/systemd/journal", "-/run/docker.sock"} <= set(hidden)
+
+
 def test_the_workers_of_a_network_camera_have_every_other_wall() -> None:
     workers, network = settings(WORKERS), settings(WORKERS, NETWORK)
     differ = {key for key in network if network[key] != workers.get(key)}

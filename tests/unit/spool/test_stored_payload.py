@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,14 +29,15 @@ from unit.test_events import events, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from jsonschema import Draft202012Validator
 
     from edged.events import Event
     from edged.spool import Row
 
+EVENT: Draft202012Validator = schema("event")
 GAP: Draft202012Validator = schema("gap")
+CASES = Path(__file__).resolve().parents[2] / "cases" / "spool"
 GOOD = event("cat", "porch").with_id("n/3f9c0a/1")
 
 
@@ -97,6 +100,25 @@ def test_an_event_of_0_1_0_is_still_one() -> None:
         b'"unit":"lx","quality":"good","age_s":0.123}}}'
     )
     assert json.loads(checked(entry(written)).payload) == json.loads(written)
+
+
+def test_a_spool_of_0_1_0_is_sent(tmp_path: Path) -> None:
+    """``0.1.0.db`` was written by edged 0.1.0: five events that no broker took."""
+    shutil.copy(CASES / "0.1.0.db", tmp_path / NAME)
+    spool = DiskSpool(tmp_path, "porch-pi")
+    rows = _sent(spool, 5)
+    counts = spool.counts()
+    spool.close()
+    assert [row.pipeline for row in rows] == ["porch", "porch", "yard", "porch", "porch"]
+    sent = [json.loads(row.payload) for row in rows]
+    for payload in sent:
+        EVENT.validate(payload)
+    assert [payload["type"] for payload in sent] == ["start", "change", "change", "heartbeat", "end"]
+    assert (sent[1]["label"], sent[1]["frame"]) == ("café 猫", 3)
+    assert (sent[2]["degraded"], sent[2]["network"]) == (True, True)
+    assert sent[4]["readings"]["hall/lux"] == {"value": 3.5, "unit": "lx", "quality": "good", "age_s": 0.123}
+    assert sent[4]["readings"]["door"]["value"] is True
+    assert (counts.dropped, counts.balanced) == ({}, True)
 
 
 def _with(**changes: Any) -> bytes:
