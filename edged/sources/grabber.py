@@ -33,7 +33,7 @@ class Grabber(Generic[T]):
     Args:
         name: the thread's name, for stack dumps.
         grab: fetches the next frame undecoded and returns its time; raises ``Unavailable`` when it cannot.
-        retrieve: decodes the frame that was grabbed last.
+        retrieve: decodes the frame that was grabbed last; None where it is broken and left out.
         release: releases the device; called once, in the thread, whatever happened.
         eager: decode every frame, for a reader that is about as fast as the camera. Otherwise only the first
             frame after a call of ``take`` is decoded, which saves most of the work where the reader takes one
@@ -44,7 +44,7 @@ class Grabber(Generic[T]):
         self,
         name: str,
         grab: Callable[[], float],
-        retrieve: Callable[[], T],
+        retrieve: Callable[[], T | None],
         release: Callable[[], None],
         *,
         eager: bool = True,
@@ -116,6 +116,9 @@ class Grabber(Generic[T]):
                 return
         item = self._retrieve()
         with self._changed:
+            if item is None:
+                self._skipped += 1
+                return
             if self._item is not None:
                 self._skipped += 1
             self._item = (at, item)

@@ -62,6 +62,8 @@ class Device:
         fixed: it confirms every requested format but keeps its default.
         padding: the number of padding bytes at the end of each row.
         short: the number of bytes missing at the end of each frame.
+        broken_every: every so many frames, one is cut in half; 0: none.
+        broken_first: the number of frames after the opening that are cut in half.
         period_s: the time between two frames.
         silent: it delivers no frames.
         unplugged: it was removed.
@@ -80,6 +82,8 @@ class Device:
     fixed: bool = False
     padding: int = 0
     short: int = 0
+    broken_every: int = 0
+    broken_first: int = 0
     period_s: float = 0.002
     silent: bool = False
     unplugged: bool = False
@@ -145,6 +149,7 @@ class Capture:
         self._device = device
         device.set_to = (device.formats[0], device.sizes[0])
         self._convert = True
+        self._began = device.frames
         self._open = not device.busy and not device.unplugged
         self._grabbed = False
         self._using = threading.Lock()
@@ -209,6 +214,10 @@ class Capture:
         if self._convert and fourcc in _OPENCV:
             return True, picture
         sent = _bytes(picture, fourcc, self._device.padding)
+        since = self._device.frames - self._began
+        every = self._device.broken_every
+        if since <= self._device.broken_first or (every and since % every == 0):
+            return True, sent[: len(sent) // 2].reshape(1, -1)
         return True, sent[: len(sent) - self._device.short].reshape(1, -1)
 
     def release(self) -> None:

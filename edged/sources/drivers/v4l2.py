@@ -44,6 +44,7 @@ _EAGER_BELOW_S = 0.1  # for shorter intervals, every frame is decoded ahead of t
 _SELECT_S = "3"  # OpenCV waits 10 s for a frame by default
 
 _ERRORS = 2  # OpenCV's log level: edged has its own message for a camera that is unplugged
+_MOST_BROKEN, _BROKEN_S = 30, 3.0  # frames, or seconds, of broken frames in a row: more than a hiccup
 _NAMED = 4  # pixel formats that a message lists
 
 
@@ -59,7 +60,8 @@ class Config(SourceConfig):
         default=(640, 480), description="[width, height] in pixels; the camera's nearest size is used"
     )
     fps: Annotated[int, Field(ge=1, le=240)] | None = Field(
-        default=None, description="frames per second to request; default: the camera's own choice"
+        default=None,
+        description="frames per second to request, of which the camera gives the nearest; default: 30",
     )
     format: Literal["auto", "yuyv", "mjpg"] = Field(
         default="auto",
@@ -114,12 +116,12 @@ class Camera:
         self.close()
         self._device = _choose(self._config.device)
         video_devices.probe(self._device)
-        capture, given = self._start()
+        capture, decoder = self._start()
         self._number = 0
         self._grabber = Grabber(
             "edged-camera",
             lambda: self._grab(capture),
-            lambda: _retrieve(capture, given, self._device),
+            decoder.retrieve,
             capture.release,
             eager=self._config.interval_s < _EAGER_BELOW_S,
         )
@@ -146,8 +148,8 @@ class Camera:
         if grabber is not None:
             grabber.stop()
 
-    def _start(self) -> tuple[cv2.VideoCapture, pixel_formats.Format]:
-        """Return a capture that gave one correct picture, and its format."""
+    def _start(self) -> tuple[cv2.VideoCapture, _Decoder]:
+        """Return a capture that gave one correct picture, and what decodes its frames."""
         import cv2
 
         wishes = self._wishes()
@@ -157,10 +159,10 @@ class Camera:
         if not capture.isOpened():
             raise Unavailable(Reason.LOST, f"{self._device}: OpenCV cannot open it as a camera")
         try:
-            given = self._negotiate(capture, wishes)
-            if capture.grab():
-                _retrieve(capture, given, self._device)
-                return capture, given
+            decoder = _Decoder(capture, self._negotiate(capture, wishes), self._device)
+            while capture.grab():
+                if decoder.retrieve() is not None:
+                    return capture, decoder
         except BaseException:
             capture.release()
             raise
@@ -233,17 +235,40 @@ def _format(capture: cv2.VideoCapture) -> str:
     return code.to_bytes(4, "little").decode("ascii", errors="replace")
 
 
-def _retrieve(capture: cv2.VideoCapture, given: pixel_formats.Format, device: str) -> NDArray[np.uint8]:
-    ok, raw = capture.retrieve()
-    pixels = pixel_formats.decode(raw, given) if ok else None
-    if pixels is None:
-        size = getattr(raw, "nbytes", 0)
+class _Decoder:
+    """Decodes the frames of a camera; USB drops packets, so single frames may be cut or empty."""
+
+    def __init__(self, capture: cv2.VideoCapture, given: pixel_formats.Format, device: str) -> None:
+        self._capture = capture
+        self._given = given
+        self._device = device
+        self._broken = 0  # in a row
+        self._since = 0.0
+
+    def retrieve(self) -> NDArray[np.uint8] | None:
+        """Return the picture of the frame that was grabbed last; None where it is broken.
+
+        Raises:
+            Unavailable: LOST, because nothing but broken frames came for too long.
+        """
+        ok, raw = self._capture.retrieve()
+        pixels = pixel_formats.decode(raw, self._given) if ok else None
+        if pixels is not None:
+            self._broken = 0
+            return pixels
+        now = time.monotonic()
+        if not self._broken:
+            self._since = now
+        self._broken += 1
+        if self._broken < _MOST_BROKEN and now - self._since < _BROKEN_S:
+            return None
+        given = self._given
         raise Unavailable(
             Reason.LOST,
-            f"{device} sent {size} bytes that are not a {given.width}x{given.height} picture in pixel format "
-            f"'{given.fourcc}'; try another `size` or `format`",
+            f"{self._device} sent {getattr(raw, 'nbytes', 0)} bytes that are not a "
+            f"{given.width}x{given.height} picture in pixel format '{given.fourcc}', "
+            f"{self._broken} times in a row; try another `size` or `format`",
         )
-    return pixels
 
 
 def _refused(device: str, formats: Sequence[str]) -> Unavailable:

@@ -72,6 +72,34 @@ def test_bytes_that_are_no_such_picture_are_refused(
     assert device.released == device.opened == 1
 
 
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720)])  # YUYV, MJPG
+@pytest.mark.parametrize("interval_s", [0, 1])
+def test_a_broken_frame_is_skipped_and_counted(
+    size: tuple[int, int], interval_s: int, device: Device, tmp_path: Path
+) -> None:
+    device.broken_every, device.broken_first = 2, 5
+    source = camera(tmp_path, size=size, interval_s=interval_s)
+    source.open()
+    frames = [source.read(2) for _ in range(10)]
+    source.close()
+    assert device.opened == 1
+    assert frames[-1].number == sum(frame.skipped + 1 for frame in frames) - 1
+    assert sum(frame.skipped for frame in frames) >= 5
+
+
+def test_a_camera_that_sends_nothing_but_broken_frames_is_lost(device: Device, tmp_path: Path) -> None:
+    source = camera(tmp_path)
+    source.open()
+    source.read(2)
+    device.broken_every = 1
+    before = device.decoded
+    with pytest.raises(Unavailable, match="bytes that are not a 640x480 picture") as caught:
+        drain(source, 3, 2)
+    assert caught.value.reason is Reason.LOST
+    assert 30 <= device.decoded - before <= 32
+    source.close()
+
+
 @pytest.mark.parametrize("only", ["RG10", "Y16 ", "H264", "VYUY"])
 def test_a_format_that_would_come_out_wrong_is_refused_with_a_sentence(
     only: str, device: Device, tmp_path: Path
