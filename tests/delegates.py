@@ -40,6 +40,8 @@ def cue(library: Path, what: str) -> None:
 
     To seize is to hang and to hold Python's lock meanwhile, so that no thread of the worker goes on.
 
+    To be ``slow`` is to work after 7 s, which is what loading the firmware takes.
+
     Moments: ``open``, ``prepare`` (the graph), ``allocate`` (the node), ``invoke``, ``bus`` (at any time).
     An empty cue: work.
     """

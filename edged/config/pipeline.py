@@ -190,6 +190,10 @@ class Deadlines(Section):
     invoke_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
         default=5, description="time for one run of the model, in s"
     )
+    accelerator_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
+        default=30,
+        description="time to open the accelerator, in s; an Edge TPU without firmware takes several seconds",
+    )
 
 
 class PipelineSection(Section):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from edged.errors import Reason
 from edged.ipc import worker_messages
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
@@ -26,6 +27,13 @@ OrderMaker = Callable[[], Awaitable["tuple[Order, Sequence[int]]"]]
 log = logging.getLogger(__name__)
 
 
+class Done(Protocol):
+    """Takes how an attempt went."""
+
+    def __call__(self, why: str, *, absent: bool = False) -> object:
+        """Take the reason for a failure; "" where it worked."""
+
+
 class AcceleratorProbe:
     """One attempt: a worker that opens the models on the accelerator, runs each once, and ends.
 
@@ -33,7 +41,8 @@ class AcceleratorProbe:
         order: returns an order with ``probe``, and the descriptors that go along.
         deadlines: the longest time for each stage, in s.
         forkserver: forks the worker.
-        done: called once with why the attempt failed; with "" where it worked.
+        done: called once with why the attempt failed, with "" where it worked; ``absent``: there is no such
+            device.
     """
 
     def __init__(
@@ -41,13 +50,14 @@ class AcceleratorProbe:
         order: OrderMaker,
         deadlines: Mapping[Stage, float],
         forkserver: ForkServer,
-        done: Callable[[str], object],
+        done: Done,
     ) -> None:
         self._order = order
         self._deadlines = deadlines
         self._forkserver = forkserver
         self._done = done
         self._why = ""
+        self._absent = False
         self._worker: WorkerProcess | None = None
         self._watch: StallDetector | None = None
         self._stopping = False
@@ -74,6 +84,7 @@ class AcceleratorProbe:
     def reported(self, _worker: WorkerProcess, report: Report) -> None:
         """Keep the first fault of the accelerator."""
         if isinstance(report, worker_messages.Fault) and report.kind == "accelerator":
+            self._absent |= not self._why and report.reason == Reason.ABSENT.value
             self._why = self._why or report.message
 
     def misbehaved(self, worker: WorkerProcess, what: str) -> None:
@@ -84,7 +95,7 @@ class AcceleratorProbe:
         """Report how the attempt went."""
         self._worker = self._watch = None
         if not self._stopping:
-            self._done(self._why or ("" if how.status == 0 else f"the probe {how}"))
+            self._done(self._why or ("" if how.status == 0 else f"the probe {how}"), absent=self._absent)
 
     def look(self, now: float) -> None:
         """End the worker where it hangs."""

@@ -3,6 +3,8 @@
 ::
 
     usable ── failure ──▶ CPU for 5 minutes, doubled up to 1 hour ── a probe works ──▶ usable
+                           ├─ it opens slowly, and did not before: probe at once, with more time
+                           ├─ no such device: the same pauses, and never the hour at once
                            ├─ the device is plugged in: probe at once
                            └─ 3 failures in 10 minutes: 1 hour, even if the device is plugged in again
 """
@@ -10,6 +12,8 @@
 from __future__ import annotations
 
 import asyncio
+import enum
+import functools
 import logging
 import math
 from collections import deque
@@ -41,6 +45,14 @@ def key_of(accelerator: Accelerator) -> str:
     return f"edgetpu {accelerator.library} {accelerator.device}"
 
 
+class Loss(enum.Enum):
+    """The way in which an accelerator was lost."""
+
+    FAILED = enum.auto()  # it crashed, hung, or refused a model
+    ABSENT = enum.auto()  # there is no such device, or no library
+    SLOW = enum.auto()  # it took longer to open than pipelines can wait that may run on the CPU
+
+
 class CircuitBreaker:
     """Decides whether one accelerator may be used; pure. Times are monotonic, in s."""
 
@@ -50,20 +62,36 @@ class CircuitBreaker:
         self._usable_since = -math.inf
         self._probe_at: float | None = None
         self._open_until = -math.inf
+        self._slow_at = -math.inf
 
     @property
     def usable(self) -> bool:
         """Return whether to run on the accelerator."""
         return self._probe_at is None
 
-    def failed(self, now: float) -> float:
-        """Count a failure, in use or in a probe; return for how many seconds the CPU takes over."""
+    @property
+    def slow(self) -> bool:
+        """Return whether it ever took too long to open."""
+        return self._slow_at > -math.inf
+
+    def failed(self, now: float, loss: Loss = Loss.FAILED) -> float:
+        """Count a failure, in use or in a probe; return for how many seconds the CPU takes over.
+
+        Until the next probe is due, failures are those of pipelines that require the accelerator and try
+        it again and again: they count once. An absent device does not come and go.
+        """
+        if self._probe_at is not None and now < self._probe_at:
+            return self._probe_at - now
         if self.usable and now - self._usable_since > STABLE_S:
             self._pause_s = FIRST_PAUSE_S
-        self._failures.append(now)
+        if loss is Loss.SLOW and now - self._slow_at > STABLE_S:
+            self._slow_at = self._probe_at = now
+            return 0.0
         pause_s = self._pause_s
-        if len(self._failures) == BREAKER_COUNT and now - self._failures[0] <= BREAKER_S:
-            pause_s, self._open_until = LONGEST_PAUSE_S, now + LONGEST_PAUSE_S
+        if loss is not Loss.ABSENT:
+            self._failures.append(now)
+            if len(self._failures) == BREAKER_COUNT and now - self._failures[0] <= BREAKER_S:
+                pause_s, self._open_until = LONGEST_PAUSE_S, now + LONGEST_PAUSE_S
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         self._probe_at = now + pause_s
         return pause_s
@@ -162,10 +190,19 @@ class Accelerators:
             self._presence = AcceleratorPresence(self._root)
         return self._breakers.setdefault(key, CircuitBreaker()).usable
 
-    def failed(self, key: str, why: str) -> None:
+    def slow(self, key: str) -> bool:
+        """Return whether an accelerator needs its full time to open."""
+        return key in self._breakers and self._breakers[key].slow
+
+    def failed(self, key: str, why: str, loss: Loss = Loss.FAILED) -> None:
         """Count a failure, in use or in a probe."""
-        pause_s = self._breakers.setdefault(key, CircuitBreaker()).failed(clock.monotonic())
-        log.warning("%s: %s; trying it again in %.0f min", key, why, pause_s / 60)
+        breaker = self._breakers.setdefault(key, CircuitBreaker())
+        now = clock.monotonic()
+        counts = breaker.usable or breaker.is_probe_due(now)
+        pause_s = breaker.failed(now, loss)
+        if counts:
+            when = f"in {pause_s / 60:.0f} min" if pause_s else "at once, with more time"
+            log.warning("%s: %s; trying it again %s", key, why, when)
 
     def works(self, key: str) -> None:
         """Use an accelerator again: a probe, or a pipeline that requires it, ran on it."""
@@ -198,13 +235,13 @@ class Accelerators:
     def _begin(self, key: str, order: OrderMaker, deadlines: Mapping[Stage, float]) -> None:
         log.info("%s: trying it again", key)
         self._probes[key] = AcceleratorProbe(
-            order, deadlines, self._forkserver, lambda why: self._probed(key, why)
+            order, deadlines, self._forkserver, functools.partial(self._probed, key)
         )
 
-    def _probed(self, key: str, why: str) -> None:
+    def _probed(self, key: str, why: str, *, absent: bool = False) -> None:
         del self._probes[key]
         if why:
-            self.failed(key, why)
+            self.failed(key, why, Loss.ABSENT if absent else Loss.FAILED)
         else:
             self.works(key)
 

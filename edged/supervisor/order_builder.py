@@ -112,19 +112,30 @@ def _twin(section: PipelineSection, *, on_tpu: bool) -> Path | None:
     return section.model_file() if on_tpu and section.accelerator.policy == "prefer" else None
 
 
-def deadlines(sections: Mapping[str, PipelineSection], *, on_tpu: bool = False) -> dict[Stage, float]:
+def deadlines(
+    sections: Mapping[str, PipelineSection], *, on_tpu: bool = False, patient: bool = False
+) -> dict[Stage, float]:
     """Return the longest deadlines of the pipelines that share a worker, by stage, in s.
 
-    On an accelerator models have less time to open, so that the CPU takes over within 10 s.
+    Where a pipeline may run on the CPU instead, the accelerator and its models have less time to open, so
+    that the CPU takes over within 10 s.
+
+    Args:
+        sections: the configuration of the pipelines.
+        on_tpu: whether they run on the accelerator.
+        patient: whether to give the accelerator its full time to open: in a probe, while the CPU serves, or
+            where it is known to be slow.
     """
     limits = [section.deadlines for section in sections.values()]
     open_s = max(limit.open_s for limit in limits)
     load_s = _TPU_SHARE * open_s if on_tpu else open_s
+    patient = patient or all(section.accelerator.policy == "require" for section in sections.values())
+    delegate_s = max(limit.accelerator_s for limit in limits) if patient else load_s
     return {
         Stage.STARTUP: open_s,
         Stage.OPEN: open_s,
         Stage.LOAD: load_s,
-        Stage.DELEGATE: load_s,
+        Stage.DELEGATE: delegate_s,
         Stage.CAPTURE: max(limit.capture_s for limit in limits),
         Stage.INVOKE: max(limit.invoke_s for limit in limits),
     }

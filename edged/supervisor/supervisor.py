@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from edged.ipc.heartbeat import MAX_PIPELINES
 from edged.ipc.readings_page import for_reader
 from edged.models.runtimes import default_threads
 from edged.supervisor import order_builder
-from edged.supervisor.accelerators import Accelerators, key_of
+from edged.supervisor.accelerators import Accelerators, Loss, key_of
 from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.model_cache import ModelCache
 from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
@@ -253,12 +254,14 @@ class Supervisor:
         status_board.labels |= {name: labels[name] for name in sections if name in labels}
         lifecycle = WorkerLifecycle(
             lambda: self._order(key),
-            deadlines=order_builder.deadlines(sections, on_tpu=key not in sections),
+            deadlines=order_builder.deadlines(
+                sections, on_tpu=key not in sections, patient=self._accelerators.slow(key)
+            ),
             memory_mb=max(section.memory_mb for section in sections.values()),
             forkserver=self._server_of(sections),
             status_board=status_board,
             screens=ReportScreens({name: self._screen(name, section) for name, section in sections.items()}),
-            lost=lambda why: self._lost(key, why),
+            lost=functools.partial(self._lost, key),
             after=list(self._closing),
         )
         for status in status_board.all():
@@ -360,9 +363,9 @@ class Supervisor:
 
     # Accelerators.
 
-    def _lost(self, key: str, why: str) -> None:
+    def _lost(self, key: str, why: str, loss: Loss) -> None:
         """Move the pipelines of an accelerator that failed to the CPU at once, where policy allows it."""
-        self._accelerators.failed(key, why)
+        self._accelerators.failed(key, why, loss)
         self._arrange()
 
     def _probe_order(self, key: str) -> tuple[OrderMaker, Mapping[Stage, float]] | None:
@@ -390,7 +393,7 @@ class Supervisor:
                 probe=True,
             ), list(files.values())
 
-        return order, order_builder.deadlines(sections, on_tpu=True)
+        return order, order_builder.deadlines(sections, on_tpu=True, patient=True)
 
     def _plugged_in(self) -> None:
         for group in self._groups.values():

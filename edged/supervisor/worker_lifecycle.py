@@ -8,9 +8,11 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edged.errors import Reason
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.supervisor import order_builder
+from edged.supervisor.accelerators import Loss
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock
@@ -50,7 +52,7 @@ class WorkerLifecycle:
         forkserver: forks the workers.
         status_board: the statuses of its pipelines.
         screens: decide what to take of the reports of its pipelines.
-        lost: called with a sentence when the accelerator failed. It may retire this lifecycle.
+        lost: called with a sentence and the way when the accelerator was lost. It may retire this lifecycle.
         after: tasks to wait for before the first start: the ends of workers that hold the same cameras.
     """
 
@@ -63,7 +65,7 @@ class WorkerLifecycle:
         forkserver: ForkServer,
         status_board: StatusBoard,
         screens: ReportScreens,
-        lost: Callable[[str], object] = lambda _why: None,
+        lost: Callable[[str, Loss], object] = lambda _why, _loss: None,
         after: Collection[asyncio.Task[None]] = (),
     ) -> None:
         self._order = order
@@ -86,6 +88,7 @@ class WorkerLifecycle:
         self._explained: set[str] = set()  # the pipelines whose fault the worker reported itself
         self._on_tpu = False
         self._tpu_failed = False
+        self._loss = Loss.FAILED
         self._crashed_at: float | None = None
         self._retired = False
 
@@ -140,6 +143,7 @@ class WorkerLifecycle:
             raise
         self._worker = worker
         self._cause, self._killed_at, self._replaced, self._tpu_failed = "", None, False, False
+        self._loss = Loss.FAILED
         self._explained = set()
         self._on_tpu = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
         captures = [worker.heartbeat.capture(slot) for slot in range(len(order.pipelines))]
@@ -164,7 +168,9 @@ class WorkerLifecycle:
             return
         report = screened
         if isinstance(report, worker_messages.Fault):
-            self._tpu_failed |= report.kind == "accelerator"
+            if report.kind == "accelerator":
+                self._tpu_failed = True
+                self._loss = Loss.ABSENT if report.reason == Reason.ABSENT.value else Loss.FAILED
             if report.kind in _FATAL:
                 self._explained.add(report.pipeline)
         elif isinstance(report, worker_messages.Running):
@@ -191,7 +197,8 @@ class WorkerLifecycle:
         kind = "accelerator" if blamed else "defect"
         self._status_board.exited(kind, f"the worker {why}", explained)
         if blamed:
-            self._lost(next(status.last_error for status in self._status_board.all() if status.last_error))
+            last_error = next(status.last_error for status in self._status_board.all() if status.last_error)
+            self._lost(last_error, self._loss)
         if self._idle():  # another lifecycle took over
             return
         pause_s = self._backoff.pause_s(now)
@@ -218,6 +225,8 @@ class WorkerLifecycle:
         overdue = stall_detector.look(now)
         if overdue is not None:
             self._tpu_failed |= overdue.stage in ON_TPU
+            if overdue.stage is Stage.DELEGATE:
+                self._loss = Loss.SLOW
             if overdue.stage is Stage.IDLE:
                 # A library that hangs with Python's lock keeps every thread from updating its beat.
                 model = worker.heartbeat.model().read()

@@ -37,7 +37,7 @@ def configuration(folder: Path, testdata: Path, library: Path, policy: str = "pr
         f"    model: {{file: {models}/{name}.tflite, edgetpu_file: {models}/{name}_edgetpu.tflite, "
         f"labels: {testdata}/labels/imagenet_labels.txt}}\n"
         f"    accelerator: {{policy: {policy}, library: {library}}}\n"
-        "    deadlines: {open_s: 2, invoke_s: 1}\n"
+        "    deadlines: {open_s: 2, invoke_s: 1, accelerator_s: 2}\n"
     )
     return path
 

@@ -185,6 +185,30 @@ def test_pipelines_of_one_device_share_a_worker(twins: dict[str, str], tmp_path:
     asyncio.run(scenario())
 
 
+def test_one_that_opens_slowly_is_used_once_a_probe_has_opened_it(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        library = make(tmp_path, "slow open")
+        async with Crew({"porch": pipeline(twins, library)}) as crew:
+            await crew.until(lambda: crew.status("porch").degraded, within_s=SLOWEST_S)
+            await crew.running(within_s=SLOWEST_S)  # on the CPU meanwhile
+            await crew.until(lambda: not crew.status("porch").degraded, "the accelerator")
+            await crew.running()
+            assert crew.status("porch").accelerator == "edgetpu"
+
+    asyncio.run(scenario())
+
+
+def test_what_requires_a_slow_one_waits_for_it(twins: dict[str, str], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": pipeline(twins, make(tmp_path, "slow open"), "require")}) as crew:
+            await crew.running()
+            assert (crew.status("porch").restarts, crew.status("porch").last_error) == (0, "")
+
+    asyncio.run(scenario())
+
+
 def plug(root: Path) -> None:
     port = root / "sys/bus/usb/devices/2-1"
     port.mkdir(parents=True)
@@ -218,7 +242,7 @@ def test_a_probe_that_fails_costs_the_pipeline_nothing(
 
     async def scenario() -> None:
         library = make(tmp_path, kind)
-        porch = pipeline(twins, library, deadlines={"open_s": 2, "invoke_s": 1})
+        porch = pipeline(twins, library, deadlines={"open_s": 2, "invoke_s": 1, "accelerator_s": 2})
         async with Crew({"porch": porch}) as crew:
             await crew.running()
             await crew.until(lambda: crew.status("porch").degraded)

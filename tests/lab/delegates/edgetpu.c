@@ -39,6 +39,10 @@ static bool pass(const char *moment)
         if (ensure != NULL)
             ensure();
     }
+    if (strcmp(word, "slow") == 0) { /* as with firmware to load; ctypes keeps Python's lock while it opens */
+        sleep(7);
+        return true;
+    }
     while (strcmp(word, "hang") == 0 || strcmp(word, "seize") == 0)
         pause();
     return false;

@@ -13,6 +13,7 @@ from edged.supervisor.accelerators import (
     STABLE_S,
     AcceleratorPresence,
     CircuitBreaker,
+    Loss,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +76,32 @@ def test_one_that_comes_and_goes_trips_the_breaker() -> None:
     breaker.failed(now + LONGEST_PAUSE_S)
     breaker.plugged_in(now + LONGEST_PAUSE_S + 10)
     assert breaker.is_probe_due(now + LONGEST_PAUSE_S + 10 + SETTLE_S)
+
+
+def test_a_pipeline_that_requires_it_and_tries_again_counts_once() -> None:
+    breaker = CircuitBreaker()
+    assert [breaker.failed(at) for at in (0.0, 0.5, 1.2)] == [300, 299.5, 298.8]
+    breaker.plugged_in(10.0)
+    assert breaker.is_probe_due(10.0 + SETTLE_S)
+
+
+def test_an_absent_device_does_not_come_and_go() -> None:
+    breaker, now, pauses = CircuitBreaker(), 0.0, []
+    for _ in range(3):
+        pauses.append(breaker.failed(now, Loss.ABSENT))
+        breaker.plugged_in(now + 1)
+        now += 1 + SETTLE_S
+        assert breaker.is_probe_due(now)
+    assert max(pauses) < LONGEST_PAUSE_S
+
+
+def test_a_slow_one_is_probed_at_once_and_only_the_first_time() -> None:
+    breaker = CircuitBreaker()
+    assert breaker.failed(0.0, Loss.SLOW) == 0
+    assert not breaker.usable
+    assert breaker.is_probe_due(0.0)
+    breaker.works(9.0)
+    assert breaker.failed(15.0, Loss.SLOW) == FIRST_PAUSE_S
 
 
 def test_appearing_while_in_use_means_nothing() -> None:

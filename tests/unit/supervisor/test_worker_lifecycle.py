@@ -137,7 +137,7 @@ class Stand:
             forkserver=server,
             status_board=self.status_board,
             screens=screens,
-            lost=self.lost.append,
+            lost=lambda why, _loss: self.lost.append(why),
         )
 
     @property

@@ -88,7 +88,7 @@ async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdi
 async def _invoked(wanted: Mapping[str, PipelineSection], there: list[str], workers: Workers) -> Verdict:
     sections = {name: _required(section) for name, section in wanted.items()}
     limits = [section.deadlines for section in wanted.values()]
-    seconds = STARTED_S + 3 * max(d.open_s for d in limits) + max(d.invoke_s for d in limits)
+    seconds = STARTED_S + max(3 * d.open_s + d.accelerator_s + d.invoke_s for d in limits)
     runs = await workers.run(sections, count=COUNT, seconds=seconds)
     return together([_of_tpu(name, runs[name], wanted[name].accelerator, there) for name in sections])
 
