@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _ALIGN = 64
 _STARTUP_FRAMES = 7
+_LEAST = 64  # pixels
 
 
 class Platform(enum.Enum):
@@ -65,6 +66,10 @@ class Board:
         one_stream: the cameras have no image processor of a Raspberry Pi, and give one stream.
         between: the number of frames between two captures.
         hangs: the camera stops delivering.
+        kept_s: the age of a frame that picamera2 kept, which comes before all others; 0: none.
+        autofocus: the camera has a lens that moves; libcamera leaves it where it is.
+        controls: what was set last.
+        started_ns: when a camera was started last, monotonic.
         denied: the error of opening a device of libcamera: it lists no camera then, and gives no reason.
         busy: another process streams from the cameras.
         no_heap: the error of opening /dev/dma_heap, which comes after the camera was acquired.
@@ -81,6 +86,10 @@ class Board:
     one_stream: bool = False
     between: int = 1
     hangs: bool = False
+    kept_s: float = 0.0
+    autofocus: bool = False
+    controls: dict[str, Any] = field(default_factory=dict)
+    started_ns: int = 0
     denied: int = 0
     busy: bool = False
     no_heap: int = 0
@@ -199,6 +208,8 @@ class Picamera2:
         self.sensor_resolution = FULL[self._model]
         if not self.board.one_stream:
             self.camera_properties["ColorFilterArrangement"] = 0
+        if self.board.autofocus:
+            self.camera_controls["AfMode"] = (0, 2, 0)
         if self.board.no_heap:
             raise OSError(self.board.no_heap, os.strerror(self.board.no_heap), "/dev/dma_heap/linux,cma")
         self.allocator = object()
@@ -259,6 +270,9 @@ class Picamera2:
             self._check_lores(main, lores)
         for name in ("main", "lores"):
             if config[name] is not None:
+                if self.platform is Platform.VC4:  # the scaler's least size, whatever the shape was
+                    width, height = config[name]["size"]
+                    config[name] = {**config[name], "size": (max(width, _LEAST), max(height, _LEAST))}
                 row = config[name]["size"][0] * BYTES[config[name]["format"]]
                 config[name] = {**config[name], "stride": -(-row // _ALIGN) * _ALIGN}
         if config["raw"] is not None:
@@ -296,8 +310,10 @@ class Picamera2:
         del show_preview
         if config is not None or not self._config:
             self.configure(config)
+        self.board.controls = dict(self._config["controls"])
         self._limits_us = self._config["controls"].get("FrameDurationLimits", (100, 83333))
         # libcamera's IPA does not trust the exposure of the first frames, and picamera2 drops them.
+        self.board.started_ns = time.monotonic_ns()
         self._next_at = time.monotonic() + (_STARTUP_FRAMES + 1) * self._period_s()
         self.started = True
 
@@ -350,6 +366,11 @@ class Picamera2:
 
     def _next(self, job: Job, timeout: float | None) -> Request | None:
         """Return the newest frame if the camera runs and has a free buffer."""
+        if self.board.kept_s and self.started and job in self._jobs:
+            age_s, self.board.kept_s = self.board.kept_s, 0.0
+            self._jobs.remove(job)
+            self.board.held += 1
+            return Request(self.board, self._config, self._frames, age_s)
         starved = self.board.held >= int(self._config.get("buffer_count", 0))
         replaced = self._cm.cameras.get(self.camera_idx) is not self
         if not self.started or self.board.hangs or starved or replaced or job not in self._jobs:
@@ -390,10 +411,11 @@ class Job:
 class Request:
     """A buffer with a picture in it."""
 
-    def __init__(self, board: Board, config: dict[str, Any], frame: int) -> None:
+    def __init__(self, board: Board, config: dict[str, Any], frame: int, age_s: float = 0.0) -> None:
         self._board = board
         self._config = config
         self._frame = frame
+        self._at_ns = time.monotonic_ns() - round(age_s * 1e9) if age_s else 0
         self._references = 1
 
     def make_array(self, name: str) -> NDArray[np.uint8]:
@@ -410,7 +432,10 @@ class Request:
         if self._references <= 0:
             raise RuntimeError("the request was released")
         period_ns = 33_333_000
-        return {"SensorTimestamp": _START_NS + self._frame * period_ns, "FrameDuration": 33_333}
+        return {
+            "SensorTimestamp": self._at_ns or self._board.started_ns + self._frame * period_ns,
+            "FrameDuration": 33_333,
+        }
 
     def release(self) -> None:
         """Return the buffer to the camera."""
@@ -418,9 +443,6 @@ class Request:
         if self._references < 0:
             raise RuntimeError("CompletedRequest: lock now has negative ref_count")
         self._board.held -= 1
-
-
-_START_NS = time.monotonic_ns()
 
 
 def _inode(fd: int) -> int:

@@ -49,6 +49,9 @@ _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
 _SLOW = 12.0  # frames per second, below which a rate is set after the first picture
+_STALE_S = 2.0  # a frame that is older was kept, and is not new
+_LEAST = 64  # pixels of width and of height: the scaler of a Pi 4 gives no less, whatever the shape
+_CONTINUOUS = 2  # libcamera's AfModeContinuous
 _AS_FAST = 0.98  # of the frames per second asked for: the modes' own are not round
 _WORTH = 0.75  # read lores only when it has less than this share of main's pixels
 _USB = "/usb"  # in the identity of a webcam, which libcamera lists as well
@@ -176,7 +179,7 @@ def lores_size(config: Config, hint: Hint) -> tuple[int, int] | None:
         return None
     turned = config.rotate in ("90", "270")
     need_w, need_h = (hint.height, hint.width) if turned else (hint.width, hint.height)
-    scale = max(need_w / width, need_h / height)
+    scale = max(need_w / width, need_h / height, _LEAST / width, _LEAST / height)
     if scale * scale >= _WORTH:
         return None
     return _even(width * scale), _even(height * scale)
@@ -225,18 +228,11 @@ class PiCamera:
         """Return the newest frame; the camera's buffer is returned before the copy is decoded."""
         if self._camera is None:
             raise Unavailable(Reason.LOST, f"{self._name}: not open")
-        # A capture that timed out stays in picamera2's queue and would keep a buffer for ever: wait for the
-        # same one.
-        job = self._job or self._camera.capture_request(wait=False)
-        self._job = job
-        try:
-            request = job.get_result(timeout=timeout_s)
-        except TimeoutError as error:
-            raise Unavailable(
-                Reason.TIMEOUT,
-                f"{self._name} gave no picture within {timeout_s:g} s; check its cable, and `dmesg`",
-            ) from error
-        self._job = None
+        deadline = time.monotonic() + timeout_s
+        request = self._request(timeout_s, timeout_s)
+        while _is_stale(request.get_metadata()):  # picamera2 keeps the last one of a camera that has died
+            request.release()
+            request = self._request(max(0.0, deadline - time.monotonic()), timeout_s)
         self._slow_down()
         try:
             pixels = request.make_array(self._stream)
@@ -248,6 +244,21 @@ class PiCamera:
         picture, order = self._decode(pixels)
         at = _exposed_at(metadata.get("SensorTimestamp"))
         return Frame(picture, at, order=order, number=self._number - 1, skipped=skipped)
+
+    def _request(self, wait_s: float, timeout_s: float) -> Any:
+        """Return the next request. Raises ``Unavailable`` after ``wait_s``, what is left of ``timeout_s``."""
+        # A capture that timed out stays in picamera2's queue and would keep a buffer for ever: wait for the
+        # same one.
+        self._job = self._job or self._camera.capture_request(wait=False)
+        try:
+            request = self._job.get_result(timeout=wait_s)
+        except TimeoutError as error:
+            raise Unavailable(
+                Reason.TIMEOUT,
+                f"{self._name} gave no picture within {timeout_s:g} s; check its cable, and `dmesg`",
+            ) from error
+        self._job = None
+        return request
 
     def close(self) -> None:
         """Stop and release the camera."""
@@ -337,8 +348,13 @@ class PiCamera:
         camera, config = self._camera, self._config
         main = {"size": self._size, "format": "BGR888"}
         more: dict[str, Any] = {"transform": Transform(hflip=config.hflip, vflip=config.vflip)}
+        controls: dict[str, Any] = {}
+        if "AfMode" in camera.camera_controls:  # libcamera leaves the lens where it is
+            controls["AfMode"] = _CONTINUOUS
         if config.fps is not None and config.fps >= _SLOW:
-            more["controls"] = self._frame_duration()
+            controls |= self._frame_duration()
+        if controls:
+            more["controls"] = controls
         if raw is not None:
             more["raw"] = {"size": raw}
         if lores is not None:
@@ -427,6 +443,15 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 def _even(pixels: float) -> int:
     """Round up to an even number; a tiny excess is a rounding error."""
     return -int(-(pixels - 1e-6) // 2) * 2
+
+
+def _is_stale(metadata: Mapping[str, Any]) -> bool:
+    """Return whether a frame is older than the camera's newest one can be."""
+    stamp_ns, period_us = metadata.get("SensorTimestamp"), metadata.get("FrameDuration")
+    if not stamp_ns:
+        return False
+    age_s = time.monotonic() - float(stamp_ns) / 1e9
+    return age_s > max(_STALE_S, 3e-6 * float(period_us or 0))
 
 
 def _exposed_at(stamp_ns: int | None) -> float:

@@ -122,6 +122,32 @@ def test_less_than_a_frame_a_second_is_what_interval_s_is_for(fps: float) -> Non
         Config(fps=fps)
 
 
+@pytest.mark.parametrize("kept_s", [5.0, 60.0])
+def test_a_frame_that_was_kept_for_long_is_not_the_newest(board: Board, kept_s: float) -> None:
+    source = PiCamera(Config(), HINT)
+    source.open()
+    board.kept_s = kept_s
+    assert abs(source.read(1).captured_at - time.time()) < 4
+    board.kept_s, board.hangs = kept_s, True
+    with pytest.raises(Unavailable) as caught:
+        source.read(0.05)
+    assert caught.value.reason is Reason.TIMEOUT
+    source.close()
+
+
+def test_a_tiny_model_gets_the_whole_shape(board: Board) -> None:
+    assert take(board, Hint(32, 32)).pixels.shape == (64, 86, 3), "44x32 would come as 64x64, squashed"
+
+
+def test_a_lens_that_moves_is_focused_all_the_time(board: Board) -> None:
+    take(board)
+    assert "AfMode" not in board.controls
+    board.autofocus = True
+    for fps in (None, 30):
+        take(board, fps=fps)
+        assert board.controls["AfMode"] == 2
+
+
 def test_a_camera_that_hangs_times_out_and_loses_no_buffer(board: Board) -> None:
     source = PiCamera(Config(), HINT)
     source.open()
