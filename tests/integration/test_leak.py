@@ -19,6 +19,7 @@ from edged.supervisor.pipeline_status import LINE_S, LINES
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 WATCHED_S = 12.0
 EVENT_BITS = 130  # what docs/security.md says of an event; a unit test holds that number
 

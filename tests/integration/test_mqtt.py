@@ -96,6 +96,7 @@ def test_retained_orders_are_ignored_and_orders_arrive_after_a_reconnect(tmp_pat
     asyncio.run(life())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["memory", "disk"])
 def test_nothing_is_lost_over_outages_and_what_waited_is_marked(tmp_path: Path, where: str) -> None:
     async def life() -> None:

@@ -34,6 +34,7 @@ NOISE = int(os.environ.get("EDGED_NOISE", "3000"))
 OUTAGES_S = [float(seconds) for seconds in os.environ.get("EDGED_OUTAGES", "3,3,3").split(",")]
 
 
+@pytest.mark.slow
 def test_a_connection_that_went_silent_is_found_in_one_and_a_half_keepalives(tmp_path: Path) -> None:
     async def life(port: int, protocol: str, *, idle: bool) -> tuple[str, bool, float]:
         async with (
@@ -330,6 +331,7 @@ async def outage(folder: Path, seconds: float, count: int = 10) -> list[float]:
         return await asyncio.gather(*map(first, nodes))
 
 
+@pytest.mark.slow
 def test_a_broker_that_was_away_gets_an_event_within_five_seconds_of_its_return(tmp_path: Path) -> None:
     async def outages() -> list[float]:
         folders = [tmp_path / str(number) for number in range(len(OUTAGES_S))]

@@ -383,6 +383,7 @@ def test_a_model_over_time_is_fed_without_main(tmp_path: Path) -> None:
         assert other.last("edged/n/pump/x/state") is None
 
 
+@pytest.mark.slow
 def test_a_pump_that_stops_is_an_anomaly_and_its_class_changes(tmp_path: Path) -> None:
     write(tmp_path)
     source = "kind: sensors, channels: [pump/x, pump/y, pump/z], step_s: 0.02, window: 64, hop: 16"

@@ -473,6 +473,7 @@ asyncio.run(scenario())
 """
 
 
+@pytest.mark.slow
 def test_runs_as_nobody_with_the_rights_that_the_unit_leaves() -> None:
     """And a worker cannot reach into main or the fork server, which may use the network."""
     if os.geteuid() != 0:
