@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edged.config.root import Config
+    from edged.supervisor import PipelineStatus
     from edged.tools.doctor.probe import Ask
     from edged.tools.doctor.subject import Subject
     from edged.tools.doctor.worker_runs import Run, Workers
@@ -26,8 +27,9 @@ CPU_S = 90.0  # for the fork server's imports too, on a slow board
 STARTED_S = 20.0  # for a worker to be forked
 _PHOTOGRAPH = {**bundled.SOURCE, "path": bundled.PHOTO, "loop": True, "interval_s": 0}
 _PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
-_INSTALL = "sudo apt install libedgetpu1-std (https://coral.ai/software, which has the repository)"
-_BROKEN = "install another version of it: sudo apt install --reinstall libedgetpu1-std"
+_SOURCE = "https://github.com/feranick/libedgetpu/releases"
+_INSTALL = f"install the libedgetpu that is built for the TensorFlow Lite of this runtime: {_SOURCE}"
+_BROKEN = f"it was probably built for another TensorFlow Lite; {_INSTALL}"
 
 
 async def on_cpu(workers: Workers) -> Run:
@@ -111,11 +113,20 @@ def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str]) -> 
             else "sudo usermod -aG plugdev USER (of the service), and plug it in again"
         )
         return error(what, fix)
+    return error(what, _remedy(fault))
+
+
+def _remedy(fault: PipelineStatus) -> str:
+    """Return what to do about an Edge TPU that is there and does not work."""
+    if fault.reason == "denied":
+        return "sudo usermod -aG plugdev USER (of the service); sudo systemctl restart edged"
+    if fault.reason == "busy":
+        return "stop the other program, or give it another Edge TPU"
     if fault.fault == "model":
-        return error(what, "see the check configuration")
-    return error(
-        what, "unplug it and plug it in again, on a port or hub with enough power; sudo apt full-upgrade"
-    )
+        return "see the check configuration"
+    if "SIGSEGV" in fault.last_error or "SIGABRT" in fault.last_error:
+        return f"plug it in again; if that does not help: {_BROKEN}"
+    return "unplug it and plug it in again, on a port or hub with enough power; sudo apt full-upgrade"
 
 
 def _on_tpu(config: Config | None) -> dict[str, PipelineSection]:

@@ -23,7 +23,7 @@ pipelines:
     accelerator: {{policy: {policy}}}
 """
 LIBRARY = {"library": {}}
-NO_LIBRARY = {"library": "the Edge TPU runtime libedgetpu.so.1 cannot be loaded; install libedgetpu1-std"}
+NO_LIBRARY = {"library": "the Edge TPU runtime libedgetpu.so.1 cannot be loaded; install the build for it"}
 
 
 def plug(root: Path) -> None:
@@ -106,7 +106,7 @@ def test_one_without_its_library_names_the_package(tmp_path: Path) -> None:
     plug(tmp_path)
     found = tpu(subject(root=tmp_path), answers=NO_LIBRARY)
     assert found.status == "error"
-    assert "apt install libedgetpu1-std" in found.fix
+    assert "feranick/libedgetpu" in found.fix
 
 
 @pytest.mark.parametrize(("policy", "status"), [("prefer", "absent"), ("require", "error")])
