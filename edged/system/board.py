@@ -22,6 +22,17 @@ def coral(root: Path) -> str:
     return "pci" if (root / "dev/apex_0").exists() else ""
 
 
+def coral_nodes(root: Path) -> list[Path]:
+    """Return the device nodes of the Coral accelerators on USB, in the order of their ports."""
+    found = []
+    for port in sorted(root.glob("sys/bus/usb/devices/*")):
+        if (text(port / "idVendor"), text(port / "idProduct")) in CORAL_USB:
+            bus, number = text(port / "busnum"), text(port / "devnum")
+            if bus.isdecimal() and number.isdecimal():
+                found.append(root / f"dev/bus/usb/{int(bus):03}/{int(number):03}")
+    return found
+
+
 def text(path: Path) -> str:
     """Return the text of a file of sysfs or the device tree; empty where it cannot be read."""
     try:

@@ -41,7 +41,7 @@ def pipeline(
 
 # What is wrong from the start: how the library is made, and what the pipeline's status says of it.
 AT_START = {
-    "absent": r"the Edge TPU runtime \S+ cannot be loaded .* install libedgetpu1-std",
+    "absent": r"the Edge TPU runtime \S+ cannot be loaded .* install the build for this runtime",
     "no library": r"the Edge TPU runtime \S+ cannot be loaded",
     "no delegate": r"is not an Edge TPU runtime: it contains no TFLite delegate",
     "fail open": r"there is no Edge TPU at 'usb:\d+'",
