@@ -11,7 +11,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.errors import DriverError, ModelError
@@ -105,7 +105,8 @@ def open_interpreter(
     interpreter = _load(choose(runtime)).Interpreter
     delegates = None if delegate is None else [delegate]
     try:
-        with _without_information():
+        # A delegate may abort the process here: the line that explains it must not wait in memory then.
+        with _without_information() if delegate is None else nullcontext():
             opened: Interpreter = interpreter(
                 **_where(content), num_threads=threads, experimental_delegates=delegates
             )

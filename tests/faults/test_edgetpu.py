@@ -12,7 +12,7 @@ import pytest
 from crew import Crew, alive, section, stretched, synthetic
 from tflite_builder import Kind, build
 
-from edged.supervisor import accelerators, supervisor
+from edged.supervisor import ForkServer, OutputPump, accelerators, supervisor
 
 pytestmark = [
     pytest.mark.realmodels,
@@ -198,6 +198,20 @@ def test_one_that_opens_slowly_is_used_once_a_probe_has_opened_it(
             assert crew.status("porch").accelerator == "edgetpu"
 
     asyncio.run(scenario())
+
+
+def test_what_the_library_prints_before_it_aborts_is_kept(twins: dict[str, str], tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    async def scenario() -> None:
+        server = ForkServer(OutputPump(lambda _level, line: lines.append(line)))
+        porch = pipeline(twins, make(tmp_path, "abort prepare"))
+        async with Crew({"porch": porch}, forkserver=server) as crew:
+            await crew.until(lambda: crew.status("porch").degraded)
+            await crew.running()
+
+    asyncio.run(scenario())
+    assert any("Check failed at prepare" in line for line in lines), lines
 
 
 def test_what_requires_a_slow_one_waits_for_it(twins: dict[str, str], tmp_path: Path) -> None:

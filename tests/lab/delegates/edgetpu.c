@@ -30,8 +30,10 @@ static bool pass(const char *moment)
     fclose(file);
     if (found != 2 || strcmp(when, moment) != 0)
         return true;
-    if (strcmp(word, "abort") == 0)
+    if (strcmp(word, "abort") == 0) { /* with its reason on standard error, as a failed CHECK */
+        fprintf(stderr, "F stand-in: Check failed at %s\n", moment);
         abort();
+    }
     if (strcmp(word, "segfault") == 0)
         raise(SIGSEGV);
     if (strcmp(word, "seize") == 0) { /* hang, and keep Python's lock */
