@@ -42,7 +42,8 @@ def cue(library: Path, what: str) -> None:
 
     To be ``slow`` is to work after 7 s, which is what loading the firmware takes.
 
-    Moments: ``open``, ``prepare`` (the graph), ``allocate`` (the node), ``invoke``, ``bus`` (at any time).
+    Moments: ``open``, ``prepare`` (the graph), ``allocate`` (the node), ``version`` (of the
+    model's compiler), ``invoke``, ``bus`` (at any time).
     An empty cue: work.
     """
     # In place: a worker sees the file that was there when its namespaces were made.

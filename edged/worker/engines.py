@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from edged.tasks import Task
     from edged.worker.capture import Item
 
+# What libedgetpu prints of a model that it will never run; the device is in order.
+_REFUSALS = ("requires runtime version", "Unsupported data type in custom op", "Multiple executables")
 NO_CHECKSUM = "00000000"  # in events, for a measure, which has no file
 
 
@@ -169,5 +171,8 @@ def _on_tpu(
             delegate=delegate,
             content=files.model,
         )
-    except ModelError as error:  # the file is valid, so the accelerator refuses it
+    except ModelError as error:
+        if any(refusal in str(error) for refusal in _REFUSALS):
+            raise
+        # The file is valid, so something is wrong with the accelerator.
         raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error

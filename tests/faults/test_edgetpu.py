@@ -214,6 +214,21 @@ def test_what_the_library_prints_before_it_aborts_is_kept(twins: dict[str, str],
     assert any("Check failed at prepare" in line for line in lines), lines
 
 
+def test_a_model_that_the_library_refuses_is_to_blame_itself(twins: dict[str, str], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        library = make(tmp_path, "fail version")
+        async with Crew({"porch": pipeline(twins, library)}) as crew:
+            await crew.running()
+            status = crew.status("porch")
+            assert (status.accelerator, status.degraded) == ("cpu", True)
+            assert "requires runtime version (15)" in status.last_error
+            faults = {change.fault for _, change in crew.changes}
+            assert "model" in faults
+            assert "accelerator" not in faults
+
+    asyncio.run(scenario())
+
+
 def test_what_requires_a_slow_one_waits_for_it(twins: dict[str, str], tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Crew({"porch": pipeline(twins, make(tmp_path, "slow open"), "require")}) as crew:

@@ -60,8 +60,12 @@ static void *bus(void *unused)
 
 static TfLiteStatus prepare_node(TfLiteContext *context, TfLiteNode *node)
 {
-    (void)context;
     (void)node;
+    if (!pass("version")) { /* a model of a newer compiler */
+        context->ReportError(context, "Failed to prepare for TPU. Package requires runtime version (15), "
+                                      "which is newer than this runtime version (14).");
+        return kTfLiteError;
+    }
     return pass("allocate") ? kTfLiteOk : kTfLiteError;
 }
 
