@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.cli import terminal
+from edged.errors import Refused
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"check this configuration too (default {terminal.DEFAULT_CONFIG}, if it exists)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON document")
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="add the results to FILE, without names, addresses and serial numbers, to send to others",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,18 +55,31 @@ def run(arguments: argparse.Namespace) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # not every terminal can show every path
     console = terminal.console(stderr=arguments.json)
+    config = Path(arguments.config or terminal.DEFAULT_CONFIG)
     with console.status("checking this machine") as progress:
         checks = doctor.examine(
-            Path(arguments.config or terminal.DEFAULT_CONFIG),
+            config,
             given=arguments.config is not None,
             begin=lambda name: progress.update(f"{name} …"),
             tell=lambda check: None if arguments.json else _show(console, check),
         )
+    if arguments.report:
+        _report(Path(arguments.report), checks, config)
     if arguments.json:
         terminal.print_json({"checks": [check.data() for check in checks]})
     else:
         terminal.print_markup(console, _summary(checks))
     return int(any(check.status == "error" for check in checks))
+
+
+def _report(path: Path, checks: Sequence[Check], config: Path) -> None:
+    """Add the results to a file. Raises ``Refused`` where it cannot be written."""
+    from edged.tools.doctor import report
+
+    try:
+        report.append(path, checks, config_path=config, root=Path("/"))
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}", os.EX_CANTCREAT) from error
 
 
 def _show(console: Console, check: Check) -> None:
