@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edged.errors import Reason
 from edged.ipc import worker_messages
+from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Stage
 from edged.supervisor import order_builder
 from edged.supervisor.accelerators import Loss
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
-from edged.system import clock
+from edged.system import clock, isolation
 from edged.system.backoff import between_restarts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from edged.config.root import PipelineSection
-    from edged.ipc.worker_messages import Report
+    from edged.ipc.worker_messages import Ready, Report
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
     from edged.supervisor.pipeline_status import StatusBoard
@@ -173,9 +174,23 @@ class WorkerLifecycle:
                 self._loss = Loss.ABSENT if report.reason == Reason.ABSENT.value else Loss.FAILED
             if report.kind in _FATAL:
                 self._explained.add(report.pipeline)
+        elif isinstance(report, worker_messages.Ready):
+            report = self._confirmed(worker, report)
         elif isinstance(report, worker_messages.Running):
             self._explained.discard(report.pipeline)
         self._status_board.take(report)
+
+    def _confirmed(self, worker: WorkerProcess, ready: Ready) -> Ready:
+        """Return what a worker reports of its walls as far as the kernel shows it.
+
+        Raises:
+            WireError: it reports that it may run, and it may not.
+        """
+        held = isolation.confirmed(worker.pid or 0, ready.isolation, self._forkserver.walls)
+        enough = ready.network or isolation.suffices(held) or not isolation.suffices(ready.isolation)
+        if worker.order.isolation == "required" and not enough:
+            raise WireError("walls that the kernel does not show")
+        return replace(ready, isolation=held)
 
     def misbehaved(self, worker: WorkerProcess, what: str) -> None:
         """Replace a worker that sends what no worker in order sends."""

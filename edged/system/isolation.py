@@ -45,19 +45,47 @@ def around(pid: int) -> tuple[str, ...]:
     held = set()
     with contextlib.suppress(OSError, ValueError, IndexError):
         folder = Path("/proc", str(pid))
-        status = dict(
-            line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line
-        )
+        status = _status(folder)
         if int(status["Uid"].split()[0]) != os.getuid():
             held.add("user")
         if len(status["NSpid"].split()) > 1:
             held.add("pidns")
-        links = [line.split(":")[0].strip() for line in (folder / "net/dev").read_text().splitlines()[2:]]
-        if set(links) <= {"lo"}:
+        if _has_no_network(folder):
             held.add("netns")
         if not _mounts(folder) & _mounts(Path("/proc/self")):
             held.add("mountns")
     return ordered(held)
+
+
+def confirmed(pid: int, reported: Collection[str], outside: Collection[str]) -> tuple[str, ...]:
+    """Return the walls that a worker reports and the kernel shows.
+
+    Landlock alone stays the worker's word: the kernel does not show it, and no other wall depends on it.
+
+    Args:
+        pid: the worker's process id. Nothing is shown of one that has ended, and its report stays as it is.
+        reported: the walls that the worker reports.
+        outside: those around its fork server.
+    """
+    folder, shown = Path("/proc", str(pid)), {*outside, "landlock"}
+    try:
+        if _status(folder)["Seccomp"] == "2":
+            shown.add("seccomp")
+        if _has_no_network(folder):
+            shown.add("netns")
+    except (OSError, KeyError):
+        return ordered(reported)
+    return ordered(shown & set(reported))
+
+
+def _status(process: Path) -> dict[str, str]:
+    lines = (process / "status").read_text("ascii", "replace").splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def _has_no_network(process: Path) -> bool:
+    links = [line.split(":")[0].strip() for line in (process / "net/dev").read_text().splitlines()[2:]]
+    return set(links) <= {"lo"}
 
 
 def _mounts(process: Path) -> set[str]:

@@ -80,7 +80,7 @@ def command(program: Sequence[str], needs: Needs, *, bwrap: str, folder: str = "
     """
     spaces = _SPACES if needs.network else (*_SPACES, "net")
     line = [bwrap, *(f"--unshare-{name}" for name in spaces), "--unshare-cgroup-try"]
-    line += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "edged"]
+    line += ["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--hostname", "edged"]
     line += [*_readable(needs), "--proc", "/proc", *_devices(needs), *_current(folder), "--clearenv"]
     for name, value in environment().items():
         line += ["--setenv", name, value]

@@ -144,7 +144,17 @@ class ForkServer:
             os.killpg(pid, signal.SIGKILL)
         _pid, status = os.waitpid(pid, 0)
         os.close(pidfd)
+        self._collect_orphans()
         self._send({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _collect_orphans(self) -> None:
+        """Collect processes whose own parent ended: the first process of a PID namespace inherits them."""
+        workers = set(self._children.values())
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in workers:
+                    return
+                os.waitpid(ended.si_pid, 0)
 
     def _send(self, answer: dict[str, object], *fds: int) -> None:
         try:

@@ -32,6 +32,7 @@ class Config(SourceConfig):
     do: Literal[
         "nothing",
         "escape",
+        "attack",
         "leak",
         "grow",
         "exit",
@@ -95,6 +96,14 @@ class Lab:
         if not self._kept:
             self._kept.append("once")
             write(self._config.file, json.dumps(look_for_a_way_out()))
+
+    def _attack(self) -> None:
+        import edged_attempts
+
+        if not self._kept and self._config.cue is not None:
+            self._kept.append("once")
+            targets = json.loads(self._config.cue.read_text("utf-8"))
+            write(self._config.file, json.dumps(edged_attempts.results(targets)))
 
     def _leak(self) -> None:
         self._kept += [open("/dev/null") for _ in range(4)]  # noqa: SIM115, PTH123 - never closed, on purpose

@@ -81,6 +81,8 @@ class Forked:
 class Server:
     """Forks, or does not."""
 
+    walls: tuple[str, ...] = ()
+
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
         self.asked = 0

@@ -45,3 +45,15 @@ def test_the_walls_around_a_process_are_those_that_the_kernel_shows(network: boo
         seen = isolation.around(int(inside))
         process.kill()
     assert seen == (("mountns", "pidns") if network else ("netns", "mountns", "pidns"))
+
+
+def test_a_worker_is_not_taken_at_its_word() -> None:
+    """This process has none of these walls; of one that has ended nothing is known."""
+    everything = isolation.WALLS
+    assert isolation.confirmed(os.getpid(), everything, ("mountns", "pidns")) == (
+        "mountns",
+        "pidns",
+        "landlock",
+    )
+    assert isolation.confirmed(os.getpid(), ("pidns",), ("mountns", "pidns")) == ("pidns",)
+    assert isolation.confirmed(0, ("seccomp",), ()) == ("seccomp",)
