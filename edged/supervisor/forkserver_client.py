@@ -149,7 +149,7 @@ class ForkServer:
         self._seen = namespaces.signature(self._needs)
         command = child.interpreter("edged.worker.forkserver", str(theirs.fileno()))
         if bwrap is not None:
-            command = namespaces.command(command, self._needs, bwrap=bwrap)
+            command = namespaces.command(command, self._needs, bwrap=bwrap, first=True)
         try:
             self._process = child.start(
                 command,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 _BY_SIGNAL = 128  # added to the number of a signal, in an exit status of bubblewrap or a shell
-_INIT = 0  # the parent, as the first process of a PID namespace sees it: bubblewrap is outside
+_INIT = 1  # the parent of a process in a PID namespace of its own
 _LONGEST = 300  # characters of the last line that a process printed before it died
 
 

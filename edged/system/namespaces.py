@@ -69,7 +69,9 @@ def bubblewrap() -> str | None:
     return found if done.returncode == 0 else None
 
 
-def command(program: Sequence[str], needs: Needs, *, bwrap: str, folder: str = "/") -> list[str]:
+def command(
+    program: Sequence[str], needs: Needs, *, bwrap: str, folder: str = "/", first: bool = False
+) -> list[str]:
     """Return the command that runs a program in namespaces of its own.
 
     Args:
@@ -77,10 +79,13 @@ def command(program: Sequence[str], needs: Needs, *, bwrap: str, folder: str = "
         needs: what it may reach.
         bwrap: bubblewrap.
         folder: the current folder there, from which relative paths are looked for.
+        first: the program is the first process there, and no process of bubblewrap's, which has no filter, is
+            beside it. Such a program collects orphans, and signals that it sends to itself do not end it.
     """
     spaces = _SPACES if needs.network else (*_SPACES, "net")
     line = [bwrap, *(f"--unshare-{name}" for name in spaces), "--unshare-cgroup-try"]
-    line += ["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--hostname", "edged"]
+    line += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "edged"]
+    line += ["--as-pid-1"] if first else []
     line += [*_readable(needs), "--proc", "/proc", *_devices(needs), *_current(folder), "--clearenv"]
     for name, value in environment().items():
         line += ["--setenv", name, value]

@@ -42,6 +42,7 @@ from edged.system.systemd import Notifier
 log = logging.getLogger(__name__)
 
 _LISTENER = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
+_ORPHANS_MS = 1000.0  # an orphan that ended stays in the process list for at most this long
 _MOST_FDS = 3 + 3 * MAX_PIPELINES  # pipe, heartbeat, page; two models and labels for each pipeline
 
 
@@ -63,7 +64,9 @@ class ForkServer:
         """Fork on request until main closes the socket."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
-        pause_ms = None if self._notifier.watchdog_s is None else self._notifier.watchdog_s * 500
+        pause_ms = _ORPHANS_MS
+        if self._notifier.watchdog_s is not None:
+            pause_ms = min(pause_ms, self._notifier.watchdog_s * 500)
         while True:
             for fd, _events in poll.poll(pause_ms):
                 if fd == self._control.fileno():
@@ -71,6 +74,7 @@ class ForkServer:
                 else:
                     poll.unregister(fd)
                     self._reap(fd)
+            self._collect_orphans()
             self._notifier.watchdog()
 
     def _answer(self, poll: select.poll) -> None:
@@ -144,7 +148,6 @@ class ForkServer:
             os.killpg(pid, signal.SIGKILL)
         _pid, status = os.waitpid(pid, 0)
         os.close(pidfd)
-        self._collect_orphans()
         self._send({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
 
     def _collect_orphans(self) -> None:
