@@ -229,7 +229,7 @@ def test_every_class_of_a_driver_goes_with_its_unit() -> None:
         "hwmon": {"chip": "a"},
         "iio": {"device": "a"},
         "gpio": {"line": "a"},
-        "i2c": {"address": "1", "registers": {"a": {}}},
+        "i2c": {"address": "0x48", "registers": {"a": {}}},
         "serial": {"device": "a", "protocol": "mhz19"},
         "command": {"command": ["a"]},
     }

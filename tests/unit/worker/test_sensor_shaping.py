@@ -57,7 +57,7 @@ def test_judgement(value: float | None, quality: str, reason: str) -> None:
 
 
 def test_what_the_hardware_cannot_measure_is_bad() -> None:
-    (shaped,) = [Channel(Thermometer(), "").take(reading(127.9), 0)]
+    (shaped,) = [Channel(Thermometer(id="28-0316a2795bff"), "").take(reading(127.9), 0)]
     assert shaped.seen.quality is Quality.BAD
     assert shaped.seen.reason == "127.9 is above 125: the sensor cannot measure that"
 
