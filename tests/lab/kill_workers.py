@@ -25,6 +25,8 @@ from crew import Crew, children, descriptors, section, synthetic
 from verdict import verdict
 
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGSTOP)
+# The fork server is the first process of a PID namespace: the kernel gives it no others from outside.
+SERVER_SIGNALS = (signal.SIGKILL, signal.SIGSTOP)
 DEAD_S, STOPPED_S, GAP_S = 1.0, 10.0, 2.0
 NAMES = ("a", "b", "c", "d")
 
@@ -42,14 +44,13 @@ class Lottery:
 
     async def draw(self) -> None:
         """Hit somebody and wait until all is well."""
-        sign = self.rng.choice(SIGNALS)
         since = time.monotonic()
         if self.rng.random() < 0.1:
-            await self._hit_server(sign)
+            await self._hit_server(self.rng.choice(SERVER_SIGNALS))
             spared = ()
         else:
             victim = self.rng.choice(NAMES)
-            await self._hit_worker(victim, sign)
+            await self._hit_worker(victim, self.rng.choice(SIGNALS))
             spared = tuple(name for name in NAMES if name != victim)
         self.gap = max([self.gap, *(self.crew.longest_gap(name, since) for name in spared)])
         self.crew.outcomes.clear()
