@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from edged.errors import DriverError, Refused
 from edged.system.child import ChildFailed, answers
-from edged.tools.bench import machine, plan, rounds
+from edged.tools import machine
+from edged.tools.bench import plan, rounds
 from edged.tools.bench.target import Target
 
 if TYPE_CHECKING:

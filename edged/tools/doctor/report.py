@@ -17,12 +17,11 @@ from importlib import metadata
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-import edged
 from edged.config import loader
 from edged.errors import ConfigError
-from edged.sensors.drivers import system
 from edged.system import board
 from edged.text import printable
+from edged.tools.machine import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _STATUS_ONLY = frozenset({"configuration", "broker", "state-dir", "service"})
+_DESCRIBED = frozenset({"edged", "python", "architecture", "board", "system", "kernel", "cores", "memory_mb"})
 _DEBIAN = re.compile(r"libedgetpu|(python3-)?libcamera|python3-picamera2|rpicam|gasket|libusb|raspi-firmware")
 _PYTHON = (
     *("ai-edge-litert", "tflite-runtime", "numpy", "opencv-python-headless"),
@@ -103,15 +103,8 @@ def private_words(config_path: Path, root: Path) -> dict[str, str]:
 def machine(root: Path) -> dict[str, Any]:
     """Return the kind of machine: its hardware by product, its software by version."""
     return {
-        "edged": edged.__version__,
-        "python": platform.python_version(),
-        "architecture": platform.machine(),
-        "board": board.board(root),
-        "system": _os_name(root),
-        "kernel": platform.release(),
+        **{key: value for key, value in describe(root).items() if key in _DESCRIBED},
         "page_bytes": os.sysconf("SC_PAGE_SIZE"),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_mb": round(_memory_kib(root) / 1000),
         "usb": _usb(root),
         "pci": sorted(f"{board.text(d / 'vendor')}:{board.text(d / 'device')}" for d in _pci(root)),
         "nodes": _nodes(root),
@@ -152,9 +145,7 @@ def _paths(value: object) -> Iterator[str]:
             yield from _paths(part)
     elif isinstance(value, str | PurePath) and str(value).startswith("/"):
         text = str(value)
-        if Path(text).name and not text.startswith(
-            ("/dev/", "/sys", "/proc", "/run/edged", "/var/lib/edged")
-        ):
+        if Path(text).name and not text.startswith(_PUBLIC_PATHS):
             yield text
 
 
@@ -163,18 +154,6 @@ def _uptime_s(root: Path) -> int | None:
         return round(float((root / "proc/uptime").read_text().split()[0]))
     except (OSError, ValueError, IndexError):
         return None
-
-
-def _os_name(root: Path) -> str:
-    match = re.search(r'^PRETTY_NAME="?([^"\n]*)', board.text(root / "etc/os-release"), re.MULTILINE)
-    return match[1] if match else ""
-
-
-def _memory_kib(root: Path) -> int:
-    try:
-        return system.meminfo(root).get("MemTotal", 0)
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def _usb(root: Path) -> list[dict[str, str]]:

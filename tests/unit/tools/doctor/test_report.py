@@ -101,6 +101,7 @@ def test_the_report_keeps_what_hardware_is_about(machine: Path) -> None:
     assert record["uptime_s"] == 83
     assert found["board"] == "Raspberry Pi 5 Model B Rev 1.0"
     assert found["system"] == "Debian GNU/Linux 13 (trixie)"
+    assert found["memory_mb"] == 4096, "of 10^6 bytes, as doctor has them"
     assert found["usb"] == [{"id": "18d1:9302", "mbit_s": "5000"}]
     assert (found["nodes"]["apex"], found["nodes"]["video"], found["nodes"]["media"]) == (1, 1, 0)
     assert found["cameras"] == ["HD Pro Webcam C920"]

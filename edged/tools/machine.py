@@ -1,9 +1,10 @@
-"""Describes the machine that was measured: board, processor, system; without the names of owner and host."""
+"""Describes this machine: board, processor, system; without the names of owner and host."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def describe(root: Path = Path("/")) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "governor": _text(root / _GOVERNOR) or None,
         "memory_mb": _memory_mb(root),
-        "system": _system(),
+        "system": _system(root),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "runtimes": runtimes.available(),
@@ -32,11 +33,11 @@ def describe(root: Path = Path("/")) -> dict[str, Any]:
     }
 
 
-def _system() -> str | None:
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME")
-    except OSError:
-        return None
+def _system(root: Path) -> str | None:
+    for path in (root / "etc/os-release", root / "usr/lib/os-release"):
+        if match := re.search(r'^PRETTY_NAME="?([^"\n]*)', _text(path), re.MULTILINE):
+            return match[1]
+    return None
 
 
 def _memory_mb(root: Path) -> int | None:

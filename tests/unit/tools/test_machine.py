@@ -5,7 +5,7 @@ import platform
 import socket
 from typing import TYPE_CHECKING
 
-from edged.tools.bench import machine
+from edged.tools import machine
 
 if TYPE_CHECKING:
     from pathlib import Path
