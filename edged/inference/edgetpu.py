@@ -17,9 +17,9 @@ from typing import Any
 
 from edged.errors import DeviceBusy, Reason, Unavailable
 from edged.inference import runtime as runtimes
+from edged.models.runtimes import LIBEDGETPU
 from edged.system import board
 
-LIBRARY_SOURCE = "https://github.com/feranick/libedgetpu/releases"
 UDEV_S = 3.0  # until a device that has come has its group
 _POLL_S = 0.5
 
@@ -37,7 +37,7 @@ def look_for(library: str) -> None:
         for name in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
             getattr(found, name)
     except OSError as error:
-        remedy = f"install the build for this runtime: {LIBRARY_SOURCE}"
+        remedy = f"install the build for this runtime: {LIBEDGETPU}"
         what = f"the Edge TPU runtime {library} cannot be loaded ({error}); {remedy}"
         raise Unavailable(Reason.ABSENT, what) from error
     except AttributeError as error:

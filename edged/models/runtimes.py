@@ -14,6 +14,7 @@ RUNTIMES = {
     "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
     "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
 }
+LIBEDGETPU = "https://github.com/feranick/libedgetpu/releases"  # built for each TensorFlow Lite
 
 
 def available() -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edged.config.pipeline import Accelerator
 from edged.config.root import PipelineSection
 from edged.models import bundled
+from edged.models.runtimes import LIBEDGETPU
 from edged.supervisor import AcceleratorPresence
 from edged.system.isolation import REMEDY, in_words, not_isolated, suffices
 from edged.tools.doctor.probe import Unanswered, answer, ask
@@ -27,8 +28,7 @@ CPU_S = 90.0  # for the fork server's imports too, on a slow board
 STARTED_S = 20.0  # for a worker to be forked
 _PHOTOGRAPH = {**bundled.SOURCE, "path": bundled.PHOTO, "loop": True, "interval_s": 0}
 _PATIENT = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
-_SOURCE = "https://github.com/feranick/libedgetpu/releases"
-_INSTALL = f"install the libedgetpu that is built for the TensorFlow Lite of this runtime: {_SOURCE}"
+_INSTALL = f"install the libedgetpu that is built for the TensorFlow Lite of this runtime: {LIBEDGETPU}"
 _BROKEN = f"it was probably built for another TensorFlow Lite; {_INSTALL}"
 
 
