@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 32
 LONGEST_LABEL = 128
 LONGEST_SENTENCE = 400
-_MOST_FINDINGS = 10
+MOST_FINDINGS = 10
 _MOST_REASONS = 16
 _LABELS_BYTES = MAX_BYTES - 256  # of the labels in one message
 TYPES = frozenset({"start", "change", "end", "heartbeat", "result"})
@@ -228,7 +228,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "label": _label,
     "score": _score,
     "previous": _label,
-    "top": codec.list_of(_finding, _MOST_FINDINGS),
+    "top": codec.list_of(_finding, MOST_FINDINGS),
     "captured_at": codec.time,
     "decided_at": codec.time,
     "capture_ms": _ms,

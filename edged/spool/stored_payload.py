@@ -11,8 +11,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from edged.events import MAX_BYTES, MAX_READINGS, VERSION
-from edged.ipc import codec
+from edged.ipc import codec, worker_messages
 from edged.ipc.codec import WireError
+from edged.ipc.readings_page import LONGEST_UNIT
 from edged.spool.ledger import REASONS
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     Parser = Callable[[Any], Any]
     ObjectParser = Callable[[Any], dict[str, Any]]
 
-_MAX_FINDINGS = 10
+_NAME, _ID = "[a-z0-9-]{1,32}", "[a-z0-9-]{1,32}/[0-9a-f]{1,32}/[1-9][0-9]{0,18}"
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+_TYPES = worker_messages.TYPES - {"result"}  # a result is never queued
 
 
 class BadPayloadError(ValueError):
@@ -68,18 +71,18 @@ def _rounded(most: float, digits: int) -> Parser:
     return lambda value: round(parse(value), digits)
 
 
-_name = _matching(r"[a-z0-9-]{1,32}", "a name")
+_name = _matching(_NAME, "a name")
 _channel = _matching(r"[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?", "a sensor or a channel")
-_id = _matching(r"[a-z0-9-]{1,32}/[0-9a-f]{1,32}/[1-9][0-9]{0,18}", "an id")
-_time = _matching(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", "a time")
-_label, _score, _number = codec.text(128), _rounded(1.0, 4), _rounded(1e9, 3)
+_id = _matching(_ID, "an id")
+_time = _matching(_TIME, "a time")
+_label, _score, _number = codec.text(worker_messages.LONGEST_LABEL), _rounded(1.0, 4), _rounded(1e9, 3)
 _model = _object({"name": codec.text(128), "sha256": _matching("[0-9a-f]{8}", "hex digits")})
 _finding = _object({"label": _label, "score": _score})
 _clock = codec.one_of(frozenset({"synced", "unsynced"}))
 _reading = _object(
     {
         "value": codec.measured,
-        "unit": codec.text(24, empty=True),
+        "unit": codec.text(LONGEST_UNIT, empty=True),
         "quality": codec.quality,
         "age_s": _number,
     }
@@ -112,13 +115,13 @@ parse_event = _object(
     {
         "v": _constant(VERSION),
         "id": _id,
-        "type": codec.one_of(frozenset({"start", "change", "end", "heartbeat"})),
+        "type": codec.one_of(_TYPES),
         "node": _name,
         "pipeline": _name,
         "label": _label,
         "score": _score,
         "previous": _label,
-        "top": codec.list_of(_finding, _MAX_FINDINGS),
+        "top": codec.list_of(_finding, worker_messages.MOST_FINDINGS),
         "captured_at": _time,
         "ts": _time,
         "clock": _clock,
@@ -150,11 +153,11 @@ _records: dict[str, ObjectParser] = {
 # An event without readings, byte for byte as edged writes it. Nearly every row is one, and to match it is
 # seven times faster than to parse it. What it does not match may still be an event.
 _TEXT = r'"(?:[^"\\]|\\["\\]){1,128}"'
-_SCORE, _AT = r"(?:0\.[0-9]{1,4}|1\.0)", r'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"'
+_SCORE, _AT = r"(?:0\.[0-9]{1,4}|1\.0)", f'"{_TIME}"'
 _FINDING = rf'{{"label":{_TEXT},"score":{_SCORE}}}'
 _PLAIN_EVENT = re.compile(
-    rf'{{"v":{VERSION},"id":"[a-z0-9-]{{1,32}}/[0-9a-f]{{1,32}}/[1-9][0-9]{{0,18}}",'
-    r'"type":"(?:start|change|end|heartbeat)","node":"[a-z0-9-]{1,32}","pipeline":"(?P<pipeline>[a-z0-9-]{1,32})",'
+    rf'{{"v":{VERSION},"id":"{_ID}",'
+    rf'"type":"(?:{"|".join(sorted(_TYPES))})","node":"{_NAME}","pipeline":"(?P<pipeline>{_NAME})",'
     rf'"label":{_TEXT},"score":{_SCORE},"previous":{_TEXT},"top":\[(?:{_FINDING}(?:,{_FINDING}){{0,9}})?\],'
     rf'"captured_at":{_AT},"ts":{_AT},"clock":"(?:synced|unsynced)",'
     rf'"model":{{"name":{_TEXT},"sha256":"[0-9a-f]{{8}}"}},"accelerator":"(?:cpu|edgetpu)",'
