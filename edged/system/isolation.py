@@ -50,7 +50,7 @@ def around(pid: int) -> tuple[str, ...]:
             held.add("user")
         if len(status["NSpid"].split()) > 1:
             held.add("pidns")
-        if _has_no_network(folder):
+        if has_no_network(folder):
             held.add("netns")
         if not _mounts(folder) & _mounts(Path("/proc/self")):
             held.add("mountns")
@@ -71,7 +71,7 @@ def confirmed(pid: int, reported: Collection[str], outside: Collection[str]) -> 
     try:
         if _status(folder)["Seccomp"] == "2":
             shown.add("seccomp")
-        if _has_no_network(folder):
+        if has_no_network(folder):
             shown.add("netns")
     except (OSError, KeyError):
         return ordered(reported)
@@ -83,9 +83,17 @@ def _status(process: Path) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
-def _has_no_network(process: Path) -> bool:
+def has_no_network(process: Path) -> bool:
+    """Return whether a process has no way out but to itself: the loopback is its only interface.
+
+    Args:
+        process: its folder in ``/proc``.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
     links = [line.split(":")[0].strip() for line in (process / "net/dev").read_text().splitlines()[2:]]
-    return set(links) <= {"lo"}
+    return set(links) == {"lo"}
 
 
 def _mounts(process: Path) -> set[str]:

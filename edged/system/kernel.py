@@ -1,4 +1,4 @@
-"""Process attributes of Linux: die with the parent, the name in the process list, a closed memory."""
+"""Process attributes of Linux: die with the parent, a name, a closed memory, no new privileges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 1, 4, 15, 38
 
 
 def die_with_parent(parent: int) -> None:
@@ -19,6 +19,11 @@ def die_with_parent(parent: int) -> None:
 def close_memory() -> None:
     """Keep other processes of the same user out of this one's memory, environment and descriptors."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def give_up_privileges() -> bool:
+    """Gain no privilege by starting a program, for good; the kernel asks for this before a filter."""
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
 
 
 def name_process(name: str) -> None:

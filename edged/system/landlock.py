@@ -16,6 +16,8 @@ import stat
 import struct
 from typing import TYPE_CHECKING
 
+from edged.system import kernel
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
 _PATH_BENEATH = 1
-_PR_SET_NO_NEW_PRIVS = 38
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _IOCTL_DEV = 1 << 15
@@ -81,7 +82,7 @@ def restrict(
             for path in paths:
                 with contextlib.suppress(OSError):
                     _allow(ruleset, path, rights & files)
-        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        kernel.give_up_privileges()
         return _call(_RESTRICT_SELF, ruleset, 0) == 0
     finally:
         os.close(ruleset)

@@ -15,6 +15,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edged.system import kernel
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,7 +24,6 @@ OWN_PROCESS = 0x5EEDED01  # a value of an argument: the process that loads the f
 _WHOLE = (1 << 64) - 1
 _INSTRUCTION_BYTES = 8
 _SET_MODE_FILTER, _TSYNC = 1, 1
-_PR_SET_NO_NEW_PRIVS = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ class Filter:
 
     def load(self) -> bool:
         """Confine all threads of this process, for good; False where the kernel has no filters."""
-        libc = ctypes.CDLL(None)
-        if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        if not kernel.give_up_privileges():
             return False
+        libc = ctypes.CDLL(None)
         own = os.getpid().to_bytes(4, "little")
         loaded = [
             self._load(libc, program.replace(OWN_PROCESS.to_bytes(4, "little"), own))

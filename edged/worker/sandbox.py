@@ -18,7 +18,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.system import landlock, namespaces
+from edged.system import isolation, landlock, namespaces
 from edged.system.needs import Needs
 from edged.worker import syscalls
 
@@ -105,7 +105,9 @@ def _leave_network() -> bool:
     before = _namespace()
     if ctypes.CDLL(None).unshare(_CLONE_NEWNET) == 0 and _namespace() != before:
         return True
-    return _interfaces() == {"lo"}
+    with contextlib.suppress(OSError):
+        return isolation.has_no_network(Path("/proc/self"))
+    return False
 
 
 def _namespace() -> str:
@@ -113,14 +115,6 @@ def _namespace() -> str:
         return os.readlink("/proc/self/ns/net")  # noqa: PTH115 - the name of the namespace, not a path
     except OSError:
         return ""
-
-
-def _interfaces() -> set[str]:
-    """Return the network's interfaces; nothing where /proc does not list them."""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/self/net/dev").read_text("ascii", "replace").splitlines()[2:]
-        return {line.partition(":")[0].strip() for line in lines}
-    return set()
 
 
 def _filter(needs: Needs) -> Filter | None:
