@@ -177,14 +177,6 @@ class ForkServer:
         request = requests.fork(replace(worker.order, walls=self.walls))
         return await self._fork(request, fds, lambda: beat.enter(Stage.STARTUP))
 
-    async def ready(self) -> None:
-        """Wait for the greeting, upon which the kernel is asked what is around the process.
-
-        Raises:
-            OSError: there is none.
-        """
-        await self._ready()
-
     async def start_sensors(self, fds: Sequence[int]) -> Process:
         """Have the sensor worker started and return its process.
 
@@ -235,7 +227,7 @@ class ForkServer:
     ) -> dict[str, object] | Process:
         """Send a question when its turn has come, and wait for its answer: none may be left over."""
         async with self._turn:
-            control = await self._ready()
+            control = await self.ready()
             self._answer = asyncio.get_running_loop().create_future()
             about_to()
             try:
@@ -252,8 +244,14 @@ class ForkServer:
             finally:
                 self._answer = self._asking = None
 
-    async def _ready(self) -> socket.socket:
-        """Wait for the imports of the process, or for another one to be started where it died."""
+    async def ready(self) -> socket.socket:
+        """Wait for the imports of the process, or for another one to be started where it died.
+
+        With its greeting the kernel is asked what is around it.
+
+        Raises:
+            OSError: it is not ready in time, or edged is stopping.
+        """
         while self._control is None or self._wanted:
             if self._stopping:
                 raise OSError("edged is stopping")

@@ -230,13 +230,14 @@ class PiCamera:
             raise Unavailable(Reason.LOST, f"{self._name}: not open")
         deadline = time.monotonic() + timeout_s
         request = self._request(timeout_s, timeout_s)
-        while _is_stale(request.get_metadata()):  # picamera2 keeps the last one of a camera that has died
+        while _is_stale(
+            metadata := request.get_metadata()
+        ):  # picamera2 keeps the last one of a camera that has died
             request.release()
             request = self._request(max(0.0, deadline - time.monotonic()), timeout_s)
         self._slow_down()
         try:
             pixels = request.make_array(self._stream)
-            metadata = request.get_metadata()
         finally:
             request.release()
         skipped = self._skipped(metadata)
