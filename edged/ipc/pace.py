@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 LEAST_PER_S, MOST_PER_S = 1.0, 1000.0
 BURST = 20.0
-_BUSY_S = 3.0  # for so long main may leave messages in the pipe
+_BUSY_S = 3.0  # the time for which main may leave messages in the pipe
 
 
 class Pace(NamedTuple):
