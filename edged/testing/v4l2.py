@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _QUERYCAP, _REQBUFS, _ENUM_FMT, _G_FMT = 0x80685600, 0xC0145608, 0xC0405602, 0xC0D05604
+_TABLES, _SCAN = 0xC4, 0xDA  # JPEG's markers DHT and SOS
 _BLUE_GREEN_RED = (40, 30, 200)  # the colour before the camera
 
 
@@ -66,7 +67,9 @@ class Device:
         broken_first: the number of frames after the opening that are cut in half.
         period_s: the time between two frames.
         silent: it delivers no frames.
-        unplugged: it was removed.
+        no_tables: its MJPG frames lack the Huffman tables (DHT), as those of many webcams do.
+        unplugged: it was removed; the node may stay for a while, or for as long as a mount holds it.
+        unplug_after: it is removed after this many frames, at whatever the driver does then; 0: never.
         opened, released: the number of captures that were opened and released.
         decoded: the number of frames that were retrieved.
         frames: the number of frames that were grabbed.
@@ -86,7 +89,9 @@ class Device:
     broken_first: int = 0
     period_s: float = 0.002
     silent: bool = False
+    no_tables: bool = False
     unplugged: bool = False
+    unplug_after: int = 0
     opened: int = 0
     released: int = 0
     decoded: int = 0
@@ -196,8 +201,10 @@ class Capture:
         """Wait for a frame."""
         with self._using:
             threading.Event().wait(self._device.period_s)
-            self._grabbed = self._open and not (self._device.silent or self._device.unplugged)
-            self._device.frames += self._grabbed
+            device = self._device
+            device.unplugged |= 0 < device.unplug_after <= device.frames
+            self._grabbed = self._open and not (device.silent or device.unplugged)
+            device.frames += self._grabbed
             return self._grabbed
 
     def retrieve(self) -> tuple[bool, Any]:
@@ -214,6 +221,8 @@ class Capture:
         if self._convert and fourcc in _OPENCV:
             return True, picture
         sent = _bytes(picture, fourcc, self._device.padding)
+        if self._device.no_tables and fourcc in ("MJPG", "JPEG"):
+            sent = _without_tables(sent)
         since = self._device.frames - self._began
         every = self._device.broken_every
         if since <= self._device.broken_first or (every and since % every == 0):
@@ -246,6 +255,18 @@ def _bytes(picture: NDArray[np.uint8], fourcc: str, padding: int) -> NDArray[np.
         return np.zeros(picture.shape[0] * picture.shape[1] * 2, np.uint8)
     flat = rows.reshape(rows.shape[0], -1)
     return np.pad(flat, ((0, 0), (0, padding)), constant_values=0x55).reshape(-1)
+
+
+def _without_tables(sent: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a JPEG without its DHT segments; a decoder is to assume the tables of the standard."""
+    import numpy as np
+
+    data, kept, at = sent.tobytes(), b"\xff\xd8", 2
+    while data[at + 1] != _SCAN:
+        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        kept += b"" if data[at + 1] == _TABLES else data[at : at + length]
+        at += length
+    return np.frombuffer(kept + data[at:], np.uint8)
 
 
 def _semiplanar(picture: NDArray[np.uint8], fourcc: str) -> NDArray[np.uint8]:

@@ -210,7 +210,8 @@ class Camera:
         import cv2
 
         if not capture.grab():
-            if not Path(self._device).exists():
+            # The node says nothing: in a worker's namespace, it outlives the camera.
+            if video_devices.captures(Path(self._device)) is None:
                 raise Unavailable(Reason.LOST, f"{self._device} is gone; it may have been unplugged")
             raise Unavailable(Reason.LOST, f"{self._device} stopped giving pictures")
         return _exposed_at(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)

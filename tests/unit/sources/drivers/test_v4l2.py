@@ -194,6 +194,33 @@ def test_pulled_out_is_lost_and_found_again(device: Device, tmp_path: Path) -> N
     source.close()
 
 
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_camera_whose_node_outlives_it_is_gone_all_the_same(
+    after: int, device: Device, tmp_path: Path
+) -> None:
+    """A mount keeps the node, as in a worker's namespace; the kernel answers ENODEV."""
+    device.unplugged, device.unplug_after = not after, after
+    source = camera(tmp_path)
+
+    def use() -> None:
+        source.open()
+        drain(source, 10, 2)
+
+    with pytest.raises(Unavailable, match="is gone; it may have been unplugged") as caught:
+        use()
+    assert caught.value.reason is Reason.LOST
+    source.close()
+    assert device.released == device.opened
+
+
+def test_frames_without_huffman_tables_are_pictures(device: Device, tmp_path: Path) -> None:
+    device.formats, device.no_tables = ("MJPG",), True
+    source = camera(tmp_path)
+    source.open()
+    np.testing.assert_allclose(source.read(2).pixels[100, 100].astype(int), [40, 30, 200], atol=8)
+    source.close()
+
+
 def test_a_slow_reader_does_not_pay_for_frames_it_never_sees(device: Device, tmp_path: Path) -> None:
     source = camera(tmp_path, interval_s=1)
     source.open()
