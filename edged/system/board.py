@@ -6,6 +6,7 @@ from pathlib import Path
 
 # Vendor and product of an Edge TPU on USB: as it comes up, and after its firmware was loaded.
 CORAL_USB = frozenset({("1a6e", "089a"), ("18d1", "9302")})
+CORAL_PCI = ("0x1ac1", "0x089a")
 _BOARDS = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name")
 
 
@@ -31,6 +32,12 @@ def coral_nodes(root: Path) -> list[Path]:
             if bus.isdecimal() and number.isdecimal():
                 found.append(root / f"dev/bus/usb/{int(bus):03}/{int(number):03}")
     return found
+
+
+def coral_cards(root: Path) -> list[str]:
+    """Return the addresses of the Coral accelerators on PCIe, whether they have a driver or not."""
+    found = sorted(root.glob("sys/bus/pci/devices/*"))
+    return [card.name for card in found if (text(card / "vendor"), text(card / "device")) == CORAL_PCI]
 
 
 def text(path: Path) -> str:

@@ -15,7 +15,7 @@ import delegates
 import pytest
 from crew import stretched
 
-from edged.tools.doctor.checks import inference
+from edged.tools.doctor.checks import accelerators
 from edged.tools.doctor.subject import subject
 from edged.tools.doctor.worker_runs import Workers
 
@@ -49,7 +49,7 @@ def judged(path: Path) -> Verdict:
         workers = Workers(Path("/"))
         workers.prepare()
         try:
-            return await inference.edgetpu(subject(path, Path("/"), given=True), workers)
+            return await accelerators.edgetpu(subject(path, Path("/"), given=True), workers)
         finally:
             await workers.stop()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edged.system.patience import within
 from edged.tools.doctor import subject as _subject
 from edged.tools.doctor.checks import (
+    accelerators,
     board,
     broker,
     cameras,
@@ -103,7 +104,7 @@ class _Examination:
             ("runtime", asking(software.runtime)),
             ("cpu-inference", self._cpu),
             ("isolation", aside(lambda: inference.isolation(self._on_cpu, now.config))),
-            ("edgetpu", lambda: inference.edgetpu(now, self._workers)),
+            ("edgetpu", lambda: accelerators.edgetpu(now, self._workers)),
             ("cameras", lambda: cameras.cameras(now, self._workers)),
             ("drivers", asking(lambda: software.drivers(now))),
             ("serial-ports", aside(lambda: serial_ports.serial_ports(now))),

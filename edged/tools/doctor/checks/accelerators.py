@@ -1,0 +1,167 @@
+"""Runs the configured models for real on the accelerators: an Edge TPU."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from edged.config.pipeline import Accelerator
+from edged.config.root import PipelineSection
+from edged.models.runtimes import GASKET, LIBEDGETPU
+from edged.supervisor import AcceleratorPresence
+from edged.system import board
+from edged.tools.doctor.checks.inference import COUNT, PHOTOGRAPH, answered
+from edged.tools.doctor.probe import Unanswered, answer, ask
+from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edged.config.root import Config
+    from edged.supervisor import PipelineStatus
+    from edged.tools.doctor.probe import Ask
+    from edged.tools.doctor.subject import Subject
+    from edged.tools.doctor.worker_runs import Run, Workers
+
+STARTED_S = 20.0  # for a worker to be forked
+PAGE_BYTES = 4096  # of memory, the only size that the driver of the Edge TPU on PCIe works with
+_INSTALL = f"install the libedgetpu that is built for the TensorFlow Lite of this runtime: {LIBEDGETPU}"
+_BROKEN = f"it was probably built for another TensorFlow Lite; {_INSTALL}"
+
+
+async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:
+    """Judge the Edge TPU: whether one is present, its driver, its library, and the models on it."""
+    cards = card(subject, os.sysconf("SC_PAGE_SIZE"))
+    if cards is not None and cards.status == "error":
+        return cards
+    found = await _usable(subject, workers, asked)
+    if cards is None:
+        return found
+    return cards if found.status == "absent" else together([cards, found])
+
+
+def card(subject: Subject, page_bytes: int) -> Verdict | None:
+    """Judge whether the kernel can drive the Edge TPUs on PCIe; None where nothing is wrong.
+
+    Args:
+        subject: what is examined.
+        page_bytes: the size of this machine's memory pages.
+    """
+    cards = board.coral_cards(subject.root)
+    remedies, problems = [], []
+    if cards and page_bytes > PAGE_BYTES:
+        problems.append(f"its driver does not work with memory pages of {page_bytes // 1024} KiB")
+        remedies.append("write kernel=kernel8.img into /boot/firmware/config.txt (pages of 4 KiB) and reboot")
+    if cards and not list(subject.root.glob("dev/apex_*")):
+        problems.append("its driver is missing: there is no /dev/apex_*")
+        remedies.append(f"install the package gasket-dkms: {GASKET} (Google's does not build on Linux 6.12)")
+    if not problems:
+        return None
+    wanted = any(
+        not section.accelerator.device.startswith("usb") for section in _on_tpu(subject.config).values()
+    )
+    what = f"there is an Edge TPU on PCIe ({', '.join(cards)}), and {', and '.join(problems)}"
+    return (error if wanted else warning)(what, "; ".join(remedies))
+
+
+async def _usable(subject: Subject, workers: Workers, asked: Ask) -> Verdict:
+    there = sorted(AcceleratorPresence(subject.root).devices())
+    wanted = _on_tpu(subject.config)
+    if not there and not wanted:
+        return absent("no Edge TPU (USB 1a6e:089a or 18d1:9302, /dev/apex_*)")
+    if used := [name for name in wanted if _daemon_has_it(subject, name)]:
+        return _of_daemon(subject, used)
+    needed = any(section.accelerator.policy == "require" for section in wanted.values())
+    for library in {section.accelerator.library for section in wanted.values()} or {Accelerator().library}:
+        try:
+            await answer(asked, "library", library)
+        except Unanswered as why:
+            return (error if there or needed else absent)(str(why), _INSTALL if why.told else _BROKEN)
+    if not wanted:
+        what = f"an Edge TPU is there ({', '.join(there)}), and no pipeline uses it"
+        return skipped(
+            what, "write model.edgetpu_file, a model compiled for it, and accelerator.policy: prefer"
+        )
+    return await _invoked(wanted, there, workers)
+
+
+async def _invoked(wanted: Mapping[str, PipelineSection], there: list[str], workers: Workers) -> Verdict:
+    sections = {name: _required(section) for name, section in wanted.items()}
+    limits = [section.deadlines for section in wanted.values()]
+    seconds = STARTED_S + max(3 * d.open_s + d.accelerator_s + d.invoke_s for d in limits)
+    runs = await workers.run(sections, count=COUNT, seconds=seconds)
+    return together([_of_tpu(name, runs[name], wanted[name].accelerator, there) for name in sections])
+
+
+def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str]) -> Verdict:
+    fault = run.fault
+    if fault is None:
+        if run.outcomes:
+            return ok(f"{name}: {answered(run)}")
+        return error(f"{name}: no inference in time", "unplug the Edge TPU and plug it in again")
+    what = f"{name}: {fault.last_error}"
+    if fault.reason == "absent":
+        if not there and accelerator.policy == "prefer":
+            return absent(
+                f"{what}; the CPU is used instead", "plug it in; pipelines switch to it automatically"
+            )
+        fix = (
+            "plug it in"
+            if not there
+            else "sudo usermod -aG plugdev USER (of the service), and plug it in again"
+        )
+        return error(what, fix)
+    return error(what, _remedy(fault))
+
+
+def _remedy(fault: PipelineStatus) -> str:
+    """Return what to do about an Edge TPU that is there and does not work."""
+    if fault.reason == "denied":
+        return "sudo usermod -aG plugdev USER (of the service); sudo systemctl restart edged"
+    if fault.reason == "busy":
+        return "stop the other program, or give it another Edge TPU"
+    if fault.fault == "model":
+        return "see the check configuration"
+    if "SIGSEGV" in fault.last_error or "SIGABRT" in fault.last_error:
+        return f"plug it in again; if that does not help: {_BROKEN}"
+    return "unplug it and plug it in again, on a port or hub with enough power; sudo apt full-upgrade"
+
+
+def _on_tpu(config: Config | None) -> dict[str, PipelineSection]:
+    """Return the pipelines that are to run on an Edge TPU, by name."""
+    pipelines = config.pipelines.items() if config is not None else ()
+    return {
+        name: section
+        for name, section in pipelines
+        if section.enabled and section.accelerator.policy != "cpu"
+    }
+
+
+def _daemon_has_it(subject: Subject, name: str) -> bool:
+    """Return whether a worker of the daemon holds it; one that waits for its camera does, too."""
+    says, lives = subject.daemon_says(name), name in subject.daemon.get("processes", {})
+    return lives and says.get("accelerator") == "edgetpu" and not says.get("degraded")
+
+
+def _of_daemon(subject: Subject, names: list[str]) -> Verdict:
+    says = {name: subject.daemon_says(name) for name in names}
+    if not any(map(subject.runs, names)):
+        waits = "; ".join(f"{name}: {said.get('last_error') or 'starting'}" for name, said in says.items())
+        return skipped(f"the running daemon has it, and does not run a model: {waits}", "edged status")
+    times = (
+        f"{name} {median} ms"
+        for name, said in says.items()
+        if (median := said["invoke_ms"]["p50"]) is not None
+    )
+    return ok(f"the running daemon has it: {', '.join(times) or 'no frame was classified yet'}")
+
+
+def _required(section: PipelineSection) -> PipelineSection:
+    """Return a pipeline that runs the model on the Edge TPU on a photograph."""
+    accelerator = section.accelerator.model_copy(update={"policy": "require"})
+    return PipelineSection(
+        source=PHOTOGRAPH,
+        model=section.model,
+        accelerator=accelerator,
+        deadlines=section.deadlines,
+    )
