@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,6 +26,14 @@ OrderMaker = Callable[[], Awaitable["tuple[Order, Sequence[int]]"]]
 """Returns an order, and the descriptors that go along."""
 
 log = logging.getLogger(__name__)
+
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL)
+_FOREIGN = "the accelerator's library was probably built for another TensorFlow Lite"
+
+
+def in_words(how: Ending) -> str:
+    """Return how a process ended that had not run a model on an accelerator yet, with the usual cause."""
+    return f"{how}: {_FOREIGN}" if how.signal in _CRASHES else str(how)
 
 
 class Done(Protocol):
@@ -95,7 +104,9 @@ class AcceleratorProbe:
         """Report how the attempt went."""
         self._worker = self._watch = None
         if not self._stopping:
-            self._done(self._why or ("" if how.status == 0 else f"the probe {how}"), absent=self._absent)
+            self._done(
+                self._why or ("" if how.status == 0 else f"the probe {in_words(how)}"), absent=self._absent
+            )
 
     def look(self, now: float) -> None:
         """End the worker where it hangs."""

@@ -13,6 +13,7 @@ from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Stage
 from edged.supervisor import order_builder
+from edged.supervisor.accelerator_probe import in_words
 from edged.supervisor.accelerators import Loss
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
@@ -89,6 +90,7 @@ class WorkerLifecycle:
         self._explained: set[str] = set()  # the pipelines whose fault the worker reported itself
         self._on_tpu = False
         self._tpu_failed = False
+        self._ran = False  # this worker classified something
         self._loss = Loss.FAILED
         self._crashed_at: float | None = None
         self._retired = False
@@ -144,6 +146,7 @@ class WorkerLifecycle:
             raise
         self._worker = worker
         self._cause, self._killed_at, self._replaced, self._tpu_failed = "", None, False, False
+        self._ran = False
         self._loss = Loss.FAILED
         self._explained = set()
         self._on_tpu = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
@@ -178,6 +181,7 @@ class WorkerLifecycle:
             report = self._confirmed(worker, report)
         elif isinstance(report, worker_messages.Running):
             self._explained.discard(report.pipeline)
+            self._ran = True
         self._status_board.take(report)
 
     def _confirmed(self, worker: WorkerProcess, ready: Ready) -> Ready:
@@ -208,6 +212,8 @@ class WorkerLifecycle:
             return
         blamed = self._on_tpu and self._blame(worker.stage, how, now)
         why = self._cause or str(how)
+        if blamed and not self._cause and not self._ran and worker.stage in ON_TPU:
+            why = in_words(how)
         explained = frozenset() if self._cause else frozenset(self._explained)
         kind = "accelerator" if blamed else "defect"
         self._status_board.exited(kind, f"the worker {why}", explained)

@@ -50,7 +50,7 @@ AT_START = {
     "hang open": r"the worker hung opening the accelerator for \d\.\d s",
     "fail prepare": r"the Edge TPU refuses a model: .*unresolved custom op",
     "fail allocate": r"the Edge TPU refuses a model: .*failed to prepare",
-    "abort prepare": r"the worker was ended by SIGABRT",
+    "abort prepare": r"the worker was ended by SIGABRT: .* built for another TensorFlow Lite",
     "seize open": r"the worker hung opening the accelerator for \d\.\d s",
     "hang prepare": r"the worker hung opening the model for \d\.\d s",
     "hang allocate": r"the worker hung opening the model for \d\.\d s",

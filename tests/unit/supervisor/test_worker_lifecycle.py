@@ -246,6 +246,33 @@ def test_who_is_to_blame(order: Order, status: int, stage: Stage, blamed: bool) 
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("order", "stage", "ran", "foreign"),
+    [
+        (TPU, Stage.DELEGATE, False, True),
+        (TPU, Stage.LOAD, False, True),
+        (TPU, Stage.INVOKE, False, True),
+        (TPU, Stage.INVOKE, True, False),
+        (TPU, Stage.IDLE, False, False),
+        (CPU, Stage.LOAD, False, False),
+    ],
+)
+def test_a_crash_before_the_first_answer_is_that_of_a_library_for_another_runtime(
+    order: Order, stage: Stage, ran: bool, foreign: bool
+) -> None:
+    async def scenario() -> None:
+        stand = Stand(order)
+        stand.lifecycle.start()
+        await stand.born()
+        if ran:
+            stand.runs()
+        stand.dies(-signal.SIGSEGV, stage)
+        assert stand.status().last_error.startswith("the worker was ended by SIGSEGV")
+        assert ("built for another TensorFlow Lite" in stand.status().last_error) is foreign
+
+    run(scenario())
+
+
 def test_a_crash_out_of_nowhere_is_the_accelerators_the_second_time() -> None:
     async def scenario() -> None:
         stand = Stand(TPU)
