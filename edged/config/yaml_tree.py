@@ -8,6 +8,7 @@ A scalar keeps its literal text; the type declared for it decides how the text i
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _EMPTY = {"", "~", "null", "Null", "NULL"}
+# Looks like a space or like nothing, comes from web pages and word processors, and is neither to YAML.
+_LOOKALIKE = re.compile("[\u00a0\u00ad\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ def parse(text: str, name: str) -> tuple[Mapping | None, list[Problem]]:
         line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
         what = f"the control character U+{ord(found[0]):04X} is not allowed in this file"
         return None, [Problem(f"{name}:{line}:{column}", what)]
-    builder = _Builder(name)
+    builder = _Builder(name, text.split("\n"))
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             if not builder.take(event):
@@ -119,8 +122,9 @@ def _root(builder: _Builder, name: str) -> tuple[Mapping | None, list[Problem]]:
 class _Builder:
     """Builds the tree from the parser's events, without recursion, so that deep nesting cannot break it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lines: list[str]) -> None:
         self.name = name
+        self._lines = lines
         self.problems: list[Problem] = []
         self.root: Node | None = None
         self._documents = 0
@@ -149,6 +153,8 @@ class _Builder:
 
     def _node(self, event: yaml.NodeEvent) -> bool:
         mark = event.start_mark
+        if isinstance(event, yaml.ScalarEvent) and not event.style and self._has_lookalike(event):
+            return False
         node = self._node_of(event)
         node.bad = self._refused(event)
         parent = self._open[-1] if self._open else None
@@ -163,6 +169,17 @@ class _Builder:
                 self._report(mark, f"nested more than {MAX_DEPTH} levels deep")
                 return False
         return True
+
+    def _has_lookalike(self, event: yaml.ScalarEvent) -> bool:
+        """Report a character that looks like a space in an unquoted text, or as a part of the indentation."""
+        if not _LOOKALIKE.search(event.value):
+            return False
+        start: Any = event.start_mark
+        end: Any = event.end_mark
+        found = _lookalike(self.name, self._lines, start.line, end.line, start.column)
+        if found is not None:
+            self.problems.append(found)
+        return found is not None
 
     @staticmethod
     def _node_of(event: yaml.NodeEvent) -> Node:
@@ -222,6 +239,11 @@ def _syntax(name: str, content: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     place = where(name, mark) if mark is not None else name
     text = error.problem or "this is not YAML"
+    if mark is not None:
+        begin = min(mark.line, (error.context_mark or mark).line)
+        code = [re.sub(r"#.*", "", line) for line in content.split("\n")]
+        if found := _lookalike(name, code, max(0, begin - 1), mark.line):
+            return found
     if mark is not None and "block mapping" in (error.context or "") and _begins_line(content, mark):
         return Problem(place, "a key cannot begin in this column", _COLUMN)
     for part, what, hint in _SYNTAX:
@@ -229,6 +251,17 @@ def _syntax(name: str, content: str, error: yaml.MarkedYAMLError) -> Problem:
             return Problem(place, what, hint)
     words = text.split("'", maxsplit=1)[0].strip()
     return Problem(place, f"this is not YAML: {words}")
+
+
+def _lookalike(name: str, lines: list[str], first: int, last: int, column: int = 0) -> Problem | None:
+    """Return the problem for the first character in these lines that looks like a space; None without one."""
+    for number in range(first, min(last + 1, len(lines))):
+        if found := _LOOKALIKE.search(lines[number], column if number == first else 0):
+            what = unicodedata.name(found[0], "an invisible character").lower()
+            hint = "write a space; it often comes with text from a web page. Quote a text that needs it"
+            place = f"{name}:{number + 1}:{found.start() + 1}"
+            return Problem(place, f"U+{ord(found[0]):04X} ({what}) is not a space", hint)
+    return None
 
 
 def _begins_line(content: str, mark: Any) -> bool:

@@ -69,6 +69,34 @@ def test_refusals_have_a_position(text: str, expected: str) -> None:
     assert any(line.startswith(expected) for line in said(text)), said(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "a:\n\u00a0\u00a0b:\n\u00a0\u00a0\u00a0\u00a0c: d\n",
+            "f:2:1: U+00A0 (no-break space) is not a space",
+        ),
+        ("a:\n  b:\u00a0c\n", "f:2:5: U+00A0 (no-break space)"),
+        ("a: b\nc: {\u00a0d: e}\n", "f:2:5: U+00A0 (no-break space)"),
+        ("a: b\n\u00a0\nc: d\n", "f:2:1: U+00A0 (no-break space)"),
+        ("a:\u00a0\n  b: c\n", "f:1:3: U+00A0 (no-break space)"),
+        ("a: b\u200b\n", "f:1:5: U+200B (zero width space)"),
+        ("a: one\n  two\u3000three\n", "f:2:6: U+3000 (ideographic space)"),
+        ("a: [b,\n\u202fc]\n", "f:2:1: U+202F (narrow no-break space)"),
+        ("a: b # \u00a0\n\ufeffc: d\n", "f:2:1: U+FEFF (zero width no-break space)"),
+    ],
+)
+def test_a_character_that_looks_like_a_space_is_named(text: str, expected: str) -> None:
+    (line,) = said(text)
+    assert line.startswith(expected)
+
+
+def test_quoted_texts_and_comments_may_have_it() -> None:
+    tree, problems = parse("a: 'b\u00a0c'  # d\u00a0e\n", "f")
+    assert tree is not None
+    assert (data(tree), problems) == ({"a": "b\u00a0c"}, [])
+
+
 def test_ten_levels_are_allowed() -> None:
     tree, problems = parse("a: " + "[" * 9 + "]" * 9, "f")
     assert tree is not None
