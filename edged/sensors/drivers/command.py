@@ -1,5 +1,8 @@
 """A program on this machine that prints a number, or a JSON object with several.
 
+A number may have a name, a unit and a decimal comma (``temp=48.3'C``, ``21,5``); what can be read in two ways
+is a bad reading that quotes it. The reading ends with the program, even where a child keeps its output open.
+
 The program is started without a shell, with limits on its time and output. Like all of edged that reads raw
 data, it has no network: it is for hardware that no other driver supports, not for fetching data.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -29,6 +33,14 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 64 * 1024  # of a program's output
 _SHOWN = 80  # characters of a program's error message that are passed on
+_QUOTED = 40  # characters of its output that a reason quotes
+_ENDED_S = 0.05  # how often to look whether the program has ended, while a child may hold its output open
+_CLEAR = re.compile(
+    r"(?:(?P<name>[^\W\d][\w ./-]{0,39}?)\s*[=:]\s*)?"
+    r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]+|,[0-9]{1,2}|,[0-9]{4,})?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)"
+    r"\s*(?:['°%A-Za-zµμΩ/²³·]{1,12}|[A-Za-zµμ/]{0,6}m[23])?"
+)
+_TROUBLE = re.compile(r"(?i)err|fail|time.?out|invalid|unable|cannot|warn|exception|code")
 
 
 class Value(Section):
@@ -108,12 +120,9 @@ class Command:
         if not self._program:
             raise Unavailable(Reason.LOST, f"{self._config.command[0]} was not opened")
         try:
-            text = self._run()
-            data = json.loads(text, parse_constant=float)
+            data = self._parsed(self._run())
         except _Failed as failed:
             return self._bad(str(failed))
-        except (ValueError, RecursionError):
-            return self._bad("the program printed neither a number nor JSON")
         ts = clock.wall()
         return [self._reading(name, quantity, data, ts) for name, quantity in self._config.gives().items()]
 
@@ -125,6 +134,18 @@ class Command:
         ts = clock.wall()
         return [Reading(n, None, q.unit, ts, Quality.BAD, reason) for n, q in self._config.gives().items()]
 
+    def _parsed(self, output: bytes) -> Any:
+        """Return the JSON, or the one number in the output. Raises ``_Failed``, quoting the output."""
+        try:
+            return json.loads(output, parse_constant=float)
+        except (ValueError, RecursionError):
+            text = output.decode("utf-8", "replace").strip()
+        if not self._config.values and (number := _clear(text)) is not None:
+            return number
+        if not text:
+            raise _Failed("the program printed nothing, neither a number nor JSON")
+        raise _Failed(f"the program printed {_quoted(text)}, neither a number nor JSON")
+
     def _reading(self, name: str, quantity: Quantity, data: Any, ts: float) -> Reading:
         key = name
         if name:
@@ -135,7 +156,8 @@ class Command:
         if value is None:
             expected = "true or false" if quantity.binary else "a number"
             where = f" under {key}" if key else ""
-            reason = f"the program did not print {expected}{where}"
+            instead = f": it printed {_quoted(data)}" if isinstance(data, str) else ""
+            reason = f"the program did not print {expected}{where}{instead}"
             return Reading(name, None, quantity.unit, ts, Quality.BAD, reason)
         return Reading(name, value, quantity.unit, ts)
 
@@ -174,7 +196,10 @@ class _Failed(Exception):  # noqa: N818 - it becomes the reason of a reading, no
 
 
 def _collect(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, bytes]:
-    """Read standard output and standard error until the program has ended; of the latter keep the end."""
+    """Read standard output and standard error until the program has ended; of the latter keep the end.
+
+    A child that the program leaves behind may hold both open, so the end of the program counts as well.
+    """
     until = time.monotonic() + timeout_s
     pipes: dict[IO[bytes] | None, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     with selectors.DefaultSelector() as waiting:
@@ -185,7 +210,11 @@ def _collect(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes,
             left = until - time.monotonic()
             if left <= 0:
                 raise _Failed(f"the program took longer than {timeout_s:g} s")
-            for key, _ in waiting.select(left):
+            ended = process.poll() is not None
+            ready = waiting.select(0 if ended else min(left, _ENDED_S))
+            if ended and not ready:
+                break
+            for key, _ in ready:
                 data = os.read(key.fd, _MAX_BYTES)
                 if not data:
                     waiting.unregister(key.fileobj)
@@ -212,5 +241,23 @@ def _value(data: Any, binary: bool) -> float | bool | None:
         try:
             return float(data)
         except (ValueError, OverflowError):
-            return None
+            return _clear(data.strip()) if isinstance(data, str) else None
     return None
+
+
+def _clear(text: str) -> float | None:
+    """Return the number in a text that can be read in one way only, such as ``temp=48.3'C`` or ``21,5``.
+
+    ``1,234`` (one or a thousand?), two numbers, and words such as in ``error: 404`` are not clear.
+    """
+    match = _CLEAR.fullmatch(text)
+    if match is None or _TROUBLE.search(match["name"] or ""):
+        return None
+    return float(match["number"].replace(",", "."))
+
+
+def _quoted(text: str) -> str:
+    """Return the beginning of a text for a reason, on one line and printable."""
+    line = " ".join(text.split())
+    shown = "".join(c for c in line[:_QUOTED] if c.isprintable())
+    return f"'{shown}{'…' if len(line) > _QUOTED else ''}'"

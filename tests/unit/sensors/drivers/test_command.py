@@ -31,6 +31,53 @@ def test_a_program_prints_a_number(printed: str, value: float) -> None:
     assert (reading.value, reading.quality) == (value, "good")
 
 
+@pytest.mark.parametrize(
+    ("printed", "value"),
+    [
+        ("temp=48.3'C", 48.3),
+        ("21,5", 21.5),
+        ("21.5 C", 21.5),
+        ("-0,25 °C", -0.25),
+        ("Temperature: 21.5°C", 21.5),
+        ("temp1=+21.5", 21.5),
+        ("12 m3", 12.0),
+        ("CO2: 612 ppm", 612.0),
+        ("pm2.5 = 7 ug/m3", 7.0),
+        ("85%", 85.0),
+    ],
+)
+def test_a_number_with_a_name_a_unit_or_a_comma_is_read(printed: str, value: float) -> None:
+    (reading,) = read(f"print({printed!r})")
+    assert (reading.value, reading.reason) == (value, "")
+    (reading,) = read(f"import json; print(json.dumps({{'t': {printed!r}}}))", values={"t": {}})
+    assert reading.value == value
+
+
+@pytest.mark.parametrize(
+    "printed",
+    ["OK 21.5", "1,234", "1.234,5", "T=21.5 H=40", "12:30", "error: 404", "0x1f", "5-10", "2026-11-29"],
+)
+def test_what_is_not_clear_is_quoted(printed: str) -> None:
+    (reading,) = read(f"print({printed!r})")
+    assert (reading.value, reading.quality) == (None, "bad")
+    assert reading.reason == f"the program printed '{printed}', neither a number nor JSON"
+    (reading,) = read(f"import json; print(json.dumps({{'t': {printed!r}}}))", values={"t": {}})
+    assert reading.reason == f"the program did not print a number under t: it printed '{printed}'"
+
+
+def test_a_long_output_is_quoted_in_part_and_on_one_line() -> None:
+    (reading,) = read("print('a\\n' * 100 + chr(27))")
+    assert reading.reason == f"the program printed '{'a ' * 20}…', neither a number nor JSON"
+
+
+def test_a_child_that_keeps_the_output_open_does_not_delay_the_reading() -> None:
+    program = "import subprocess; subprocess.Popen(['sleep', '60']); print(5)"
+    began = time.monotonic()
+    (reading,) = read(program)
+    assert (reading.value, reading.quality) == (5.0, "good")
+    assert time.monotonic() - began < 3
+
+
 def test_a_program_prints_json() -> None:
     values = {
         "level": {"key": "tank.cm", "unit": "cm"},
@@ -50,7 +97,7 @@ def test_a_program_prints_json() -> None:
     ("program", "reason"),
     [
         ("print('hot')", "neither a number nor JSON"),
-        ("pass", "neither a number nor JSON"),
+        ("pass", "printed nothing, neither a number nor JSON"),
         ("print('[' * 20000)", "neither a number nor JSON"),
         ("print('{}')", "did not print a number"),
         ("print('true')", "did not print a number"),
