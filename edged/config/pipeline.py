@@ -253,9 +253,9 @@ class PipelineSection(Section):
         named = self.model.file is not None or self.model.edgetpu_file is not None
         return self.source.gives == "picture" and not named
 
-    def model_file(self, *, on_tpu: bool = False) -> Path | None:
+    def model_file(self, *, accelerated: bool = False) -> Path | None:
         """Return the file that it runs on the CPU or on an Edge TPU; None where it needs no model."""
-        file = self.model.edgetpu_file if on_tpu else self.model.file
+        file = self.model.edgetpu_file if accelerated else self.model.file
         return bundled.MODEL if file is None and self.source.gives == "picture" else file
 
     def thresholds(self, label: str | None = None) -> tuple[float, float]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TPU_SHARE = 0.75  # the part of the deadline for opening that a model on an accelerator gets
+_ACCELERATOR_SHARE = 0.75  # the part of the deadline for opening that a model on an accelerator gets
 
 
 def order(
@@ -29,7 +29,7 @@ def order(
     labels: Mapping[str, str],
     models: Sequence[Path] = (),
     *,
-    on_tpu: bool,
+    accelerated: bool,
     isolation: str,
     threads: int,
     results: bool = False,
@@ -43,7 +43,7 @@ def order(
         sections: the configuration of its pipelines, by name; at least one.
         labels: the labels that they decided before.
         models: the files of models and labels whose descriptors are sent with the order.
-        on_tpu: whether to run on the accelerator; the CPU is a fallback where the policy is ``prefer``.
+        accelerated: whether to run on the accelerator; the CPU is a fallback where the policy is ``prefer``.
         isolation: required | optional.
         threads: threads of the CPU kernels, where the configuration sets no number.
         results: whether to report every inference, also where the configuration does not ask for it.
@@ -57,13 +57,13 @@ def order(
             section=section.model_dump(mode="json"),
             results=results or section.publish.result,
             resume=labels.get(name, UNKNOWN),
-            accelerator="edgetpu" if on_tpu else "cpu",
-            degraded=not on_tpu and section.accelerator.policy != "cpu",
+            accelerator="edgetpu" if accelerated else "cpu",
+            degraded=not accelerated and section.accelerator.policy != "cpu",
             threads=threads,
             armed=name in armed,
-            model=_index(section.model_file(on_tpu=on_tpu), models),
+            model=_index(section.model_file(accelerated=accelerated), models),
             labels=_index(section.model.labels, models),
-            twin=_index(_twin(section, on_tpu=on_tpu), models),
+            twin=_index(_twin(section, accelerated=accelerated), models),
             secrets=_secrets(section.source),
             tell_labels=name not in known and not probe,
         )
@@ -96,24 +96,30 @@ def may(section: PipelineSection, verb: str) -> bool:
     return section.gate is not None and section.gate.armed
 
 
-def files_of(section: PipelineSection, *, on_tpu: bool) -> set[Path]:
+def files_of(section: PipelineSection, *, accelerated: bool) -> set[Path]:
     """Return the files that a pipeline's worker gets: its model, the CPU's fallback model, and its labels."""
-    found = {section.model_file(on_tpu=on_tpu), section.model.labels, _twin(section, on_tpu=on_tpu)}
+    found = {
+        section.model_file(accelerated=accelerated),
+        section.model.labels,
+        _twin(section, accelerated=accelerated),
+    }
     return {file for file in found if file is not None}
 
 
 def all_files_of(section: PipelineSection) -> set[Path]:
     """Return the files that a pipeline's workers may get, on the accelerator or not."""
-    return files_of(section, on_tpu=False) | files_of(section, on_tpu=section.accelerator.policy != "cpu")
+    return files_of(section, accelerated=False) | files_of(
+        section, accelerated=section.accelerator.policy != "cpu"
+    )
 
 
-def _twin(section: PipelineSection, *, on_tpu: bool) -> Path | None:
+def _twin(section: PipelineSection, *, accelerated: bool) -> Path | None:
     """Return the model that runs on the CPU if the accelerator's cannot be used."""
-    return section.model_file() if on_tpu and section.accelerator.policy == "prefer" else None
+    return section.model_file() if accelerated and section.accelerator.policy == "prefer" else None
 
 
 def deadlines(
-    sections: Mapping[str, PipelineSection], *, on_tpu: bool = False, patient: bool = False
+    sections: Mapping[str, PipelineSection], *, accelerated: bool = False, patient: bool = False
 ) -> dict[Stage, float]:
     """Return the longest deadlines of the pipelines that share a worker, by stage, in s.
 
@@ -122,13 +128,13 @@ def deadlines(
 
     Args:
         sections: the configuration of the pipelines.
-        on_tpu: whether they run on the accelerator.
+        accelerated: whether they run on the accelerator.
         patient: whether to give the accelerator its full time to open: in a probe, while the CPU serves, or
             where it is known to be slow.
     """
     limits = [section.deadlines for section in sections.values()]
     open_s = max(limit.open_s for limit in limits)
-    load_s = _TPU_SHARE * open_s if on_tpu else open_s
+    load_s = _ACCELERATOR_SHARE * open_s if accelerated else open_s
     patient = patient or all(section.accelerator.policy == "require" for section in sections.values())
     delegate_s = max(limit.accelerator_s for limit in limits) if patient else load_s
     return {

@@ -75,37 +75,37 @@ class _Told:
 
 
 def known_of(
-    section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, on_tpu: bool
+    section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, accelerated: bool
 ) -> dict[str, Known]:
     """Return what main knows of what a pipeline may run, by accelerator: ``cpu`` and ``edgetpu``.
 
     Args:
         section: its configuration.
         files: descriptor and sha256 of the models and label files that main read, by path.
-        on_tpu: it is to run on the accelerator; where it prefers that, the CPU may take over.
+        accelerated: it is to run on the accelerator; where it prefers that, the CPU may take over.
     """
-    found = {"edgetpu": _known(section, files, on_tpu=True)} if on_tpu else {}
-    if not on_tpu or section.accelerator.policy == "prefer":
-        found["cpu"] = _known(section, files, on_tpu=False)
+    found = {"edgetpu": _known(section, files, accelerated=True)} if accelerated else {}
+    if not accelerated or section.accelerator.policy == "prefer":
+        found["cpu"] = _known(section, files, accelerated=False)
     return found
 
 
-def _known(section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, on_tpu: bool) -> Known:
-    model = section.model_file(on_tpu=on_tpu)
+def _known(section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, accelerated: bool) -> Known:
+    model = section.model_file(accelerated=accelerated)
     if model is None or model not in files:
-        return Known(_labels(section, files, on_tpu=on_tpu))
+        return Known(_labels(section, files, accelerated=accelerated))
     sha256 = files[model][1]
     tag = ModelTag(printable(model.stem[:64]), sha256[:8])
-    return Known(_labels(section, files, on_tpu=on_tpu), tag, sha256)
+    return Known(_labels(section, files, accelerated=accelerated), tag, sha256)
 
 
 def _labels(
-    section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, on_tpu: bool
+    section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, accelerated: bool
 ) -> frozenset[str] | None:
     if section.task.own_labels:
         return frozenset(section.task.own_labels)
     file, content = section.model.labels, None
-    if not on_tpu and section.model.file is None and section.source.gives == "picture":
+    if not accelerated and section.model.file is None and section.source.gives == "picture":
         file = bundled.LABELS
     elif file is None or file not in files:
         return None

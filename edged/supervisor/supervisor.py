@@ -255,7 +255,7 @@ class Supervisor:
         lifecycle = WorkerLifecycle(
             lambda: self._order(key),
             deadlines=order_builder.deadlines(
-                sections, on_tpu=key not in sections, patient=self._accelerators.slow(key)
+                sections, accelerated=key not in sections, patient=self._accelerators.slow(key)
             ),
             memory_mb=max(section.memory_mb for section in sections.values()),
             forkserver=self._server_of(sections),
@@ -319,35 +319,39 @@ class Supervisor:
         group.files = order_builder.signature(group.sections)
         ended = {status.name for status in group.status_board.all() if status.state == "ended"}
         sections = {name: section for name, section in group.sections.items() if name not in ended}
-        models = await self._files(sections, on_tpu=group.on_tpu)
+        models = await self._files(sections, accelerated=group.accelerated)
         order = order_builder.order(
             sections,
             group.status_board.labels,
             list(models),
-            on_tpu=group.on_tpu,
+            accelerated=group.accelerated,
             isolation=group.isolation,
             threads=self._threads(),
             results=self._results,
             armed=self._armed,
-            known=self._known(sections, models, on_tpu=group.on_tpu),
+            known=self._known(sections, models, accelerated=group.accelerated),
         )
         readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
         return order, [*models.values(), *readings_page]
 
-    async def _files(self, sections: Mapping[str, PipelineSection], *, on_tpu: bool) -> dict[Path, int]:
+    async def _files(self, sections: Mapping[str, PipelineSection], *, accelerated: bool) -> dict[Path, int]:
         """Return descriptors of the models and labels that these pipelines may run."""
         return await self._model_cache.fetch_all(
-            {file for section in sections.values() for file in order_builder.files_of(section, on_tpu=on_tpu)}
+            {
+                file
+                for section in sections.values()
+                for file in order_builder.files_of(section, accelerated=accelerated)
+            }
         )
 
     def _known(
-        self, sections: Mapping[str, PipelineSection], files: Mapping[Path, int], *, on_tpu: bool
+        self, sections: Mapping[str, PipelineSection], files: Mapping[Path, int], *, accelerated: bool
     ) -> set[str]:
         """Tell the screens of a worker's pipelines what it will run; return those whose labels are known."""
         read = {file: (descriptor, self._model_cache.sha256(file)) for file, descriptor in files.items()}
         found = set()
         for name, section in sections.items():
-            known = known_of(section, read, on_tpu=on_tpu)
+            known = known_of(section, read, accelerated=accelerated)
             self._screens[name][1].begin(known)
             if all(one.labels is not None for one in known.values()):
                 found.add(name)
@@ -382,22 +386,22 @@ class Supervisor:
             return None
 
         async def order() -> tuple[Order, list[int]]:
-            files = await self._files(sections, on_tpu=True)
+            files = await self._files(sections, accelerated=True)
             return order_builder.order(
                 sections,
                 {},
                 list(files),
-                on_tpu=True,
+                accelerated=True,
                 isolation=self._isolation,
                 threads=self._threads(),
                 probe=True,
             ), list(files.values())
 
-        return order, order_builder.deadlines(sections, on_tpu=True, patient=True)
+        return order, order_builder.deadlines(sections, accelerated=True, patient=True)
 
     def _plugged_in(self) -> None:
         for group in self._groups.values():
-            if group.on_tpu:
+            if group.accelerated:
                 group.lifecycle.hurry()
 
     # Watching.
@@ -442,7 +446,7 @@ class Supervisor:
                 group.lifecycle.weigh(process_memory.megabytes(group.lifecycle.pid) or 0.0)
             if group.waits_for_files():
                 group.renew()
-            if group.on_tpu and any(
+            if group.accelerated and any(
                 s.state == "running" and not s.degraded for s in group.status_board.all()
             ):
                 self._accelerators.works(key)

@@ -39,7 +39,7 @@ STOP_S = 1.3  # for a worker to close its sources
 GONE_S = 0.3  # for a killed process to be gone
 SILENT_S = 3.0  # a thread that waits updates its beat every second
 MOST_FILES = 256  # open files of a worker; a camera takes a few dozen
-ON_TPU = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
+ON_ACCELERATOR = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
 _FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # a worker ends after these
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
@@ -88,8 +88,8 @@ class WorkerLifecycle:
         self._replaced = False  # it was asked to make room for another one; nothing is wrong
         self._killed_at: float | None = None
         self._explained: set[str] = set()  # the pipelines whose fault the worker reported itself
-        self._on_tpu = False
-        self._tpu_failed = False
+        self._accelerated = False
+        self._accelerator_failed = False
         self._ran = False  # this worker classified something
         self._loss = Loss.FAILED
         self._crashed_at: float | None = None
@@ -145,11 +145,11 @@ class WorkerLifecycle:
             worker.discard()
             raise
         self._worker = worker
-        self._cause, self._killed_at, self._replaced, self._tpu_failed = "", None, False, False
+        self._cause, self._killed_at, self._replaced, self._accelerator_failed = "", None, False, False
         self._ran = False
         self._loss = Loss.FAILED
         self._explained = set()
-        self._on_tpu = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
+        self._accelerated = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
         captures = [worker.heartbeat.capture(slot) for slot in range(len(order.pipelines))]
         self._watch = StallDetector([worker.heartbeat.model(), *captures], self._deadlines)
         self._status_board.started(process.pid, [pipeline.name for pipeline in order.pipelines])
@@ -173,7 +173,7 @@ class WorkerLifecycle:
         report = screened
         if isinstance(report, worker_messages.Fault):
             if report.kind == "accelerator":
-                self._tpu_failed = True
+                self._accelerator_failed = True
                 self._loss = Loss.ABSENT if report.reason == Reason.ABSENT.value else Loss.FAILED
             if report.kind in _FATAL:
                 self._explained.add(report.pipeline)
@@ -210,9 +210,9 @@ class WorkerLifecycle:
             self._status_board.replaced(self._cause or str(how))
             self.start()
             return
-        blamed = self._on_tpu and self._blame(worker.stage, how, now)
+        blamed = self._accelerated and self._blame(worker.stage, how, now)
         why = self._cause or str(how)
-        if blamed and not self._cause and not self._ran and worker.stage in ON_TPU:
+        if blamed and not self._cause and not self._ran and worker.stage in ON_ACCELERATOR:
             why = in_words(how)
         explained = frozenset() if self._cause else frozenset(self._explained)
         kind = "accelerator" if blamed else "defect"
@@ -229,13 +229,13 @@ class WorkerLifecycle:
 
     def _blame(self, stage: Stage, how: Ending, now: float) -> bool:
         """Return whether the accelerator is to blame for the worker's end."""
-        if self._tpu_failed:
+        if self._accelerator_failed:
             return True
         if self._cause or not how.signal or how.signal in _FROM_OUTSIDE:
             return False
         again = self._crashed_at is not None and now - self._crashed_at < self._backoff.reset_after_s
         self._crashed_at = now
-        return stage in ON_TPU or again  # its library has threads, which crash at any time
+        return stage in ON_ACCELERATOR or again  # its library has threads, which crash at any time
 
     def look(self, now: float) -> None:
         """Kill the worker where a stage is overdue."""
@@ -245,13 +245,13 @@ class WorkerLifecycle:
             return
         overdue = stall_detector.look(now)
         if overdue is not None:
-            self._tpu_failed |= overdue.stage in ON_TPU
+            self._accelerator_failed |= overdue.stage in ON_ACCELERATOR
             if overdue.stage is Stage.DELEGATE:
                 self._loss = Loss.SLOW
             if overdue.stage is Stage.IDLE:
                 # A library that hangs with Python's lock keeps every thread from updating its beat.
                 model = worker.heartbeat.model().read()
-                self._tpu_failed |= model.stage in ON_TPU or now - model.since > SILENT_S
+                self._accelerator_failed |= model.stage in ON_ACCELERATOR or now - model.since > SILENT_S
             self._end(worker, overdue.sentence)
 
     def weigh(self, rss_mb: float) -> None:
@@ -324,7 +324,7 @@ class WorkerGroup:
     Attributes:
         sections: the configuration of its pipelines, by name.
         isolation: required | optional.
-        on_tpu: whether it runs on an accelerator.
+        accelerated: whether it runs on an accelerator.
         status_board: the statuses of its pipelines.
         lifecycle: keeps its worker running.
         files: the state of its model files when the worker was started; empty before.
@@ -332,7 +332,7 @@ class WorkerGroup:
 
     sections: Mapping[str, PipelineSection]
     isolation: str
-    on_tpu: bool
+    accelerated: bool
     status_board: StatusBoard
     lifecycle: WorkerLifecycle
     files: tuple[object, ...] = ()
@@ -352,5 +352,5 @@ class WorkerGroup:
 
     def waits_for_files(self) -> bool:
         """Return whether a model cannot be used, or replaces one that cannot."""
-        degraded = self.on_tpu and any(status.degraded for status in self.status_board.all())
+        degraded = self.accelerated and any(status.degraded for status in self.status_board.all())
         return degraded or any(status.fault == "model" for status in self.status_board.all())

@@ -86,8 +86,8 @@ class WorkerMain:
         try:
             return self._rehearse() if self._order.probe else self._serve()
         except ModelError as error:
-            on_tpu = any(runner.accelerator == "edgetpu" for runner in self._runners)
-            self._fault_all("accelerator" if on_tpu else "model", "invoke", str(error))
+            accelerated = any(runner.accelerator == "edgetpu" for runner in self._runners)
+            self._fault_all("accelerator" if accelerated else "model", "invoke", str(error))
         except Exception as error:
             log.exception("a defect in a worker")
             self._fault_all("defect", "worker", f"{type(error).__name__}: {error}")

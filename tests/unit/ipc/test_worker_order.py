@@ -46,7 +46,7 @@ TWINS = {"file": "cpu.tflite", "edgetpu_file": "tpu.tflite"}
 def test_the_configuration_survives_the_way() -> None:
     written = section(decision={"labels": {"cat": {"threshold": 0.4}}, "ignore": ["dog"]}, model=TWINS)
     order = order_builder.order(
-        {"porch": written}, {"porch": "cat"}, on_tpu=False, isolation="required", threads=2
+        {"porch": written}, {"porch": "cat"}, accelerated=False, isolation="required", threads=2
     )
     (pipeline,) = _arrived(order).pipelines
     assert PipelineSection.model_validate(pipeline.section) == written
@@ -55,19 +55,19 @@ def test_the_configuration_survives_the_way() -> None:
 
 def test_the_cpu_is_less_than_prefer_asks_for() -> None:
     prefer = section(model=TWINS, accelerator={"policy": "prefer"})
-    for on_tpu in (True, False):
+    for accelerated in (True, False):
         order = order_builder.order(
             {"porch": prefer},
             {},
             [Path("tpu.tflite"), Path("cpu.tflite")],
-            on_tpu=on_tpu,
+            accelerated=accelerated,
             isolation="required",
             threads=1,
         )
         (pipeline,) = order.pipelines
-        assert pipeline.accelerator == ("edgetpu" if on_tpu else "cpu")
-        assert pipeline.degraded is not on_tpu
-        assert pipeline.model == (0 if on_tpu else 1)
+        assert pipeline.accelerator == ("edgetpu" if accelerated else "cpu")
+        assert pipeline.degraded is not accelerated
+        assert pipeline.model == (0 if accelerated else 1)
 
 
 def test_who_shares_a_worker_gets_the_most_patient_deadline() -> None:
@@ -89,6 +89,6 @@ def test_a_mended_file_changes_the_signature(tmp_path: Path) -> None:
 
 def test_64_pipelines_fit_into_one_order() -> None:
     sections = {f"p{n}": section(decision={"ignore": ["x" * 128] * 8}) for n in range(64)}
-    order = order_builder.order(sections, {}, on_tpu=True, isolation="required", threads=1)
+    order = order_builder.order(sections, {}, accelerated=True, isolation="required", threads=1)
     assert len(forkserver_requests.fork(order)) < 200_000  # the socket's buffer has 208 KiB
     assert _arrived(order) == order

@@ -21,7 +21,7 @@ CAMERA = (
 
 def order(folder: Path) -> Order:
     sections = loads(CAMERA, "edged.yaml", folder).pipelines
-    return order_builder.order(sections, {}, on_tpu=False, isolation="required", threads=1)
+    return order_builder.order(sections, {}, accelerated=False, isolation="required", threads=1)
 
 
 def test_main_reads_the_password_that_a_worker_may_not_read(tmp_path: Path) -> None:

@@ -187,20 +187,20 @@ def test_main_knows_model_and_labels_from_their_files(tmp_path: Path) -> None:
     labels.write_text("cat\ndog\n")
     keys = {"source": {"kind": "synthetic"}, "model": {"file": str(model), "labels": str(labels)}}
     section = PipelineSection.model_validate(keys)
-    found = known_of(section, _files(model, labels), on_tpu=False)["cpu"]
+    found = known_of(section, _files(model, labels), accelerated=False)["cpu"]
     assert found.labels == {"cat", "dog"}
     assert found.tag == ModelTag("porch?[2J", found.sha256[:8])
-    assert known_of(section, {}, on_tpu=False)["cpu"] == Known()
+    assert known_of(section, {}, accelerated=False)["cpu"] == Known()
     labels.write_bytes(b"\xff")
-    assert known_of(section, _files(labels), on_tpu=False)["cpu"].labels == frozenset()
+    assert known_of(section, _files(labels), accelerated=False)["cpu"].labels == frozenset()
 
 
 def test_main_knows_the_labels_of_the_bundled_model_and_of_tasks_with_their_own() -> None:
     section = PipelineSection.model_validate({"source": {"kind": "synthetic"}})
-    assert known_of(section, {}, on_tpu=False)["cpu"].labels == set(label_files.load(bundled.LABELS))
+    assert known_of(section, {}, accelerated=False)["cpu"].labels == set(label_files.load(bundled.LABELS))
     series = {"kind": "sensors", "channels": ["x"], "step_s": 0.1, "window": 8}
     section = PipelineSection.model_validate({"source": series, "task": {"kind": "anomaly"}})
-    assert known_of(section, {}, on_tpu=False)["cpu"].labels == {"anomaly"}
+    assert known_of(section, {}, accelerated=False)["cpu"].labels == {"anomaly"}
 
 
 def test_where_the_cpu_may_take_over_main_knows_both(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_where_the_cpu_may_take_over_main_knows_both(tmp_path: Path) -> None:
     for policy, kinds in (("prefer", {"cpu", "edgetpu"}), ("require", {"edgetpu"})):
         keys = {"source": {"kind": "synthetic"}, "model": model, "accelerator": {"policy": policy}}
         section = PipelineSection.model_validate(keys)
-        assert known_of(section, _files(labels), on_tpu=True).keys() == kinds
+        assert known_of(section, _files(labels), accelerated=True).keys() == kinds
 
 
 def test_what_main_knows_goes_before_what_a_worker_says() -> None:
