@@ -24,6 +24,7 @@ _SOURCE = {
     "network": "its source cannot be reached over the network",
 }
 _OTHERS = {
+    ("picture", "fatal"): "a photograph ended the worker that decoded it, and is left out",
     ("model", "file"): "its model or labels cannot be used",
     ("model", "input"): "its model does not take what the source gives",
     ("model", "invoke"): "its model cannot be run",

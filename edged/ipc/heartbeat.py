@@ -7,7 +7,8 @@
 
 A worker that hangs in a driver or in C++ cannot send anything, so main has to see for itself how long a stage
 lasts. An update is two stores into shared memory, cheap enough for several per frame. The page has room for
-times and codes only; main does not trust them, and only compares them with bounds.
+times, codes and marks only; main does not trust them: it compares times with bounds, and hands marks back to
+the next worker (:mod:`edged.supervisor.fatal_samples`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 MAX_PIPELINES = 64  # pipelines in one worker
 MAX_FILES = 1 << 16  # what a count beyond reason reads as
-_BEAT = 2  # numbers: the stage, and since when
+MARKS = 1 << 48  # a mark is from 1 to below this, so that a number of the page holds it exactly
+_BEAT = 3  # numbers: the stage, since when, and the mark of what is being decoded
 _FILES = (1 + MAX_PIPELINES) * _BEAT  # where the number of open files stands
 _BYTES = (_FILES + 1) * 8
 
@@ -74,6 +76,16 @@ class Beat:
         if not (math.isfinite(code) and math.isfinite(since) and code in _CODES):
             return Reading(Stage.IDLE, 0.0)
         return Reading(Stage(int(code)), since)
+
+    def note(self, mark: int) -> None:
+        """Note which sample is being decoded from now on, by its mark; 0: none."""
+        self._page[self._at + 2] = mark
+
+    @property
+    def mark(self) -> int:
+        """The mark of the sample that is being decoded; 0 for none, or for nonsense."""
+        mark = self._page[self._at + 2]
+        return int(mark) if 0 < mark < MARKS else 0
 
 
 _CODES = frozenset(float(stage) for stage in Stage)

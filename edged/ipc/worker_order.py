@@ -30,6 +30,7 @@ class PipelineOrder:
         twin: the same for the model that runs on the CPU if the accelerator's cannot be used.
         secrets: the content of the files of its source that hold secrets, by key.
         tell_labels: report the labels, which main does not know.
+        fatal: marks of samples that ended an earlier worker while it decoded them: they are left out.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PipelineOrder:
     twin: int = -1
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     tell_labels: bool = False
+    fatal: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,5 +77,8 @@ class Order:
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Order:
         """Read it back."""
-        pipelines = tuple(PipelineOrder(**pipeline) for pipeline in data.pop("pipelines"))
+        pipelines = tuple(
+            PipelineOrder(**{**pipeline, "fatal": tuple(pipeline["fatal"])})
+            for pipeline in data.pop("pipelines")
+        )
         return cls(**{**data, "walls": tuple(data.pop("walls"))}, pipelines=pipelines)

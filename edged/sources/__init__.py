@@ -52,6 +52,7 @@ from pydantic import Field, StringConstraints
 
 from edged.drivers import Registry, Section
 from edged.models.spec import Gives, SampleSpec
+from edged.sources.decoding import Decoding
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -81,6 +82,8 @@ class Hint:
             none.
         secrets: the content of each file that a key of the type :data:`edged.drivers.SecretFile` names, by
             key; main reads them, as a worker may not.
+        decoding: where a driver that decodes files notes which one, so that a file that ends its worker is
+            left out by the next one.
     """
 
     width: int = 0
@@ -88,6 +91,7 @@ class Hint:
     patience_s: float = 5.0
     readings: Reader | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    decoding: Decoding = field(default_factory=Decoding, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from edged.sources.picture_header import MAX_PIXELS
 from edged.system.files import open_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
@@ -25,8 +26,12 @@ MAX_BYTES = 64_000_000
 _SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"  # of a JPEG file
 
 
-def read(path: Path) -> NDArray[np.uint8] | None:
+def read(path: Path, begins: Callable[[], object] = lambda: None) -> NDArray[np.uint8] | None:
     """Return the picture as BGR, turned upright by its EXIF data; None where the file is not complete.
+
+    Args:
+        path: the file.
+        begins: called when the file was read and found in order, before the decoder gets it.
 
     Raises:
         OSError: the file cannot be read, or will not be: it is not a regular file, not a photograph, or too
@@ -38,6 +43,7 @@ def read(path: Path) -> NDArray[np.uint8] | None:
     data = _content(path)
     if not is_whole(data) or not _is_in_bounds(path, data):
         return None
+    begins()
     try:
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # what only the decoder can see

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edged.config.secrets import read_secret, secret_files
@@ -36,6 +37,7 @@ def order(
     probe: bool = False,
     armed: Collection[str] = (),
     known: Collection[str] = (),
+    fatal: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Order:
     """Return the order for a worker.
 
@@ -50,6 +52,7 @@ def order(
         probe: whether only to try the accelerator, and end.
         armed: the pipelines that are armed.
         known: the pipelines whose labels main knows; others report theirs.
+        fatal: marks of the samples that they leave out, by pipeline.
     """
     pipelines = tuple(
         PipelineOrder(
@@ -66,6 +69,7 @@ def order(
             twin=_index(_twin(section, accelerated=accelerated), models),
             secrets=_secrets(section.source),
             tell_labels=name not in known and not probe,
+            fatal=tuple(fatal.get(name, ())),
         )
         for name, section in sections.items()
     )

@@ -15,6 +15,7 @@ from edged.ipc.readings_page import for_reader
 from edged.models.runtimes import default_threads
 from edged.supervisor import order_builder
 from edged.supervisor.accelerators import Accelerators, Loss, key_of
+from edged.supervisor.fatal_samples import FatalSamples
 from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.model_cache import ModelCache
 from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
@@ -82,6 +83,7 @@ class Supervisor:
         self._model_cache = ModelCache()
         self.readings_page = self._model_cache.readings_page  # shows workers what sensors read
         self._groups: dict[str, WorkerGroup] = {}
+        self._fatal = FatalSamples()
         self._screens: dict[str, tuple[PipelineSection, ReportScreen]] = {}
         self._accelerators = Accelerators(
             self.forkserver, self._probe_order, self._arrange, self._plugged_in, root
@@ -162,6 +164,7 @@ class Supervisor:
         }
         self._pipelines, self._isolation = dict(pipelines), isolation
         self._screens = {name: screen for name, screen in self._screens.items() if name in pipelines}
+        self._fatal.forget(changed)
         self._arrange(frozenset(changed))
         for group in self._groups.values():
             if changed.isdisjoint(group.sections) and group.renew():
@@ -262,6 +265,7 @@ class Supervisor:
             status_board=status_board,
             screens=ReportScreens({name: self._screen(name, section) for name, section in sections.items()}),
             lost=functools.partial(self._lost, key),
+            fatal=self._fatal,
             after=list(self._closing),
         )
         for status in status_board.all():
@@ -330,6 +334,7 @@ class Supervisor:
             results=self._results,
             armed=self._armed,
             known=self._known(sections, models, accelerated=group.accelerated),
+            fatal={name: self._fatal.of(name) for name in sections},
         )
         readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
         return order, [*models.values(), *readings_page]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from edged.ipc.heartbeat import Stage
 from edged.supervisor import order_builder
 from edged.supervisor.accelerator_probe import in_words
 from edged.supervisor.accelerators import Loss
+from edged.supervisor.fatal_samples import FROM_OUTSIDE, FatalSamples, decoded_by, is_certain
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock, isolation
@@ -41,7 +41,6 @@ SILENT_S = 3.0  # a thread that waits updates its beat every second
 MOST_FILES = 256  # open files of a worker; a camera takes a few dozen
 ON_ACCELERATOR = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
 _FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # a worker ends after these
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
 
 class WorkerLifecycle:
@@ -55,6 +54,7 @@ class WorkerLifecycle:
         status_board: the statuses of its pipelines.
         screens: decide what to take of the reports of its pipelines.
         lost: called with a sentence and the way when the accelerator was lost. It may retire this lifecycle.
+        fatal: takes what workers decoded when they ended.
         after: tasks to wait for before the first start: the ends of workers that hold the same cameras.
     """
 
@@ -68,6 +68,7 @@ class WorkerLifecycle:
         status_board: StatusBoard,
         screens: ReportScreens,
         lost: Callable[[str, Loss], object] = lambda _why, _loss: None,
+        fatal: FatalSamples | None = None,
         after: Collection[asyncio.Task[None]] = (),
     ) -> None:
         self._order = order
@@ -78,6 +79,7 @@ class WorkerLifecycle:
         self._screens = screens
         self._looked_at = clock.monotonic()
         self._lost = lost
+        self._fatal = fatal or FatalSamples()
         self._after = after
         self._backoff = between_restarts()
         self._worker: WorkerProcess | None = None
@@ -85,6 +87,7 @@ class WorkerLifecycle:
         self._task: asyncio.Task[None] | None = None
         self._pausing = False
         self._cause = ""  # why this worker was killed
+        self._decoded: Mapping[str, int] = {}  # what it decoded then, where that may be the cause
         self._replaced = False  # it was asked to make room for another one; nothing is wrong
         self._killed_at: float | None = None
         self._explained: set[str] = set()  # the pipelines whose fault the worker reported itself
@@ -147,6 +150,7 @@ class WorkerLifecycle:
         self._worker = worker
         self._cause, self._killed_at, self._replaced, self._accelerator_failed = "", None, False, False
         self._ran = False
+        self._decoded = {}
         self._loss = Loss.FAILED
         self._explained = set()
         self._accelerated = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
@@ -215,6 +219,9 @@ class WorkerLifecycle:
         if blamed and not self._cause and not self._ran and worker.stage in ON_ACCELERATOR:
             why = in_words(how)
         explained = frozenset() if self._cause else frozenset(self._explained)
+        if not blamed and self._ended_by_a_sample(worker, how):
+            why += " while it decoded a photograph, which is left out from now on"
+            explained = frozenset()
         kind = "accelerator" if blamed else "defect"
         self._status_board.exited(kind, f"the worker {why}", explained)
         if blamed:
@@ -227,11 +234,23 @@ class WorkerLifecycle:
             log.warning("worker %s %s; starting it again%s", worker.order.name, why, _in(pause_s))
         self.start(pause_s)
 
+    def _ended_by_a_sample(self, worker: WorkerProcess, how: Ending) -> bool:
+        """Return whether a worker ended by what it decoded, which the next one will leave out."""
+        if self._cause:
+            found = self._fatal.blame(self._decoded, certain=True)
+        elif how.status:
+            found = self._fatal.blame(worker.decoded, certain=is_certain(how, worker.stage))
+        else:
+            found = False
+        if found and self._fatal.may_hurry([pipeline.name for pipeline in worker.order.pipelines]):
+            self._backoff.reset()  # the cause is gone
+        return found
+
     def _blame(self, stage: Stage, how: Ending, now: float) -> bool:
         """Return whether the accelerator is to blame for the worker's end."""
         if self._accelerator_failed:
             return True
-        if self._cause or not how.signal or how.signal in _FROM_OUTSIDE:
+        if self._cause or not how.signal or how.signal in FROM_OUTSIDE:
             return False
         again = self._crashed_at is not None and now - self._crashed_at < self._backoff.reset_after_s
         self._crashed_at = now
@@ -252,7 +271,7 @@ class WorkerLifecycle:
                 # A library that hangs with Python's lock keeps every thread from updating its beat.
                 model = worker.heartbeat.model().read()
                 self._accelerator_failed |= model.stage in ON_ACCELERATOR or now - model.since > SILENT_S
-            self._end(worker, overdue.sentence)
+            self._end(worker, overdue.sentence, decoding=overdue.stage is Stage.CAPTURE)
 
     def weigh(self, rss_mb: float) -> None:
         """Kill the worker where it exceeds its bounds of memory or open files, which it counts itself."""
@@ -260,7 +279,7 @@ class WorkerLifecycle:
             return
         files = self._worker.heartbeat.files
         if rss_mb > self._memory_mb:
-            self._end(self._worker, f"had grown to {rss_mb:.0f} MB, over {self._memory_mb:g}")
+            self._end(self._worker, f"had grown to {rss_mb:.0f} MB, over {self._memory_mb:g}", decoding=True)
         elif files > MOST_FILES:
             self._end(self._worker, f"had {files} files open, over {MOST_FILES}: something leaks them")
 
@@ -279,9 +298,18 @@ class WorkerLifecycle:
     def _idle(self) -> bool:
         return self._retired or self._status_board.ended()
 
-    def _end(self, worker: WorkerProcess, why: str) -> None:
+    def _end(self, worker: WorkerProcess, why: str, *, decoding: bool = False) -> None:
+        """Kill a worker.
+
+        Args:
+            worker: the worker.
+            why: the predicate of a sentence about it.
+            decoding: what it decodes may be the cause.
+        """
         if self._killed_at is None:
             self._cause, self._killed_at = why, clock.monotonic()
+            if decoding:
+                self._decoded = decoded_by(worker.heartbeat, [p.name for p in worker.order.pipelines])
         worker.kill()
 
     def replace(self, why: str) -> None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Heartbeat, Stage
+from edged.supervisor.fatal_samples import decoded_by
 from edged.supervisor.pipe_end import PipeEnd
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edged.ipc.worker_messages import Report
     from edged.ipc.worker_order import Order
@@ -48,6 +49,7 @@ class WorkerProcess:
         models: descriptors of the models that the order names; closed once the worker was forked.
         heartbeat: shows what it is doing.
         stage: the stage of its main thread when it ended.
+        decoded: the marks of what it was decoding when it ended, by pipeline.
 
     Raises:
         OSError: there are no descriptors left.
@@ -57,6 +59,7 @@ class WorkerProcess:
         self.order = order
         self.models = models
         self.stage = Stage.STARTUP
+        self.decoded: Mapping[str, int] = {}
         self._owner = owner
         try:
             self._pipe = PipeEnd(
@@ -152,6 +155,7 @@ class WorkerProcess:
         log.debug("worker %s (pid %s) %s", self.order.name, self.pid, how)
         self._process = None
         self.stage = self.heartbeat.model().read().stage
+        self.decoded = decoded_by(self.heartbeat, [pipeline.name for pipeline in self.order.pipelines])
         self.discard()
         self._owner.exited(self, how)
 

@@ -17,6 +17,7 @@ from edged.ipc.pace import pace
 from edged.models.spec import PictureInput, WindowInput
 from edged.pipeline.decision import Change, Decision
 from edged.sources import SourceConfig
+from edged.sources.decoding import Decoding
 from edged.system import clock
 from edged.system.token_bucket import TokenBucket
 from edged.worker.capture import Capture, Item
@@ -102,7 +103,8 @@ class PipelineRunner:
         self._engine = open_engine(section, self._order, self._beat, files)
         picture = self._engine.spec.input
         width, height = (picture.width, picture.height) if isinstance(picture, PictureInput) else (0, 0)
-        hint = sources.Hint(width, height, patience_s, readings_page, self._order.secrets)
+        decoding = Decoding(capture_beat.note, self._order.fatal, self._left_out)
+        hint = sources.Hint(width, height, patience_s, readings_page, self._order.secrets, decoding)
         driver = sources.load(source.kind)
         self.watch = self._watch(readings_page)
         self.capture = Capture(
@@ -220,6 +222,10 @@ class PipelineRunner:
             self._told = None
             self._reports.send(worker_messages.Running(self.name))
         self._reports.send(worker_messages.Held(self.name, by))
+
+    def _left_out(self, said: str) -> None:
+        """Report files that are left out because decoding them ended an earlier worker."""
+        self._faulted(worker_messages.Fault(self.name, "picture", "fatal", said))
 
     def _faulted(self, report: worker_messages.Report) -> None:
         """Report a fault, but not the same one twice in a row."""

@@ -6,18 +6,26 @@ import ctypes
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from edged.sources import Frame, Hint, Source, SourceConfig
+from edged.sources.drivers import folder
 from edged.system import clock
 from edged.system.needs import Needs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 _SYSCALLS = {  # numbers of the unified table, which x86-64 and arm64 share from 424 on; others by machine
     "x86_64": {"setns": 308, "ptrace": 101, "process_vm_readv": 310},
@@ -48,6 +56,7 @@ class Config(SourceConfig):
         "stream",
         "results",
         "shout",
+        "decode",
     ] = Field(default="nothing", description="what to do from the fifth frame on")
     file: Path = Field(default=Path("/dev/null"), description="where to write what was found")
     cue: Path | None = Field(default=None, description="do it only while this file exists")
@@ -60,8 +69,44 @@ def needs(config: Config) -> Needs:
 
 
 def create(config: Config, hint: Hint) -> Source:
-    del hint
+    if config.do == "decode" and config.cue is not None:
+        return Photographs(folder.Config(path=config.cue), hint.decoding)
     return Lab(config)
+
+
+class Photographs(folder.Folder):
+    """Photographs with a decoder that has defects: a word in a file makes it show one."""
+
+    def open(self) -> None:
+        import cv2
+
+        decode = cv2.imdecode
+
+        def fragile(data: NDArray[np.uint8], flags: int) -> Any:
+            content = data.tobytes()
+            for word, do in DEFECTS.items():
+                if word in content:
+                    do()
+            return decode(data, flags)
+
+        cv2.imdecode = fragile
+        super().open()
+
+
+def _fill_memory() -> None:
+    import numpy as np
+
+    _kept.append(np.ones(400_000_000, np.uint8))
+    threading.Event().wait()
+
+
+_kept: list[Any] = []
+DEFECTS: dict[bytes, Callable[[], object]] = {
+    b"crash": lambda: ctypes.string_at(0),
+    b"short of memory": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    b"bomb": _fill_memory,
+    b"endless": lambda: threading.Event().wait(),
+}
 
 
 class Lab:

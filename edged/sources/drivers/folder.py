@@ -22,6 +22,7 @@ from edged.sources import (
     photograph_names,
     photographs,
 )
+from edged.sources.decoding import Decoding, mark_of
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -70,9 +71,8 @@ def needs(config: Config) -> Needs:
 
 
 def create(config: Config, hint: Hint) -> Source:
-    """Return the source; photographs come in their own size, so the hint is not used."""
-    del hint
-    return Folder(config)
+    """Return the source; photographs come in their own size."""
+    return Folder(config, hint.decoding)
 
 
 class Folder:
@@ -83,12 +83,14 @@ class Folder:
     def __init__(
         self,
         config: Config,
+        decoding: Decoding | None = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = config.path
         self._loop = config.loop
+        self._decoding = decoding or Decoding()
         self._monotonic = monotonic
         self._sleep = sleep
         self._opened = False
@@ -111,6 +113,7 @@ class Folder:
         except OSError as error:
             raise self._gone(error) from error
         self._list()
+        self._leave_out_fatal()
         self._opened = True
 
     def read(self, timeout_s: float) -> Frame:
@@ -156,7 +159,7 @@ class Folder:
 
     def _load(self, name: str) -> tuple[NDArray[np.uint8] | None, bool]:
         """Return the photograph, or None and whether to try it again soon."""
-        path = self._path if self._one else self._path / name
+        path = self._file(name)
         try:
             stat = path.stat()
         except OSError:  # removed since it was listed
@@ -170,9 +173,10 @@ class Folder:
             return None, False
         problem = "it is not a complete picture"
         try:
-            pixels = photographs.read(path)
+            pixels = photographs.read(path, lambda: self._decoding.begins(mark_of(name, *stamp)))
         except OSError as error:
             pixels, problem = None, str(error.strerror)
+        self._decoding.ends()
         if pixels is not None:
             self._bad.pop(name, None)
             self._keep(name, stamp, pixels)
@@ -182,6 +186,25 @@ class Folder:
         self._bad[name] = stamp
         log.warning("%s is left out: %s", path, problem)
         return None, False
+
+    def _leave_out_fatal(self) -> None:
+        """Leave out what ended an earlier worker, until it is replaced, and name it."""
+        if not self._decoding.fatal:
+            return
+        found = []
+        for name in self._names:
+            try:
+                stat = self._file(name).stat()
+            except OSError:
+                continue
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            if mark_of(name, *stamp) in self._decoding.fatal:
+                self._bad[name] = stamp
+                found.append(str(self._file(name)))
+        self._decoding.leave_out(found)
+
+    def _file(self, name: str) -> Path:
+        return self._path if self._one else self._path / name
 
     def _keep(self, name: str, stamp: _Stamp, pixels: NDArray[np.uint8]) -> None:
         """Keep a decoded picture for the next round, while there is room."""

@@ -39,6 +39,8 @@ class Held:
         self.owner = owner
         self.pid: int | None = None
         self.stage = Stage.IDLE
+        self.decoded: dict[str, int] = {}
+        self.mark = 0
         self.files = 20
         self.killed = self.asked = self.discarded = False
         self.heartbeat = self
@@ -282,6 +284,53 @@ def test_a_crash_out_of_nowhere_is_the_accelerators_the_second_time() -> None:
             stand.runs()
             stand.dies(-signal.SIGABRT)
         assert stand.lost == ["the worker was ended by SIGABRT"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (
+            -signal.SIGSEGV,
+            "was ended by SIGSEGV while it decoded a photograph, which is left out from now on",
+        ),
+        (-signal.SIGKILL, "was ended by SIGKILL"),
+        (0, "ended with exit status 0"),
+    ],
+)
+def test_what_a_worker_decoded_when_it_ended_may_be_to_blame(status: int, sentence: str) -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.lifecycle.start()
+        (await stand.born()).decoded = {"porch": 7}
+        stand.runs()
+        stand.dies(status)
+        assert stand.status().last_error == f"the worker {sentence}"
+
+    run(scenario())
+
+
+def test_a_worker_that_grows_while_it_decodes_grows_by_that() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.lifecycle.start()
+        worker = await stand.born()
+        stand.runs()
+        worker.reading, worker.mark = Reading(Stage.CAPTURE, 0.0), 7
+        stand.lifecycle.weigh(101.0)
+        worker.reading, worker.mark = Reading(Stage.IDLE, 0.0), 0  # until the signal arrives
+        stand.dies()
+        assert "while it decoded a photograph" not in stand.status().last_error, (
+            "two pipelines decoded one each"
+        )
+        worker = await stand.born(2)
+        worker.reading, worker.mark = Reading(Stage.CAPTURE, 0.0), 7
+        stand.lifecycle.weigh(101.0)
+        stand.dies()
+        assert stand.status().last_error.startswith(
+            "the worker had grown to 101 MB, over 100 while it decoded"
+        )
 
     run(scenario())
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from edged.errors import Reason, Unavailable
+from edged.ipc.heartbeat import MARKS
 from edged.sources import Hint
+from edged.sources.decoding import Decoding, mark_of
 from edged.sources.drivers.folder import Config, Folder, create
 from edged.testing.pictures import drain, paint, value_of
 
@@ -179,3 +181,36 @@ def test_a_read_of_a_small_folder_costs_little(photographs: Path) -> None:
     began = time.perf_counter()
     drain(source, 200, 0)
     assert (time.perf_counter() - began) / 200 < 0.001
+
+
+def test_notes_what_it_decodes_and_nothing_in_between(photographs: Path) -> None:
+    noted: list[int] = []
+    source = Folder(Config(path=photographs), Decoding(noted.append))
+    source.open()
+    drain(source, 3, 0)
+    marks, ends = noted[::2], noted[1::2]
+    assert len(set(marks)) == 3
+    assert all(0 < mark < MARKS for mark in marks)
+    assert ends == [0, 0, 0]
+
+
+def test_leaves_out_what_ended_a_worker_until_it_is_replaced(photographs: Path) -> None:
+    bad = photographs / "b.jpg"
+    stat = bad.stat()
+    said: list[str] = []
+    mark = mark_of("b.jpg", stat.st_mtime_ns, stat.st_size)
+    source = Folder(Config(path=photographs), Decoding(fatal=[mark], left_out=said.append))
+    source.open()
+    assert [value_of(source.read(0).pixels) for _ in range(3)] == [100, 150, 100]
+    assert said == [f"{bad} is left out: decoding it ended an earlier worker"]
+    paint(bad, 220, size=(80, 60))
+    assert value_of(source.read(0).pixels) == 220
+
+
+def test_one_photograph_that_ended_a_worker_is_left_out_too(photographs: Path) -> None:
+    stat = (photographs / "b.jpg").stat()
+    mark = mark_of("b.jpg", stat.st_mtime_ns, stat.st_size)
+    source = Folder(Config(path=photographs / "b.jpg"), Decoding(fatal=[mark]))
+    source.open()
+    with pytest.raises(Unavailable):
+        source.read(0)
