@@ -25,3 +25,7 @@ class PrintableConsole(Console):
                 yield segment
             else:
                 yield Segment(printable_lines(segment.text), segment.style)
+
+    def on_broken_pipe(self) -> None:
+        """Raise ``BrokenPipeError``: to ``main`` a reader that leaves is no error; rich would exit with 1."""
+        raise BrokenPipeError

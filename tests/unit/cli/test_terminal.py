@@ -140,3 +140,14 @@ def test_a_status_file_does_not_steer_the_terminal_of_status(monkeypatch: pytest
     assert "owned" in stream.getvalue()
     assert "[bold]" in stream.getvalue()  # shown, not obeyed
     assert not steers(stream.getvalue())
+
+
+class _Closed(io.StringIO):
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_console_reports_a_reader_that_left_and_does_not_exit() -> None:
+    console = PrintableConsole(file=_Closed())
+    with pytest.raises(BrokenPipeError):
+        console.print("a line")
