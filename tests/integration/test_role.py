@@ -1,0 +1,135 @@
+"""The role's assertions on what people write into an inventory; nothing is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from conftest import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow  # ansible takes its time to start
+
+EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.yaml"))
+ROLE = ROOT / "deploy" / "roles" / "edged"
+PLAY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.set_fact:
+        ansible_facts:
+          distribution: Debian
+          distribution_major_version: "12"
+          distribution_version: "12"
+          dns: {}
+          service_mgr: systemd
+    - ansible.builtin.include_role: {name: edged, tasks_from: preflight}
+    - ansible.builtin.include_vars: ROLE/vars/main.yml
+    - ansible.builtin.template:
+        src: ROLE/templates/edged.yaml.j2
+        dest: "OUT/{{ inventory_hostname }}.yaml"
+    - ansible.builtin.template:
+        src: ROLE/templates/deployed.conf.j2
+        dest: "OUT/{{ inventory_hostname }}.conf"
+      vars: {__edged_addresses: []}
+    - ansible.builtin.template:
+        src: ROLE/templates/workers.conf.j2
+        dest: "OUT/{{ inventory_hostname }}.workers.conf"
+      vars: {__edged_workers_unit: edged-workers}
+"""
+
+
+def playbook() -> str:
+    places = [os.environ.get("EDGED_ANSIBLE_VENV", ""), str(ROOT / ".venv-ansible")]
+    path = os.pathsep.join([*(f"{place}/bin" for place in places if place), os.environ["PATH"]])
+    found = shutil.which("ansible-playbook", path=path)
+    if found is None or shutil.which("dpkg") is None:
+        pytest.skip("ansible is not installed; tests/run --all makes a virtual environment with it")
+    return found
+
+
+def role(folder: Path, boards: dict[str, str]) -> str:
+    """Run the role's assertions for boards with these variables, as YAML; return what is printed."""
+    (folder / "host_vars").mkdir(parents=True, exist_ok=True)
+    (folder / "group_vars").mkdir()
+    # Also for the templates, which this play uses outside the role.
+    shutil.copy(
+        ROOT / "deploy" / "roles" / "edged" / "defaults" / "main.yml", folder / "group_vars" / "all.yml"
+    )
+    for name, variables in boards.items():
+        (folder / "host_vars" / f"{name}.yml").write_text(variables, "utf-8")
+    (folder / "hosts").write_text(
+        "\n".join(
+            f"{name} ansible_connection=local ansible_python_interpreter=/usr/bin/python3" for name in boards
+        )
+    )
+    play = PLAY.replace("ROLE", str(ROLE)).replace("OUT", str(folder))
+    (folder / "play.yml").write_text(play)
+    environment = {
+        **os.environ,
+        "ANSIBLE_ROLES_PATH": str(ROOT / "deploy" / "roles"),
+        "ANSIBLE_HOME": str(folder / ".ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [playbook(), "-i", str(folder / "hosts"), str(folder / "play.yml")],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.stdout + done.stderr
+
+
+def test_each_example_goes_through_the_role_unchanged(tmp_path: Path) -> None:
+    boards = {}
+    for path in EXAMPLES:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        boards[path.stem] = {"edged_node": config.pop("node", path.stem), "edged_config": config}
+    printed = role(tmp_path, {name: yaml.safe_dump(variables) for name, variables in boards.items()})
+    assert "failed=0" in printed, printed[-3000:]
+    for name, variables in boards.items():
+        rendered = yaml.safe_load((tmp_path / f"{name}.yaml").read_text("utf-8"))
+        assert rendered == {"node": variables["edged_node"], **variables["edged_config"]}, name
+    assert "char-ttyUSB" in (tmp_path / "greenhouse.workers.conf").read_text("utf-8")
+
+
+def test_a_board_with_sensors_only_is_deployed(tmp_path: Path) -> None:
+    printed = role(
+        tmp_path,
+        {"shed": "edged_mqtt_host: 127.0.0.1\nedged_config: {sensors: {soil: {kind: w1, interval_s: 60}}}\n"},
+    )
+    assert "failed=0" in printed, printed[-3000:]
+
+
+REFUSED = {
+    "number": ("edged_mqtt_password: 012345", "edged_mqtt_password"),
+    "date": ("edged_mqtt_password: 2024-01-01", "edged_mqtt_password"),
+    "host": ("edged_mqtt_host: 10.0", "edged_mqtt_host"),
+    "secret": ("edged_secrets: {camera: 1234}", "edged_secrets.camera"),
+    "time": ("edged_config: {pipelines: {p: {trigger: {at: ['07:30', 17:30]}}}}", "at: 1050"),
+    "no": ("edged_config: {pipelines: {p: {decision: {ignore: [background, no]}}}}", "ignore: false"),
+    "node": ("edged_node: 0123", "edged_node"),
+    "nothing": ("edged_config: {mqtt: {host: a}}", "neither pipelines nor sensors"),
+}
+
+
+def test_values_that_yaml_took_for_something_else_are_refused(tmp_path: Path) -> None:
+    sensors = "edged_config: {sensors: {s: {kind: w1}}}\n"
+    printed = role(
+        tmp_path,
+        {name: f"{line}\n{'' if 'edged_config' in line else sensors}" for name, (line, _) in REFUSED.items()},
+    )
+    for name, (_, said) in REFUSED.items():
+        told = [line for line in printed.splitlines() if f"[{name}]" in line and "failed" in line]
+        assert any(said in line for line in told), (name, told, printed[-3000:])
