@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 4096
 CONFIGURATION_BYTES = 1 << 20
+_OTHER_CODINGS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s\"']*:[^/\s\"']*@")
 _SECRET_KEY = re.compile(
     r"(^|[_-])pass(wd|phrase)?$|password|secret|token|api[_-]?key|credential|^(pin|pwd)$", re.IGNORECASE
@@ -57,11 +58,14 @@ def is_secret_key(key: str) -> bool:
 
 
 def read_secret(path: Path, *, warn: bool = True) -> Secret:
-    """Read a secret from its file, without the newline that editors add at the end.
+    """Read a secret from its file: the first line, without the mark that some editors put before it.
+
+    A byte order mark and ends of lines are the editor's. Anything else that hardly belongs to a password gets
+    a warning: blanks around it, which count, and further lines, which do not.
 
     Args:
         path: the file.
-        warn: log a warning if the file is readable by everyone.
+        warn: log a warning if the file is readable by everyone, or the secret looks wrong.
 
     Raises:
         ConfigError: the file is missing, unreadable, not a regular file, empty, over 4 KiB or not UTF-8.
@@ -69,7 +73,10 @@ def read_secret(path: Path, *, warn: bool = True) -> Secret:
     data, status = read_regular(path, MAX_BYTES)
     if warn and status.st_mode & stat.S_IROTH:
         log.warning("%s holds a secret but is readable by everyone; run: chmod 600 %s", path, path)
-    return _secret(path, data)
+    secret, doubts = _secret(path, data)
+    for doubt in doubts if warn else ():
+        log.warning("%s: %s", path, doubt)
+    return secret
 
 
 def secret_files(section: BaseModel) -> dict[str, Path]:
@@ -103,15 +110,26 @@ def exposed_passwords(path: Path | str) -> list[Problem]:
     ]
 
 
-def _secret(path: Path, data: bytes) -> Secret:
+def _secret(path: Path, data: bytes) -> tuple[Secret, list[str]]:
+    """Return the secret, and what looks wrong with it."""
+    for mark, coding in _OTHER_CODINGS.items():
+        if data.startswith(mark):
+            raise _wrong(path, f"the file is {coding} text; save it as UTF-8")
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _wrong(path, "the file is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text:
-        raise _wrong(path, "the file is empty; write the secret to it")
-    return Secret(text)
+    lines = text.splitlines()
+    first = lines[0] if lines else ""
+    if not first.strip():
+        what = "the file is empty" if not text.strip() else "the first line is empty"
+        raise _wrong(path, f"{what}; write the secret to it")
+    found = []
+    if any(line.strip() for line in lines[1:]):
+        found.append("only the first line is used, and there are more")
+    if first != first.strip():
+        found.append("the secret begins or ends with a blank, which counts; remove it if it is not meant")
+    return Secret(first), found
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

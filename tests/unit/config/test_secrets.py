@@ -34,8 +34,25 @@ def test_one_newline_at_the_end_is_removed(tmp_path: Path, data: bytes) -> None:
     assert read_secret(stored(tmp_path / "p", data)).reveal() == "hunter2"
 
 
-def test_everything_else_belongs_to_the_secret(tmp_path: Path) -> None:
-    assert read_secret(stored(tmp_path / "p", " hünter 2 \n\n".encode())).reveal() == " hünter 2 \n"
+def test_blanks_belong_to_the_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = stored(tmp_path / "p", " hünter 2 \n\n".encode())
+    assert read_secret(path).reveal() == " hünter 2 "
+    assert "begins or ends with a blank" in caplog.text
+
+
+def test_the_mark_of_an_editor_is_not_part_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = stored(tmp_path / "p", b"\xef\xbb\xbfhunter2\r\n")
+    assert read_secret(path).reveal() == "hunter2"
+    assert not caplog.text
+
+
+def test_further_lines_are_not_part_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = stored(tmp_path / "p", b"hunter2\nporch-pi\n")
+    assert read_secret(path, warn=False).reveal() == "hunter2"
+    assert not caplog.text
+    assert read_secret(path).reveal() == "hunter2"
+    assert "only the first line is used" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 def test_only_reveal_returns_the_secret() -> None:
@@ -52,6 +69,8 @@ def test_only_reveal_returns_the_secret() -> None:
     [
         (b"", "is empty"),
         (b"\n", "is empty"),
+        (b"\nhunter2\n", "the first line is empty"),
+        ("hunter2".encode("utf-16"), "UTF-16 text; save it as UTF-8"),
         (b"hunter2" * 600, "longer than 4096"),
         (b"hunter2\xff", "not UTF-8"),
     ],
