@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
         return terminal.CONFIG
     if arguments.json:
         return 0
+    config = loader.load(arguments.config)
     for warning in exposed_passwords(arguments.config):
         terminal.print_line(f"warning: {warning}", stderr=True)
-    config = loader.load(arguments.config)
     counts = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
     terminal.print_line(f"{arguments.config}: good: {', '.join(filter(None, counts))}")
     return 0

@@ -28,7 +28,7 @@ from edged.daemon.switch_log import SwitchLog
 from edged.errors import ConfigError, Problem, Reason, Unavailable
 from edged.spool import open_spool
 from edged.supervisor import SensorWorker
-from edged.system import clock
+from edged.system import clock, mounts
 from edged.system.child import ChildFailed, answers
 from edged.system.lockfile import LockFile
 from edged.system.needs import EVERY_FILE
@@ -80,6 +80,7 @@ class Daemon:
         self._losses = health.Losses()
         self._config = config = loader.load(path)
         self._lock = _lock(config.run_dir)
+        _warn_of_memory(config.state_dir)
         self._spool = open_spool(
             config.spool,
             node=config.node,
@@ -337,6 +338,11 @@ def _lock(run_dir: Path) -> LockFile:
     except OSError as error:
         log.debug("%s cannot be locked: %s", run_dir, error)
     return lock
+
+
+def _warn_of_memory(state_dir: Path) -> None:
+    if kind := mounts.in_memory(state_dir):
+        log.warning("%s is in memory (%s): a reboot or a power cut loses queued events", state_dir, kind)
 
 
 def _numbered(config: Config) -> dict[str, bool]:

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from edged.spool.disk import NAME
+from edged.system import mounts
 from edged.tools import audit
 from edged.tools.doctor.checks import service
 from edged.tools.doctor.verdict import Verdict, error, ok, skipped, together, warning
@@ -37,9 +38,19 @@ def state_dir(subject: Subject) -> Verdict:
     elif there != path:
         verdicts[0] = error(f"{path} does not exist, and {user} cannot create it", _make(path, user))
     verdicts.append(room(there, path / NAME, subject.config.spool))
+    verdicts += lasting(there)
     if there == path:
         verdicts.append(balance(path, subject.config.spool.max_mb))
     return together(verdicts)
+
+
+def lasting(folder: Path) -> list[Verdict]:
+    """Judge whether a reboot empties the folder."""
+    kind = mounts.in_memory(folder)
+    if not kind:
+        return []
+    what = f"{folder} is in memory ({kind}): a reboot or a power cut loses queued events"
+    return [warning(what, "write a state_dir on a disk or card, or turn the overlay file system off")]
 
 
 def _writable(folder: Path, user: str) -> Verdict:

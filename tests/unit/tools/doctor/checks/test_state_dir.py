@@ -94,3 +94,11 @@ def test_a_spool_that_cannot_be_read_as_one_is_an_error(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
     found = state_dir.balance(tmp_path)
     assert found.status == "error"
+
+
+def test_a_folder_in_memory_gets_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_dir.mounts, "in_memory", lambda _folder: "tmpfs")
+    found = state_dir.state_dir(subject(text(tmp_path), unit=UNIT))
+    assert found.status == "warning"
+    assert f"{tmp_path} is in memory (tmpfs): a reboot" in found.detail
+    assert "overlay" in found.fix
