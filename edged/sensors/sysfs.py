@@ -80,6 +80,13 @@ class Folder:
             return False
         return True
 
+    def names(self) -> list[str]:
+        """Return the names of the attributes."""
+        try:
+            return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - the folder may have moved
+        except OSError:
+            return []
+
     def close(self) -> None:
         """Close the folder; may be called twice."""
         if self._descriptor >= 0:
@@ -103,6 +110,9 @@ class Device:
         what: the device's name in messages.
         matches: returns whether a folder is that of the device.
         known: returns the name of a folder's device, to list the others in an error.
+        key: the key of the configuration that chooses between devices that match, and …
+        choice: … returns its value for a folder.
+        hint: returns a sentence about the names of the other devices, to be added to an error; may be empty.
     """
 
     def __init__(
@@ -112,12 +122,19 @@ class Device:
         what: str,
         matches: Callable[[Folder], bool],
         known: Callable[[Folder], str] = lambda folder: folder.text("name"),
+        *,
+        key: str,
+        choice: Callable[[Folder], str],
+        hint: Callable[[Sequence[str]], str] = lambda _: "",
     ) -> None:
         self._parent = parent
         self._pattern = pattern
         self._what = what
         self._matches = matches
         self._known = known
+        self._key = key
+        self._choice = choice
+        self._hint = hint
         self._folder: Folder | None = None
 
     def open(self) -> Folder:
@@ -131,17 +148,15 @@ class Device:
         if len(found) == 1:
             self._folder = found[0]
             return found[0]
-        paths = ", ".join(str(folder.path.resolve()) for folder in found)
+        choices = ", ".join(f"{self._key}: {self._choice(folder)}" for folder in found)
         for folder in found:
             folder.close()
         if found:
-            raise Unavailable(
-                Reason.ABSENT, f"{len(found)} devices match {self._what}; choose one of {paths}"
-            )
-        available = ", ".join(sorted({name for name in others if name})) or "none"
-        raise Unavailable(
-            Reason.ABSENT, f"there is no {self._what} in {self._parent}; available: {available}"
-        )
+            message = f"{len(found)} devices match {self._what}; choose one of {choices}"
+            raise Unavailable(Reason.ABSENT, message)
+        names = sorted({name for name in others if name})
+        message = f"there is no {self._what} in {self._parent}; available: {', '.join(names) or 'none'}"
+        raise Unavailable(Reason.ABSENT, f"{message}{self._hint(names)}")
 
     def read(self, unit: str, measure: Callable[[Folder], float]) -> Sequence[Reading]:
         """Return one reading in this unit; it is bad where the chip did not answer.

@@ -29,6 +29,7 @@ _TYPES: dict[str, tuple[float, str, str]] = {
     "fan": (1.0, "rpm", ""),
     "freq": (1.0, "Hz", "frequency"),
 }
+_INPUT = re.compile(rf"((?:{'|'.join(_TYPES)})[0-9]+)_input")
 
 
 class Config(SensorConfig):
@@ -75,7 +76,13 @@ class Hwmon:
         self._divisor, self._unit, _ = _type(config.channel)
         where = f" at {config.device}" if config.device else ""
         self._chip = sysfs.Device(
-            config.root / "class/hwmon", "hwmon*", f"hwmon chip {config.chip}{where}", self._matches
+            config.root / "class/hwmon",
+            "hwmon*",
+            f"hwmon chip {config.chip}{where}",
+            self._matches,
+            self._known,
+            key="device",
+            choice=_place,
         )
 
     def open(self) -> None:
@@ -100,7 +107,19 @@ class Hwmon:
         wanted = self._config.device
         if folder.text("name") != self._config.chip or not folder.has(f"{self._config.channel}_input"):
             return False
-        return wanted is None or (folder.path / "device").resolve().name == wanted
+        return wanted is None or _place(folder) == wanted
+
+    def _known(self, folder: sysfs.Folder) -> str:
+        """Return the chip's name, and its channels where it is the wanted chip."""
+        name = folder.text("name")
+        if name != self._config.chip:
+            return name
+        channels = [found[1] for file in folder.names() if (found := _INPUT.fullmatch(file))]
+        return f"{name} at {_place(folder)} with {' '.join(channels) or 'no channel'}"
+
+
+def _place(folder: sysfs.Folder) -> str:
+    return (folder.path / "device").resolve().name
 
 
 def _type(channel: str) -> tuple[float, str, str]:

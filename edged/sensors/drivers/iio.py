@@ -1,7 +1,8 @@
 """One channel of an Industrial I/O device with a kernel driver: climate, light, distance, motion, gas.
 
-The device is found by its name or label, not by its number. Values follow the kernel's ABI: ``_input`` is
-ready to use, ``_raw`` needs ``(raw + offset) * scale``; both are converted to a common unit.
+The device is found by its name or label, not by its number; ``at`` chooses between two of one name. A
+differential channel is named as the kernel does: ``voltage0-voltage1``. Values follow the kernel's ABI:
+``_input`` is ready to use, ``_raw`` needs ``(raw + offset) * scale``; both are converted to a common unit.
 Documentation: https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-iio
 """
 
@@ -50,6 +51,10 @@ _CLASSES = {
     "massconcentration_pm10": "pm10",
 }
 _KINDS = "|".join(sorted(_TYPES, key=len, reverse=True))
+_CHANNEL = rf"^({_KINDS})[0-9]*(-({_KINDS})[0-9]*)?(_[a-z0-9]+)*$"
+_VALUE = re.compile(rf"in_((?:{_KINDS})[a-z0-9_-]*?)_(?:raw|input)")
+# Modules that are sold as the first often carry the second, which measures less: name, name, what it lacks.
+_SOLD_AS = (("bme280", "bmp280", "humidity"), ("bme680", "bme280", "gas"))
 
 
 class Config(SensorConfig):
@@ -59,10 +64,16 @@ class Config(SensorConfig):
     device: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
         description="the device's name or label, as `cat /sys/bus/iio/devices/*/name` shows it"
     )
-    channel: Annotated[str, StringConstraints(pattern=rf"^({_KINDS})[0-9]*(_[a-z0-9]+)*$")] = Field(
+    at: str | None = Field(
+        examples=["1-0076"],
+        default=None,
+        description="to choose between devices of the same name: the bus and the address, such as 1-0076, "
+        "as `ls /sys/bus/i2c/devices` shows them; or the folder's name, such as iio:device0",
+    )
+    channel: Annotated[str, StringConstraints(pattern=_CHANNEL)] = Field(
         default="temp",
         description="the channel to read: the file's name without in_ and _raw or _input, such as temp, "
-        "humidityrelative, pressure, illuminance, voltage0, accel_x, concentration_co2",
+        "humidityrelative, pressure, illuminance, voltage0, voltage0-voltage1, accel_x, concentration_co2",
     )
     root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
 
@@ -90,8 +101,17 @@ class Iio:
         self._factor, self._unit, _ = _type(config.channel)
         self._base = f"in_{config.channel}"
         self._names: dict[str, str | None] = {}  # of the attributes that hold scale and offset
-        what = f"iio device {config.device} with {self._base}"
-        self._device = sysfs.Device(config.root / "bus/iio/devices", "iio:device*", what, self._matches)
+        where = f" at {config.at}" if config.at else ""
+        self._device = sysfs.Device(
+            config.root / "bus/iio/devices",
+            "iio:device*",
+            f"iio device {config.device}{where} with {self._base}",
+            self._matches,
+            self._known,
+            key="at",
+            choice=_place,
+            hint=self._hint,
+        )
 
     def open(self) -> None:
         """Find the device by its name, and the attributes of the channel."""
@@ -115,8 +135,35 @@ class Iio:
         return (raw + (folder.number(offset) if offset else 0)) * (folder.number(scale) if scale else 1)
 
     def _matches(self, folder: sysfs.Folder) -> bool:
-        named = folder.text("name") == self._config.device or _label(folder) == self._config.device
-        return named and (folder.has(f"{self._base}_input") or folder.has(f"{self._base}_raw"))
+        measures = folder.has(f"{self._base}_input") or folder.has(f"{self._base}_raw")
+        here = self._config.at in (None, _place(folder), folder.path.name)
+        return measures and here and self._is_named(folder)
+
+    def _is_named(self, folder: sysfs.Folder) -> bool:
+        return self._config.device in (folder.text("name"), _label(folder))
+
+    def _known(self, folder: sysfs.Folder) -> str:
+        """Return the device's name, and its channels where it is of the wanted name."""
+        name = folder.text("name")
+        if not self._is_named(folder):
+            return name
+        channels = [found[1] for file in folder.names() if (found := _VALUE.fullmatch(file))]
+        return f"{name} at {_place(folder)} with {' '.join(sorted(set(channels))) or 'no channel'}"
+
+    def _hint(self, names: Sequence[str]) -> str:
+        """Return a sentence where the module is probably another one than its seller named."""
+        for sold, real, lacks in _SOLD_AS:
+            if self._config.device != sold:
+                continue
+            if real in names:
+                return (
+                    f": modules sold as {sold.upper()} may carry a {real.upper()}, which measures no {lacks}"
+                )
+            if lacks == "humidity" and self._config.channel == "humidityrelative":
+                return (
+                    f": without humidity it is a {real.upper()}, as many modules sold as {sold.upper()} are"
+                )
+        return ""
 
 
 def _shared(folder: sysfs.Folder, channel: str, part: str) -> str | None:
@@ -125,7 +172,8 @@ def _shared(folder: sysfs.Folder, channel: str, part: str) -> str | None:
     It is the channel's own, or that of all channels of its type, of all inputs, or of the whole device.
     """
     without_number = re.sub(r"(?<=[a-z])[0-9]+$", "", channel)
-    of_channels = [f"in_{name}_{part}" for name in (channel, without_number, _word(channel))]
+    pair = re.sub(r"[0-9]+(?=-|$)", "", channel)  # in_voltage-voltage_scale is that of all differential ones
+    of_channels = [f"in_{name}_{part}" for name in (channel, pair, without_number, _word(channel))]
     return next(filter(folder.has, [*of_channels, f"in_{part}", part]), None)
 
 
@@ -136,6 +184,11 @@ def _word(channel: str) -> str:
 
 def _type(channel: str) -> tuple[float, str, str]:
     return _TYPES[_word(channel)]
+
+
+def _place(folder: sysfs.Folder) -> str:
+    """Return the name of what the device hangs on, such as 1-0076; for a chip on I²C, bus and address."""
+    return folder.path.resolve().parent.name
 
 
 def _label(folder: sysfs.Folder) -> str:

@@ -19,7 +19,8 @@ class Config(SensorConfig):
 
     kind: Literal["thermal"] = Field(default="thermal", description="the driver: thermal")
     zone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        default="cpu-thermal", description="the zone's type, as `cat /sys/class/thermal/*/type` shows it"
+        default="cpu-thermal",
+        description="the zone's type, as `cat /sys/class/thermal/*/type` shows it; or its folder's name",
     )
     root: Path = Field(default=Path("/sys"), description="where sysfs is mounted")
 
@@ -46,8 +47,10 @@ class Thermal:
             config.root / "class/thermal",
             "thermal_zone*",
             f"thermal zone {config.zone}",
-            lambda folder: folder.text("type") == config.zone,
+            lambda folder: config.zone in (folder.text("type"), folder.path.name),
             known=lambda folder: folder.text("type"),
+            key="zone",
+            choice=lambda folder: folder.path.name,
         )
 
     def open(self) -> None:

@@ -66,6 +66,8 @@ class W1:
             f"thermometer {wanted}" if wanted else "thermometer",
             lambda folder: _is_thermometer(folder) and wanted in (None, folder.path.name),
             known=lambda folder: folder.path.name if _is_thermometer(folder) else "",
+            key="id",
+            choice=lambda folder: folder.path.name,
         )
 
     def open(self) -> None:
