@@ -50,6 +50,11 @@ def _is_byte(text: str) -> str:
 
 
 def _is_address(text: str) -> str:
+    if len(text) == 2 and text.isdecimal() and int(text, 16) <= _LAST:
+        raise ValueError(
+            f"{text} is decimal, the chip at 0x{int(text):02x}, but i2cdetect prints hexadecimal: "
+            f"write 0x{text} if that is what it shows, else 0x{int(text):02x}"
+        )
     if not _FIRST <= int(text, 0) <= _LAST:
         raise ValueError("must be from 0x03 to 0x77; where a data sheet gives eight bits, write half of it")
     return text

@@ -125,6 +125,18 @@ def test_an_address_that_no_chip_can_have_is_refused(address: str) -> None:
         Config(address=address, registers=LM75)
 
 
+@pytest.mark.parametrize("address", ["44", "76", "03", "40"])
+def test_a_decimal_address_that_may_be_meant_hexadecimal_is_questioned(address: str) -> None:
+    meant = rf"write 0x{address} if that is what it shows, else 0x{int(address):02x}"
+    with pytest.raises(ValueError, match=meant if address != "03" else "address"):
+        Config(address=address, registers=LM75)
+
+
+@pytest.mark.parametrize("address", ["0x44", "104", "118", "78"])
+def test_other_addresses_are_clear(address: str) -> None:
+    assert Config(address=address, registers=LM75).address == address
+
+
 @pytest.mark.parametrize(
     "register",
     [{"at": 30, "bytes": 8}, {"at": 31, "bytes": 2}, {"at": 30, "bytes": 2, "crc": "sensirion"}],
