@@ -40,6 +40,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from edged.drivers import Registry, wrong
 from edged.drivers import Section as Block
+from edged.sensors import units
 from edged.system.needs import EVERYTHING, Needs
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Aggregate(Block):
 class ChannelSection(Block):
     """Settings of one channel of a sensor that has several."""
 
-    unit: Unit | None = Field(default=None, description="unit that replaces the driver's")
+    unit: Unit | None = Field(default=None, description="unit to publish; see the sensor's key")
     device_class: DeviceClass | None = Field(
         default=None, description="Home Assistant's device class; replaces the driver's"
     )
@@ -176,7 +177,12 @@ class SensorConfig(Block):
     deadline_s: Annotated[float, Field(ge=0.1, le=600, allow_inf_nan=False)] = Field(
         default=5.0, description="a reading that takes longer counts as hung, in s"
     )
-    unit: Unit | None = Field(examples=["°F"], default=None, description="unit that replaces the driver's")
+    unit: Unit | None = Field(
+        examples=["°F"],
+        default=None,
+        description="unit to publish: readings are converted from the driver's (°C to °F, hPa to inHg …); a "
+        "unit that edged does not know only replaces the name. scale and offset come after the conversion",
+    )
     device_class: DeviceClass | None = Field(
         examples=["temperature"],
         default=None,
@@ -253,6 +259,14 @@ class SensorConfig(Block):
             quantity.high,
         )
 
+    def conversion(self, channel: str) -> tuple[float, float]:
+        """Return the factor and the offset from a channel's unit in the driver to the configured one."""
+        found = units.conversion(self.gives()[channel].unit, self.quantity(channel).unit)
+        scale, offset = self.shaping(channel, "scale"), self.shaping(channel, "offset")
+        if found is None or units.is_by_hand(*found, scale, offset):
+            return 1.0, 0.0
+        return found
+
     def shaping(self, channel: str, key: str) -> Any:
         """Return a key of :class:`ChannelSection` for a channel: its own value, else the sensor's."""
         section = self.channels.get(channel)
@@ -269,6 +283,20 @@ class SensorConfig(Block):
                 else:
                     message = "this sensor has only one channel: write its keys beside kind"
                 raise wrong(message, "channels", name, "[key]")
+        return self
+
+    @model_validator(mode="after")
+    def _convertible(self) -> SensorConfig:
+        given = self.gives()
+        for channel, quantity in given.items():
+            wanted = self.quantity(channel).unit
+            scaled = self.shaping(channel, "scale") != 1 or self.shaping(channel, "offset") != 0
+            what = "" if scaled else units.contradiction(quantity.unit, wanted)
+            if what:
+                own = channel in self.channels and self.channels[channel].unit is not None
+                elsewhere = f" (channel {channel}; units of one channel go below channels)" if channel else ""
+                steps = ("channels", channel) if own else ()
+                raise wrong(what + ("" if own else elsewhere), *steps, "unit")
         return self
 
     @model_validator(mode="after")

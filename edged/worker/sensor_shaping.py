@@ -2,8 +2,8 @@
 
 ::
 
-    driver ─▶ scale ─▶ judge (range, stuck, not a number) ─▶ seen by triggers and gates
-                                                        └──▶ window ─▶ round ─▶ deadband, heartbeat ─▶ publish
+    driver ─▶ unit, scale ─▶ judge (range, stuck, no number) ─▶ seen by triggers and gates
+                                                           └──▶ window ─▶ round ─▶ deadband, heartbeat
 
 Pure: times are arguments. A reading that is not a measurement is never ``good`` and carries no number.
 """
@@ -48,6 +48,7 @@ class Channel:
     def __init__(self, config: SensorConfig, name: str) -> None:
         self._name = name
         self._quantity: Quantity = config.quantity(name)
+        self._factor, self._shift = config.conversion(name)
         self._scale, self._offset = config.shaping(name, "scale"), config.shaping(name, "offset")
         self._low, self._high = config.shaping(name, "min"), config.shaping(name, "max")
         self._decimals: int | None = config.shaping(name, "round")
@@ -98,7 +99,7 @@ class Channel:
         if self._quantity.binary:
             return replace(reading, value=bool(raw), unit=unit)
         number = float(raw)
-        value = number * self._scale + self._offset
+        value = (number * self._factor + self._shift) * self._scale + self._offset
         reason, quality = self._doubt(number, value)
         if not reason:
             return replace(reading, value=value, unit=unit)

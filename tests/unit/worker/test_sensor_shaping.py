@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edged.sensors import Quality, Reading
 from edged.sensors.drivers.command import Config as Command
+from edged.sensors.drivers.iio import Config as Barometer
 from edged.sensors.drivers.synthetic import Config as Synthetic
 from edged.sensors.drivers.w1 import Config as Thermometer
 from edged.worker.sensor_shaping import EDGES, EDGES_PER_S, Channel, Shaped
@@ -32,6 +33,18 @@ def take(shaping: Channel, *values: float | bool | None, step_s: float = 1.0) ->
 
 def published(shaping: Channel, *values: float | bool | None, step_s: float = 1.0) -> list[Any]:
     return [s.published.value for s in take(shaping, *values, step_s=step_s) if s.published is not None]
+
+
+def test_readings_are_converted_to_the_configured_unit_before_they_are_judged() -> None:
+    barometer = Barometer(device="bmp280", channel="pressure", unit="inHg", min=29, round=2)
+    (shaped,) = [Channel(barometer, "").take(reading(1013.25), 0)]
+    assert shaped.published is not None
+    assert (shaped.published.value, shaped.published.unit, shaped.published.quality) == (
+        29.92,
+        "inHg",
+        "good",
+    )
+    assert shaped.seen.value == pytest.approx(29.921, abs=0.001)
 
 
 def test_scale_then_offset() -> None:
