@@ -205,7 +205,8 @@ class Writer(threading.Thread):
             self._accounts.committed(change)
             self._backoff.reset()
             self._busy.notify_all()
-            empty = not self._accounts.rows.present and not self._accounts.rows.queue
+            rows = self._accounts.rows
+            empty = not (rows.present or rows.finished or rows.queue)  # finished ones are in the file still
         if was is not None:
             log.warning("spool: on disk again, after: %s", was)
         self._announce()

@@ -17,8 +17,10 @@ from jsonschema import Draft202012Validator
 from edged.config.outputs import SpoolSection
 from edged.errors import StateBusy
 from edged.spool import open_spool, recovery
+from edged.spool.commits import Commits
 from edged.spool.database import Sqlite, Trouble
 from edged.spool.disk import LOCK, NAME, DiskSpool
+from edged.spool.store import Store
 from edged.tools.audit import audit, text
 from unit.spool.doubles import (
     FLUSH_S,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from edged.spool import Row
+    from edged.spool.accounts import Change
 
 GAP = Draft202012Validator(
     json.loads(resources.files("edged").joinpath("schema/gap.schema.json").read_text("utf-8"))
@@ -634,6 +637,34 @@ def test_a_long_outage_leaves_no_large_file(
     spool.close()
     assert (tmp_path / NAME).stat().st_size < 50 * 512
     assert audit(tmp_path)["acknowledged"] == 1000
+
+
+def test_space_is_returned_when_the_last_row_has_left_the_file_and_not_before(
+    spools: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.spool.writer.SHRINK_PAGES", 1)
+    spool = spools()
+    for _ in range(100):
+        spool.accept(event())
+    assert spool.flush(FLUSH_S)
+    rest = [row.sequence for row in Flushed(spool).pending(100)]
+    left: list[int] = []
+    write, shrink = Commits.write, Store.shrink
+
+    def acknowledge_meanwhile(self: Commits, store: Store, change: Change, *, check_ages: bool) -> None:
+        write(self, store, change, check_ages=check_ages)
+        while change.deletes and rest:
+            spool.acknowledged(rest.pop())
+
+    def count_and_shrink(self: Store) -> None:
+        left.append(len(self.oldest(100)))
+        shrink(self)
+
+    monkeypatch.setattr(Commits, "write", acknowledge_meanwhile)
+    monkeypatch.setattr(Store, "shrink", count_and_shrink)
+    spool.acknowledged(rest.pop())
+    assert spool.flush(FLUSH_S)
+    assert left == [0]
 
 
 def test_the_file_keeps_to_its_bound(spools: Callable[..., DiskSpool], tmp_path: Path) -> None:
