@@ -152,6 +152,7 @@ class Daemon:
             log.error("workers did not stop in time")  # noqa: TRY400 - the place where it waited tells nothing
         self._publisher.offline()
         self._outputs.close(SINK_STOP_S)
+        self._switch_log.write()
         queued = self._spool.counts().queued
         if queued:
             log.warning("not delivered yet: %d", queued)

@@ -40,7 +40,9 @@ class SwitchLog:
             self._timer = asyncio.get_running_loop().call_later(self._settle_s, self.write)
 
     def write(self) -> None:
-        """Log what was collected."""
+        """Log what was collected; called also when the daemon stops."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = None
         for name, on in self._switched.items():
             log.info("%s: switched %s over MQTT", name, "on" if on else "off")

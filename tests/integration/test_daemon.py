@@ -114,6 +114,11 @@ def test_a_switch_takes_the_worker_away_and_brings_it_back(tmp_path: Path) -> No
         wait_for(lambda: other.last(f"{TOPICS}/porch/availability") == b"online", "online")
         wait_for(lambda: len(other.on(f"{TOPICS}/porch/event")) > seen, "events again")
         wait_for(lambda: "switches pipelines that do not exist: nobody" in daemon.log, "a warning")
+        wait_for(lambda: "porch: switched on over MQTT" in daemon.log, "the settled switch")
+        other.publish(f"{TOPICS}/porch/enabled/set", b"OFF")
+        wait_for(lambda: other.last(f"{TOPICS}/porch/enabled/state") == b"OFF", "OFF again")
+        daemon.stop()
+        assert "porch: switched off over MQTT" in daemon.log, "also right before it stops"
 
 
 def test_a_reload_changes_what_changed_and_nothing_else(tmp_path: Path) -> None:

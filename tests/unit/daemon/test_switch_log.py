@@ -32,6 +32,20 @@ def test_many_switches_are_one_line_with_the_settled_state(caplog: pytest.LogCap
     asyncio.run(switch())
 
 
+def test_a_switch_right_before_the_end_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def switch() -> None:
+        switches = SwitchLog(settle_s=0.05)
+        switches.switched("porch", on=True)
+        switches.write()
+        assert logged(caplog) == ["porch: switched on over MQTT"]
+        switches.write()
+        await asyncio.sleep(0.2)
+
+    caplog.set_level("INFO")
+    asyncio.run(switch())
+    assert logged(caplog) == ["porch: switched on over MQTT"]
+
+
 def test_names_that_do_not_exist_are_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
     async def switch() -> None:
         switches = SwitchLog(settle_s=0.05)
