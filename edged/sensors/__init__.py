@@ -17,9 +17,11 @@ Contract of a Sensor, tested for every driver by one conformance test:
 * ``open()`` touches the device. It raises ``Unavailable`` (device away, busy, denied) or ``DriverError``
   (package missing; the message holds the command that installs it).
 * ``read()`` measures now and returns one Reading for each channel of ``gives()``. A channel that could not
-  be measured this time (a checksum, a bus error) gets a reading of quality ``bad`` with the reason. If the
-  device went away it raises ``Unavailable``: the runner closes it, backs off and opens it again. A driver
-  never returns ``stale`` and does not handle scale, range or deadband; ``edged.worker.sensor_shaping`` does.
+  be measured this time (a checksum, a bus error, no answer) gets a reading of quality ``bad`` with the
+  reason; one of a device that sends unasked is left out until something new came. If the device went away it
+  raises ``Unavailable``: the runner closes it, backs off and opens it again. Silence is not such a reason. A
+  driver never returns ``stale`` and does not handle unit, scale, range or deadband;
+  ``edged.worker.sensor_shaping`` does.
 * ``close()`` releases everything; it may be called twice, and before ``open()``.
 * One thread makes all these calls, and a call may block: each sensor has its own thread and its own deadline.
 
@@ -202,7 +204,16 @@ class SensorConfig(Block):
     stale_after_s: Annotated[float, Field(gt=0, le=864000, allow_inf_nan=False)] | None = Field(
         examples=[60],
         default=None,
-        description="a reading older than this is stale, in s; default: 3 intervals",
+        description="a reading older than this, in s, is stale, and bad at twice this; default: 3 intervals",
+    )
+    first_after_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
+        default=0.0,
+        description="time between opening the device and the first reading, in s, for a chip that warms up",
+    )
+    hold_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
+        default=0.0,
+        description="for this time, in s, the last good reading stands in for bad ones, for a chip that "
+        "fails one read in three (0: never)",
     )
     aggregate: Aggregate | None = Field(
         examples=[{"window_s": 60, "how": "mean"}],
@@ -244,7 +255,8 @@ class SensorConfig(Block):
     @property
     def stale_s(self) -> float:
         """The age at which a reading is stale, in s."""
-        return self.stale_after_s or STALE_INTERVALS * self.interval_s + self.deadline_s
+        stale_s = self.stale_after_s or STALE_INTERVALS * self.interval_s + self.deadline_s
+        return max(stale_s, self.hold_s)
 
     def quantity(self, channel: str) -> Quantity:
         """Return the quantity of a channel, with the unit and the class set in the configuration."""

@@ -21,6 +21,7 @@ from edged import sensors
 from edged.errors import DriverError, Reason, Unavailable
 from edged.ipc.sensor_messages import SensorState
 from edged.sensors import EdgeSensor
+from edged.system import clock
 from edged.system.backoff import Backoff
 from edged.worker.sensor_shaping import Channel
 
@@ -150,9 +151,11 @@ class _Loop:
             since = self._busy_since
             if since is not None and now - since > self._allowed_s and self._state != "hung":
                 hangs = self._turn("hung", f"no answer for {now - since:.1f} s", fault=True)
+            silent = bool(stale) and self._state == "running"
+            silent = silent and self._turn("running", stale[0].reason, fault=False)
         for reading in stale:
             self._out.shaped(self.name, reading, reading)
-        if hangs:
+        if hangs or silent:
             self._out.changed(self.status)
 
     def _run(self) -> None:
@@ -178,7 +181,11 @@ class _Loop:
         """Open a sensor and read it until it fails; close it whatever happens."""
         try:
             self._call(sensor.open, self._config.deadline_s)
-            due = time.monotonic() + (self._phase_s if not self._reads else 0.0)
+            first_after_s = self._config.first_after_s
+            due = time.monotonic() + first_after_s + (self._phase_s if not self._reads else 0.0)
+            with self._lock:
+                for channel in self._channels.values():
+                    channel.opened(time.monotonic() + first_after_s, clock.wall())
             while not self._rest(sensor, due):
                 readings = self._call(sensor.read, self._config.deadline_s)
                 self._reads += 1

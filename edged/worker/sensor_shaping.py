@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edged.sensors import Quantity, SensorConfig
 
 _SLACK = 1e-9  # 20.3 - 20.1 is a change of 0.2
+STALE_UNTIL = 2  # times the age at which a reading is stale: after that it is bad
 EDGES = 20  # states published at once, and …
 EDGES_PER_S = 10.0  # … again after that: a flood costs no more
 
@@ -29,11 +30,11 @@ class Shaped:
     """The result of one reading.
 
     Attributes:
-        seen: scaled and judged, for triggers and gates.
+        seen: scaled and judged, for triggers and gates; None where the last good one still stands (hold_s).
         published: to be published now; None where it waits for its window, or is not news.
     """
 
-    seen: Reading
+    seen: Reading | None
     published: Reading | None
 
 
@@ -57,11 +58,24 @@ class Channel:
         self._same = 0  # how often the value came in a row
         self._raw: float | bool | None = None  # the value before, as the driver gave it
         self._last: Reading | None = None  # the newest that was seen
-        self._last_at = 0.0
-        self._stale = False
+        self._last_at = math.inf
+        self._opened_ts = 0.0
+        self._hold_s = config.hold_s
+        self._good_at = -math.inf  # when the newest good one was seen
+        self._silence: Quality | None = None  # how the silence since then was reported: stale, then bad
         self._window = _Window(config) if config.aggregate is not None and not self._quantity.binary else None
         deadband = config.shaping(name, "deadband")
         self._gate = _Gate(deadband, config.heartbeat_s, binary=self._quantity.binary)
+
+    def opened(self, now: float, ts: float) -> None:
+        """Count silence from now on, where nothing was read yet.
+
+        Args:
+            now: monotonic time in s.
+            ts: wall time in s.
+        """
+        if self._last_at == math.inf:
+            self._last_at, self._opened_ts = now, ts
 
     def take(self, reading: Reading, now: float) -> Shaped:
         """Shape one reading.
@@ -71,7 +85,11 @@ class Channel:
             now: monotonic time in s.
         """
         seen = self._judge(reading)
-        self._last, self._last_at, self._stale = seen, now, False
+        if seen.quality is Quality.BAD and now - self._good_at < self._hold_s:
+            return Shaped(None, None)
+        if seen.quality is Quality.GOOD:
+            self._good_at = now
+        self._last, self._last_at, self._silence = seen, now, None
         ready = self._window.take(seen, now) if self._window is not None else seen
         if ready is None:
             return Shaped(seen, None)
@@ -79,16 +97,27 @@ class Channel:
         return Shaped(seen, ready if self._gate.lets(ready, now) else None)
 
     def tick(self, now: float) -> Reading | None:
-        """Return the last reading as stale, once, when no other one has followed for too long."""
-        if self._last is None or self._stale or now - self._last_at < self._stale_s:
+        """Return the last reading as stale, once, when no other one has followed for too long; then as bad.
+
+        Where nothing was read since the sensor was opened, it is bad at once.
+        """
+        silent_s = now - self._last_at
+        if silent_s < self._stale_s:
             return None
-        self._stale = True
-        reason = f"no reading for {now - self._last_at:.0f} s"
-        stale = replace(self._rounded(self._last), quality=Quality.STALE, reason=reason)
+        due = Quality.BAD if self._last is None or silent_s >= STALE_UNTIL * self._stale_s else Quality.STALE
+        if due is self._silence:
+            return None
+        self._silence = due
+        last = self._rounded(self._last) if self._last is not None else self._nothing()
+        value = last.value if due is Quality.STALE else None
+        silent = replace(last, value=value, quality=due, reason=f"no reading for {silent_s:.0f} s")
         if self._window is not None:
             self._window.clear()
-        self._gate.lets(stale, now)
-        return stale
+        self._gate.lets(silent, now)
+        return silent
+
+    def _nothing(self) -> Reading:
+        return Reading(self._name, None, self._quantity.unit, self._opened_ts)
 
     def _judge(self, reading: Reading) -> Reading:
         """Return the reading in its unit, with its quality."""

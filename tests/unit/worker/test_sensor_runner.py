@@ -142,8 +142,17 @@ def test_a_hung_sensor_moves_no_neighbour(run: Any, machine: Machine) -> None:
     status = runner.status()["hung"]
     assert (status.state, status.online, status.faults) == ("hung", False, 1)
     assert "no answer for 0.2" in status.last_error
-    assert len(ear.of("hung")) == 3 + 1, "what was read, and that it is stale now"
+    assert len(ear.of("hung")) == 3 + 2, "what was read, that it is stale, and that it is bad now"
     assert runner.stop(0.5) == ["hung"], "its thread stays behind, and is named"
+
+
+def test_a_chip_that_warms_up_is_read_later_after_each_opening(run: Any) -> None:
+    began = time.monotonic()
+    _, ear = run(a=config(first_after_s=0.3, stale_after_s=9, fault="vanish", fault_after=2))
+    ear.until(lambda: len(ear.of("a")) > 2)
+    times = [at - began for at, _, _ in ear.readings]
+    assert times[0] >= 0.3
+    assert times[2] - times[1] >= 0.3, "it was opened again"
 
 
 def test_a_hung_sensors_last_reading_becomes_stale(run: Any) -> None:

@@ -148,8 +148,51 @@ def test_silence_is_stale_once_and_a_reading_ends_it() -> None:
     assert shaping.tick(14.9) is None
     stale = shaping.tick(15)
     assert stale == Reading("", 20.0, "", 5.0, Quality.STALE, "no reading for 10 s")
-    assert shaping.tick(30) is None
+    assert shaping.tick(24) is None
     assert shaping.take(reading(20.4, 31.0), 31).published is not None
+
+
+def test_silence_that_lasts_is_bad_once() -> None:
+    shaping = channel(stale_after_s=10)
+    shaping.take(reading(20.4, 5.0), 5)
+    assert shaping.tick(15) is not None
+    assert shaping.tick(24.9) is None
+    assert shaping.tick(25) == Reading("", None, "", 5.0, Quality.BAD, "no reading for 20 s")
+    assert shaping.tick(100) is None
+    assert shaping.take(reading(20.5, 101), 101).published is not None
+    assert shaping.tick(111) is not None, "and again"
+
+
+def test_an_open_device_that_never_gave_a_reading_is_bad() -> None:
+    shaping = channel(stale_after_s=10)
+    shaping.opened(100, 5.0)
+    shaping.opened(105, 9.0)  # again, after a fault
+    assert shaping.tick(109.9) is None
+    assert shaping.tick(110) == Reading("", None, "", 5.0, Quality.BAD, "no reading for 10 s")
+    assert shaping.tick(200) is None
+
+
+def test_the_last_good_reading_stands_for_a_while() -> None:
+    shaping = channel(hold_s=3, stale_after_s=2)
+    shaped = take(shaping, 20.0, None, None, None, 21.0, None, math.nan)
+    assert [s.published and (s.published.value, s.published.quality.value) for s in shaped] == [
+        (20.0, "good"),
+        None,
+        None,
+        (None, "bad"),
+        (21.0, "good"),
+        None,
+        None,
+    ]
+    assert [s.seen is None for s in shaped] == [False, True, True, False, False, True, True]
+    assert shaping.tick(6.9) is None, "what is held is not stale"
+    stale = shaping.tick(7.0)
+    assert stale is not None
+    assert (stale.value, stale.quality) == (21.0, "stale")
+
+
+def test_nothing_is_held_before_the_first_good_reading() -> None:
+    assert [s.published is None for s in take(channel(hold_s=60), None, None)] == [False, False]
 
 
 def test_stale_after_three_intervals_where_nothing_is_written() -> None:
