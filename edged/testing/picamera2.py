@@ -38,6 +38,16 @@ if TYPE_CHECKING:
 _ALIGN = 64
 _STARTUP_FRAMES = 7
 _LEAST = 64  # pixels
+_CONTROLS: dict[str, tuple[Any, Any, Any]] = {
+    "AeEnable": (False, True, True),
+    "AnalogueGain": (1.0, 16.0, 1.0),
+    "AwbEnable": (False, True, True),
+    "Brightness": (-1.0, 1.0, 0.0),
+    "ColourGains": (0.0, 32.0, 0.0),
+    "ExposureTime": (13, 11_767_556, 20_000),
+    "ExposureValue": (-8.0, 8.0, 0.0),
+    "Saturation": (0.0, 32.0, 1.0),
+}
 
 
 class Platform(enum.Enum):
@@ -73,6 +83,7 @@ class Board:
         denied: the error of opening a device of libcamera: it lists no camera then, and gives no reason.
         busy: another process streams from the cameras.
         no_heap: the error of opening /dev/dma_heap, which comes after the camera was acquired.
+        release_fails: a camera cannot be given back, so it stays acquired by this process.
         slowness: real seconds for each second of the camera, so that tests need not wait.
         mode: the mode of the sensor that was chosen last.
         open_cameras: the cameras that are open, so that a test can check that all were closed.
@@ -93,6 +104,7 @@ class Board:
     denied: int = 0
     busy: bool = False
     no_heap: int = 0
+    release_fails: bool = False
     slowness: float = 0.01
     mode: Mode | None = None
     open_cameras: set[int] = field(default_factory=set)
@@ -107,9 +119,20 @@ class Board:
         """Replace ``camera_nodes.refusal``."""
         return Refusal("/dev/media2", self.denied) if self.denied else None
 
-    def open_descriptors(self) -> list[int]:
-        """Return the ends of pipes that nobody closed."""
-        return [fd for fd, inode in self.pipes if _inode(fd) == inode]
+    def advertised(self) -> dict[str, tuple[Any, Any, Any]]:
+        """Return the controls that a program may set, each with its least, its most and its default value."""
+        lens = {"AfMode": (0, 2, 0), "LensPosition": (0.0, 32.0, 1.0)} if self.autofocus else {}
+        return {**_CONTROLS, **lens, **({"HdrMode": (0, 4, 0)} if self.platform is Platform.PISP else {})}
+
+    def left_behind(self) -> str:
+        """Return what the driver has not given back, in words."""
+        kept = {
+            "acquired cameras": self.open_cameras,
+            "camera objects in picamera2's list": self.manager.cameras,
+            "ends of pipes": [fd for fd, inode in self.pipes if _inode(fd) == inode],
+            "buffers": self.held,
+        }
+        return ", ".join(f"{what}: {there}" for what, there in kept.items() if there)
 
     def information(self) -> list[dict[str, Any]]:
         """Return the cameras in picamera2's order; ``Num`` is libcamera's own."""
@@ -208,8 +231,7 @@ class Picamera2:
         self.sensor_resolution = FULL[self._model]
         if not self.board.one_stream:
             self.camera_properties["ColorFilterArrangement"] = 0
-        if self.board.autofocus:
-            self.camera_controls["AfMode"] = (0, 2, 0)
+        self.camera_controls |= self.board.advertised()
         if self.board.no_heap:
             raise OSError(self.board.no_heap, os.strerror(self.board.no_heap), "/dev/dma_heap/linux,cma")
         self.allocator = object()
@@ -355,6 +377,8 @@ class Picamera2:
         if not self.is_open:
             return
         self.stop()
+        if self.board.release_fails:
+            raise RuntimeError("Failed to release camera: Device or resource busy")
         self.board.open_cameras.discard(self.camera_idx)
         self._cm.cleanup(self.camera_idx)
         self.is_open = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from typing import TYPE_CHECKING
 
 import cv2
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 
 from edged.sources import camera_nodes, video_devices
+from edged.sources.drivers import picamera2
 from edged.testing.picamera2 import Board
 from edged.testing.pictures import paint
 from edged.testing.v4l2 import Device
+from unit.sources.real_picamera2 import WHEELS, RealBoard, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,14 +52,30 @@ def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Device:
     return camera
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of a board with the double of picamera2, and with the real one."""
+    if "board" in metafunc.fixturenames:
+        real = [
+            pytest.param(version, marks=pytest.mark.slow, id=f"picamera2-{version}") for version in WHEELS
+        ]
+        metafunc.parametrize("board", ["double", *real], indirect=True)
+
+
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
-    """A Raspberry Pi with a camera; every test must give it back."""
-    pi = Board()
+def board(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Board]:
+    """A Raspberry Pi with a camera, behind the double or the real picamera2; every test must give it back."""
+    version = getattr(request, "param", "double")
+    if version == "double":
+        pi = Board()
+    else:
+        warnings.filterwarnings("ignore", "setDaemon", DeprecationWarning)
+        folder = unpacked(version, tmp_path_factory.getbasetemp())
+        pi = RealBoard(folder=folder, drops_startup_frames=version == "0.3.17")
     monkeypatch.setattr(camera_nodes, "refusal", pi.refusal)
+    monkeypatch.setattr(picamera2, "_ours", set())  # one failure is to be one
     with pi.installed():
         yield pi
-    assert not pi.open_cameras, "the driver did not close the camera"
-    assert not pi.manager.cameras, "the driver left a camera object in picamera2's list"
-    assert not pi.open_descriptors(), "the driver left pipes open"
-    assert pi.held == 0, "the driver holds a buffer that it will never give back"
+        gc.collect()  # a camera object that nobody closed complains when it goes
+        assert not pi.left_behind(), "the driver did not give this back"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 import errno
-import importlib.util
 import inspect
 import os
 import sys
@@ -14,8 +13,9 @@ import pytest
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import Frame, Hint
-from edged.sources.drivers.picamera2 import Config, PiCamera, find, identify, lores_size
+from edged.sources.drivers.picamera2 import Config, PiCamera, find, identify, library, lores_size
 from edged.testing.picamera2 import Board, Job, Picamera2, Platform, Request
+from unit.sources.real_picamera2 import WHEELS, unpacked
 
 RED, BLUE = (200, 30, 40), (30, 60, 210)
 HINT = Hint(224, 224)
@@ -128,7 +128,7 @@ def test_a_frame_that_was_kept_for_long_is_not_the_newest(board: Board, kept_s: 
     source.open()
     board.kept_s = kept_s
     assert abs(source.read(1).captured_at - time.time()) < 4
-    board.kept_s, board.hangs = kept_s, True
+    board.hangs, board.kept_s = True, kept_s
     with pytest.raises(Unavailable) as caught:
         source.read(0.05)
     assert caught.value.reason is Reason.TIMEOUT
@@ -203,9 +203,11 @@ def test_an_opening_that_is_refused_leaves_nothing_behind(board: Board) -> None:
     for _ in range(3):
         with pytest.raises(DeviceBusy):
             take(board)
-    assert (board.open_descriptors(), board.manager.cameras) == ([], {})
+    assert board.left_behind() == ""
 
 
+# picamera2's own allocator fails once more when it is collected.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_heap_that_is_refused_leaves_no_camera_acquired(board: Board) -> None:
     for code, reason in (
         (errno.EACCES, Reason.DENIED),
@@ -217,14 +219,14 @@ def test_a_heap_that_is_refused_leaves_no_camera_acquired(board: Board) -> None:
             with pytest.raises(Unavailable, match="/dev/dma_heap/linux,cma") as caught:
                 take(board)
             assert caught.value.reason is reason
-        assert (board.open_descriptors(), board.manager.cameras, board.open_cameras) == ([], {}, set())
+        assert board.left_behind() == ""
 
 
 def test_closes_the_camera_when_it_cannot_be_started(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("Failed to start camera: Cannot allocate memory")
 
-    monkeypatch.setattr(Picamera2, "start", fail)
+    monkeypatch.setattr(library().Picamera2, "start", fail)
     with pytest.raises(Unavailable, match="Cannot allocate memory") as caught:
         take(board)
     assert caught.value.reason is Reason.LOST
@@ -304,12 +306,12 @@ def test_libcamera_logs_warnings_only_unless_the_user_asked_for_more(monkeypatch
     assert os.environ["LIBCAMERA_LOG_LEVELS"] == "*:DEBUG"
 
 
-def test_the_double_has_the_signatures_of_the_real_package() -> None:
-    """Read from its source: importing it needs libcamera, which only a Raspberry Pi has."""
-    spec = importlib.util.find_spec("picamera2")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("picamera2 is not installed; pip download --no-deps picamera2 and PYTHONPATH are enough")
-    package = Path(spec.submodule_search_locations[0])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", WHEELS)
+def test_the_double_has_the_signatures_of_the_real_package(
+    version: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    package = Path(unpacked(version, tmp_path_factory.getbasetemp()), "picamera2")
     for file, name, double in (
         ("picamera2.py", "Picamera2", Picamera2),
         ("job.py", "Job", Job),
@@ -321,6 +323,8 @@ def test_the_double_has_the_signatures_of_the_real_package() -> None:
                 continue
             if method == "__init__" and double is not Picamera2:
                 continue  # only the package itself makes these
+            if method == "cancel_all_and_flush" and version == "0.3.17":
+                continue
             assert list(inspect.signature(value).parameters) == real[method], f"{name}.{method}"
 
 
