@@ -12,6 +12,7 @@ from typing import Any
 MAX_BYTES = 8192  # of an event as JSON; the spool, the pipe and the broker's limit depend on it
 MAX_READINGS = 4  # in an event, so that the longest one stays below MAX_BYTES
 VERSION = 1
+ACCELERATORS = frozenset({"cpu", "edgetpu", "external"})  # that may have run a model
 UNKNOWN = "unknown"  # the label while no label is certain enough
 
 
@@ -70,7 +71,7 @@ class Event:
         captured_at, ts: the time of the exposure and of the decision, RFC 3339 UTC.
         clock: synced | unsynced.
         model: the model that answered.
-        accelerator: cpu | edgetpu.
+        accelerator: cpu | edgetpu | external.
         latency_ms: the time from exposure to decision.
         degraded: the pipeline does not run as configured (on the CPU instead of the Edge TPU, …).
         frame: the source's frame number, for folder and video only.

@@ -1,4 +1,4 @@
-"""Builds stand-ins for libedgetpu, which work or fail as a cue says: see ``lab/delegates/edgetpu.c``."""
+"""Builds stand-ins for accelerators' libraries, which work or fail as a cue says: see ``lab/delegates``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def missing_tools() -> str:
 
 
 def build(library: Path, name: str = "edgetpu") -> Path:
-    """Write a library: ``edgetpu``, or ``stranger``, which is no delegate."""
+    """Write a library: ``edgetpu``; ``npu``, a vendor's delegate; or ``stranger``, not a delegate."""
     library.write_bytes(_compiled(name))
     cue(library, "")
     return library
@@ -43,14 +43,14 @@ def cue(library: Path, what: str) -> None:
     To be ``slow`` is to work after 7 s, which is what loading the firmware takes.
 
     Moments: ``open``, ``prepare`` (the graph), ``allocate`` (the node), ``version`` (of the
-    model's compiler), ``invoke``, ``bus`` (at any time).
+    model's compiler), ``take`` (operators of the graph), ``invoke``, ``bus`` (at any time).
     An empty cue: work.
     """
     # In place: a worker sees the file that was there when its namespaces were made.
     library.with_name(f"{library.name}.cue").write_text(what)
 
 
-def prepare(library: Path, kind: str) -> Path:
+def prepare(library: Path, kind: str, name: str = "edgetpu") -> Path:
     """Write, or do not write, a library that is bad from the start; returns its path.
 
     Kinds: ``absent``, ``no library``, ``no delegate``, or a cue.
@@ -60,6 +60,6 @@ def prepare(library: Path, kind: str) -> Path:
     elif kind == "no delegate":
         build(library, "stranger")
     elif kind != "absent":
-        build(library)
+        build(library, name)
         cue(library, kind)
     return library

@@ -19,6 +19,7 @@ HELP = "measure accuracy, speed and size of .tflite classifiers on this board"
 WIDTH = 200
 MAX_THREADS, MAX_SECONDS = 64, 3600.0
 NARROW, MIN_NAME = 100, 16  # columns: a narrower terminal gets fewer figures; width of the first column
+_ACCELERATORS = {"cpu": "", "edgetpu": "Edge TPU", "external": "external"}
 _NUMBERS = ("threads", "p50", "p95", "prepare", "top-1", "top-5", "file", "memory")
 _ONLY_WIDE = frozenset({"prepare", "top-5", "file"})  # left out on a narrow terminal
 
@@ -52,6 +53,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="F", help="write the results to this file; - is standard output")
     parser.add_argument(
+        "--delegate", metavar="LIBRARY", default="", help="measure on this external delegate of TFLite, too"
+    )
+    parser.add_argument(
+        "--delegate-option",
+        metavar="KEY=VALUE",
+        type=_option,
+        action="append",
+        default=[],
+        help="an option of that library; may be repeated",
+    )
+    parser.add_argument(
         "--plot", metavar="F", type=Path, help="draw a chart, .png or .svg; needs the extra edged[plot]"
     )
 
@@ -69,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         json=arguments.json,
         plot=arguments.plot,
+        delegate=arguments.delegate,
+        delegate_options=tuple(arguments.delegate_option),
     )
     work = bench.Bench(options)
     with _watcher() as watcher:
@@ -84,6 +98,13 @@ def _threads(text: str) -> tuple[int, ...]:
     if not all(n.isascii() and n.isdecimal() and 1 <= int(n) <= MAX_THREADS for n in numbers):
         raise argparse.ArgumentTypeError(f"{text}: write numbers from 1 to {MAX_THREADS}, such as 1,2")
     return tuple(dict.fromkeys(map(int, numbers)))
+
+
+def _option(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text}: write KEY=VALUE")
+    return key, value
 
 
 def _seconds(text: str) -> float:
@@ -191,7 +212,7 @@ def _table(results: Sequence[dict[str, Any]], *, narrow: bool) -> Table:
     for result in sorted(results, key=lambda r: (r["error"] is not None, r["latency_ms"]["p50"] or 0)):
         path = Path(result["model"])
         name = path.stem if short else str(path)
-        runtime = result["runtime"] + (", Edge TPU" if result["accelerator"] == "edgetpu" else "")
+        runtime = ", ".join(filter(None, (result["runtime"], _ACCELERATORS[result["accelerator"]])))
         cells = _cells(result)
         table.add_row(terminal.escape(name), runtime, *(cells[number] for number in numbers))
     return table

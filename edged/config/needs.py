@@ -12,10 +12,12 @@ from edged.system.needs import EVERYTHING, Needs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edged.config.pipeline import Accelerator, PipelineSection
+    from edged.config.pipeline import PipelineSection
     from edged.sensors import SensorConfig
 
 _PCI_NODES = "/dev/apex_*"
+# Those of Vivante and Arm NPUs, and of GPUs; a driver takes its buffers from the last one.
+_NPU_NODES = ("/dev/galcore", "/dev/ethosu*", "/dev/apusys*", "/dev/mali*", "/dev/dri/*", "/dev/dma_heap/*")
 _USB_NODES = "/dev/bus/usb"  # the whole bus: an Edge TPU gets another number once its firmware is loaded
 
 
@@ -23,7 +25,8 @@ def of_pipelines(sections: Iterable[PipelineSection]) -> Needs:
     """Return what a worker that runs these pipelines needs; models and labels are handed over by main."""
     found = Needs()
     for section in sections:
-        found |= _of_source(section.source) | _of_accelerator(section.accelerator)
+        runs = section.accelerator
+        found |= _of_source(section.source) | of_accelerator(runs.kind, runs.library, runs.port, runs.nodes)
     return found
 
 
@@ -37,11 +40,33 @@ def of_sensors(configs: Iterable[SensorConfig]) -> Needs:
 
 def of_device(library: str, device: str) -> Needs:
     """Return what the runtime of an Edge TPU needs for a device: ``usb``, ``pci`` or one such as ``:0``."""
-    # A vendor's library may load others that lie beside it.
-    files = (library, *glob.glob(f"{glob.escape(os.path.dirname(library))}/lib*")) if "/" in library else ()  # noqa: PTH120, PTH207 - text
     kind = device.partition(":")[0]
     nodes = ((_PCI_NODES,) if kind != "usb" else ()) + ((_USB_NODES,) if kind != "pci" else ())
-    return Needs(files=files, devices=nodes, hotplug=kind != "pci")
+    return Needs(files=_libraries(library), devices=nodes, hotplug=kind != "pci")
+
+
+def of_accelerator(kind: str, library: str, device: str = "", nodes: tuple[str, ...] = ()) -> Needs:
+    """Return what an accelerator needs.
+
+    Args:
+        kind: cpu | edgetpu | external.
+        library: the library that drives it.
+        device: the Edge TPU.
+        nodes: the device nodes of another one; empty: those of NPUs and GPUs.
+    """
+    if kind == "external":
+        return of_external(library, nodes)
+    return of_device(library, device) if kind == "edgetpu" else Needs()
+
+
+def of_external(library: str, nodes: tuple[str, ...] = ()) -> Needs:
+    """Return what an external delegate needs: its library, and its device nodes where they are known."""
+    return Needs(files=_libraries(library), devices=nodes or _NPU_NODES)
+
+
+def _libraries(library: str) -> tuple[str, ...]:
+    """Return the files of a library that has a path: it may load others that lie beside it."""
+    return (library, *glob.glob(f"{glob.escape(os.path.dirname(library))}/lib*")) if "/" in library else ()  # noqa: PTH120, PTH207 - text
 
 
 def _of_source(source: Any) -> Needs:
@@ -50,7 +75,3 @@ def _of_source(source: Any) -> Needs:
         return cast("Needs", driver.needs(source))
     network = hasattr(driver, "needs_network") and bool(driver.needs_network(source))  # as of 0.1
     return EVERYTHING | Needs(network=network)
-
-
-def _of_accelerator(accelerator: Accelerator) -> Needs:
-    return Needs() if accelerator.policy == "cpu" else of_device(accelerator.library, accelerator.device)

@@ -5,14 +5,15 @@ The descriptions are the single source for ``edged schema``, the commented sampl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from edged.config.gating import GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
-from edged.config.values import DEVICE, Label, Probability, Seconds, Sha256
+from edged.config.values import DEVICE, NODE, Label, Probability, Seconds, Sha256
 from edged.drivers import ModelPath, Section, wrong
 from edged.events import MAX_READINGS
 from edged.models import bundled
@@ -87,24 +88,58 @@ class ModelSection(Section):
 
 
 class Accelerator(Section):
-    """The hardware that runs the model."""
+    """The hardware that runs the model: an Edge TPU, or what another library drives."""
 
     policy: Literal["cpu", "prefer", "require"] = Field(
         default="cpu", description="prefer falls back to the CPU; require does not"
     )
-    device: Annotated[str, StringConstraints(pattern=DEVICE)] = Field(
-        default="usb", description="the Edge TPU: usb, pci, or a numbered one such as usb:0"
+    device: Annotated[str, StringConstraints(pattern=DEVICE)] | None = Field(
+        examples=["usb"],
+        default=None,
+        description="the Edge TPU: usb (default), pci, or a numbered one such as usb:0",
     )
-    library: str = Field(default="libedgetpu.so.1", description="the Edge TPU runtime library")
+    library: str = Field(
+        default="libedgetpu.so.1",
+        description="the Edge TPU runtime library; without device, any external delegate of TFLite",
+    )
+    options: dict[str, bool | int | float | str] = Field(
+        examples=[{"Performance": "High"}],
+        default_factory=dict,
+        description="options of the library, by name",
+    )
+    nodes: tuple[Annotated[str, StringConstraints(pattern=NODE)], ...] = Field(
+        examples=[["/dev/galcore"]],
+        default=(),
+        description="device nodes that an external delegate opens; default: those of NPUs and GPUs",
+    )
+
+    @property
+    def kind(self) -> Literal["cpu", "edgetpu", "external"]:
+        """Return what runs the model, as events name it."""
+        if self.policy == "cpu":
+            return "cpu"
+        named = PurePath(self.library).name.startswith("libedgetpu")
+        return "edgetpu" if named or self.device is not None else "external"
+
+    @property
+    def port(self) -> str:
+        """Return the device of an Edge TPU."""
+        return self.device or "usb"
+
+    @model_validator(mode="after")
+    def _nodes_of_others(self) -> Accelerator:
+        if self.nodes and self.kind == "edgetpu":
+            raise wrong("nodes are for other accelerators: the Edge TPU's are known", "nodes")
+        return self
 
     def contradicts(self, other: Accelerator) -> bool:
         """Return whether both may mean the same device but name it differently."""
-        if "cpu" in {self.policy, other.policy}:
+        if {self.kind, other.kind} != {"edgetpu"}:
             return False
-        if self.device == other.device:
-            return self.library != other.library
+        if self.port == other.port:
+            return self.library != other.library or self.options != other.options
         (kind, _, number), (other_kind, _, other_number) = (
-            device.partition(":") for device in (self.device, other.device)
+            device.partition(":") for device in (self.port, other.port)
         )
         if kind == other_kind:
             return "" in {number, other_number}
@@ -254,8 +289,9 @@ class PipelineSection(Section):
         return self.source.gives == "picture" and not named
 
     def model_file(self, *, accelerated: bool = False) -> Path | None:
-        """Return the file that it runs on the CPU or on an Edge TPU; None where it needs no model."""
-        file = self.model.edgetpu_file if accelerated else self.model.file
+        """Return the file that it runs on the CPU or the accelerator; None where it needs no model."""
+        compiled = accelerated and self.accelerator.kind == "edgetpu"
+        file = self.model.edgetpu_file if compiled else self.model.file
         return bundled.MODEL if file is None and self.source.gives == "picture" else file
 
     def thresholds(self, label: str | None = None) -> tuple[float, float]:
@@ -303,10 +339,23 @@ class PipelineSection(Section):
                 raise wrong(message, "decision", *steps, "exit_threshold")
         return self
 
+    @field_validator("accelerator")
+    @classmethod
+    def _edge_tpu(cls, accelerator: Accelerator, info: ValidationInfo) -> Accelerator:
+        """Take any library for the Edge TPU's where there is a model for it, as 0.1.0 did."""
+        model: Any = info.data.get("model")
+        compiled = model is not None and model.edgetpu_file is not None
+        if compiled and accelerator.kind == "external" and not accelerator.options:
+            return accelerator.model_copy(update={"device": "usb"})
+        return accelerator
+
     @model_validator(mode="after")
     def _twins(self) -> PipelineSection:
         policy = self.accelerator.policy
-        if policy != "cpu" and self.model.edgetpu_file is None:
+        if self.accelerator.kind == "external" and self.model.edgetpu_file is not None:
+            message = "edgetpu_file is for an Edge TPU, and this library runs file: write device, or omit it"
+            raise wrong(message, "model", "edgetpu_file")
+        if self.accelerator.kind == "edgetpu" and self.model.edgetpu_file is None:
             file = self.model.file or "MODEL.tflite"
             message = (
                 f"{policy} needs model.edgetpu_file, the model compiled for the Edge TPU: "

@@ -120,7 +120,7 @@ class Config(Section):
         for (name, a), (other, b) in itertools.combinations(pipelines.items(), 2):
             mine, theirs = a.accelerator, b.accelerator
             if mine.contradicts(theirs):
-                names = " and as ".join(f"{each.device} ({each.library})" for each in (mine, theirs))
+                names = " and as ".join(f"{each.port} ({each.library})" for each in (mine, theirs))
                 message = (
                     f"pipelines {name} and {other} both use the Edge TPU, as {names}: "
                     "write the same in both to share it"

@@ -17,6 +17,7 @@ TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"
 NO_SPACES = r"^\S+$"
 DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2})$"
+NODE = r"^/dev/[^\x00]+$"
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 FORMS: dict[str, str] = {
@@ -25,6 +26,7 @@ FORMS: dict[str, str] = {
     SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
     NO_SPACES: "text without spaces",
     DEVICE: "usb, pci, or a numbered one such as usb:0",
+    NODE: "the path of a device, such as /dev/galcore, or a pattern of it",
     CHANNEL_PATH: "the name of a sensor, or name/channel",
     CLOCK: "a time of the day such as 07:30",
     HOURS: "two times of the day such as 07:00-22:00",

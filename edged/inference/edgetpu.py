@@ -7,18 +7,21 @@ deals with that.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.errors import DeviceBusy, Reason, Unavailable
+from edged.inference import external
 from edged.inference import runtime as runtimes
 from edged.models.runtimes import LIBEDGETPU
 from edged.system import board
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UDEV_S = 3.0  # until a device that has come has its group
 _POLL_S = 0.5
@@ -32,20 +35,16 @@ def look_for(library: str) -> None:
     Raises:
         Unavailable: the library is absent or something else; the message says what to do.
     """
-    try:
-        found = ctypes.CDLL(library)
-        for name in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
-            getattr(found, name)
-    except OSError as error:
-        remedy = f"install the build for this runtime: {LIBEDGETPU}"
-        what = f"the Edge TPU runtime {library} cannot be loaded ({error}); {remedy}"
-        raise Unavailable(Reason.ABSENT, what) from error
-    except AttributeError as error:
-        what = f"{library} is not an Edge TPU runtime: it contains no TFLite delegate"
-        raise Unavailable(Reason.ABSENT, what) from error
+    external.look_for(library, "an Edge TPU runtime", f"install the build for this runtime: {LIBEDGETPU}")
 
 
-def open_delegate(runtime: str, library: str, device: str, root: Path = Path("/")) -> Any:
+def open_delegate(
+    runtime: str,
+    library: str,
+    device: str,
+    options: Mapping[str, str] | None = None,
+    root: Path = Path("/"),
+) -> Any:
     """Open the accelerator; the only one on USB is locked until the process ends.
 
     A process that opens an Edge TPU on USB resets it, under whatever process has it open already. And one
@@ -55,6 +54,7 @@ def open_delegate(runtime: str, library: str, device: str, root: Path = Path("/"
         runtime: ``auto``, ``litert`` or ``tflite-runtime``; the delegate works with this one only.
         library: name or path of the Edge TPU runtime.
         device: ``usb``, ``pci``, ``usb:0`` …
+        options: further options of the library, such as ``Performance``.
         root: the root of the file system; another one in tests.
 
     Raises:
@@ -68,7 +68,7 @@ def open_delegate(runtime: str, library: str, device: str, root: Path = Path("/"
     if on_usb:
         _hold(root, patience_s=UDEV_S)
     try:
-        delegate = runtimes.load_delegate(runtime, library, {"device": device})
+        delegate = runtimes.load_delegate(runtime, library, {**(options or {}), "device": device})
     except (OSError, AttributeError, ValueError) as error:
         what = f"there is no Edge TPU at '{device}'"
         if not on_usb:

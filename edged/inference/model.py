@@ -100,6 +100,7 @@ def open_model(
     runtime: str = "auto",
     threads: int | None = None,
     delegate: object | None = None,
+    must_take_part: bool = False,
     content: int | None = None,
 ) -> Model:
     """Open a model that was checked.
@@ -108,7 +109,8 @@ def open_model(
         loaded: the model; its checksum is that of the very bytes which the runtime gets.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         threads: threads of the CPU kernels; None: cores, at most 4.
-        delegate: the delegate of an Edge TPU, for which the model must be compiled.
+        delegate: the delegate of an accelerator; that of an Edge TPU takes only models compiled for it.
+        must_take_part: refuse a model of which the delegate takes nothing.
         content: a descriptor of sealed memory that holds the file's bytes; None: those that were read.
 
     Raises:
@@ -122,6 +124,7 @@ def open_model(
             runtime=name,
             threads=threads or default_threads(),
             delegate=delegate,
+            must_take_part=must_take_part,
         )
     except ModelError as error:
         raise ModelError(f"{loaded.file.path}: {error}") from error

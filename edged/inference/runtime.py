@@ -88,6 +88,7 @@ def open_interpreter(
     runtime: str = "auto",
     threads: int = 1,
     delegate: object | None = None,
+    must_take_part: bool = False,
 ) -> Interpreter:
     """Return an interpreter that is ready to run.
 
@@ -97,6 +98,7 @@ def open_interpreter(
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         threads: threads of the CPU kernels.
         delegate: an accelerator's delegate, from the same runtime; None: the CPU.
+        must_take_part: a delegate that takes no operator of the model is an error: it would not say so.
 
     Raises:
         DriverError: the runtime is not installed.
@@ -110,10 +112,18 @@ def open_interpreter(
             opened: Interpreter = interpreter(
                 **_where(content), num_threads=threads, experimental_delegates=delegates
             )
+            # Looked at now: allocating gives the rest to the runtime's own delegate for the CPU.
+            if must_take_part and not _takes_part(opened):
+                raise ModelError("the accelerator takes no operator of the model, so the CPU would run it")
             opened.allocate_tensors()
     except (RuntimeError, ValueError, MemoryError) as error:
         raise ModelError(f"the runtime refuses the model: {_sentence(error)}") from error
     return opened
+
+
+def _takes_part(interpreter: Any) -> bool:
+    """Return whether a delegate runs an operator of the model; both runtimes call that node alike."""
+    return any(operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details())  # noqa: SLF001 - there is no other way
 
 
 def _where(content: bytes | int | mmap.mmap) -> dict[str, Any]:

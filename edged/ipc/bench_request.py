@@ -23,8 +23,10 @@ class BenchRequest:
         answers: the name of the right answer for each photograph; empty: judge none.
         runtime: ``litert`` or ``tflite-runtime``.
         threads: threads of the CPU kernels.
-        device: the Edge TPU to run the model on; empty: the CPU.
-        library: the Edge TPU's library.
+        accelerator: cpu | edgetpu | external: what to run the model on.
+        device: the Edge TPU; empty: none.
+        library: the accelerator's library.
+        options: that library's options.
         seconds: how long to run the model to time it.
     """
 
@@ -35,8 +37,10 @@ class BenchRequest:
     answers: tuple[str, ...]
     runtime: str
     threads: int
+    accelerator: str
     device: str
     library: str
+    options: dict[str, str]
     seconds: float
 
     def to_json(self) -> bytes:

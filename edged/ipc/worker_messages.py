@@ -18,7 +18,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edged.events import MAX_BYTES, MAX_READINGS, Attached, Finding, ModelTag
+from edged.events import ACCELERATORS, MAX_BYTES, MAX_READINGS, Attached, Finding, ModelTag
 from edged.ipc import codec
 from edged.ipc.codec import Codec
 from edged.ipc.readings_page import LONGEST_UNIT
@@ -43,7 +43,7 @@ class Ready:
 
     Attributes:
         runtime: litert | tflite-runtime | numpy.
-        accelerator: cpu | edgetpu.
+        accelerator: cpu | edgetpu | external.
         degraded: whether it runs otherwise than configured.
         network: whether the worker keeps the network.
         isolation: the walls in place: ``seccomp``, ``netns``.
@@ -217,7 +217,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "pipeline": _word,
     "model": _tag,
     "runtime": codec.one_of(RUNTIMES),
-    "accelerator": codec.one_of(frozenset({"cpu", "edgetpu"})),
+    "accelerator": codec.one_of(ACCELERATORS),
     "degraded": codec.flag,
     "network": codec.flag,
     "isolation": codec.isolation,

@@ -20,7 +20,7 @@ class PipelineOrder:
         section: its part of the configuration, as JSON data.
         results: report every inference, not only news.
         resume: the label that the worker before this one decided last; ``unknown`` for none.
-        accelerator: cpu | edgetpu: where to run now.
+        accelerator: cpu | edgetpu | external: where to run now.
         degraded: whether that differs from the configuration.
         threads: threads of the CPU kernels, where the configuration sets no number.
         armed: whether its gate is armed, where the gate can be.

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from edged.events import MAX_BYTES, MAX_READINGS, VERSION
+from edged.events import ACCELERATORS, MAX_BYTES, MAX_READINGS, VERSION
 from edged.ipc import codec, worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.readings_page import LONGEST_UNIT
@@ -126,7 +126,7 @@ parse_event = _object(
         "ts": _time,
         "clock": _clock,
         "model": _model,
-        "accelerator": codec.one_of(frozenset({"cpu", "edgetpu"})),
+        "accelerator": codec.one_of(ACCELERATORS),
         "degraded": codec.flag,
         "latency_ms": _number,
         "replayed": codec.flag,
@@ -160,7 +160,7 @@ _PLAIN_EVENT = re.compile(
     rf'"type":"(?:{"|".join(sorted(_TYPES))})","node":"{_NAME}","pipeline":"(?P<pipeline>{_NAME})",'
     rf'"label":{_TEXT},"score":{_SCORE},"previous":{_TEXT},"top":\[(?:{_FINDING}(?:,{_FINDING}){{0,9}})?\],'
     rf'"captured_at":{_AT},"ts":{_AT},"clock":"(?:synced|unsynced)",'
-    rf'"model":{{"name":{_TEXT},"sha256":"[0-9a-f]{{8}}"}},"accelerator":"(?:cpu|edgetpu)",'
+    rf'"model":{{"name":{_TEXT},"sha256":"[0-9a-f]{{8}}"}},"accelerator":"(?:cpu|edgetpu|external)",'
     r'"degraded":(?:true|false),"latency_ms":[0-9]{1,9}\.[0-9]{1,3},"replayed":(?:true|false)'
     r'(?:,"frame":[0-9]{1,15})?(?:,"network":true)?}'
 )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EDGETPU = "edgetpu"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 300.0, 3600.0
 BREAKER_COUNT, BREAKER_S = 3, 600.0  # failures in this time open the breaker
 STABLE_S = 600.0  # of use, after which the pauses start anew
@@ -42,7 +43,9 @@ PRESENCE_S = 1.0  # between two looks at the bus
 
 def key_of(accelerator: Accelerator) -> str:
     """Return what the pipelines of one accelerator have in common; no pipeline has such a name."""
-    return f"edgetpu {accelerator.library} {accelerator.device}"
+    where = accelerator.port if accelerator.kind == EDGETPU else ""
+    options = (f"{name}={value}" for name, value in sorted(accelerator.options.items()))
+    return " ".join(filter(None, (accelerator.kind, accelerator.library, where, *options)))
 
 
 class Loss(enum.Enum):
@@ -218,8 +221,9 @@ class Accelerators:
             self._looked_at = now
             if self._presence.appeared():
                 log.info("an Edge TPU was plugged in")
-                for breaker in self._breakers.values():
-                    breaker.plugged_in(now)
+                for key, breaker in self._breakers.items():
+                    if key.startswith(EDGETPU):
+                        breaker.plugged_in(now)
                 self._plugged_in()
         for key, breaker in list(self._breakers.items()):
             if key in self._probes:

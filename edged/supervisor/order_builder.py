@@ -60,7 +60,7 @@ def order(
             section=section.model_dump(mode="json"),
             results=results or section.publish.result,
             resume=labels.get(name, UNKNOWN),
-            accelerator="edgetpu" if accelerated else "cpu",
+            accelerator=section.accelerator.kind if accelerated else "cpu",
             degraded=not accelerated and section.accelerator.policy != "cpu",
             threads=threads,
             armed=name in armed,

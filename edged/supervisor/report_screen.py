@@ -77,14 +77,16 @@ class _Told:
 def known_of(
     section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, accelerated: bool
 ) -> dict[str, Known]:
-    """Return what main knows of what a pipeline may run, by accelerator: ``cpu`` and ``edgetpu``.
+    """Return what main knows of what a pipeline may run, by accelerator, such as ``cpu``.
 
     Args:
         section: its configuration.
         files: descriptor and sha256 of the models and label files that main read, by path.
         accelerated: it is to run on the accelerator; where it prefers that, the CPU may take over.
     """
-    found = {"edgetpu": _known(section, files, accelerated=True)} if accelerated else {}
+    found: dict[str, Known] = {}
+    if accelerated:
+        found[section.accelerator.kind] = _known(section, files, accelerated=True)
     if not accelerated or section.accelerator.policy == "prefer":
         found["cpu"] = _known(section, files, accelerated=False)
     return found
@@ -105,7 +107,7 @@ def _labels(
     if section.task.own_labels:
         return frozenset(section.task.own_labels)
     file, content = section.model.labels, None
-    if not accelerated and section.model.file is None and section.source.gives == "picture":
+    if section.model.file is None and section.model_file(accelerated=accelerated) == bundled.MODEL:
         file = bundled.LABELS
     elif file is None or file not in files:
         return None
@@ -159,7 +161,7 @@ class ReportScreen:
         """Screen the reports of another worker.
 
         Args:
-            known: what main knows of what it may run, by accelerator: ``cpu`` and ``edgetpu``.
+            known: what main knows of what it may run, by accelerator: ``cpu``, ``edgetpu`` …
         """
         self._known = dict(known)
         self._parts, self._part_bytes, self._labels = [], 0, None

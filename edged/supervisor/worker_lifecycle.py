@@ -153,7 +153,7 @@ class WorkerLifecycle:
         self._decoded = {}
         self._loss = Loss.FAILED
         self._explained = set()
-        self._accelerated = any(pipeline.accelerator == "edgetpu" for pipeline in order.pipelines)
+        self._accelerated = any(pipeline.accelerator != "cpu" for pipeline in order.pipelines)
         captures = [worker.heartbeat.capture(slot) for slot in range(len(order.pipelines))]
         self._watch = StallDetector([worker.heartbeat.model(), *captures], self._deadlines)
         self._status_board.started(process.pid, [pipeline.name for pipeline in order.pipelines])

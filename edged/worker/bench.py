@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 
-from edged.config.needs import of_device
+from edged.config.needs import of_accelerator
 from edged.errors import DriverError, ModelError, Unavailable
-from edged.inference import edgetpu
+from edged.inference import edgetpu, external
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
 from edged.inference.decoding.scores import ScoreDecoder
@@ -77,7 +77,7 @@ class Measurement:
         Raises:
             ModelError: the model cannot be used, or no photograph can be read.
             DriverError: the runtime is missing.
-            Unavailable: no Edge TPU works.
+            Unavailable: the accelerator does not work.
         """
         runtimes.preload(self._request.runtime)
         before_mb = _status_mb("VmRSS")
@@ -98,11 +98,20 @@ class Measurement:
     def _open(self) -> tuple[Model, PictureInput]:
         request = self._request
         delegate = None
-        if request.device:
+        if request.accelerator == "edgetpu":
             delegate = edgetpu.open_delegate(request.runtime, request.library, request.device)
-        file = tflite_file.read(Path(request.model), request.sha256, edgetpu=bool(request.device))
+        elif request.accelerator == "external":
+            delegate = external.open_delegate(request.runtime, request.library, request.options)
+        compiled = request.accelerator == "edgetpu"
+        file = tflite_file.read(Path(request.model), request.sha256, edgetpu=compiled)
         loaded = LoadedModel(file, image_classifier.spec(file), tuple(request.labels))
-        model = models.open_model(loaded, runtime=request.runtime, threads=request.threads, delegate=delegate)
+        model = models.open_model(
+            loaded,
+            runtime=request.runtime,
+            threads=request.threads,
+            delegate=delegate,
+            must_take_part=request.accelerator == "external",
+        )
         return model, image_classifier.picture_input(file)
 
     def _judge(self, model: Model, preparer: Preparer) -> dict[str, Any]:
@@ -186,7 +195,7 @@ def _spread(paths: Sequence[str], count: int) -> Iterator[str]:
 def _needs(request: BenchRequest) -> Needs:
     folders = {str(Path(picture).parent) for picture in request.pictures}
     needs = Needs(files=(request.model, *sorted(folders)))
-    return needs | of_device(request.library, request.device) if request.device else needs
+    return needs | of_accelerator(request.accelerator, request.library, request.device)
 
 
 def _status_mb(name: str) -> float:

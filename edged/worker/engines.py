@@ -7,18 +7,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from edged import tasks
 from edged.errors import ModelError, Reason, Unavailable
 from edged.events import ModelTag
-from edged.inference import edgetpu
+from edged.inference import edgetpu, external
 from edged.inference import model as models
 from edged.ipc.heartbeat import Stage
 from edged.models import bundled, image_classifier, loaded_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -34,8 +35,13 @@ if TYPE_CHECKING:
     from edged.tasks import Task
     from edged.worker.capture import Item
 
-# What libedgetpu prints of a model that it will never run; the device is in order.
-_REFUSALS = ("requires runtime version", "Unsupported data type in custom op", "Multiple executables")
+# What libedgetpu or edged says of a model that an accelerator will never run; the device is in order.
+_REFUSALS = (
+    "requires runtime version",
+    "Unsupported data type in custom op",
+    "Multiple executables",
+    "takes no operator",
+)
 NO_CHECKSUM = "00000000"  # in events, for a measure, which has no file
 
 
@@ -121,6 +127,7 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         model = _on_tpu(section, order, inspect, beat, files)
     elif (file := section.model_file()) is not None:
         named = section.model
+        delegate = _external(section, beat) if order.accelerator == "external" else None
         labels, sha256 = named.labels, named.sha256
         if named.file is None:
             labels, sha256 = bundled.LABELS, bundled.MODEL_SHA256
@@ -129,11 +136,46 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         )
         # A model over time is so small that it gains nothing from more than one thread.
         threads = named.threads or (order.threads if sample.gives == "picture" else 1)
-        model = models.open_model(loaded, runtime=named.runtime, threads=threads, content=files.model)
+        with _blamed(delegate, section.accelerator.library):
+            model = models.open_model(
+                loaded,
+                runtime=named.runtime,
+                threads=threads,
+                delegate=delegate,
+                must_take_part=delegate is not None,
+                content=files.model,
+            )
     else:
         spec = driver.inspect(None, sample)
         return Engine(driver.create(section.task, spec, spec.labels), spec, None)
     return Engine(driver.create(section.task, model.spec, model.labels), model.spec, model)
+
+
+def _external(section: PipelineSection, beat: Beat) -> object:
+    """Open what an external delegate drives."""
+    beat.enter(Stage.DELEGATE)
+    accelerator = section.accelerator
+    delegate: object = external.open_delegate(
+        section.model.runtime, accelerator.library, external.as_text(accelerator.options)
+    )
+    beat.enter(Stage.LOAD)
+    return delegate
+
+
+@contextmanager
+def _blamed(delegate: object | None, name: str) -> Iterator[None]:
+    """Blame an accelerator that refuses a model: the file is valid, so something is wrong with the device.
+
+    Raises:
+        ModelError: the model is to blame.
+        Unavailable: the accelerator is.
+    """
+    try:
+        yield
+    except ModelError as error:
+        if delegate is None or any(refusal in str(error) for refusal in _REFUSALS):
+            raise
+        raise Unavailable(Reason.LOST, f"{name} refuses a model: {error}") from error
 
 
 def _on_tpu(
@@ -145,7 +187,8 @@ def _on_tpu(
 ) -> Model:
     named, accelerator = section.model, section.accelerator
     beat.enter(Stage.DELEGATE)
-    delegate = edgetpu.open_delegate(named.runtime, accelerator.library, accelerator.device)
+    options = {key: str(value) for key, value in accelerator.options.items()}
+    delegate = edgetpu.open_delegate(named.runtime, accelerator.library, accelerator.port, options)
     beat.enter(Stage.LOAD)
     file: Path = named.edgetpu_file or bundled.MODEL
     sha256 = named.edgetpu_sha256
@@ -163,7 +206,7 @@ def _on_tpu(
         if files.model is not None or file.exists():
             raise
         raise ModelError(f"{error}; {image_classifier.compile_hint(named.file)}") from None
-    try:
+    with _blamed(delegate, "the Edge TPU"):
         return models.open_model(
             loaded,
             runtime=named.runtime,
@@ -171,8 +214,3 @@ def _on_tpu(
             delegate=delegate,
             content=files.model,
         )
-    except ModelError as error:
-        if any(refusal in str(error) for refusal in _REFUSALS):
-            raise
-        # The file is valid, so something is wrong with the accelerator.
-        raise Unavailable(Reason.LOST, f"the Edge TPU refuses a model: {error}") from error

@@ -86,7 +86,7 @@ class WorkerMain:
         try:
             return self._rehearse() if self._order.probe else self._serve()
         except ModelError as error:
-            accelerated = any(runner.accelerator == "edgetpu" for runner in self._runners)
+            accelerated = any(runner.accelerator != "cpu" for runner in self._runners)
             self._fault_all("accelerator" if accelerated else "model", "invoke", str(error))
         except Exception as error:
             log.exception("a defect in a worker")

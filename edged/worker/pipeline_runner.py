@@ -48,8 +48,8 @@ class PipelineRunner:
 
     Attributes:
         name: the pipeline's name.
-        accelerator: cpu | edgetpu.
-        has_cpu_twin: it was to run on an Edge TPU, and may run on the CPU instead.
+        accelerator: cpu | edgetpu | external.
+        has_cpu_twin: it was to run on an accelerator, and may run on the CPU instead.
         capture: its capture thread.
         watch: decides when it may classify; None: always.
         ended: its source gave everything.

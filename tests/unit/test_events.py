@@ -56,7 +56,7 @@ def events(draw: st.DrawFn) -> Event:
         ts=draw(times),
         clock=draw(st.sampled_from(["synced", "unsynced"])),
         model=ModelTag(draw(labels).replace("/", "_"), draw(st.from_regex(r"[0-9a-f]{8}", fullmatch=True))),
-        accelerator=draw(st.sampled_from(["cpu", "edgetpu"])),
+        accelerator=draw(st.sampled_from(["cpu", "edgetpu", "external"])),
         latency_ms=draw(st.floats(0, 1e9)),
         degraded=draw(st.booleans()),
         frame=draw(st.none() | st.integers(0, 2**53 - 1)),

@@ -22,6 +22,8 @@ class Options:
         seconds: how long each measurement runs the model.
         json: the file for the results; ``-``: standard output.
         plot: the file for the chart.
+        delegate: a library through which to run the models too; empty: none.
+        delegate_options: its options.
     """
 
     models: tuple[Path, ...]
@@ -32,3 +34,5 @@ class Options:
     seconds: float = 3.0
     json: str | None = None
     plot: Path | None = None
+    delegate: str = ""
+    delegate_options: tuple[tuple[str, str], ...] = ()

@@ -15,7 +15,7 @@ from edged.sources import discovery
 from edged.tools.bench import photographs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from edged.models.tflite.file import ModelFile
@@ -33,7 +33,8 @@ class Candidate:
         labels: one per class; empty where they are not needed.
         picture: width, height and channels of its input.
         classes: the number of classes.
-        device: the Edge TPU that it is compiled for; empty: it runs on the CPU.
+        accelerator: cpu | edgetpu | external: what it is to run on.
+        device: the Edge TPU that it is compiled for; empty: none.
         problem: why it cannot be used; empty where it can.
     """
 
@@ -43,6 +44,7 @@ class Candidate:
     labels: tuple[str, ...] = ()
     picture: tuple[int, int, int] | None = None
     classes: int | None = None
+    accelerator: str = "cpu"
     device: str = ""
     problem: str = ""
 
@@ -58,6 +60,8 @@ class Plan:
         pictures: the photographs.
         answers: the right answer for each photograph; empty: not known.
         library: the Edge TPU's library.
+        delegate: the library through which the models run that are to run on an external accelerator.
+        delegate_options: its options.
         seconds: how long to run each model.
     """
 
@@ -67,6 +71,8 @@ class Plan:
     pictures: tuple[str, ...]
     answers: tuple[str, ...]
     library: str
+    delegate: str
+    delegate_options: tuple[tuple[str, str], ...]
     seconds: float
 
 
@@ -88,12 +94,14 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
     candidates = [_candidate(path, named, options, bool(folders), accelerator) for path in options.models]
     pairs = [(str(path), name) for name, paths in folders.items() for path in paths]
     return Plan(
-        candidates=tuple(_known(candidates, folders, options)),
+        candidates=tuple(_accelerated(_known(candidates, folders, options), options)),
         runtimes=chosen,
         threads=options.threads or (runtimes.default_threads(),),
         pictures=tuple(path for path, _ in pairs) or tuple(map(str, sorted(bundled.PHOTOS.glob("*.jpg")))),
         answers=tuple(name for _, name in pairs),
         library=accelerator.library,
+        delegate=options.delegate,
+        delegate_options=options.delegate_options,
         seconds=options.seconds,
     ), notes
 
@@ -129,8 +137,17 @@ def _candidate(
         labels=labels if labels is not None and judged else (),
         picture=(picture.width, picture.height, picture.channels),
         classes=spec.classes,
-        device=(discovery.survey().coral or accelerator.device) if file.for_edgetpu else "",
+        accelerator="edgetpu" if file.for_edgetpu else "cpu",
+        device=(discovery.survey().coral or accelerator.port) if file.for_edgetpu else "",
     )
+
+
+def _accelerated(candidates: Iterable[Candidate], options: Options) -> Iterator[Candidate]:
+    """Yield the models; those for the CPU a second time where there is an external delegate for them."""
+    for candidate in candidates:
+        yield candidate
+        if options.delegate and candidate.accelerator == "cpu" and not candidate.problem:
+            yield replace(candidate, accelerator="external")
 
 
 def _size(path: Path) -> int:

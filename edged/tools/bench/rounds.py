@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.config.needs import of_device
+from edged.config.needs import of_accelerator
 from edged.ipc.bench_request import BenchRequest
 from edged.system.child import ChildFailed, answers
 from edged.system.isolation import not_isolated
@@ -60,7 +60,8 @@ class Case:
     def words(self) -> str:
         """The measurement in words."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return f"{self.candidate.path.name} on {self.runtime}, {threads}"
+        on = "" if self.candidate.accelerator == "cpu" else f", {self.candidate.accelerator}"
+        return f"{self.candidate.path.name} on {self.runtime}{on}, {threads}"
 
     def add(self, found: dict[str, Any]) -> None:
         """Add the result of a round."""
@@ -78,7 +79,7 @@ class Case:
             "model": str(model.path),
             "runtime": self.runtime,
             "threads": self.threads,
-            "accelerator": "edgetpu" if model.device else "cpu",
+            "accelerator": model.accelerator,
             "top1": round(found["first"] / images, 4) if images else None,
             "top5": round(found["among"] / images, 4) if images else None,
             "images": images,
@@ -130,8 +131,10 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
         answers=plan.answers if judges else (),
         runtime=case.runtime,
         threads=case.threads,
+        accelerator=model.accelerator,
         device=model.device,
-        library=plan.library,
+        library=plan.delegate if model.accelerator == "external" else plan.library,
+        options=dict(plan.delegate_options) if model.accelerator == "external" else {},
         seconds=plan.seconds / ROUNDS,
     )
     try:
@@ -159,7 +162,7 @@ def _needs(request: BenchRequest) -> Needs:
     named = [os.path.abspath(request.model), *map(os.path.abspath, request.pictures)]  # noqa: PTH100 - text
     folders = {os.path.dirname(path) for path in (*named[1:], *map(os.path.realpath, named))}  # noqa: PTH120 - text
     needed = Needs(files=(named[0], *sorted(folders)))
-    return needed | of_device(request.library, request.device) if request.device else needed
+    return needed | of_accelerator(request.accelerator, request.library, request.device)
 
 
 def _notes(case: Case) -> list[str]:

@@ -105,6 +105,7 @@ class _Examination:
             ("cpu-inference", self._cpu),
             ("isolation", aside(lambda: inference.isolation(self._on_cpu, now.config))),
             ("edgetpu", lambda: accelerators.edgetpu(now, self._workers)),
+            ("accelerator", lambda: accelerators.external(now, self._workers)),
             ("cameras", lambda: cameras.cameras(now, self._workers)),
             ("drivers", asking(lambda: software.drivers(now))),
             ("serial-ports", aside(lambda: serial_ports.serial_ports(now))),

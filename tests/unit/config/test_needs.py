@@ -56,6 +56,13 @@ def test_an_edge_tpu_is_reached_by_its_bus(library: str, device: str, expected: 
     assert needs.of_device(library, device) == expected
 
 
+def test_an_external_delegate_reaches_npus_and_gpus_or_the_nodes_that_are_named() -> None:
+    npu = {"policy": "prefer", "library": "libvx_delegate.so"}
+    assert "/dev/galcore" in of({"kind": "synthetic"}, accelerator=npu).devices
+    named = of({"kind": "synthetic"}, accelerator=npu | {"nodes": ["/dev/npu*"]})
+    assert named == Needs(devices=("/dev/npu*",))
+
+
 def test_only_the_commands_of_sensors_start_programs() -> None:
     configs = {
         kind: sensors.load(kind).Config.model_validate({"kind": kind} | keys)

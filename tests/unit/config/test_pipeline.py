@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edged.config.pipeline import Accelerator
 from edged.config.root import PipelineSection
+from edged.models import bundled
 
 SHA = "AB" * 32
+TWINS = {"file": "/m", "edgetpu_file": "/e"}
+NPU = {"policy": "prefer", "library": "libarmnn_delegate.so", "options": {"backends": "CpuAcc"}}
 
 
 def section(**keys: Any) -> PipelineSection:
@@ -31,13 +36,26 @@ def section(**keys: Any) -> PipelineSection:
                 "edgetpu_file": "/e",
                 "edgetpu_sha256": SHA,
             },
-            "accelerator": {"policy": "require", "device": "usb:0"},
+            "accelerator": {"policy": "require", "device": "usb:0", "options": {"Performance": "Max"}},
             "decision": {
                 "threshold": "0.6",
                 "votes": "2",
                 "window": "3",
                 "labels": {"cat": {"threshold": "0.1"}},
             },
+        },
+        {
+            "model": {"file": "/m"},
+            "accelerator": {
+                "policy": "prefer",
+                "library": "/usr/lib/libvx_delegate.so",
+                "options": {"error_during_init": True, "allowed_builtin_code": 3, "cache": "x"},
+                "nodes": ["/dev/galcore"],
+            },
+        },
+        {
+            "model": {"file": "/m", "edgetpu_file": "/e"},
+            "accelerator": {"policy": "prefer", "library": "/t.so"},
         },
         {
             "model": {"file": "/m", "normalize": {"mean": "0", "std": "255"}},
@@ -92,6 +110,12 @@ def test_thresholds_follow_from_what_is_written(
         ({"accelerator": {"policy": "prefer"}}, "prefer needs model.edgetpu_file"),
         ({"accelerator": {"policy": "require"}, "model": {"file": "/m"}}, "require needs model.edgetpu_file"),
         ({"accelerator": {"policy": "prefer"}, "model": {"edgetpu_file": "/m"}}, "also needs file"),
+        (
+            {"model": {"file": "/m", "edgetpu_file": "/e"}, "accelerator": NPU},
+            "edgetpu_file is for an Edge TPU, and this library runs file",
+        ),
+        ({"accelerator": {"nodes": ["/dev/x"], "policy": "prefer"}}, "nodes are for other accelerators"),
+        ({"accelerator": NPU | {"nodes": ["galcore"]}}, "pattern"),
         ({"model": {"labels": "/l"}}, "labels needs a model: write file too"),
         ({"model": {"sha256": SHA}}, "sha256 needs a model: write file too"),
         ({"model": {"file": "/m", "edgetpu_sha256": SHA}}, "edgetpu_sha256 needs edgetpu_file"),
@@ -100,6 +124,51 @@ def test_thresholds_follow_from_what_is_written(
 def test_contradictory_keys_are_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         section(**keys)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "model", "kind", "port"),
+    [
+        ({}, {}, "cpu", "usb"),
+        ({"device": "pci"}, {}, "cpu", "pci"),
+        ({"policy": "prefer"}, TWINS, "edgetpu", "usb"),
+        ({"policy": "prefer", "library": "/opt/libedgetpu.so.1.0"}, TWINS, "edgetpu", "usb"),
+        ({"policy": "prefer", "options": {"Performance": "Max"}}, TWINS, "edgetpu", "usb"),
+        ({"policy": "prefer", "library": "/opt/tpu.so", "device": "usb:1"}, TWINS, "edgetpu", "usb:1"),
+        # A model for an Edge TPU, as 0.1.0 took it whatever its library was called.
+        ({"policy": "prefer", "library": "/opt/tpu.so"}, TWINS, "edgetpu", "usb"),
+        ({"policy": "prefer", "library": "libvx_delegate.so"}, {}, "external", "usb"),
+        ({"policy": "require", "library": "libvx_delegate.so"}, {"file": "/m"}, "external", "usb"),
+        ({"policy": "cpu", "library": "libvx_delegate.so"}, {"file": "/m"}, "cpu", "usb"),
+        (NPU, {"file": "/m"}, "external", "usb"),
+    ],
+)
+def test_the_kind_of_accelerator_follows_from_what_is_written(
+    accelerator: dict[str, Any], model: dict[str, Any], kind: str, port: str
+) -> None:
+    pipeline = section(accelerator=accelerator, model=model)
+    assert (pipeline.accelerator.kind, pipeline.accelerator.port) == (kind, port)
+
+
+def test_an_external_delegate_runs_the_cpus_own_model() -> None:
+    assert section(accelerator=NPU).model_file(accelerated=True) == bundled.MODEL
+    assert section(accelerator=NPU, model={"file": "/m"}).model_file(accelerated=True) == Path("/m")
+    assert section(accelerator={"policy": "prefer"}, model=TWINS).model_file(accelerated=True) == Path("/e")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "contradict"),
+    [
+        (NPU, NPU | {"options": {"backends": "GpuAcc"}}, False),
+        (NPU, {"policy": "prefer"}, False),
+        ({"policy": "prefer"}, {"policy": "prefer", "device": "usb:0"}, True),
+        ({"policy": "prefer"}, {"policy": "prefer", "options": {"Performance": "Max"}}, True),
+        ({"policy": "prefer"}, {"policy": "cpu", "device": "usb:0"}, False),
+    ],
+)
+def test_only_one_name_for_one_edge_tpu(one: dict[str, Any], other: dict[str, Any], contradict: bool) -> None:
+    assert Accelerator(**one).contradicts(Accelerator(**other)) is contradict
+    assert Accelerator(**other).contradicts(Accelerator(**one)) is contradict
 
 
 def test_a_checksum_is_compared_in_small_letters() -> None:

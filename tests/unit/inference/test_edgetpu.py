@@ -55,7 +55,7 @@ def test_one_that_may_not_be_opened_is_denied_before_the_library_is_asked(
 
     monkeypatch.setattr(edgetpu.os, "open", refuse)
     with pytest.raises(Unavailable, match=remedy) as caught:
-        edgetpu.open_delegate("auto", "lib.so", "usb", tmp_path)
+        edgetpu.open_delegate("auto", "lib.so", "usb", root=tmp_path)
     assert caught.value.reason is Reason.DENIED
     assert str(node) in str(caught.value)
     assert asked == []
@@ -67,9 +67,9 @@ def test_one_that_another_process_holds_is_not_reset_under_it(
     with plug(tmp_path).open("r+b") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(DeviceBusy):
-            edgetpu.open_delegate("auto", "lib.so", "usb", tmp_path)
+            edgetpu.open_delegate("auto", "lib.so", "usb", root=tmp_path)
     assert asked == []
-    edgetpu.open_delegate("auto", "lib.so", "usb", tmp_path)
+    edgetpu.open_delegate("auto", "lib.so", "usb", root=tmp_path)
     assert asked == [{"device": "usb"}]
 
 
@@ -78,7 +78,7 @@ def test_it_is_locked_for_the_life_of_the_process_and_may_be_opened_twice_there(
 ) -> None:
     node = plug(tmp_path)
     for _ in range(2):
-        edgetpu.open_delegate("auto", "lib.so", "usb", tmp_path)
+        edgetpu.open_delegate("auto", "lib.so", "usb", root=tmp_path)
     with node.open("r+b") as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert len(asked) == 2
@@ -97,6 +97,6 @@ def test_the_node_that_it_has_with_its_firmware_is_locked_too(
         return object()
 
     monkeypatch.setattr(edgetpu.runtimes, "load_delegate", load)
-    edgetpu.open_delegate("auto", "lib.so", "usb", tmp_path)
+    edgetpu.open_delegate("auto", "lib.so", "usb", root=tmp_path)
     with new[0].open("r+b") as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -51,7 +51,7 @@ reports = st.one_of(
         names,
         tags,
         st.sampled_from(sorted(worker_messages.RUNTIMES)),
-        st.sampled_from(["cpu", "edgetpu"]),
+        st.sampled_from(["cpu", "edgetpu", "external"]),
         st.booleans(),
         st.booleans(),
         st.sampled_from([(), ("seccomp",), ("netns",), ("seccomp", "netns")]),

@@ -19,7 +19,7 @@ pipelines = st.builds(
     section=st.dictionaries(texts, st.none() | st.booleans() | st.integers() | texts, max_size=4),
     results=st.booleans(),
     resume=texts,
-    accelerator=st.sampled_from(["cpu", "edgetpu"]),
+    accelerator=st.sampled_from(["cpu", "edgetpu", "external"]),
     degraded=st.booleans(),
     threads=st.integers(1, 64),
     model=st.integers(-1, 63),

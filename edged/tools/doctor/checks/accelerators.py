@@ -1,4 +1,4 @@
-"""Runs the configured models for real on the accelerators: an Edge TPU."""
+"""Runs the configured models for real on the accelerators: Edge TPUs, and those of external delegates."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 STARTED_S = 20.0  # for a worker to be forked
 PAGE_BYTES = 4096  # of memory, the only size that the driver of the Edge TPU on PCIe works with
 _INSTALL = f"install the libedgetpu that is built for the TensorFlow Lite of this runtime: {LIBEDGETPU}"
+_EXTERNAL = (
+    "check library and options; its device nodes (nodes) have to be allowed to the service's user and unit"
+)
+_CRASHES = ("SIGSEGV", "SIGABRT")
 _BROKEN = f"it was probably built for another TensorFlow Lite; {_INSTALL}"
 
 
@@ -58,7 +62,7 @@ def card(subject: Subject, page_bytes: int) -> Verdict | None:
     if not problems:
         return None
     wanted = any(
-        not section.accelerator.device.startswith("usb") for section in _on_tpu(subject.config).values()
+        not section.accelerator.port.startswith("usb") for section in _on("edgetpu", subject.config).values()
     )
     what = f"there is an Edge TPU on PCIe ({', '.join(cards)}), and {', and '.join(problems)}"
     return (error if wanted else warning)(what, "; ".join(remedies))
@@ -66,7 +70,7 @@ def card(subject: Subject, page_bytes: int) -> Verdict | None:
 
 async def _usable(subject: Subject, workers: Workers, asked: Ask) -> Verdict:
     there = sorted(AcceleratorPresence(subject.root).devices())
-    wanted = _on_tpu(subject.config)
+    wanted = _on("edgetpu", subject.config)
     if not there and not wanted:
         return absent("no Edge TPU (USB 1a6e:089a or 18d1:9302, /dev/apex_*)")
     if used := [name for name in wanted if _daemon_has_it(subject, name)]:
@@ -82,15 +86,41 @@ async def _usable(subject: Subject, workers: Workers, asked: Ask) -> Verdict:
         return skipped(
             what, "write model.edgetpu_file, a model compiled for it, and accelerator.policy: prefer"
         )
-    return await _invoked(wanted, there, workers)
+    runs = await _runs(wanted, workers)
+    return together([_of_tpu(name, runs[name], wanted[name].accelerator, there) for name in wanted])
 
 
-async def _invoked(wanted: Mapping[str, PipelineSection], there: list[str], workers: Workers) -> Verdict:
+async def external(subject: Subject, workers: Workers) -> Verdict:
+    """Judge the accelerators that external delegates drive, by the models on them."""
+    wanted = _on("external", subject.config)
+    if not wanted:
+        return absent("no pipeline runs its model through an external delegate")
+    if used := [name for name in wanted if _daemon_has_it(subject, name)]:
+        return _of_daemon(subject, used)
+    runs = await _runs(wanted, workers)
+    return together([_of_external(name, runs[name], wanted[name].accelerator) for name in wanted])
+
+
+def _of_external(name: str, run: Run, accelerator: Accelerator) -> Verdict:
+    if run.fault is None:
+        if run.outcomes:
+            return ok(f"{name}: {answered(run)}")
+        return error(f"{name}: no inference in time", "dmesg may show what its driver does")
+    what, fix = f"{name}: {run.fault.last_error}", _EXTERNAL
+    if run.fault.fault == "model":
+        fix = "convert the model for it (many NPUs take 8-bit models alone), or run it on the CPU"
+    if any(crash in run.fault.last_error for crash in _CRASHES):
+        fix = "install the build of this library for the TensorFlow Lite of this runtime"
+    if accelerator.policy == "prefer":
+        return warning(f"{what}; the CPU is used instead", fix)
+    return error(what, fix)
+
+
+async def _runs(wanted: Mapping[str, PipelineSection], workers: Workers) -> Mapping[str, Run]:
     sections = {name: _required(section) for name, section in wanted.items()}
     limits = [section.deadlines for section in wanted.values()]
     seconds = STARTED_S + max(3 * d.open_s + d.accelerator_s + d.invoke_s for d in limits)
-    runs = await workers.run(sections, count=COUNT, seconds=seconds)
-    return together([_of_tpu(name, runs[name], wanted[name].accelerator, there) for name in sections])
+    return await workers.run(sections, count=COUNT, seconds=seconds)
 
 
 def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str]) -> Verdict:
@@ -122,25 +152,23 @@ def _remedy(fault: PipelineStatus) -> str:
         return "stop the other program, or give it another Edge TPU"
     if fault.fault == "model":
         return "see the check configuration"
-    if "SIGSEGV" in fault.last_error or "SIGABRT" in fault.last_error:
+    if any(crash in fault.last_error for crash in _CRASHES):
         return f"plug it in again; if that does not help: {_BROKEN}"
     return "unplug it and plug it in again, on a port or hub with enough power; sudo apt full-upgrade"
 
 
-def _on_tpu(config: Config | None) -> dict[str, PipelineSection]:
-    """Return the pipelines that are to run on an Edge TPU, by name."""
+def _on(kind: str, config: Config | None) -> dict[str, PipelineSection]:
+    """Return the pipelines that are to run on a kind of accelerator, by name."""
     pipelines = config.pipelines.items() if config is not None else ()
     return {
-        name: section
-        for name, section in pipelines
-        if section.enabled and section.accelerator.policy != "cpu"
+        name: section for name, section in pipelines if section.enabled and section.accelerator.kind == kind
     }
 
 
 def _daemon_has_it(subject: Subject, name: str) -> bool:
     """Return whether a worker of the daemon holds it; one that waits for its camera does, too."""
     says, lives = subject.daemon_says(name), name in subject.daemon.get("processes", {})
-    return lives and says.get("accelerator") == "edgetpu" and not says.get("degraded")
+    return lives and says.get("accelerator") not in {None, "cpu"} and not says.get("degraded")
 
 
 def _of_daemon(subject: Subject, names: list[str]) -> Verdict:

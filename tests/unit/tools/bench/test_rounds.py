@@ -70,7 +70,9 @@ def measured(
     monkeypatch.setattr(rounds, "answers", board.answers)
     heard = Heard()
     pictures = ("cat/1.jpg", "cat/2.jpg", "cat/3.jpg", "cat/bad.jpg")
-    plan = Plan(candidates, ("litert",), (1, 2), pictures, answers, "libedgetpu.so.1", 3.0)
+    plan = Plan(
+        candidates, ("litert",), (1, 2), pictures, answers, "libedgetpu.so.1", "libnpu.so", (("a", "b"),), 3.0
+    )
     return rounds.measure(plan, heard), heard
 
 
@@ -118,9 +120,20 @@ def test_a_failure_is_a_result_and_the_others_go_on(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_fails_on_an_edge_tpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    [result, _], _ = measured(monkeypatch, Board(a=1), candidate("a", device="usb"))
+    [result, _], _ = measured(monkeypatch, Board(a=1), candidate("a", accelerator="edgetpu", device="usb"))
     assert result["error"].startswith("a: it is compiled for the Edge TPU: its process")
     assert result["accelerator"] == "edgetpu"
+
+
+def test_each_accelerator_gets_its_own_library_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = Board()
+    tpu = candidate("b", accelerator="edgetpu", device="usb")
+    results, heard = measured(monkeypatch, board, candidate("a"), candidate("a", accelerator="external"), tpu)
+    assert {result["accelerator"] for result in results} == {"cpu", "external", "edgetpu"}
+    asked = {o.accelerator: (o.library, o.options) for o in board.requests}
+    assert asked["external"] == ("libnpu.so", {"a": "b"})
+    assert asked["edgetpu"] == ("libedgetpu.so.1", {})
+    assert "round 1 of 3: a on litert, external, 1 thread" in heard.steps
 
 
 def test_a_process_that_is_not_cut_off_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pytest
 
 NAMES = [
-    *("python", "runtime", "cpu-inference", "isolation", "edgetpu", "cameras", "drivers", "serial-ports"),
-    *("configuration", "broker", "state-dir", "clock", "service", "board", "memory"),
+    *("python", "runtime", "cpu-inference", "isolation", "edgetpu", "accelerator", "cameras", "drivers"),
+    *("serial-ports", "configuration", "broker", "state-dir", "clock", "service", "board", "memory"),
 ]
 
 
