@@ -85,7 +85,8 @@ def _jpeg(data: bytes) -> Size | None:
 
 
 def _png(data: bytes) -> Size | None:
-    if data[12:16] != b"IHDR":
+    # A length other than 13 here makes OpenCV allocate and clear as much memory as it says, up to 2 GB.
+    if data[8:16] != b"\0\0\0\x0dIHDR":
         return None
     return Size(_number(data, 16, 4, "big"), _number(data, 20, 4, "big"))
 

@@ -118,6 +118,12 @@ def test_no_decoder_makes_more_than_the_header_says(suffix: str) -> None:
             assert pixels.shape[0] * pixels.shape[1] <= size.pixels
 
 
+def test_a_png_whose_first_chunk_claims_gigabytes_is_refused() -> None:
+    data = bytearray(encoded(".png", 40, 30))
+    data[8] = 0x7F
+    assert picture_header.size(bytes(data)) is None
+
+
 def test_opencv_keeps_the_same_bound() -> None:
     from edged.system.namespaces import ENVIRONMENT
 
