@@ -25,8 +25,8 @@ PATIENCE_S = 30.0  # for what has no bound of its own: the machine may be busy
 
 
 def stretched(seconds: float) -> float:
-    """Return a bound for this machine now: longer where far more wants to run than can."""
-    return seconds * max(1.0, os.getloadavg()[0] / (4 * len(os.sched_getaffinity(0))))
+    """Return a bound for this machine now: longer where more wants to run than can."""
+    return seconds * max(1.0, os.getloadavg()[0] / (2 * len(os.sched_getaffinity(0))))
 
 
 def offer_lab_driver() -> None:

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.realmodels,
     pytest.mark.skipif(bool(delegates.missing_tools()), reason=delegates.missing_tools() or "none"),
 ]
-SLOWEST_S = stretched(10.0)  # from a failure to the next result
+SLOWEST_S = 10.0  # from a failure to the next result
 ANSWER = "tiger cat"  # what the stand-in always sees
 
 
@@ -74,7 +74,7 @@ def test_whatever_is_wrong_with_it_at_the_start_the_cpu_takes_over(
         async with Crew(pipelines | {"good": section(synthetic())}) as crew:
             await crew.running("good")
             since = time.monotonic()
-            await crew.running(*names, within_s=SLOWEST_S)
+            await crew.running(*names, within_s=stretched(SLOWEST_S))
             for name, kind in names.items():
                 status = crew.status(name)
                 assert (status.accelerator, status.degraded) == ("cpu", True), kind
@@ -119,10 +119,12 @@ def test_whatever_goes_wrong_while_it_runs_the_cpu_takes_over(twins: dict[str, s
             await crew.until(
                 lambda: all(crew.status(n).degraded and crew.status(n).online for n in names),
                 "degraded",
-                within_s=SLOWEST_S,
+                within_s=stretched(SLOWEST_S),
             )
             for name, kind in names.items():
-                await crew.result_after(name, time.monotonic(), SLOWEST_S - (time.monotonic() - since))
+                await crew.result_after(
+                    name, time.monotonic(), stretched(SLOWEST_S) - (time.monotonic() - since)
+                )
                 status = crew.status(name)
                 assert status.accelerator == "cpu"
                 assert re.search(LATER[kind], status.last_error), (kind, status.last_error)
@@ -139,8 +141,8 @@ def test_a_device_that_dies_between_two_frames_is_left_the_second_time(
             await crew.running()
             since = time.monotonic()
             delegates.cue(library, "abort bus")
-            await crew.until(lambda: crew.status("porch").degraded, within_s=SLOWEST_S)
-            await crew.running(within_s=SLOWEST_S - (time.monotonic() - since))
+            await crew.until(lambda: crew.status("porch").degraded, within_s=stretched(SLOWEST_S))
+            await crew.running(within_s=stretched(SLOWEST_S) - (time.monotonic() - since))
 
     asyncio.run(scenario())
 
@@ -150,14 +152,14 @@ def test_require_means_no_events_and_a_reason(twins: dict[str, str], tmp_path: P
         library = make(tmp_path, "fail open")
         pipelines = {"must": pipeline(twins, library, "require"), "may": pipeline(twins, library)}
         async with Crew(pipelines) as crew:
-            await crew.running("may", within_s=SLOWEST_S)
+            await crew.running("may", within_s=stretched(SLOWEST_S))
             await crew.until(lambda: crew.status("must").restarts >= 2)
             status = crew.status("must")
             assert (status.online, status.fault) == (False, "accelerator")
             assert "there is no Edge TPU at 'usb'" in status.last_error
             assert not crew.last("must")
             delegates.cue(library, "")
-            await crew.running("must", within_s=SLOWEST_S)
+            await crew.running("must", within_s=stretched(SLOWEST_S))
             # What is required works, so the other one comes back without a probe.
             await crew.until(lambda: crew.status("may").accelerator == "edgetpu")
             await crew.running()
@@ -185,14 +187,15 @@ def test_pipelines_of_one_device_share_a_worker(twins: dict[str, str], tmp_path:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_one_that_opens_slowly_is_used_once_a_probe_has_opened_it(
     twins: dict[str, str], tmp_path: Path
 ) -> None:
     async def scenario() -> None:
         library = make(tmp_path, "slow open")
         async with Crew({"porch": pipeline(twins, library)}) as crew:
-            await crew.until(lambda: crew.status("porch").degraded, within_s=SLOWEST_S)
-            await crew.running(within_s=SLOWEST_S)  # on the CPU meanwhile
+            await crew.until(lambda: crew.status("porch").degraded, within_s=stretched(SLOWEST_S))
+            await crew.running(within_s=stretched(SLOWEST_S))  # on the CPU meanwhile
             await crew.until(lambda: not crew.status("porch").degraded, "the accelerator")
             await crew.running()
             assert crew.status("porch").accelerator == "edgetpu"
@@ -254,8 +257,8 @@ def test_a_device_that_is_plugged_in_is_used_without_a_pause(twins: dict[str, st
             since = time.monotonic()
             delegates.cue(library, "")
             plug(tmp_path)
-            await crew.until(lambda: not crew.status("porch").degraded, within_s=SLOWEST_S)
-            await crew.running(within_s=SLOWEST_S - (time.monotonic() - since))
+            await crew.until(lambda: not crew.status("porch").degraded, within_s=stretched(SLOWEST_S))
+            await crew.running(within_s=stretched(SLOWEST_S) - (time.monotonic() - since))
             assert crew.status("porch").accelerator == "edgetpu"
             # The CPU went on until the accelerator had been tried.
             assert crew.longest_gap("porch", since) < 2
@@ -352,7 +355,7 @@ def test_a_bad_twin_leaves_its_pipeline_on_the_cpu_and_the_others_alone(
             await crew.result_after("good", time.monotonic() + 2 * supervisor.WEIGH_S)
             assert crew.pid("good") == crew.pid("bad") == good.pid
             twin.write_bytes(Path(twins["edgetpu_file"]).read_bytes())
-            await crew.until(lambda: crew.status("must").state == "running", within_s=SLOWEST_S)
+            await crew.until(lambda: crew.status("must").state == "running", within_s=stretched(SLOWEST_S))
             await crew.running()
             assert {(s.accelerator, s.degraded) for s in crew.supervisor.status().values()} == {
                 ("edgetpu", False)
@@ -377,6 +380,6 @@ def test_a_bad_model_in_a_shared_worker_costs_the_others_nothing(
             assert crew.status("bad").fault == "model"
             assert str(plain) in crew.status("bad").last_error
             plain.write_bytes(Path(twins["edgetpu_file"]).read_bytes())
-            await crew.running("bad", within_s=SLOWEST_S)
+            await crew.running("bad", within_s=stretched(SLOWEST_S))
 
     asyncio.run(scenario())

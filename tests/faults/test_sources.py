@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-GAP_S = stretched(1.5)  # without a result of somebody who is not concerned
-SLOWEST_S = stretched(10.0)  # from a fault to its report, or to the next worker
+GAP_S = 1.5  # without a result of somebody who is not concerned
+SLOWEST_S = 10.0  # from a fault to its report, or to the next worker
 
 # By fault: the kind it is reported as, what its sentence says, and whether it takes another worker.
 FAULTS = {
@@ -41,15 +41,15 @@ def test_bad_cameras_are_reported_and_a_good_one_never_notices() -> None:
                 )
                 began = next(at for at, o in crew.outcomes if o.pipeline == fault)
                 at, said = next((at, s) for at, s in crew.changes if s.name == fault and s.fault)
-                assert at - began < SLOWEST_S, fault
+                assert at - began < stretched(SLOWEST_S), fault
                 assert (said.fault, said.state, said.online) == (kind, "waiting", False)
                 assert re.search(sentence, said.last_error), said
                 if dies:
-                    await crew.result_after(fault, at, SLOWEST_S)
+                    await crew.result_after(fault, at, stretched(SLOWEST_S))
                     assert crew.status(fault).restarts >= 1
             assert crew.pid("good") == good
             assert not any(s.fault for _, s in crew.changes if s.name == "good")
-            assert crew.longest_gap("good", since) < GAP_S
+            assert crew.longest_gap("good", since) < stretched(GAP_S)
             assert crew.supervisor.stalled() == []
 
     asyncio.run(scenario())
@@ -103,16 +103,16 @@ def test_drivers_that_misbehave_cost_one_worker_each(tmp_path: Path) -> None:
                 (tmp_path / do / "cue").touch()
             for do, (sentence, _) in MISDEEDS.items():
                 name = do.replace("_", "-")
-                left_s = SLOWEST_S - (time.monotonic() - since)
+                left_s = stretched(SLOWEST_S) - (time.monotonic() - since)
                 await crew.until(lambda name=name: crew.status(name).restarts, do, within_s=left_s)
                 said = [s.last_error for _, s in crew.changes if s.name == name and s.fault]
                 assert re.search(sentence, said[-1]), (do, said)
                 (tmp_path / do / "cue").unlink()
             for name in sections:
-                await crew.result_after(name, time.monotonic(), SLOWEST_S)
+                await crew.result_after(name, time.monotonic(), stretched(SLOWEST_S))
                 assert crew.pid(name) != pids[name]
             assert crew.pid("good") == pids["good"]
-            assert crew.longest_gap("good", since) < GAP_S
+            assert crew.longest_gap("good", since) < stretched(GAP_S)
 
     asyncio.run(scenario())
 
@@ -122,10 +122,10 @@ def test_a_source_that_hangs_when_it_is_opened_is_replaced(tmp_path: Path) -> No
         bad = section(lab("hang_open", tmp_path), deadlines={"open_s": 2})
         (tmp_path / "cue").touch()
         async with Crew({"bad": bad}) as crew:
-            await crew.until(lambda: crew.status("bad").fault, within_s=SLOWEST_S)
+            await crew.until(lambda: crew.status("bad").fault, within_s=stretched(SLOWEST_S))
             assert "the worker hung opening the source for " in crew.status("bad").last_error
             (tmp_path / "cue").unlink()
-            await crew.running(within_s=SLOWEST_S)
+            await crew.running(within_s=stretched(SLOWEST_S))
 
     asyncio.run(scenario())
 

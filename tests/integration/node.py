@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edged.sinks import Discovery
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 def event(label: str = "cat", pipeline: str = "porch") -> Event:

@@ -66,6 +66,7 @@ def own(pem: Path) -> dict[str, Any]:
     return {"node": "client", "host": "localhost", "tls": tls}
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_killed_still_has_what_it_acknowledged(tmp_path: Path, pem: Path) -> None:
     async def life() -> None:
         with Broker.shipped(tmp_path, pem) as broker:

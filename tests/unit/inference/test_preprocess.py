@@ -103,7 +103,6 @@ def test_rotation_is_clockwise(rotate: int, quarter: tuple[int, int], fit: str) 
     height=st.integers(1, 20),
     fit=st.sampled_from(["stretch", "crop"]),
 )
-@settings(deadline=None)
 def test_the_crop_is_of_the_rotated_picture(
     *, rotate: int, x: int, y: int, width: int, height: int, fit: str
 ) -> None:
@@ -181,7 +180,7 @@ def test_a_frame_is_never_written_to() -> None:
 @given(
     rows=st.integers(1, 300), columns=st.integers(1, 300), width=st.integers(8, 80), height=st.integers(8, 80)
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_resize_gives_the_size_and_keeps_the_brightness(
     rows: int, columns: int, width: int, height: int
 ) -> None:

@@ -204,7 +204,7 @@ def mutated(fields: dict[str, Any], rng: random.Random) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 2**64), st.lists(reports, min_size=1, max_size=3), st.binary(max_size=200))
 def test_20_000_bad_messages_are_refused_and_nothing_else_happens(
     seed: int, good: list[worker_messages.Report], noise: bytes

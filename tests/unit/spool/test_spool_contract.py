@@ -264,4 +264,4 @@ class OnDisk(Accounting):
 
 TestInMemory = InMemory.TestCase
 TestOnDisk = OnDisk.TestCase
-TestOnDisk.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestOnDisk.settings = settings(max_examples=25, stateful_step_count=40)

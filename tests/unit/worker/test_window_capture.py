@@ -215,7 +215,7 @@ def test_a_trigger_gives_the_window_of_the_moment_and_so_many_as_asked_for() -> 
     assert not world.throughput.dropped["skipped"], "nobody wanted them"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=12), st.integers(1, 20))
 def test_however_it_is_looked_each_window_is_judged_once_or_counted(looks: list[int], hop: int) -> None:
     world = World(hop=hop)

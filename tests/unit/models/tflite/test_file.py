@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LABELS = "\n".join("abcdefgh")
 PLAIN = build()
 PACKED = build(packed=Packed(LABELS, (127.0,), (128.0,), zipfile.ZIP_DEFLATED))
-shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _written(tmp_path: Path, content: bytes) -> Path:
