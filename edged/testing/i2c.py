@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,10 +64,15 @@ class Bus:
     chips: dict[int, Chip] = field(default_factory=dict)
     no_answer: int = errno.EREMOTEIO
     address: int = -1
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ioctl(self, fd: int, request: int, argument: Any) -> int:
         """Answer as the kernel's i2c-dev does."""
         os.fstat(fd)  # a closed descriptor is EBADF
+        with self._lock:  # as the kernel's adapter: one call after the other
+            return self._answer(request, argument)
+
+    def _answer(self, request: int, argument: Any) -> int:
         if request == _FUNCS:
             argument.value = _BLOCK_FUNCTIONS
         elif request == _SLAVE:
