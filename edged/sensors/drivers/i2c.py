@@ -15,6 +15,9 @@ An SHT31 (command, pause, two values with checksums) and an LM75 (a register)::
       address: 0x48
       registers:
         temperature: {reg: 0x00, bytes: 2, signed: true, shift: 7, scale: 0.5, unit: °C}
+
+A reading and ``setup`` hold the chip from the first byte to the last: sensors on one chip take turns. A chip
+that does not answer gives bad readings; if that lasts, it is lost, and is set up again when it answers.
 """
 
 from __future__ import annotations
@@ -29,16 +32,29 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from edged import drivers
 from edged.drivers import Section, wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import ChannelName, Finite, Quality, Quantity, Reading, Sensor, SensorConfig, permission
+from edged.sensors import (
+    ChannelName,
+    Finite,
+    Quality,
+    Quantity,
+    Reading,
+    Sensor,
+    SensorConfig,
+    permission,
+    turns,
+)
 from edged.system import clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 _MAX_BYTES = 32  # of one SMBus block
 _FIRST, _LAST = 0x03, 0x77  # addresses that a chip can have; the others are reserved
 _SELECT = 0x0703  # I2C_SLAVE, which the kernel refuses where one of its drivers holds the address
+_NO_ANSWER = frozenset({errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN})
+_LOST_AFTER_S, _LOST_AFTER = 30.0, 3  # a chip that did not answer for this time, and so often, is lost
 _ioctl = fcntl.ioctl  # tests substitute a bus here
 _BYTE = r"^(0[xX][0-9a-fA-F]{1,2}|0|[1-9][0-9]{0,2})$"
 
@@ -109,12 +125,39 @@ class Register(Section):
 
 
 class Setting(Section):
-    """Bytes that are written when the sensor is opened."""
+    """A step that is taken when the sensor is opened: bytes to a register, or a command; and a pause."""
 
-    reg: Byte = Field(description="the register to write")
-    values: Annotated[tuple[Byte, ...], Field(min_length=1, max_length=_MAX_BYTES)] = Field(
-        description="the bytes to write, such as [0x10]"
+    reg: Byte | None = Field(examples=["0x01"], default=None, description="the register to write")
+    values: Annotated[tuple[Byte, ...], Field(max_length=_MAX_BYTES)] = Field(
+        examples=[["0x10"]], default=(), description="the bytes to write to the register, such as [0x10]"
     )
+    command: Annotated[tuple[Byte, ...], Field(max_length=_MAX_BYTES)] = Field(
+        examples=[["0x21", "0xb1"]],
+        default=(),
+        description="in place of reg and values: the bytes of a command, such as [0x21, 0xb1]",
+    )
+    wait_ms: Annotated[float, Field(ge=0, le=60000, allow_inf_nan=False)] = Field(
+        default=0, description="pause after this step, in ms"
+    )
+    may_fail: bool = Field(
+        default=False,
+        description="go on where the chip refuses this step, such as a start while it already runs",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_step(self) -> Setting:
+        if self.command and (self.reg is not None or self.values):
+            raise wrong("write either command, or reg and values", "command")
+        if not self.command and (self.reg is None or not self.values):
+            raise wrong("write reg and values, or command", "reg")
+        return self
+
+    @property
+    def data(self) -> tuple[int, ...]:
+        """The bytes to write."""
+        return tuple(
+            int(byte, 0) for byte in (*self.command, *([self.reg] if self.reg else ()), *self.values)
+        )
 
 
 class Config(SensorConfig):
@@ -126,7 +169,7 @@ class Config(SensorConfig):
         description="the chip's address, such as 0x48, as `i2cdetect -y 1` shows it"
     )
     setup: Annotated[tuple[Setting, ...], Field(max_length=64)] = Field(
-        examples=[[]], default=(), description="registers to write on opening, such as the chip's mode"
+        examples=[[]], default=(), description="steps on opening, such as the chip's mode"
     )
     command: Annotated[tuple[Byte, ...], Field(max_length=_MAX_BYTES)] = Field(
         examples=[["0x24", "0x00"]],
@@ -146,6 +189,15 @@ class Config(SensorConfig):
             name: Quantity(r.unit, r.device_class, low=r.low, high=r.high)
             for name, r in self.registers.items()
         }
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Config:
+        pauses = {"wait_ms": self.wait_ms, "setup": sum(step.wait_ms for step in self.setup)}
+        for key, pause_ms in pauses.items():
+            if pause_ms >= self.deadline_s * 1000:
+                message = f"a pause of {pause_ms:g} ms is not below deadline_s ({self.deadline_s:g} s)"
+                raise wrong(message, key)
+        return self
 
     @property
     def needs(self) -> Needs:
@@ -170,25 +222,40 @@ def library() -> Any:
 class I2c:
     """One chip on the bus."""
 
-    def __init__(self, config: Config, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._config = config
+        self._monotonic = monotonic
+        self._unanswered, self._unanswered_since = 0, 0.0
         self._address = int(config.address, 0)
         self._sleep = sleep
         self._bus: Any = None
 
     def open(self) -> None:
-        """Open the bus and write the registers of ``setup``."""
+        """Open the bus and take the steps of ``setup``."""
         smbus2 = library()
         self.close()
+        self._unanswered = 0
         try:
             self._bus = smbus2.SMBus(self._config.bus)
-            # The message that carries the command would reach the chip although a kernel driver uses it.
-            _ioctl(self._bus.fd, _SELECT, self._address)
-            for setting in self._config.setup:
-                values = [int(value, 0) for value in setting.values]
-                self._bus.write_i2c_block_data(self._address, int(setting.reg, 0), values)
+            if self._descriptor >= 0:
+                # The message that carries a command would reach the chip although a kernel driver uses it.
+                _ioctl(self._descriptor, _SELECT, self._address)
+            if self._config.setup:
+                with self._turn():
+                    self._set_up()
+        except turns.Waited as waited:
+            self.close()
+            raise DeviceBusy(str(waited)) from waited
         except OSError as error:
             self.close()
+            if isinstance(error, Unavailable):
+                raise
             raise self._explained(error) from error
 
     def read(self) -> Sequence[Reading]:
@@ -196,10 +263,17 @@ class I2c:
         if self._bus is None:
             raise Unavailable(Reason.LOST, f"I²C bus {self._config.bus} is not open")
         try:
-            answer = self._answer()
-            return [self._reading(name, part, answer) for name, part in self._config.registers.items()]
+            with self._turn():
+                answer = self._answer()
+                found = [self._reading(name, part, answer) for name, part in self._config.registers.items()]
+        except turns.Waited as waited:
+            return self._bad(str(waited))
         except OSError as error:
-            raise self._explained(error) from error
+            if error.errno not in _NO_ANSWER:
+                raise self._explained(error) from error
+            return self._not_answered(error)
+        self._unanswered = 0
+        return found
 
     def close(self) -> None:
         """Close the bus."""
@@ -207,13 +281,63 @@ class I2c:
             self._bus.close()
             self._bus = None
 
+    @property
+    def _descriptor(self) -> int:
+        """The bus's descriptor; -1 where the library has none."""
+        return getattr(self._bus, "fd", None) or -1
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """Hold the chip for a conversation."""
+        pause_s = self._config.wait_ms / 1000
+        return turns.take(
+            f"/dev/i2c-{self._config.bus} 0x{self._address:02x}",
+            0.8 * (self._config.deadline_s - pause_s),
+            descriptor=self._descriptor,
+            at=self._address,
+        )
+
+    def _set_up(self) -> None:
+        """Take the steps of ``setup``. Raises ``Unavailable`` where the chip refuses one."""
+        for number, step in enumerate(self._config.setup, 1):
+            try:
+                self._write(step.data)
+            except OSError as error:
+                if error.errno not in _NO_ANSWER:
+                    raise
+                if not step.may_fail:
+                    what = f"step {number} of setup: {self._explained(error)}"
+                    hint = "if the chip refuses it while it runs, write may_fail: true"
+                    raise Unavailable(Reason.LOST, f"{what}; {hint}") from error
+            if step.wait_ms:
+                self._sleep(step.wait_ms / 1000)
+
+    def _write(self, data: tuple[int, ...]) -> None:
+        import smbus2
+
+        self._bus.i2c_rdwr(smbus2.i2c_msg.write(self._address, data))
+
+    def _not_answered(self, error: OSError) -> Sequence[Reading]:
+        """Return bad readings for a chip that did not answer; raise ``Unavailable`` where that lasts."""
+        now = self._monotonic()
+        if not self._unanswered:
+            self._unanswered_since = now
+        self._unanswered += 1
+        lost = self._explained(error)
+        if self._unanswered >= _LOST_AFTER and now - self._unanswered_since >= _LOST_AFTER_S:
+            raise lost from error
+        return self._bad(str(lost))
+
+    def _bad(self, reason: str) -> Sequence[Reading]:
+        ts = clock.wall()
+        parts = self._config.registers
+        return [Reading(name, None, part.unit, ts, Quality.BAD, reason) for name, part in parts.items()]
+
     def _answer(self) -> bytes:
         """Send the command and return the chip's answer; empty where no value is read from it."""
         import smbus2
 
         if self._config.command:
-            command = [int(value, 0) for value in self._config.command]
-            self._bus.i2c_rdwr(smbus2.i2c_msg.write(self._address, command))
+            self._write(tuple(int(value, 0) for value in self._config.command))
             if self._config.wait_ms:
                 self._sleep(self._config.wait_ms / 1000)
         parts = [r for r in self._config.registers.values() if r.reg is None]

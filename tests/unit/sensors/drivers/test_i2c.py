@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -75,19 +76,106 @@ def test_writes_its_setup_each_time_it_is_opened(bus: Bus) -> None:
     sensor.close()
 
 
+def test_a_setup_of_commands_and_pauses(bus: Bus) -> None:
+    chip = bus.chips[0x48] = Chip({0: b"\x15\x80"})
+    slept: list[float] = []
+    setup = [
+        {"command": ["0x3f", "0x86"], "wait_ms": 500},
+        {"command": ["0x01"]},
+        {"reg": "2", "values": ["7"]},
+    ]
+    sensor = opened(LM75, setup=setup, slept=slept)
+    assert (chip.written, slept) == ([b"\x3f\x86", b"\x01", b"\x02\x07"], [0.5])
+    sensor.close()
+
+
+class Scd40(Chip):
+    """Refuses to start while it measures, and to answer for a while after its start, as the SCD40 does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.measures, self.ready = False, False
+
+    def write(self, data: bytes) -> None:
+        if (data == b"\x21\xb1" and self.measures) or (data == b"\xec\x05" and not self.ready):
+            raise OSError(errno.EREMOTEIO, os.strerror(errno.EREMOTEIO))
+        self.measures = self.measures or data == b"\x21\xb1"
+        self.pending = b"\x02\x64" + bytes([_crc8(b"\x02\x64")])
+
+
+CO2 = {"co2": {"bytes": 2, "crc": "sensirion", "unit": "ppm"}}
+
+
+def test_a_chip_that_is_not_ready_gives_bad_readings_and_stays_open(bus: Bus) -> None:
+    chip = bus.chips[0x62] = Scd40()
+    start = {"command": ["0x21", "0xb1"], "may_fail": True}
+    sensor = opened(CO2, address="0x62", command=["0xec", "0x05"], setup=[start])
+    for _ in range(5):
+        (reading,) = sensor.read()
+        assert (reading.value, reading.quality) == (None, "bad")
+        assert reading.reason.startswith("no answer from 0x62 on /dev/i2c-1 (Remote I/O error)")
+    chip.ready = True
+    assert values(sensor) == [612]
+    sensor.close()
+    sensor.open()  # while it measures, which refuses the start
+    assert values(sensor) == [612]
+    sensor.close()
+
+
+def test_a_step_of_setup_that_is_refused_is_named(bus: Bus) -> None:
+    bus.chips[0x62] = Scd40()
+    bus.chips[0x62].write(b"\x21\xb1")
+    with pytest.raises(
+        Unavailable, match=r"step 1 of setup: no answer from 0x62 .* write may_fail: true"
+    ) as caught:
+        opened(CO2, address="0x62", setup=[{"reg": "0x21", "values": ["0xb1"]}])
+    assert caught.value.reason is Reason.LOST
+
+
 @pytest.mark.parametrize("code", [errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT])
-def test_a_chip_that_does_not_answer_is_lost_and_set_up_again(bus: Bus, code: int) -> None:
+def test_a_chip_that_does_not_answer_for_long_is_lost_and_set_up_again(bus: Bus, code: int) -> None:
     bus.chips[0x48] = Chip({0: b"\x15\x80"})
     bus.no_answer = code
-    sensor = opened(LM75)
+    now = iter([0.0, 10.0, 29.9, 30.0, 50.0, 60.0, 85.0])
+    config = Config(address="0x48", registers=LM75, setup=[{"reg": "1", "values": ["0x60"]}])
+    sensor = I2c(config, monotonic=lambda: next(now))
+    sensor.open()
     away = bus.chips.pop(0x48)
+    assert [sensor.read()[0].quality.value for _ in range(3)] == ["bad"] * 3
     with pytest.raises(Unavailable, match="no answer from 0x48 on /dev/i2c-1") as caught:
         sensor.read()
     assert caught.value.reason is Reason.LOST
+    with pytest.raises(Unavailable, match="no answer from 0x48"):
+        sensor.open()
     bus.chips[0x48] = away
     sensor.open()
     assert values(sensor) == [21.5]
+    assert away.written == [b"\x01\x60"] * 2
+    assert values(sensor) == [21.5]
+    bus.chips.pop(0x48)
+    assert [sensor.read()[0].quality.value for _ in range(2)] == ["bad"] * 2, "it is counted anew"
     sensor.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"setup": [{"reg": "1"}]}, "write reg and values, or command"),
+        ({"setup": [{"values": ["1"]}]}, "write reg and values, or command"),
+        (
+            {"setup": [{"reg": "1", "values": ["1"], "command": ["1"]}]},
+            "write either command, or reg and values",
+        ),
+        (
+            {"setup": [{"command": ["1"], "wait_ms": 3000}] * 2},
+            r"a pause of 6000 ms is not below deadline_s \(5 s\)",
+        ),
+        ({"wait_ms": 5000}, "a pause of 5000 ms is not below deadline_s"),
+    ],
+)
+def test_an_impossible_conversation_is_refused(keys: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Config(address="0x48", registers=LM75, **keys)
 
 
 @pytest.mark.parametrize(
