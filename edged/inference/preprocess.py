@@ -113,10 +113,11 @@ class Preparer:
     def _shrink(self, frame: Frame) -> Picture:
         """Return the part that is used, upright, in the model's size."""
         pixels = frame.pixels
-        plan = self._plans.get(pixels.shape)
+        key = (*pixels.shape, frame.shrink)
+        plan = self._plans.get(key)
         if plan is None:
-            plan = self._plan(pixels.shape[1], pixels.shape[0])
-            self._plans = {pixels.shape: plan}
+            plan = self._plan(pixels.shape[1], pixels.shape[0], frame.shrink)
+            self._plans = {key: plan}
         picture = resize(pixels[plan.source], plan.size)
         if self._turn is not None:
             picture = np.asarray(cv2.rotate(picture, self._turn), np.uint8)
@@ -135,11 +136,11 @@ class Preparer:
             np.copyto(out, picture)
         return picture
 
-    def _plan(self, width: int, height: int) -> _Plan:
+    def _plan(self, width: int, height: int, shrink: int) -> _Plan:
         """Return the plan for frames of this size: made for the upright picture, then turned back."""
         if self._sideways:
             width, height = height, width
-        x, y, w, h = _inside(self._crop, width, height) if self._crop else (0, 0, width, height)
+        x, y, w, h = _inside(self._crop, width, height, shrink) if self._crop else (0, 0, width, height)
         size, target = (self._width, self._height), None
         if self._fit == "crop":
             x, y, w, h = _middle((x, y, w, h), self._width / self._height)
@@ -175,14 +176,15 @@ def resize(picture: Picture, size: tuple[int, int]) -> Picture:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _inside(crop: Region, width: int, height: int) -> Region:
+def _inside(crop: Region, width: int, height: int, shrink: int) -> Region:
+    """Return the place of a crop in a picture that has this size after it was divided by ``shrink``."""
     x, y, w, h = crop
-    if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
+    if min(x, y) < 0 or min(w, h) < 1 or x + w > width * shrink or y + h > height * shrink:
         raise ModelError(
-            f"crop [{x}, {y}, {w}, {h}] extends beyond the picture, which has {width}x{height} pixels "
-            "after rotation"
+            f"crop [{x}, {y}, {w}, {h}] extends beyond the picture, which has {width * shrink}x"
+            f"{height * shrink} pixels after rotation"
         )
-    return crop
+    return x // shrink, y // shrink, max(1, w // shrink), max(1, h // shrink)
 
 
 def _middle(region: Region, aspect: float) -> Region:

@@ -106,6 +106,8 @@ class Frame:
         order: ``bgr`` | ``rgb`` | ``grey``.
         number: counts the source's frames from 0; it is the event's ``frame`` where the source is numbered.
         skipped: frames dropped since the previous one because a newer one was there.
+        shrink: the picture was decoded at 1/shrink of its size: 1, 2, 4 or 8. What is given in pixels of the
+            picture, as ``crop`` is, refers to its own size.
     """
 
     pixels: NDArray[np.uint8]
@@ -113,6 +115,7 @@ class Frame:
     order: str = "bgr"
     number: int = 0
     skipped: int = 0
+    shrink: int = 1
 
 
 @dataclass(frozen=True, slots=True)

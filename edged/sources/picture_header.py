@@ -1,7 +1,8 @@
 """Reads the size of a picture from its first bytes, before a decoder gets to see it.
 
-A file of a few kilobytes may ask for gigabytes: OpenCV decodes what the header says. Only the five formats
-that are promised are known here, by their first bytes; their decoders are the only ones that may run.
+A file of a few kilobytes may ask for gigabytes: OpenCV decodes what the header says. Only the formats that
+are promised are known here, by their first bytes; their decoders are the only ones that may run. Others are
+named, so that a message can tell what a file is that has the wrong name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,31 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323  # tags of TIFF
 _NUMBERS = {1: 1, 3: 2, 4: 4}  # types of TIFF's values, and their bytes
+_PHOTOMETRIC, _CMYK = 262, 5
 _MAX_ENTRIES = 512
+
+# The brands of files that begin with a box "ftyp", and what to do with such a file.
+_CONVERT = "convert it to JPEG"
+_BRANDS = {
+    b"heic": f"HEIC: {_CONVERT}, or set the phone to JPEG",
+    b"avif": f"AVIF: {_CONVERT}",
+    b"crx ": f"a raw file of a Canon camera: {_CONVERT}",
+    b"jxl ": f"JPEG XL: {_CONVERT}",
+    b"jp2 ": f"JPEG 2000: {_CONVERT}",
+}
+_HEIF = {b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"mif2"}
+_FOREIGN = (
+    (b"\0\0\0\x0cjP  ", f"JPEG 2000: {_CONVERT}"),
+    (b"\0\0\0\x0cJXL ", f"JPEG XL: {_CONVERT}"),
+    (b"\xff\x0a", f"JPEG XL: {_CONVERT}"),
+    (b"%PDF", f"a PDF document: {_CONVERT}"),
+    (b"8BPS", f"a Photoshop file: {_CONVERT}"),
+    (b"\x1aE\xdf\xa3", "a video: use `kind: video`"),
+    (b"\0\0\x01\0", f"an icon: {_CONVERT}"),
+    (b"v/1\x01", f"OpenEXR: {_CONVERT}"),
+    (b"PK\x03\x04", "a ZIP archive: unpack it"),
+    (b"version https://git-lfs", "a pointer of Git LFS: fetch the file itself with `git lfs pull`"),
+)
 
 
 class Size(NamedTuple):
@@ -36,25 +61,67 @@ class Size(NamedTuple):
 
 
 def is_known(data: bytes) -> bool:
-    """Return whether the first bytes are those of a JPEG, PNG, BMP, WebP or TIFF file."""
+    """Return whether the first bytes are those of a JPEG, PNG, BMP, GIF, WebP or TIFF file."""
     return (
         data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*"))
         or data[:4] + data[8:12] == b"RIFFWEBP"
+        or is_gif(data)
     )
+
+
+def is_gif(data: bytes) -> bool:
+    """Return whether the first bytes are those of a GIF file."""
+    return data.startswith((b"GIF87a", b"GIF89a"))
+
+
+def foreign(data: bytes) -> str:
+    """Return a sentence that names the format of a file that is not known, and what to do."""
+    if data[4:8] == b"ftyp":
+        brand = b"heic" if data[8:12] in _HEIF else data[8:12].replace(b"avis", b"avif")
+        return f"it is {_BRANDS.get(brand, 'a video: use `kind: video`')}"
+    for begin, what in _FOREIGN:
+        if data.startswith(begin):
+            return f"it is {what}"
+    start = data[:256].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page, not a picture: the download failed"
+    if start.startswith((b"<svg", b"<?xml")):
+        return f"it is SVG or XML: {_CONVERT}"
+    return "it is not a JPEG, PNG, BMP, GIF, WebP or TIFF picture"
+
+
+def bmp_bytes(data: bytes) -> int:
+    """Return how many bytes a BMP file must have at least.
+
+    Its field for that is often wrong, and programs that show pictures do not read it: the header tells the
+    bytes of uncompressed pixels. For compressed ones only the decoder can.
+    """
+    found = _bmp(data) if len(data) >= 34 else None
+    if found is None:
+        return 54
+    old = _number(data, 14, 4) == 12
+    bits = _number(data, 24 if old else 28, 2)
+    compression = 0 if old else _number(data, 30, 4)
+    start = _number(data, 10, 4)
+    rows = (found.width * bits + 31) // 32 * 4 * found.height if compression in (0, 3, 6) else 0
+    return start + rows
+
+
+def may_be_transparent_or_deep(data: bytes) -> bool:
+    """Return whether a decoder must keep what the file has: more than 8 bits per value, or transparency.
+
+    Not for BMP, whose fourth byte is hardly ever meant, nor for the four inks of a printer.
+    """
+    if data.startswith((b"II*\0", b"MM\0*")):
+        values = _tiff_values(data, {_PHOTOMETRIC})
+        return values.get(_PHOTOMETRIC, 1) != _CMYK
+    return not data.startswith(b"BM")
 
 
 def size(data: bytes) -> Size | None:
     """Return the size that a decoder would make room for, or None where the header is cut or damaged."""
     try:
-        if data.startswith(b"\xff\xd8"):
-            return _jpeg(data)
-        if data.startswith(b"\x89PNG"):
-            return _png(data)
-        if data.startswith(b"BM"):
-            return _bmp(data)
-        if data.startswith(b"RIFF"):
-            return _webp(data)
-        return _tiff(data)
+        return next((parse for begin, parse in _PARSERS if data.startswith(begin)), _tiff)(data)
     except (IndexError, ValueError):
         return None
 
@@ -110,16 +177,12 @@ def _webp(data: bytes) -> Size | None:
     return None
 
 
+def _gif(data: bytes) -> Size | None:
+    return Size(_number(data, 6, 2), _number(data, 8, 2))
+
+
 def _tiff(data: bytes) -> Size | None:
-    order = "little" if data.startswith(b"II") else "big"
-    at = _number(data, 4, 4, order)
-    entries = _number(data, at, 2, order)
-    values: dict[int, int] = {}
-    for number in range(min(entries, _MAX_ENTRIES)):
-        entry = at + 2 + 12 * number
-        tag, kind = _number(data, entry, 2, order), _number(data, entry + 2, 2, order)
-        if tag in (_WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH):
-            values[tag] = max(values.get(tag, 0), _number(data, entry + 8, _NUMBERS.get(kind, 4), order))
+    values = _tiff_values(data, {_WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH})
     if _WIDTH not in values or _LENGTH not in values:
         return None
     # A decoder makes room for whole tiles.
@@ -128,8 +191,25 @@ def _tiff(data: bytes) -> Size | None:
     )
 
 
+def _tiff_values(data: bytes, wanted: set[int]) -> dict[int, int]:
+    """Return the numbers of the first directory that have these tags; the largest where one is repeated."""
+    order = "little" if data.startswith(b"II") else "big"
+    at = _number(data, 4, 4, order)
+    entries = _number(data, at, 2, order)
+    values: dict[int, int] = {}
+    for number in range(min(entries, _MAX_ENTRIES)):
+        entry = at + 2 + 12 * number
+        tag, kind = _number(data, entry, 2, order), _number(data, entry + 2, 2, order)
+        if tag in wanted:
+            values[tag] = max(values.get(tag, 0), _number(data, entry + 8, _NUMBERS.get(kind, 4), order))
+    return values
+
+
 def _number(data: bytes, at: int, length: int, order: str = "little") -> int:
     """Return a whole number. Raises ``IndexError`` where the file ends before it."""
     if not 0 <= at <= len(data) - length:
         raise IndexError
     return int.from_bytes(data[at : at + length], "little" if order == "little" else "big")
+
+
+_PARSERS = ((b"\xff\xd8", _jpeg), (b"\x89PNG", _png), (b"BM", _bmp), (b"RIFF", _webp), (b"GIF8", _gif))

@@ -179,10 +179,9 @@ def _milliseconds(run: Callable[[T], object], given: T) -> float:
 
 def _read(path: str) -> Frame | None:
     try:
-        pixels = photographs.read(Path(path))
+        return Frame(photographs.read(Path(path)).pixels, clock.wall())
     except OSError:
         return None
-    return None if pixels is None else Frame(pixels, clock.wall())
 
 
 def _spread(paths: Sequence[str], count: int) -> Iterator[str]:

@@ -25,12 +25,11 @@ def test_a_whole_file_is_read_and_a_part_of_it_never(suffix: str, tmp_path: Path
     whole = data.tobytes()
     path = tmp_path / f"picture{suffix}"
     path.write_bytes(whole)
-    pixels = photographs.read(path)
-    assert pixels is not None
-    assert pixels.shape == PICTURE.shape
+    assert photographs.read(path).pixels.shape == PICTURE.shape
     for part in (0, 1, 10, len(whole) // 4, len(whole) // 2, len(whole) * 3 // 4, len(whole) - 4):
         path.write_bytes(whole[:part])
-        assert photographs.read(path) is None, f"{part} of {len(whole)} bytes"
+        with pytest.raises(photographs.Incomplete, match=r"ends before|damaged|is empty"):
+            photographs.read(path)
 
 
 def test_the_thumbnails_end_is_not_the_pictures_end() -> None:
@@ -69,7 +68,7 @@ def test_knows_a_photograph_by_its_name(name: str, is_one: bool) -> None:
         ("folder", "a folder"),
         ("huge", "it has 100 MB; the maximum is 64"),
         ("bomb", "it has 30000 x 30000 pixels; the maximum is 67 million"),
-        ("gif", "not a JPEG, PNG, BMP, WebP or TIFF"),
+        ("text", "not a JPEG, PNG, BMP, GIF, WebP or TIFF"),
     ],
 )
 def test_what_must_not_be_decoded_is_refused_at_once(tmp_path: Path, name: str, what: str) -> None:
@@ -86,8 +85,8 @@ def test_what_must_not_be_decoded_is_refused_at_once(tmp_path: Path, name: str, 
             os.truncate(path, 100_000_000)
         case "bomb":
             path.write_bytes(bomb(30_000, 30_000))
-        case "gif":
-            path.write_bytes(b"GIF89a" + bytes(100))
+        case "text":
+            path.write_bytes(b"not a photograph")
     with pytest.raises(OSError, match=what):
         photographs.read(path)
 
@@ -95,4 +94,4 @@ def test_what_must_not_be_decoded_is_refused_at_once(tmp_path: Path, name: str, 
 def test_a_link_to_a_photograph_is_followed(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(cv2.imencode(".jpg", PICTURE)[1].tobytes())
     (tmp_path / "b.jpg").symlink_to("a.jpg")
-    assert photographs.read(tmp_path / "b.jpg") is not None
+    assert photographs.read(tmp_path / "b.jpg").pixels.shape == PICTURE.shape

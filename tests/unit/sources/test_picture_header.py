@@ -77,7 +77,6 @@ def test_the_larger_of_two_frames_of_a_jpeg_counts() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"GIF89a" + bytes(60),
         b"\x00\x00\x00\x18ftypavif" + bytes(60),
         b"\x76\x2f\x31\x01" + bytes(60),  # OpenEXR
         b"\xffO\xffQ" + bytes(60),  # JPEG 2000
