@@ -70,7 +70,7 @@ def needs(config: Config) -> Needs:
 
 def create(config: Config, hint: Hint) -> Source:
     if config.do == "decode" and config.cue is not None:
-        return Photographs(folder.Config(path=config.cue), hint.decoding)
+        return Photographs(folder.Config(path=config.cue), hint)
     return Lab(config)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import logging
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -19,26 +18,23 @@ from edged.sources import (
     Source,
     SourceConfig,
     Viewing,
+    jpeg,
     photograph_names,
     photographs,
 )
-from edged.sources.decoding import Decoding, mark_of
+from edged.sources.decoding import mark_of
+from edged.sources.folder_listing import SETTLE_NS, Listing
 from edged.system import clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5  # between two photographs that a person looks at
 _CACHE_BYTES = 16 * 1024 * 1024  # so that a small folder in a loop is decoded once
-_SETTLE_NS = 2 * 10**9  # a file that changed less than this ago may still be written
 _POLL_S = 0.1
-_FORMATS = "jpg, jpeg, png, bmp, webp, tif"
 
 _Stamp = tuple[int, int]  # modification time in ns, size in bytes
 
@@ -49,7 +45,8 @@ class Config(SourceConfig):
     numbered: ClassVar[bool] = True
 
     kind: Literal["folder"] = Field(default="folder", description="the driver: folder")
-    path: Path = Field(description=f"a folder of photographs, or one photograph ({_FORMATS})")
+    path: Path = Field(description=f"a folder of photographs, or one photograph ({photograph_names.FORMATS})")
+    recursive: bool = Field(default=False, description="true: the photographs in its sub-folders, too")
     loop: bool = Field(
         default=True, description="true: start again after the last photograph; false: stop after it"
     )
@@ -62,6 +59,8 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
         return None
     pause_s = PAUSE_S if viewing.live else 0
     keys = {"path": str(path.absolute()), "loop": viewing.repeat, "interval_s": pause_s}
+    if path.is_dir():
+        keys["recursive"] = not Listing(path).holds_any()
     return Offer(keys, text, text)
 
 
@@ -71,8 +70,16 @@ def needs(config: Config) -> Needs:
 
 
 def create(config: Config, hint: Hint) -> Source:
-    """Return the source; photographs come in their own size."""
-    return Folder(config, hint.decoding)
+    """Return the source; photographs that are much larger than the hint are decoded smaller."""
+    return Folder(config, hint)
+
+
+class _LeftOut(Exception):  # noqa: N818 - it is not an error of ours
+    """A photograph cannot be read; its text tells why."""
+
+
+class _Unsettled(_LeftOut):
+    """A photograph cannot be read, and may still be being written."""
 
 
 class Folder:
@@ -83,33 +90,35 @@ class Folder:
     def __init__(
         self,
         config: Config,
-        decoding: Decoding | None = None,
+        hint: Hint = Hint(),  # noqa: B008 - it is frozen
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = config.path
         self._loop = config.loop
-        self._decoding = decoding or Decoding()
+        self._recursive = config.recursive
+        self._shrink = jpeg.Shrink(config, hint)
+        self._decoding = hint.decoding
         self._monotonic = monotonic
         self._sleep = sleep
+        self._listing: Listing | None = None
         self._opened = False
-        self._one = False  # a single photograph
         self._names: list[str] = []
-        self._listed_at = -1  # modification time of the folder when it was listed, in ns; -1: list again
         self._cursor = ""  # the name of the last photograph
         self._number = 0
-        self._bad: dict[str, _Stamp] = {}
-        self._cache: dict[str, tuple[_Stamp, NDArray[np.uint8]]] = {}
+        self._bad: dict[str, tuple[_Stamp, str]] = {}  # with the reason
+        self._cache: dict[str, tuple[_Stamp, photographs.Photograph]] = {}
         self._cached_bytes = 0
 
     def open(self) -> None:
         """Check that the path can be read."""
         import cv2  # noqa: F401 - the first read should not pay for it
 
-        self._listed_at, self._cursor, self._number = -1, "", 0
+        self._cursor, self._number = "", 0
         try:
-            self._one = self._path.is_file()
+            # Without a listing, it is a single photograph.
+            self._listing = None if self._path.is_file() else Listing(self._path, recursive=self._recursive)
         except OSError as error:
             raise self._gone(error) from error
         self._list()
@@ -122,17 +131,21 @@ class Folder:
             raise Unavailable(Reason.LOST, f"{self._path}: not open")
         deadline = self._monotonic() + timeout_s
         while True:
-            pixels, pending = self._next()
-            if pixels is not None:
+            photograph, pending = self._next()
+            if photograph is not None:
                 self._number += 1
-                return Frame(pixels, clock.wall(), number=self._number - 1)
-            if not self._loop and not pending:
+                return Frame(
+                    photograph.pixels, clock.wall(), number=self._number - 1, shrink=photograph.shrink
+                )
+            if not self._loop and not pending and self._number:
                 raise Unavailable(
                     Reason.ENDED, f"{self._path}: that was the last of {self._number} photographs"
                 )
+            if self._bad and not pending:
+                raise Unavailable(Reason.ABSENT, self._nothing())
             left = deadline - self._monotonic()
-            if left <= 0:
-                raise Unavailable(Reason.TIMEOUT, f"there is no photograph in {self._path} ({_FORMATS})")
+            if left <= 0 or not (self._loop or pending):
+                raise Unavailable(Reason.TIMEOUT if self._loop else Reason.ABSENT, self._nothing())
             self._sleep(min(_POLL_S, left))
 
     def close(self) -> None:
@@ -141,51 +154,69 @@ class Folder:
         self._cache.clear()
         self._cached_bytes = 0
 
-    def _next(self) -> tuple[NDArray[np.uint8] | None, bool]:
+    def _nothing(self) -> str:
+        """Return a sentence that tells why there is no photograph."""
+        if self._bad:
+            name, (_, why) = next(iter(self._bad.items()))
+            if self._listing is None:
+                return f"{self._path} cannot be read: {why}"
+            more = f"; {len(self._bad) - 1} more are left out" if len(self._bad) > 1 else ""
+            return f"no photograph in {self._path} can be read: {name} is left out: {why}{more}"
+        remark = self._listing.remark() if self._listing is not None else ""
+        return f"there is no photograph in {self._path} ({remark or photograph_names.FORMATS})"
+
+    def _next(self) -> tuple[photographs.Photograph | None, bool]:
         """Return the next readable photograph, and whether one was skipped that is still being written."""
         self._list()
         first = bisect.bisect_right(self._names, self._cursor)
         after = self._names[first:]
         pending = False
         for name in after + self._names[:first] if self._loop else after:
-            pixels, unsettled = self._load(name)
-            if pixels is not None:
+            try:
+                photograph = self._load(name)
+            except _Unsettled:
+                pending = True
+                if not self._loop:
+                    break  # to keep the order, those after it wait
+            except _LeftOut:
+                continue
+            else:
                 self._cursor = name
-                return pixels, False
-            pending = pending or unsettled
-            if unsettled and not self._loop:
-                break  # to keep the order, those after it wait
+                return photograph, False
         return None, pending
 
-    def _load(self, name: str) -> tuple[NDArray[np.uint8] | None, bool]:
-        """Return the photograph, or None and whether to try it again soon."""
+    def _load(self, name: str) -> photographs.Photograph:
+        """Return the photograph. Raises ``_LeftOut`` or ``_Unsettled``."""
         path = self._file(name)
         try:
             stat = path.stat()
-        except OSError:  # removed since it was listed
-            self._listed_at = -1
-            return None, False
+        except OSError as error:  # removed since it was listed
+            if self._listing is not None:
+                self._listing.again()
+            raise _LeftOut("it is gone") from error
         stamp = (stat.st_mtime_ns, stat.st_size)
         cached = self._cache.get(name)
         if cached is not None and cached[0] == stamp:
-            return cached[1], False
-        if self._bad.get(name) == stamp:
-            return None, False
-        problem = "it is not a complete picture"
+            return cached[1]
+        bad = self._bad.get(name)
+        if bad is not None and bad[0] == stamp:
+            raise _LeftOut(bad[1])
         try:
-            pixels = photographs.read(path, lambda: self._decoding.begins(mark_of(name, *stamp)))
+            photograph = photographs.read(
+                path, self._shrink, lambda: self._decoding.begins(mark_of(name, *stamp))
+            )
         except OSError as error:
-            pixels, problem = None, str(error.strerror)
-        self._decoding.ends()
-        if pixels is not None:
-            self._bad.pop(name, None)
-            self._keep(name, stamp, pixels)
-            return pixels, False
-        if abs(time.time_ns() - stat.st_mtime_ns) < _SETTLE_NS:
-            return None, True
-        self._bad[name] = stamp
-        log.warning("%s is left out: %s", path, problem)
-        return None, False
+            incomplete = isinstance(error, photographs.Incomplete)
+            if incomplete and abs(time.time_ns() - stat.st_mtime_ns) < SETTLE_NS:
+                raise _Unsettled(str(error.strerror)) from error
+            self._bad[name] = stamp, str(error.strerror)
+            log.warning("%s is left out: %s", path, error.strerror)
+            raise _LeftOut(str(error.strerror)) from error
+        finally:
+            self._decoding.ends()
+        self._bad.pop(name, None)
+        self._keep(name, stamp, photograph)
+        return photograph
 
     def _leave_out_fatal(self) -> None:
         """Leave out what ended an earlier worker, until it is replaced, and name it."""
@@ -199,46 +230,43 @@ class Folder:
                 continue
             stamp = (stat.st_mtime_ns, stat.st_size)
             if mark_of(name, *stamp) in self._decoding.fatal:
-                self._bad[name] = stamp
+                self._bad[name] = stamp, "decoding it ended an earlier worker"
                 found.append(str(self._file(name)))
         self._decoding.leave_out(found)
 
     def _file(self, name: str) -> Path:
-        return self._path if self._one else self._path / name
+        return self._path if self._listing is None else self._path / name
 
-    def _keep(self, name: str, stamp: _Stamp, pixels: NDArray[np.uint8]) -> None:
+    def _keep(self, name: str, stamp: _Stamp, photograph: photographs.Photograph) -> None:
         """Keep a decoded picture for the next round, while there is room."""
         old = self._cache.pop(name, None)
-        self._cached_bytes -= old[1].nbytes if old else 0
+        self._cached_bytes -= old[1].pixels.nbytes if old else 0
+        pixels = photograph.pixels
         if not self._loop or self._cached_bytes + pixels.nbytes > _CACHE_BYTES:
             return
         pixels.flags.writeable = False  # it will be returned again
-        self._cache[name] = (stamp, pixels)
+        self._cache[name] = (stamp, photograph)
         self._cached_bytes += pixels.nbytes
 
     def _list(self) -> None:
         """List the folder when it has changed: one stat where it has not."""
         try:
-            if self._one:
+            if self._listing is None:
                 self._path.stat()  # raises where it is gone
                 self._names = [self._path.name]
                 return
-            changed = self._path.stat().st_mtime_ns
-            if changed == self._listed_at:
+            if not self._listing.refresh():
                 return
-            self._names = sorted(filter(photograph_names.is_photograph, os.listdir(self._path)))  # noqa: PTH208 - only names
         except OSError as error:
             raise self._gone(error) from error
+        self._names = self._listing.names
         self._forget(set(self._names))
-        # Two changes within one tick of the file system's clock look like one: rely only on an old timestamp.
-        settled = time.time_ns() - changed > _SETTLE_NS
-        self._listed_at = changed if settled else -1
 
     def _forget(self, present: set[str]) -> None:
         """Drop what was kept about files that were removed."""
-        self._bad = {name: stamp for name, stamp in self._bad.items() if name in present}
+        self._bad = {name: bad for name, bad in self._bad.items() if name in present}
         self._cache = {name: kept for name, kept in self._cache.items() if name in present}
-        self._cached_bytes = sum(pixels.nbytes for _, pixels in self._cache.values())
+        self._cached_bytes = sum(kept.pixels.nbytes for _, kept in self._cache.values())
 
     def _gone(self, error: OSError) -> Unavailable:
         if isinstance(error, PermissionError):

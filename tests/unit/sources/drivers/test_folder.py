@@ -120,7 +120,9 @@ def test_leaves_out_what_is_no_picture_and_says_so_once(
     with caplog.at_level(logging.WARNING):
         values = [value_of(source.read(0).pixels) for _ in range(6)]
     assert values == [100, 50, 150] * 2
-    assert [r.message for r in caplog.records] == [f"{bad} is left out: it is not a complete picture"]
+    assert [r.message for r in caplog.records] == [
+        f"{bad} is left out: the file ends before the picture does"
+    ]
 
 
 def test_waits_for_the_first_photograph(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_a_read_of_a_small_folder_costs_little(photographs: Path) -> None:
 
 def test_notes_what_it_decodes_and_nothing_in_between(photographs: Path) -> None:
     noted: list[int] = []
-    source = Folder(Config(path=photographs), Decoding(noted.append))
+    source = Folder(Config(path=photographs), Hint(decoding=Decoding(noted.append)))
     source.open()
     drain(source, 3, 0)
     marks, ends = noted[::2], noted[1::2]
@@ -199,7 +201,7 @@ def test_leaves_out_what_ended_a_worker_until_it_is_replaced(photographs: Path) 
     stat = bad.stat()
     said: list[str] = []
     mark = mark_of("b.jpg", stat.st_mtime_ns, stat.st_size)
-    source = Folder(Config(path=photographs), Decoding(fatal=[mark], left_out=said.append))
+    source = Folder(Config(path=photographs), Hint(decoding=Decoding(fatal=[mark], left_out=said.append)))
     source.open()
     assert [value_of(source.read(0).pixels) for _ in range(3)] == [100, 150, 100]
     assert said == [f"{bad} is left out: decoding it ended an earlier worker"]
@@ -210,7 +212,76 @@ def test_leaves_out_what_ended_a_worker_until_it_is_replaced(photographs: Path) 
 def test_one_photograph_that_ended_a_worker_is_left_out_too(photographs: Path) -> None:
     stat = (photographs / "b.jpg").stat()
     mark = mark_of("b.jpg", stat.st_mtime_ns, stat.st_size)
-    source = Folder(Config(path=photographs / "b.jpg"), Decoding(fatal=[mark]))
+    source = Folder(Config(path=photographs / "b.jpg"), Hint(decoding=Decoding(fatal=[mark])))
     source.open()
     with pytest.raises(Unavailable):
         source.read(0)
+
+
+@pytest.mark.parametrize("loop", [True, False])
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\0\0\0\x24ftypheic" + bytes(50), "HEIC: convert it to JPEG"),
+        (b"\xff\xd8\xff\xe0 half of it", "the file ends before the picture does"),
+        (b"", "the file is empty"),
+    ],
+)
+def test_the_reason_is_told_at_once_where_there_is_no_other_photograph(
+    tmp_path: Path, loop: bool, data: bytes, why: str
+) -> None:
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(data)
+    settle(path)
+    for what in (tmp_path, path):
+        source = Folder(Config(path=what, loop=loop), sleep=lambda _: pytest.fail("waited"))
+        source.open()
+        with pytest.raises(Unavailable, match=why) as caught:
+            source.read(5)
+        assert "cat.jpg" in str(caught.value)
+        assert caught.value.reason is Reason.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("a.HEIC", "it has 2 .heic files: convert them to JPEG"), ("a.mp4", "2 .mp4 files: use `kind: video`")],
+)
+def test_files_that_a_person_takes_for_photographs_are_named(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / f"b{name}").touch()
+    with pytest.raises(Unavailable, match=why):
+        opened(tmp_path, loop=False).read(0)
+
+
+def test_sub_folders_are_taken_where_they_are_wanted_and_named_where_not(tmp_path: Path) -> None:
+    for n, below in enumerate(("yard/2026-01-01", "yard/2026-01-02", "door", "@eaDir/yard", ".trash")):
+        (tmp_path / below).mkdir(parents=True)
+        paint(tmp_path / below / "a.png", 50 * (n + 1))
+    (tmp_path / "round").symlink_to(tmp_path)
+    with pytest.raises(
+        Unavailable, match=r"sub-folders have some: set `recursive: true`, or name one: .*door"
+    ):
+        opened(tmp_path, loop=False).read(0)
+    source = create(Config(path=tmp_path, recursive=True), Hint())
+    source.open()
+    assert [value_of(source.read(0).pixels) for _ in range(4)] == [150, 50, 100, 150]
+    (tmp_path / "yard/2026-01-03").mkdir()
+    paint(tmp_path / "yard/2026-01-03/a.png", 200)
+    assert [value_of(source.read(0).pixels) for _ in range(4)] == [50, 100, 200, 150]
+
+
+def test_a_large_photograph_is_decoded_small_for_a_small_model(tmp_path: Path) -> None:
+    paint(tmp_path / "a.jpg", 100, size=(1920, 1080))
+    for keys, hint, shape in (
+        ({}, Hint(224, 224), (270, 480, 3)),
+        ({}, Hint(96, 96), (135, 240, 3)),
+        ({}, Hint(), (1080, 1920, 3)),
+        ({"crop": (0, 0, 460, 460)}, Hint(224, 224), (540, 960, 3)),
+        ({"crop": (800, 400, 224, 224)}, Hint(224, 224), (1080, 1920, 3)),
+        ({"rotate": "90"}, Hint(100, 300), (270, 480, 3)),
+    ):
+        source = create(Config(path=tmp_path, **keys), hint)
+        source.open()
+        frame = source.read(0)
+        assert frame.pixels.shape == shape
+        assert frame.shrink == 1080 // shape[0]
