@@ -153,3 +153,43 @@ def test_a_32_bit_system_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "armhf" in done.stderr
     assert "64-bit" in done.stderr
+
+
+def _of_the_script(*functions: str) -> str:
+    """Return functions of the script, for a shell that runs these alone."""
+    text = Path(QUICKSTART).read_text("utf-8")
+    found = [re.search(rf"^{name}\(\) \{{\n.*?^\}}\n", text, re.MULTILINE | re.DOTALL) for name in functions]
+    return "".join(match.group() for match in found if match is not None)
+
+
+def test_its_broker_lets_in_nobody_else_and_shows_its_password_to_nobody(tmp_path: Path) -> None:
+    script = f"""
+        set -euo pipefail
+        . {ROOT}/deploy/common.sh
+        failed() {{ echo "$*" >&2; exit 1; }}
+        {_of_the_script("start_broker", "free_port")}
+        work={tmp_path} node=quickstart python=python3
+        start_broker
+        trap 'kill "$broker"' EXIT
+        publish="mosquitto_pub -h 127.0.0.1 -p $port -t x -n"
+        $publish 2>/dev/null && echo "anybody may log in"
+        $publish -u "$node" -P guess 2>/dev/null && echo "any password will do"
+        XDG_CONFIG_HOME=$work/clients $publish || echo "its own password will not"
+        grep -lFf "$work/password" /proc/[0-9]*/cmdline 2>/dev/null && echo "ps shows it"
+        stat -c '%a %n' "$work/password" "$work/passwords" "$work/clients/"* | grep -v '^600' || true
+    """
+    environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_what_it_prints_of_a_message_moves_no_cursor() -> None:
+    forged = 'edged/quickstart/photos/event {"label":"\x1b]0;owned\x07\x1b[2Jcat\u202e\x9b2J"}'
+    script = f"{_of_the_script('receive')}\nnode=quickstart pipeline=photos partial=\nexec 3<&0\nreceive 1"
+    done = subprocess.run(
+        ["bash", "-c", script], input=forged.encode() + b"\n", capture_output=True, timeout=10, check=True
+    )
+    assert b"cat" in done.stdout
+    assert all(0x20 <= byte < 0x7F for byte in done.stdout.rstrip(b"\n")), done.stdout
