@@ -31,6 +31,13 @@ _OTHERS = {
     ("model", "invalid"): "its model's scores are not numbers",
     ("driver", "missing"): "a package that it needs is missing",
     ("isolation", "none"): "its worker cannot be isolated",
+    ("defect", "ended"): "its worker ended",
+    ("defect", "crashed"): "its worker crashed",
+    ("defect", "hung"): "its worker hung",
+    ("defect", "memory"): "its worker took too much memory",
+    ("defect", "files"): "its worker had too many files open",
+    ("defect", "nonsense"): "its worker sent what no worker in order sends",
+    ("defect", "photograph"): "a photograph ended its worker, and is left out from now on",
 }
 _KINDS = {
     "source": "its source does not work",
@@ -41,6 +48,7 @@ _KINDS = {
     "isolation": "its worker is not isolated",
 }
 _DEFECT = "its worker failed"
+SENTENCES = len(_SOURCE) + len(PICTURE) + len(_OTHERS) + len(_KINDS) + 1  # at most, all different
 _DETAILS = "; edged status on the device shows details"
 
 

@@ -156,11 +156,13 @@ class StatusBoard:
             if status.state != "ended":
                 self._fault(status.name, kind, sentence, state=state)
 
-    def exited(self, kind: str, sentence: str, explained: Collection[str]) -> None:
+    def exited(self, kind: str, how: str, sentence: str, explained: Collection[str]) -> None:
         """Note that the worker ended.
 
         Args:
             kind: the kind of fault.
+            how: the way in a word of :mod:`edged.ipc.fault_sentences`, for others than this machine's users:
+                an exit status, a size or a time may be chosen by an attacker.
             sentence: why it ended.
             explained: the pipelines whose fault the worker reported itself; they keep it.
         """
@@ -169,7 +171,8 @@ class StatusBoard:
                 continue
             fault: dict[str, str] = {}
             if status.name not in explained:
-                fault = {"fault": kind, "reason": "", "last_error": sentence, "public_error": sentence}
+                public = fault_sentences.sentence(kind, how)
+                fault = {"fault": kind, "reason": "", "last_error": sentence, "public_error": public}
             self._set(
                 status.name,
                 state="waiting",

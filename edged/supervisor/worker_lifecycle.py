@@ -86,7 +86,7 @@ class WorkerLifecycle:
         self._watch: StallDetector | None = None
         self._task: asyncio.Task[None] | None = None
         self._pausing = False
-        self._cause = ""  # why this worker was killed
+        self._cause = self._how = ""  # why this worker was killed, and the same in a word
         self._decoded: Mapping[str, int] = {}  # what it decoded then, where that may be the cause
         self._replaced = False  # it was asked to make room for another one; nothing is wrong
         self._killed_at: float | None = None
@@ -202,7 +202,7 @@ class WorkerLifecycle:
 
     def misbehaved(self, worker: WorkerProcess, what: str) -> None:
         """Replace a worker that sends what no worker in order sends."""
-        self._end(worker, what)
+        self._end(worker, what, "nonsense")
 
     def exited(self, worker: WorkerProcess, how: Ending) -> None:
         """Start the next worker, unless there is nothing left to run."""
@@ -219,11 +219,13 @@ class WorkerLifecycle:
         if blamed and not self._cause and not self._ran and worker.stage in ON_ACCELERATOR:
             why = in_words(how)
         explained = frozenset() if self._cause else frozenset(self._explained)
+        word = self._how if self._cause else "crashed" if how.signal else "ended"
         if not blamed and self._ended_by_a_sample(worker, how):
+            word = "photograph"
             why += " while it decoded a photograph, which is left out from now on"
             explained = frozenset()
         kind = "accelerator" if blamed else "defect"
-        self._status_board.exited(kind, f"the worker {why}", explained)
+        self._status_board.exited(kind, word, f"the worker {why}", explained)
         if blamed:
             last_error = next(status.last_error for status in self._status_board.all() if status.last_error)
             self._lost(last_error, self._loss)
@@ -271,7 +273,7 @@ class WorkerLifecycle:
                 # A library that hangs with Python's lock keeps every thread from updating its beat.
                 model = worker.heartbeat.model().read()
                 self._accelerator_failed |= model.stage in ON_ACCELERATOR or now - model.since > SILENT_S
-            self._end(worker, overdue.sentence, decoding=overdue.stage is Stage.CAPTURE)
+            self._end(worker, overdue.sentence, "hung", decoding=overdue.stage is Stage.CAPTURE)
 
     def weigh(self, rss_mb: float) -> None:
         """Kill the worker where it exceeds its bounds of memory or open files, which it counts itself."""
@@ -279,9 +281,12 @@ class WorkerLifecycle:
             return
         files = self._worker.heartbeat.files
         if rss_mb > self._memory_mb:
-            self._end(self._worker, f"had grown to {rss_mb:.0f} MB, over {self._memory_mb:g}", decoding=True)
+            why = f"had grown to {rss_mb:.0f} MB, over {self._memory_mb:g}"
+            self._end(self._worker, why, "memory", decoding=True)
         elif files > MOST_FILES:
-            self._end(self._worker, f"had {files} files open, over {MOST_FILES}: something leaks them")
+            self._end(
+                self._worker, f"had {files} files open, over {MOST_FILES}: something leaks them", "files"
+            )
 
     def forgive(self, now: float) -> None:
         """Extend the deadlines: this process itself was suspended."""
@@ -298,16 +303,17 @@ class WorkerLifecycle:
     def _idle(self) -> bool:
         return self._retired or self._status_board.ended()
 
-    def _end(self, worker: WorkerProcess, why: str, *, decoding: bool = False) -> None:
+    def _end(self, worker: WorkerProcess, why: str, how: str, *, decoding: bool = False) -> None:
         """Kill a worker.
 
         Args:
             worker: the worker.
             why: the predicate of a sentence about it.
+            how: the same in a word.
             decoding: what it decodes may be the cause.
         """
         if self._killed_at is None:
-            self._cause, self._killed_at = why, clock.monotonic()
+            self._cause, self._how, self._killed_at = why, how, clock.monotonic()
             if decoding:
                 self._decoded = decoded_by(worker.heartbeat, [p.name for p in worker.order.pipelines])
         worker.kill()

@@ -82,7 +82,7 @@ def test_figures_go_on_over_restarts() -> None:
     diary = Diary()
     status_board = running(diary, "porch")
     status_board.take(worker_messages.Beat("porch", 10.0, 1.0, 2.0, 3.0, 100, {"frozen": 2}))
-    status_board.exited("defect", "the worker was ended by SIGKILL", ())
+    status_board.exited("defect", "crashed", "the worker was ended by SIGKILL", ())
     status_board.started(4712, ["porch"])
     status_board.take(worker_messages.Ready("porch", TAG, "litert", "cpu"))
     status_board.take(worker_messages.Beat("porch", 9.0, 1.0, 2.0, 3.0, 7, {"frozen": 1, "black": 1}))
@@ -100,7 +100,7 @@ def test_no_figures_before_the_first_frame() -> None:
 def test_each_pipeline_of_a_worker_says_what_is_wrong_with_it() -> None:
     status_board = running(Diary(), "porch", "attic")
     status_board.take(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
-    status_board.exited("defect", "the worker was ended by SIGSEGV", {"porch"})
+    status_board.exited("defect", "crashed", "the worker was ended by SIGSEGV", {"porch"})
     porch, attic = status_board.all()
     assert (porch.fault, porch.last_error) == ("model", "m.tflite: truncated")
     assert (attic.fault, attic.last_error) == ("defect", "the worker was ended by SIGSEGV")
@@ -112,7 +112,7 @@ def test_a_source_that_gave_everything_stays_ended() -> None:
     status_board = running(Diary(), "porch", "attic")
     status_board.take(worker_messages.Ended("porch"))
     assert not status_board.ended()
-    status_board.exited("defect", "the worker was ended by SIGSEGV", ())
+    status_board.exited("defect", "crashed", "the worker was ended by SIGSEGV", ())
     status_board.starting()
     status_board.fault("defect", "the fork server ended", "waiting")
     porch, attic = status_board.all()
@@ -137,7 +137,7 @@ def test_what_was_decided_is_remembered_and_a_mere_result_is_not() -> None:
 def test_what_was_known_goes_on_in_another_worker() -> None:
     status_board = running(Diary(), "porch")
     status_board.take(worker_messages.Beat("porch", 10.0, 1.0, 2.0, 3.0, 100))
-    status_board.exited("accelerator", "the worker hung running the model for 5.2 s", ())
+    status_board.exited("accelerator", "hung", "the worker hung running the model for 5.2 s", ())
     other = StatusBoard(["porch"], Diary(), {"porch": only(status_board)})
     status = only(other)
     assert (status.frames, status.restarts, status.fault, status.state) == (100, 1, "accelerator", "waiting")
@@ -152,8 +152,10 @@ def test_a_worker_writes_into_the_log_but_not_into_what_leaves(caplog: pytest.Lo
     assert status.last_error == "row 999 of the porch"
     assert status.public_error == "another program uses its source; edged status on the device shows details"
     assert len(caplog.messages) <= LINES
-    status_board.exited("defect", "the worker had grown to 900 MB, over 768", set())
-    assert only(status_board).public_error == "the worker had grown to 900 MB, over 768"
+    status_board.exited("defect", "memory", "the worker had grown to 900 MB, over 768", set())
+    assert only(status_board).last_error == "the worker had grown to 900 MB, over 768"
+    public = "its worker took too much memory; edged status on the device shows details"
+    assert only(status_board).public_error == public
 
 
 def test_the_label_before_is_the_one_that_main_has() -> None:

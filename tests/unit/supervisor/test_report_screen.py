@@ -391,6 +391,8 @@ def test_no_event_carries_more_bits_than_the_documents_say() -> None:
     reading = math.log2(2 * 10**VALUE_DIGITS * 617) + math.log2(10 * MAX_AGE_S) + math.log2(4) + 1
     counters = 1 + len(fault_sentences.DROPS) + 1
     figures = 4 * math.log2(900 * 18) + counters * math.log2(MAX_GROWTH + 1)
+    figures += math.log2(10 * 768)  # the memory of its process, to 0.1 MB
+    figures += math.log2(fault_sentences.SENTENCES * 5 * 2)  # with its state, and whether it is online
     said = Path(__file__).parents[3].joinpath("docs/security.md").read_text("utf-8")
     for number, unit in (
         (round(sum(bits.values())), "bits an event"),
