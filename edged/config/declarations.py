@@ -52,6 +52,11 @@ class Declared:
         """The role of the file that the value names; None for a plain path or a value that is not a file."""
         return next((limit for limit in self.limits if isinstance(limit, FileMark)), None)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether the value may be a block."""
+        return self.model is not None or any(get_origin(t) is dict for t in self.types)
+
     def has(self, *types: type) -> bool:
         """Return whether the value may have one of these types."""
         return any(t in types for t in self.types)

@@ -50,8 +50,8 @@ class Place:
         """Go one step down. Steps below a missing key are ignored."""
         if part == "[key]":
             self.of_key = True
-        elif self.missing:
-            return
+        elif self.missing or (isinstance(part, str) and self.declared and not self.declared.has_keys):
+            return  # what pydantic calls one of several types is no key
         elif isinstance(self.node, Mapping):
             self._enter(part, self.node.items.get(str(part)), self.node.keys.get(str(part)))
         elif isinstance(self.node, Sequence) and isinstance(part, int) and part < len(self.node.items):

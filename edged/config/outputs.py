@@ -14,6 +14,9 @@ from edged.config.values import NO_SPACES, TopicLevels
 from edged.drivers import SecretFile, Section, wrong
 from edged.sinks import SinkConfig
 
+HostName = Annotated[str, StringConstraints(pattern=NO_SPACES)]
+_HIGHEST_PORT = 65535
+
 
 class Tls(Section):
     """TLS to the broker. Verification of the broker's certificate and name is always on."""
@@ -41,14 +44,21 @@ class Tls(Section):
 class Mqtt(Section):
     """The broker."""
 
-    host: Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=NO_SPACES)] = Field(
-        examples=["broker.lan"], description="the broker's name or address"
+    host: HostName | Annotated[tuple[HostName, ...], Field(min_length=1, max_length=16)] = Field(
+        examples=["broker.lan"],
+        description="the broker's name or address; of a list, such as [a, 'b:1884'], one after the other, "
+        "the first by preference",
     )
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         examples=[1883], default=None, description="default 1883, with tls 8883"
     )
     prefix: TopicLevels = Field(default="edged", description="the first part of every topic")
-    protocol: Literal["5", "3.1.1"] = Field(default="5", description='5 or "3.1.1"')
+    protocol: Literal["auto", "5", "3.1.1"] = Field(
+        default="auto", description='5, "3.1.1", or auto: 5 where the broker speaks it'
+    )
+    retain: bool = Field(
+        default=True, description="retained messages; false for brokers or users that may not send them"
+    )
     username: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         examples=["porch-pi"],
         default=None,
@@ -71,15 +81,15 @@ class Mqtt(Section):
 
     @field_validator("host")
     @classmethod
-    def _only_host(cls, host: str) -> str:
-        if "://" in host:
-            raise ValueError("write only the host here; the port goes to port, encryption to tls")
-        if ":" in host.strip("[]"):
-            try:
-                ipaddress.IPv6Address(host.strip("[]"))
-            except ValueError:
-                raise ValueError("write only the host here; the port goes to port") from None
-        return host.strip("[]")
+    def _only_hosts(cls, host: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(host, str):
+            name, port = _split(host)
+            if port is not None:
+                raise ValueError("write only the host here; the port goes to port")
+            return name
+        for each in host:
+            _split(each)
+        return host
 
     @model_validator(mode="after")
     def _login(self) -> Mqtt:
@@ -89,8 +99,30 @@ class Mqtt(Section):
 
     @property
     def port_number(self) -> int:
-        """The port to connect to."""
+        """The port to connect to, where the host does not name its own."""
         return self.port or (8883 if self.tls is not None else 1883)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """The hosts with their ports, in the order in which they are tried."""
+        hosts = (self.host,) if isinstance(self.host, str) else self.host
+        return tuple((name, port or self.port_number) for name, port in map(_split, hosts))
+
+
+def _split(host: str) -> tuple[str, int | None]:
+    """Take a host and its port apart; ``[::1]:1884`` and ``b:1884`` have one. Raises ``ValueError``."""
+    if "://" in host:
+        raise ValueError("write only the host here; the port goes to port, encryption to tls")
+    try:
+        ipaddress.IPv6Address(host.strip("[]"))
+    except ValueError:
+        name, colon, port = host.rpartition(":")
+        if not colon:
+            return host, None
+        if not (port.isascii() and port.isdigit() and 0 < int(port) <= _HIGHEST_PORT and name):
+            raise ValueError(f"{port or 'nothing'} is not a port from 1 to {_HIGHEST_PORT}") from None
+        return name.strip("[]"), int(port)
+    return host.strip("[]"), None
 
 
 class HomeAssistant(Section):

@@ -20,11 +20,13 @@ from paho.mqtt.properties import Properties
 
 from edged.errors import ConfigError
 from edged.sinks.mqtt import state
+from edged.sinks.mqtt.addresses import Address, Look, Rotation
 from edged.sinks.mqtt.client import MAX_INCOMING, Client
 from edged.sinks.mqtt.inbox import DefectLog
 from edged.sinks.mqtt.session import Message, Session
 from edged.sinks.mqtt.settings import FileChanges
 from edged.sinks.mqtt.state import State, Why
+from edged.sinks.mqtt.terms import Negotiation, Will
 from edged.system import clock
 from edged.system.backoff import Backoff
 
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 CONNECT_S = 5.0  # for TCP and for TLS each
 CONNACK_S = 10.0  # from then to the broker's answer
 SHORTEST_S, LONGEST_S = 1.0, 5.0  # between the beginnings of two attempts
+AT_ONCE_S = 0.1  # instead, before an attempt on other terms
 PATIENT_S = 60.0  # instead of LONGEST_S where a person has to do something first
 STABLE_S = 10.0  # a connection that lived this long starts the back-off anew
 TURN_S = 1.0  # the loop returns at least this often, and ten times in a keep-alive
@@ -71,6 +74,9 @@ class Listener(Protocol):
     def tick(self) -> None:
         """Do what was planned: the time of ``Connection.wake`` has come."""
 
+    def leave(self) -> None:
+        """End what is in flight, then call ``Connection.leave``: a preferred address works again."""
+
 
 class Connection:
     """Keeps a connection until it is stopped.
@@ -98,8 +104,15 @@ class Connection:
         self._settings = settings
         self._listener = listener
         self._post = post
+        self._rotation = Rotation(settings.addresses)
+        self._negotiations: dict[Address, Negotiation] = {}
+        self._again = False  # at once, on other terms
+        self._patient = True  # nothing but a person can help at the addresses of this round
+        self._look: Look | None = None
+        self._leaving = False  # set by the main thread
         self._turn_s = min(TURN_S, settings.keepalive_s / 10)
         # Spread over the whole pause, so that a hundred nodes do not come back to a broker at once.
+        self._jitter = jitter
         self._backoff = Backoff(SHORTEST_S, LONGEST_S, jitter=jitter)
         self._renewed = FileChanges(settings.files)
         self._defects = DefectLog()
@@ -110,6 +123,7 @@ class Connection:
         self._posted = self._called = 0  # calls to the main thread; each is counted by one thread only
         self._session: Session | None = None  # of this connection
         self._up_since: float | None = None
+        self._open = False  # there is a TCP connection
         self._why: Why | None = None  # of the connection that is ending
         self._abort: Why | None = None  # set by the main thread
         self.overflowed = 0
@@ -123,6 +137,10 @@ class Connection:
     def abort(self, detail: str) -> None:
         """Throw the connection away and make a new one."""
         self._abort = Why(State.LOST, detail)
+
+    def leave(self) -> None:
+        """Go back to the first address after this connection, which the session's disconnect ends."""
+        self._leaving = True
 
     def fault(self) -> str:
         """Return what is wrong with the thread, or "" where it does its work."""
@@ -147,11 +165,26 @@ class Connection:
             began = clock.monotonic()
             self._renewed.mark()
             why, lived_s = self._connect_once()
+            if self._again:
+                self._stopping.wait(AT_ONCE_S)
+                continue
             if lived_s >= STABLE_S:
                 self._backoff.reset()
             self._report(self._listener.down, why)
-            patient = why.state in (State.AUTH, State.CERTIFICATE)
-            pause_s = self._backoff.pause_s(longest_s=PATIENT_S if patient else None)
+            self._pause(why, began, lived_s)
+
+    def _pause(self, why: Why, began: float, lived_s: float) -> None:
+        """Wait as long as it takes until the next attempt, of which several addresses need less."""
+        self._patient &= why.state in (State.AUTH, State.CERTIFICATE)
+        if self._leaving:
+            self._leaving = False
+            self._rotation.go_back()
+        elif self._rotation.lost(stable=lived_s >= STABLE_S) if lived_s else self._rotation.failed():
+            # Not all at the same moment: the clients of a node that died go to the same other one.
+            self._stopping.wait(self._jitter(0.0, SHORTEST_S) if lived_s else 0.0)
+        else:
+            pause_s = self._backoff.pause_s(longest_s=PATIENT_S if self._patient else None)
+            self._patient = True
             self._rest(pause_s - (clock.monotonic() - began - lived_s))
 
     def _rest(self, seconds: float) -> None:
@@ -185,7 +218,8 @@ class Connection:
 
     def _connect_once(self) -> tuple[Why, float]:
         """Make one connection and stay until it ends; return why it ended and how long it was up, in s."""
-        self._why = self._abort = self._up_since = self._session = None
+        self._why = self._abort = self._up_since = self._session = self._look = None
+        self._again = self._open = False
         client: Client | None = None
         try:
             client = self._client()
@@ -214,13 +248,28 @@ class Connection:
         self._why = self._why or why
 
     def _ended(self) -> tuple[Why, float]:
+        where = f"broker {self._rotation.current}"
         if self._up_since is not None:
             lived_s = clock.monotonic() - self._up_since
             # Not every broker tells a client that another one took its place.
             soon = "" if lived_s >= STABLE_S else " at once; perhaps another client has this node's name"
-            return self._why or Why(State.LOST, f"the connection broke{soon}"), lived_s
+            why = self._why or Why(State.LOST, f"the connection broke{soon}")
+            if self._leaving:
+                why = Why(State.CONNECTING, f"going back to broker {self._rotation.first}", by_broker=True)
+            return why._replace(where=where), lived_s
+        if self._why is None and self._open:
+            self._again = self._negotiation.closed()
         silent = "the broker closed the connection without an answer; perhaps it wants TLS on this port"
-        return self._why or Why(State.LOST, silent), 0.0
+        return (self._why or Why(State.LOST, silent))._replace(where=where), 0.0
+
+    @property
+    def _negotiation(self) -> Negotiation:
+        """The negotiation with the current address, whose outcome is remembered."""
+        settings = self._settings
+        return self._negotiations.setdefault(
+            self._rotation.current,
+            Negotiation(mqtt5=settings.mqtt5, will=bool(settings.will_topic), retain=settings.retain),
+        )
 
     def _loop(self, client: Client) -> None:
         """Run paho's loop until the connection ends."""
@@ -238,23 +287,34 @@ class Connection:
             if self.wake is not None and now >= self.wake:
                 self.wake = None
                 self._report(self._listener.tick)
+            self._look_back(now)
+
+    def _look_back(self, now: float) -> None:
+        """Look now and then, while another address is connected, at whether the first one works again."""
+        if self._look is not None and self._look.found.is_set():
+            self._look = None
+            self._report(self._listener.leave)
+        elif self._rotation.is_back_due(now):
+            self._look = Look(self._rotation.first, CONNECT_S)
 
     def _wait_s(self) -> float:
         wake = self.wake
         return self._turn_s if wake is None else min(self._turn_s, max(0.0, wake - clock.monotonic()))
 
     def _client(self) -> Client:
-        settings = self._settings
+        settings, terms = self._settings, self._negotiation.terms
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
-            protocol=MQTTProtocolVersion.MQTTv5 if settings.mqtt5 else MQTTProtocolVersion.MQTTv311,
+            protocol=MQTTProtocolVersion.MQTTv5 if terms.mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_S
         client.max_inflight_messages_set(0)  # the sink limits what is in flight
-        if settings.will_topic:
-            client.will_set(settings.will_topic, b"offline", qos=1, retain=True)
+        if terms.will is not Will.NONE:
+            client.will_set(
+                settings.will_topic, b"offline", qos=terms.will_qos, retain=terms.will is Will.RETAINED
+            )
         if settings.username is not None:
             client.username_pw_set(settings.username, self._password())
         if settings.tls is not None:
@@ -279,29 +339,39 @@ class Connection:
 
     def _connect(self, client: Client) -> None:
         settings, properties = self._settings, None
-        if settings.mqtt5:
+        if self._negotiation.terms.mqtt5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's gap
             properties.MaximumPacketSize = MAX_INCOMING
         keepalive_s = int(settings.keepalive_s * PING_SHARE)
-        client.connect(settings.host, settings.port, keepalive_s, properties=properties)
+        client.connect(*self._rotation.current, keepalive_s, properties=properties)
 
     # Callbacks of paho.
 
     def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        self._open = True
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # What is sent into a pulled cable fails after the keep-alive, not after a quarter of an hour.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._settings.keepalive_s * 1000)
 
     def _on_connect(self, client: Client, _userdata: Any, _flags: Any, code: Any, properties: Any) -> None:
         if code.is_failure:
+            self._again = self._negotiation.refused(code.value)
             self._end(state.of_code(code.value, code.getName(), connected=False))
             return
-        self._up_since = clock.monotonic()
+        negotiation = self._negotiation
+        if not negotiation.accepted():
+            self._again, self._abort = True, Why(State.CONNECTING, "trying better terms")
+            return
+        self._up_since = now = clock.monotonic()
+        self._rotation.connected(now)
         self._session = session = Session(
             client,
             window=getattr(properties, "ReceiveMaximum", 0),
             max_packet=getattr(properties, "MaximumPacketSize", 0),
-            mqtt5=self._settings.mqtt5,
+            qos=getattr(properties, "MaximumQoS", 1) and negotiation.terms.will_qos,
+            retains=self._settings.retain and bool(getattr(properties, "RetainAvailable", 1)),
+            terms=negotiation.terms,
+            where=f"broker {self._rotation.current}",
         )
         self._report(self._listener.up, session)
 

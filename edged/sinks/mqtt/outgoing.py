@@ -92,6 +92,10 @@ class RetainedTopics:
         """Have every value sent: nobody knows what the broker of a new connection has."""
         self._unsent = dict.fromkeys(self._latest)
 
+    def send_again(self, topic: str) -> None:
+        """Have one value sent, though the broker was assumed to have it."""
+        self._unsent[topic] = None
+
     def send_nothing(self) -> None:
         """Leave out what was not sent."""
         self._unsent.clear()

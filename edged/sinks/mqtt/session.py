@@ -12,6 +12,8 @@ from paho.mqtt.client import MQTT_ERR_SUCCESS
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from edged.sinks.mqtt.terms import Terms, Will
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,7 @@ WINDOW = 20  # publishes in flight; fewer where the broker asks for fewer
 UNSENT = 20  # QoS 0 messages that may wait for the socket
 PACKET_OVERHEAD = 32  # bytes of a PUBLISH beside topic and payload, generously
 MAX_EXPIRY_S = 2**32 - 1
+BEST = Terms(mqtt5=True, will=Will.RETAINED)
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,35 @@ class Session:
     The main thread publishes while the connection's thread may be throwing the client away, and paho does not
     cope with that: it closes the descriptor that a publish is about to write to. So each call holds a lock
     for as long as it takes to put a packet into paho's queue, and ``end`` takes the same lock.
+
+    Args:
+        client: paho's.
+        window: the publishes that the broker takes at a time; 0: it did not limit them.
+        max_packet: the largest packet that it takes, in bytes; 0: it did not limit them.
+        qos: the highest quality of service that it has, at most 1. Without an acknowledgement, what is
+            written to the socket counts as taken.
+        retains: whether it retains messages.
+        terms: the terms that it accepted.
+        where: the broker, for messages.
     """
 
     def __init__(
-        self, client: Client, *, window: int = WINDOW, max_packet: int = 0, mqtt5: bool = True
+        self,
+        client: Client,
+        *,
+        window: int = WINDOW,
+        max_packet: int = 0,
+        qos: int = 1,
+        retains: bool = True,
+        terms: Terms = BEST,
+        where: str = "",
     ) -> None:
         self._client = client
-        self._mqtt5 = mqtt5
+        self._mqtt5 = terms.mqtt5
+        self.qos = qos
+        self.terms = terms
+        self.where = where
+        self.retains = retains
         self.window = min(WINDOW, window or WINDOW)
         self._max_packet = max_packet
         self._unsent: deque[MQTTMessageInfo] = deque()
@@ -67,7 +92,7 @@ class Session:
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
     ) -> int:
-        """Send with QoS 1; return the id that ``acked`` will name, or after the end one that it never names.
+        """Send it; return the id that ``acked`` will name, or after the end one that it never names.
 
         Args:
             topic: without wildcards.
@@ -82,7 +107,10 @@ class Session:
         with self._lock:
             if self._over:
                 return next(self._unused_ids)
-            return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
+            retain = retain and self.retains
+            return self._client.publish(
+                topic, payload, qos=self.qos, retain=retain, properties=properties
+            ).mid
 
     def publish_once(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
         """Send with QoS 0, or drop it where too many wait for the socket; return whether it was sent."""
@@ -92,7 +120,7 @@ class Session:
             if self._over or len(self._unsent) >= UNSENT or not self.fits(topic, payload):
                 return False
             properties = None
-            if correlation is not None:
+            if correlation is not None and self._mqtt5:
                 properties = _properties()
                 properties.CorrelationData = correlation
             info = self._client.publish(topic, payload, qos=0, properties=properties)
@@ -102,10 +130,10 @@ class Session:
             return True
 
     def subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe with QoS 1."""
+        """Subscribe, with QoS 1 where the broker has it."""
         with self._lock:
             if not self._over:
-                self._client.subscribe([(topic, 1) for topic in topics])
+                self._client.subscribe([(topic, self.qos) for topic in topics])
 
     def disconnect(self) -> None:
         """Disconnect in order, so that the broker does not publish the will."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError, Problem
 from edged.sinks import KeyProblem
+from edged.sinks.mqtt.addresses import Address
 from edged.system.files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from edged.config.outputs import Mqtt, Tls
@@ -27,24 +28,27 @@ class Settings:
     """Settings of a connection.
 
     Attributes:
+        addresses: of the broker, or of the nodes of one cluster; the first is preferred.
+        mqtt5: the version; None: 5, and 3.1.1 where the broker does not speak that.
+        retain: whether to have the broker retain messages.
         will_topic: where the broker publishes ``offline`` when this client is gone; empty: nowhere.
         password, tls: called for each connection, so that what was renewed on disk is used.
         files: the files that these two read; a change of one is worth an attempt.
     """
 
-    host: str
-    port: int
+    addresses: Sequence[Address]
     client_id: str
-    mqtt5: bool
+    mqtt5: bool | None
     keepalive_s: int
     will_topic: str
+    retain: bool = True
     username: str | None = None
     password: Callable[[], str | None] = lambda: None
     tls: Callable[[], ssl.SSLContext] | None = None
     files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return " or ".join(map(str, self.addresses))
 
     @classmethod
     def of(
@@ -63,10 +67,10 @@ class Settings:
             *((tls.ca_file, tls.cert_file, tls.key_file) if tls is not None else ()),
         )
         return cls(
-            host=config.host,
-            port=config.port_number,
+            addresses=[Address(*address) for address in config.addresses],
             client_id=client_id,
-            mqtt5=config.protocol == "5",
+            mqtt5=None if config.protocol == "auto" else config.protocol == "5",
+            retain=config.retain,
             keepalive_s=config.keepalive_s,
             will_topic=will_topic,
             username=config.username,

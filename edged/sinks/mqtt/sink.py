@@ -14,6 +14,7 @@ from edged.sinks.mqtt.outgoing import InFlight, Publish, RetainedTopics
 from edged.sinks.mqtt.refusals import HOPELESS
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
+from edged.sinks.mqtt.terms import Will
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     Connect = Callable[[Settings, "MqttSink", Callable[[Callable[[], None]], None]], Connection]
 
 log = logging.getLogger(__name__)
+
+REFRESH_S = 60.0  # between two times that all values are sent to a broker that retains none
+STATUS_S = 15.0  # after a change of address; the will of the connection before may come late
 
 
 class MqttSink:
@@ -89,12 +93,16 @@ class MqttSink:
         )
         self._connect = connect or Connection
         self._connection = self._connect(self._settings, self, self._inbox.post)
-        self._where = f"broker {config.host}:{config.port_number}"
+        self._where = f"broker {self._settings}"
+        self._told: dict[str, State] = {}  # what the log has of each address
+        self._leaving = False  # for a preferred address
+        self._refresh_at: float | None = None
         self._session: Session | None = None
         self._why = Why(State.STOPPED, "not started")
         self._retained = RetainedTopics(self._status, b"online")
         self._in_flight = InFlight()
         self._warned: set[str] = set()  # topics
+        self._logged: set[str] = set()  # sentences about brokers
         self._defects = DefectLog()
         self._counts: Counter[str] = Counter()
         self._overflowed = 0  # of connections that were replaced
@@ -155,6 +163,10 @@ class MqttSink:
         """Send what may be sent now: retained values, discovery, and events as far as the window goes."""
         if self._session is None:
             return
+        if self._leaving:
+            self._leave_in_order(self._session)
+            return
+        self._refresh()
         self._send_retained(self._session)
         self._send_discovery(self._session)
         self._send_rows(self._session)
@@ -194,12 +206,13 @@ class MqttSink:
 
     def up(self, session: Session) -> None:
         """Take the connection over: subscribe, then send everything again."""
-        self._session = session
+        self._session, self._where = session, session.where or self._where
         self._counts["connects"] += 1
         self._delivery.connected()
         self._warned.clear()
         self._retained.send_all()
-        self._become(Why(State.CONNECTED, f"MQTT to {self._where}"))
+        self._become(Why(State.CONNECTED, f"MQTT to {self._where}", where=self._where))
+        self._take_terms(session)
         confirmations = [self._confirmations] if self._confirmations else []
         session.subscribe([*self._commands.subscriptions, *confirmations])
         if self._discovery is not None:
@@ -209,7 +222,7 @@ class MqttSink:
 
     def down(self, why: Why) -> None:
         """Give the rows in flight back."""
-        self._session = None
+        self._session, self._leaving, self._refresh_at = None, False, None
         self._in_flight.clear()
         self._delivery.disconnected(clock.monotonic(), by_broker=why.by_broker)
         if self._discovery is not None:
@@ -257,7 +270,52 @@ class MqttSink:
         else:
             self.drain()
 
+    def leave(self) -> None:
+        """Send nothing more, and leave for a preferred address once everything in flight is answered."""
+        self._leaving = True
+        self.drain()
+
     # Inside.
+
+    def _leave_in_order(self, session: Session) -> None:
+        if self._in_flight:
+            self._plan()
+            return
+        self._connection.leave()
+        session.disconnect()
+
+    def _take_terms(self, session: Session) -> None:
+        """Log, once for each broker, what it does not have, and plan what makes up for it."""
+        lacks = []
+        if self._settings.mqtt5 is None and not session.terms.mqtt5:
+            lacks.append("it speaks MQTT 3.1.1, not 5")
+        if self._settings.retain and not session.retains:
+            every = f"again every {REFRESH_S:g} s"
+            lacks.append(f"it does not retain messages: values are sent {every} for those who come later")
+        if session.terms.will is Will.NONE:
+            lacks.append(f"it takes no will on {self._status}: nobody publishes offline when this node dies")
+        if session.qos == 0:
+            lacks.append("it has QoS 0 only: an event that it loses is lost")
+        for lack in lacks:
+            if (sentence := f"{self._where}: {lack}") not in self._logged:
+                self._logged.add(sentence)
+                log.warning("%s", sentence)
+        if not session.retains:
+            self._refresh_at = clock.monotonic() + REFRESH_S
+        elif len(self._settings.addresses) > 1:
+            self._refresh_at = clock.monotonic() + STATUS_S
+
+    def _refresh(self) -> None:
+        """Send values again where that is due; see ``_take_terms``."""
+        now, session = clock.monotonic(), self._session
+        if session is None or self._refresh_at is None or now < self._refresh_at:
+            return
+        if session.retains:
+            self._refresh_at = None
+            self._retained.send_again(self._status)
+        else:
+            self._refresh_at = now + REFRESH_S
+            self._retained.send_all()
 
     def _settle(self, deadline: float) -> None:
         """Wait for everything in flight and all that follows it, without the event loop."""
@@ -341,15 +399,19 @@ class MqttSink:
     def _plan(self) -> None:
         """Set when the connection is to call ``tick`` next."""
         discovery = None if self._discovery is None else self._discovery.wake_at
-        times = (self._in_flight.answer_due, self._delivery.wake_at, discovery)
+        times = (self._in_flight.answer_due, self._delivery.wake_at, discovery, self._refresh_at)
         self._connection.wake = min((at for at in times if at is not None), default=None)
 
     def _become(self, why: Why) -> None:
         """Log a change of state, once; an attempt that fails like the one before is not logged."""
-        changed, self._why = why.state is not self._why.state, why
+        where = why.where or self._where
+        changed = self._told.get(where) is not why.state
+        self._why, self._told[where] = why, why.state
         if not changed or self._closing:
             return
         if why.state is State.CONNECTED:
-            log.info("%s: connected", self._where)
+            log.info("%s: connected", where)
+        elif why.state is State.CONNECTING:
+            log.info("%s: %s", where, why.detail)
         else:
-            log.warning("%s: %s: %s; trying again", self._where, why.state.value, why.detail)
+            log.warning("%s: %s: %s; trying again", where, why.state.value, why.detail)

@@ -39,16 +39,18 @@ class Why(NamedTuple):
     """A state and the sentence that goes with it.
 
     Attributes:
-        by_broker: the broker itself ended the connection in order, so it was not killed.
+        by_broker: the connection was ended in order, so the broker was not killed.
+        where: the broker that was tried or lost.
     """
 
     state: State
     detail: str
     by_broker: bool = False
+    where: str = ""
 
 
 _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
-    0x84: Why(State.PROTOCOL, "the broker does not speak this version of MQTT: set protocol"),
+    0x84: Why(State.PROTOCOL, "the broker does not speak this version of MQTT: write protocol: auto"),
     0x85: Why(State.PROTOCOL, "the broker does not accept this node's client id"),
     0x86: Why(State.AUTH, "the broker refuses the user name or the password"),
     0x87: Why(State.AUTH, "the broker does not let this user in"),

@@ -45,6 +45,18 @@ def test_a_host_with_a_port_or_scheme_is_refused(host: str) -> None:
         Mqtt(host=host)
 
 
+def test_hosts_of_a_list_may_name_their_ports() -> None:
+    mqtt = Mqtt(host=["a", "b:1884", "[::1]:1885", "fe80::1"], port=1886)
+    assert mqtt.addresses == (("a", 1886), ("b", 1884), ("::1", 1885), ("fe80::1", 1886))
+    assert Mqtt(host="a").addresses == (("a", 1883),)
+
+
+@pytest.mark.parametrize("host", [[], ["a", "b:0"], ["a:x"], ["mqtt://a"], [":1883"], ["a b"], [1]])
+def test_a_wrong_list_of_hosts_is_refused(host: list[str]) -> None:
+    with pytest.raises(ValueError, match="host"):
+        Mqtt(host=host)
+
+
 def test_the_port_follows_tls() -> None:
     assert Mqtt(host="b").port_number == 1883
     assert Mqtt(host="b", tls=Tls()).port_number == 8883

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
+from edged.sinks.mqtt.session import BEST
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -23,6 +25,11 @@ class Broker:
     def __init__(self, window: int = 20, largest: int = 0) -> None:
         self.window = window
         self.largest = largest
+        self.qos = 1
+        self.retains = True
+        self.terms = BEST
+        self.where = "broker broker.test:1883"
+        self.left = False
         self.topics: list[str] = []
         self.received: list[tuple[str, bytes, bool]] = []
         self.unanswered: deque[int] = deque()
@@ -52,7 +59,7 @@ class Broker:
         self.topics += topics
 
     def disconnect(self) -> None:
-        pass
+        self.left = True
 
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(payload) for topic, payload, _ in self.received if topic.endswith("/event")]
@@ -70,6 +77,10 @@ class Link:
         self.wake: float | None = None
         self.overflowed = 0
         self.aborted: list[str] = []
+        self.leaving = False
+
+    def leave(self) -> None:
+        self.leaving = True
 
     def start(self) -> None:
         pass

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from edged.sinks.mqtt.addresses import Address
 from edged.sinks.mqtt.connection import Connection
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
@@ -62,7 +63,9 @@ class Hostile:
 def test_a_packet_that_is_too_large_ends_the_connection_before_it_is_read(*, mqtt5: bool) -> None:
     broker = Hostile(250_000_000, mqtt5=mqtt5)
     listener, calls = Listener(), Calls()
-    settings = Settings("127.0.0.1", broker.port, client_id="n", mqtt5=mqtt5, keepalive_s=20, will_topic="w")
+    settings = Settings(
+        [Address("127.0.0.1", broker.port)], client_id="n", mqtt5=mqtt5, keepalive_s=20, will_topic="w"
+    )
     connection = Connection(settings, listener, calls.put)
     connection.start()
     while not any(isinstance(heard, Why) for heard in listener.heard):
@@ -70,5 +73,5 @@ def test_a_packet_that_is_too_large_ends_the_connection_before_it_is_read(*, mqt
     broker.close()
     connection.stop(PATIENCE_S)
     why = next(heard for heard in listener.heard if isinstance(heard, Why))
-    assert why == Why(State.LOST, "the broker sends a packet that is too large: 250000000 bytes")
+    assert why[:2] == (State.LOST, "the broker sends a packet that is too large: 250000000 bytes")
     assert broker.sent < 16_000_000  # what fits into the buffers of the two sockets

@@ -9,6 +9,7 @@ import pytest
 
 from edged.errors import ConfigError, Problem
 from edged.sinks.mqtt import connection
+from edged.sinks.mqtt.addresses import Address
 from edged.sinks.mqtt.connection import MOST_UNREAD, STUCK_S, Connection
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
@@ -48,6 +49,9 @@ class Listener:
     def tick(self) -> None:
         self.heard.append("tick")
 
+    def leave(self) -> None:
+        self.heard.append("leave")
+
 
 class Bench:
     """A connection whose calls to the main thread wait until they are made by hand."""
@@ -58,7 +62,7 @@ class Bench:
         self.pauses: list[float] = []
         self.connection = Connection(
             Settings(
-                **({"host": "broker.invalid", "port": 1, "client_id": "n", "mqtt5": True} | changes),
+                **({"addresses": [Address("broker.invalid", 1)], "client_id": "n", "mqtt5": True} | changes),
                 keepalive_s=20,
                 will_topic="edged/n/status",
             ),
