@@ -174,6 +174,30 @@ def test_it_logs_in_at_the_broker(tmp_path: Path, protocol: str) -> None:
 
 
 @pytest.mark.mosquitto
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_it_finds_that_the_user_may_not_publish(tmp_path: Path, protocol: str) -> None:
+    (tmp_path / "password").write_text("w\n")
+    acl = ["user porch", "topic read #"]
+    with Broker(tmp_path, users={"porch": "w"}, acl=acl) as real:
+        login = f'host: 127.0.0.1, port: {real.port}, username: porch, protocol: "{protocol}"'
+        found = broker(tmp_path, f"{login}, password_file: password")
+        assert found.status == "error"
+        assert "lets porch in, but" in found.detail
+        assert "may not publish below edged/" in found.detail
+        assert "docs/brokers.md" in found.fix
+
+
+@pytest.mark.mosquitto
+def test_it_visits_each_address(tmp_path: Path) -> None:
+    with Broker(tmp_path, extra=["retain_available false"]) as real:
+        found = broker(tmp_path, f'host: ["127.0.0.1:{real.port}", "127.0.0.1:{free_port()}"]')
+    assert found.status == "error"
+    assert f"127.0.0.1:{real.port} lets this node in (MQTT 5 without TLS, " in found.detail
+    assert "retains no messages" in found.detail
+    assert "connection refused" in found.detail
+
+
+@pytest.mark.mosquitto
 @pytest.mark.filterwarnings(
     # paho drops the socket of a failed handshake and leaves the closing to the garbage collector.
     "ignore::pytest.PytestUnraisableExceptionWarning"

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_COMMAND = 8192  # bytes
+SWITCHES = "+/enabled/set"
+# One that no pipeline's name fits: published and read back, it shows what the broker lets this node do.
+ECHO = "edged.echo/enabled/set"
 _PIPELINE = re.compile(r"[a-z0-9-]{1,32}")
 _VERB = re.compile(r"[a-z0-9_-]{1,32}")
 # Last levels of the topics of pipelines and sensors.
@@ -61,7 +64,7 @@ class CommandTopics:
     def subscriptions(self) -> list[str]:
         """The topics on which switches and commands come."""
         commands = [] if self._on_command is None else [f"{self._base}/cmd/+"]
-        return [f"{self._base}/+/enabled/set", *commands]
+        return [f"{self._base}/{SWITCHES}", *commands]
 
     def handle(self, message: Message) -> bool:
         """Carry out a switch or a command; return whether the message was one."""

@@ -1,14 +1,14 @@
-"""Logs in at the broker and publishes nothing: for the commands of a person, not for the daemon."""
+"""Listens at the broker and publishes nothing: for the commands of a person, not for the daemon."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edged.errors import Reason, Unavailable
-from edged.sinks.mqtt.connection import Connection
+from edged.sinks.mqtt.connection import Connection, Listener
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
 from edged.system import clock
@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from edged.sinks.mqtt.session import Message, Session
 
 
-_GLANCE_S = 0.02  # between two looks for an answer
 _SILENT = Why(State.TIMEOUT, "no answer")
+
+
+class Visitor(Listener, Protocol):
+    """A listener that knows its session."""
+
+    @property
+    def session(self) -> Session | None:
+        """The session; None while there is no connection."""
 
 
 class _Subscriber:
@@ -54,6 +61,9 @@ class _Subscriber:
     def tick(self) -> None:
         """Do nothing: nothing is planned."""
 
+    def leave(self) -> None:
+        """Do nothing: this connection does not last."""
+
 
 def watch(
     config: Mqtt,
@@ -81,9 +91,9 @@ def watch(
     settings = Settings.of(config, client_id=f"edged-watch-{os.getpid()}", will_topic="", password=password)
     subscriber = _Subscriber(topics, take)
     end = None if seconds is None else clock.monotonic() + seconds
-    with _connected(settings, subscriber) as calls:
+    with connected(settings, subscriber) as calls:
         while end is None or clock.monotonic() < end:
-            _make_calls(calls, 0.5 if end is None else min(0.5, max(0.0, end - clock.monotonic())))
+            make_calls(calls, 0.5 if end is None else min(0.5, max(0.0, end - clock.monotonic())))
             beat()
         if subscriber.session is None:
             raise Unavailable(Reason.NETWORK, f"broker {settings}: {(subscriber.why or _SILENT).detail}")
@@ -93,43 +103,21 @@ def watch(
             )
 
 
-def knock(config: Mqtt, password: str | None, *, seconds: float) -> Why:
-    """Log in at the broker once, leave again, and return how that went.
-
-    Args:
-        config: the broker and how to log in.
-        password: for the broker.
-        seconds: how long to wait for an answer.
-
-    Raises:
-        ConfigError: a TLS file is missing or wrong.
-    """
-    settings = Settings.of(config, client_id=f"edged-doctor-{os.getpid()}", will_topic="", password=password)
-    subscriber = _Subscriber((), lambda _topic, _payload: None)
-    end = clock.monotonic() + seconds
-    with _connected(settings, subscriber) as calls:
-        while subscriber.why is None and (left := end - clock.monotonic()) > 0:
-            _make_calls(calls, min(_GLANCE_S, left))
-        return subscriber.why or Why(State.TIMEOUT, f"nothing was heard from it within {seconds:g} s")
-
-
 @contextlib.contextmanager
-def _connected(
-    settings: Settings, subscriber: _Subscriber
-) -> Iterator[queue.SimpleQueue[Callable[[], None]]]:
+def connected(settings: Settings, listener: Visitor) -> Iterator[queue.SimpleQueue[Callable[[], None]]]:
     """Keep a connection meanwhile; gives the calls that are to be made for it."""
     calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    connection = Connection(settings, subscriber, calls.put)
+    connection = Connection(settings, listener, calls.put)
     connection.start()
     try:
         yield calls
     finally:
-        if subscriber.session is not None:
-            subscriber.session.disconnect()
+        if listener.session is not None:
+            listener.session.disconnect()
         connection.stop(1.0)
 
 
-def _make_calls(calls: queue.SimpleQueue[Callable[[], None]], timeout_s: float) -> None:
+def make_calls(calls: queue.SimpleQueue[Callable[[], None]], timeout_s: float) -> None:
     """Make the calls that come within that time; what they raise ends the program."""
     end = clock.monotonic() + timeout_s
     while (left := end - clock.monotonic()) > 0:

@@ -129,7 +129,7 @@ def _configured(config_path: Path) -> dict[str, str]:
     words |= {name: f"pipeline-{number}" for number, name in enumerate(config.pipelines, 1)}
     words |= {name: f"sensor-{number}" for number, name in enumerate(config.sensors, 1)}
     if config.mqtt is not None:
-        words |= {config.mqtt.host: "BROKER", config.mqtt.username or "": "USER"}
+        words |= {host: "BROKER" for host, _ in config.mqtt.addresses} | {config.mqtt.username or "": "USER"}
     for path in map(Path, _paths(config.model_dump())):
         words |= dict.fromkeys((str(path), path.name, path.stem), "FILE")
     return words
