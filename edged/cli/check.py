@@ -25,9 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the problems, or a summary of a valid configuration; with ``--json`` only problems."""
     from edged.config import loader
     from edged.config.secrets import exposed_passwords
-    from edged.tools.check import check
+    from edged.tools.check import examine
 
-    problems = check(arguments.config)
+    found = examine(arguments.config)
+    problems = found.problems
     for problem in problems:
         terminal.print_line(json.dumps(problem.to_data()) if arguments.json else problem)
     if problems:
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         return 0
     config = loader.load(arguments.config)
-    for warning in exposed_passwords(arguments.config):
+    for warning in (*exposed_passwords(arguments.config), *found.warnings):
         terminal.print_line(f"warning: {warning}", stderr=True)
     counts = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
     terminal.print_line(f"{arguments.config}: good: {', '.join(filter(None, counts))}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+_APART = re.compile(r"(.+) \(class \d+\)")  # how a class is called whose name edged needs for itself
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ def names(labels: Iterable[str]) -> Iterator[str]:
 
 
 def _parts(label: str) -> list[str]:
-    return [part.strip() for part in label.split(",") if part.strip()]
+    parts = [part.strip() for part in label.split(",") if part.strip()]
+    apart = _APART.fullmatch(label)
+    return [*parts, apart[1]] if apart else parts
 
 
 def _fold(name: str) -> str:

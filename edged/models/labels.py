@@ -1,30 +1,30 @@
-"""Reads label files, one name or Coral's ``id name`` per line, and checks that they fit the model."""
+"""Loads the labels of a model, from a file or packed in it, and checks that they fit its classes."""
 
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
+from edged.events import UNKNOWN
+from edged.models import label_text
+from edged.models.label_text import MAX_BYTES, MAX_CHARACTERS, MAX_CLASSES, LabelList
 from edged.system.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-MAX_BYTES = 1_000_000
-MAX_CHARACTERS = 128  # of one label; an event holds up to ten labels
-MAX_CLASSES = 100_000
+__all__ = ["MAX_BYTES", "MAX_CHARACTERS", "MAX_CLASSES", "LabelList"]
 
-_NUMBERED = re.compile(r"(\d{1,6})(?:\s*:\s*|\s+)(\S.*)")
 _FEATURES = "if these are features and not classes, it is an embedding extractor, which edged cannot run"
-_BACKGROUND = frozenset({"background", "__background__", "_background_"})
+_BACKGROUND = frozenset({"background", "__background__", "_background_", "???"})
+_MOST_TWINS = 3  # named in a sentence
 
 
-def load(path: Path, content: int | None = None) -> tuple[str, ...]:
-    """Return the labels in a text file, by class.
+def load(path: Path, content: int | None = None) -> LabelList:
+    """Return the labels in a text file.
 
     Args:
         path: the file.
@@ -34,7 +34,7 @@ def load(path: Path, content: int | None = None) -> tuple[str, ...]:
         ModelError: the file cannot be read or is not a label file; the message names it.
     """
     if content is not None:
-        return parse(os.pread(content, MAX_BYTES + 1, 0), str(path))
+        return label_text.read(os.pread(content, MAX_BYTES + 1, 0), str(path))
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
@@ -42,63 +42,23 @@ def load(path: Path, content: int | None = None) -> tuple[str, ...]:
         raise ModelError(f"{path}: there is no such file") from None
     except OSError as error:
         raise ModelError(f"{path}: the label file cannot be read: {error.strerror}") from None
-    return parse(data, str(path))
+    return label_text.read(data, str(path))
 
 
 def parse(data: bytes, where: str) -> tuple[str, ...]:
-    """Return the labels in the content of a label file; ``where`` names it in errors.
-
-    The text is UTF-8 with or without a byte order mark, with any line ends. If every line begins with a
-    number, the numbers are the classes; a class without a line is named ``class N``.
+    """Return the names in the content of a label file; ``where`` names it in errors.
 
     Raises:
         ModelError: the content is not a list of labels.
     """
-    if len(data) > MAX_BYTES:
-        raise ModelError(f"{where}: a label file may have at most {MAX_BYTES // 1_000_000} MB")
-    lines = [line.strip() for line in _text(data, where).replace("\r\n", "\n").split("\n")]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines:
-        raise ModelError(f"{where}: the label file is empty")
-    numbered = [_NUMBERED.fullmatch(line) for line in lines if line]
-    named = _by_number([(int(m[1]), m[2]) for m in numbered if m], where) if all(numbered) else lines
-    for number, label in enumerate(named, 1):
-        _check(label, f"{where}: label {number}")
-    return tuple(named)
+    return label_text.read(data, where).names
 
 
-def _text(data: bytes, where: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ModelError(f"{where}: line {line} is not UTF-8; save the labels as UTF-8 text") from None
-
-
-def _by_number(pairs: Sequence[tuple[int, str]], where: str) -> list[str]:
-    """Return the names by class. The numbers count from 0; a class without a line gets a substitute name."""
-    names: dict[int, str] = {}
-    for number, name in pairs:
-        if number in names:
-            raise ModelError(f"{where}: duplicate number {number}")
-        names[number] = name
-    if max(names) >= MAX_CLASSES:
-        raise ModelError(f"{where}: number {max(names)} is too large; the maximum is {MAX_CLASSES - 1}")
-    return [names.get(number, f"class {number}") for number in range(max(names) + 1)]
-
-
-def _check(label: str, where: str) -> None:
-    if not label:
-        raise ModelError(f"{where} is empty; every class needs a name")
-    if len(label) > MAX_CHARACTERS:
-        raise ModelError(f"{where} has {len(label)} characters; the maximum is {MAX_CHARACTERS}")
-    if any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in label):
-        raise ModelError(f"{where} contains a control character; is this a text file?")
-
-
-def fit(labels: Sequence[str], classes: int, where: str) -> tuple[str, ...]:
+def fit(labels: LabelList | Sequence[str], classes: int, where: str) -> tuple[str, ...]:
     """Return the labels if there is one for each class.
+
+    Numbers that begin with 1 mean the first class, or the second one where that makes the count right. A
+    class called ``unknown`` is renamed, because that is edged's word for "no label is certain enough".
 
     Args:
         labels: the labels, by class.
@@ -108,20 +68,72 @@ def fit(labels: Sequence[str], classes: int, where: str) -> tuple[str, ...]:
     Raises:
         ModelError: the counts differ; if only by the background class, the message says what to do.
     """
-    if len(labels) == classes:
-        return tuple(labels)
+    found = labels if isinstance(labels, LabelList) else LabelList(tuple(labels))
+    names = found.names
+    if found.heading and len(names) == classes + 1:
+        names = names[1:]
+    elif found.first == 1 and len(names) == classes - 1:
+        names = ("class 0", *names)
+    if len(names) != classes:
+        raise ModelError(f"{where}: {_misfit(found, classes)}")
+    return tuple(_apart(name, number) for number, name in enumerate(names))
+
+
+def _misfit(labels: LabelList, classes: int) -> str:
+    """Return how the counts differ, and what to do about it."""
+    names = labels.names
     hint = "these labels belong to another model"
-    if len(labels) == classes + 1 and labels[0].lower() in _BACKGROUND:
-        hint = f"this model does not have a background class: remove the first line ({labels[0]})"
-    elif len(labels) == classes - 1 and labels[0].lower() in _BACKGROUND:
+    background = names[0].lower() in _BACKGROUND
+    if len(names) == classes + 1 and background:
+        hint = f"this model does not have a background class: remove the first line ({names[0]})"
+    elif len(names) == classes - 1 and background:
         hint = "a line is missing, and it is not the background class: the file may be truncated"
-    elif len(labels) == classes - 1:
+    elif len(names) == classes - 1:
         hint = "this model probably has a background class: insert a first line with the word background"
-    raise ModelError(f"{where}: {len(labels)} labels do not fit the {classes} classes of the model; {hint}")
+    elif any(name == f"class {labels.first + n}" for n, name in enumerate(names)):
+        hint = f"{hint}, or the numbers before the names are not those of its classes"
+    return f"{len(names)} labels do not fit the {classes} classes of the model; {hint}"
+
+
+def _apart(name: str, number: int) -> str:
+    return f"{UNKNOWN} (class {number})" if name == UNKNOWN else name
+
+
+def every_reading(labels: LabelList) -> frozenset[str]:
+    """Return all labels that :func:`fit` may make of these, for whom does not know the model's classes."""
+    apart = (_apart(name, n + shift) for n, name in enumerate(labels.names) for shift in (0, 1, -1))
+    return frozenset((*apart, "class 0") if labels.first == 1 else apart)
+
+
+def warnings(labels: Sequence[str]) -> list[str]:
+    """Return what is odd about the labels of a model, as clauses; empty where nothing is.
+
+    Args:
+        labels: those of :func:`fit`.
+    """
+    found = []
+    twins = [name for name, count in Counter(labels).items() if count > 1]
+    for name in twins[:_MOST_TWINS]:
+        numbers = [str(number) for number, label in enumerate(labels) if label == name]
+        listed = f"{', '.join(numbers[:-1][:5])} and {numbers[-1]}"
+        found.append(f"classes {listed} have the same name, '{name}', so events cannot tell them apart")
+    if len(twins) > _MOST_TWINS:
+        found.append(f"{len(twins) - _MOST_TWINS} more names stand for several classes each")
+    found += [
+        f"a class is called '{UNKNOWN}', which is edged's word for 'no label is certain enough'; "
+        f"it appears as '{name}'"
+        for number, name in enumerate(labels)
+        if name == _apart(UNKNOWN, number)
+    ]
+    return found
 
 
 def of_model(
-    file: Path, packed: Sequence[str] | None, classes: int, given: Sequence[str] | None, where: str
+    file: Path,
+    packed: LabelList | Sequence[str] | None,
+    classes: int,
+    given: LabelList | Sequence[str] | None,
+    where: str,
 ) -> tuple[str, ...]:
     """Return the labels of a model: those given, else those packed in its file.
 

@@ -9,9 +9,10 @@ from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
+    from edged.models.label_text import LabelList
     from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
 
@@ -61,7 +62,7 @@ def load(
     return LoadedModel(model, spec, labels_of(model, spec, named, str(labels or file)))
 
 
-def labels_of(model: ModelFile, spec: Spec, named: Sequence[str] | None, where: str) -> tuple[str, ...]:
+def labels_of(model: ModelFile, spec: Spec, named: LabelList | None, where: str) -> tuple[str, ...]:
     """Return the labels that the task gives to the model's answers.
 
     Args:

@@ -114,7 +114,7 @@ def _labels(
     else:
         content = files[file][0]
     try:
-        return frozenset(map(printable, label_files.load(file, content)))
+        return frozenset(map(printable, label_files.every_reading(label_files.load(file, content))))
     except ModelError:  # the worker reports it, and sees nothing
         return frozenset()
 

@@ -7,6 +7,7 @@ any machine, also without a camera or an accelerator.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from edged.config.root import Config, PipelineSection
+    from edged.models.label_text import LabelList
     from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
@@ -39,13 +41,31 @@ def respond(data: bytes, tell: Tell) -> None:
         tell(problem.to_data())
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What an examination found, in file order.
+
+    Attributes:
+        problems: what keeps the configuration from working.
+        warnings: what works, but perhaps not as it was meant.
+    """
+
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
 def check(path: Path | str) -> list[Problem]:
     """Return all problems of a configuration file, in file order; empty if it is valid."""
+    return examine(path).problems
+
+
+def examine(path: Path | str) -> Findings:
+    """Return all problems and warnings of a configuration file."""
     try:
         loaded = loader.read(path)
     except ConfigError as error:
-        return error.problems
-    return _Check(loaded).problems()
+        return Findings(error.problems, [])
+    return _Check(loaded).findings()
 
 
 class _Check:
@@ -55,9 +75,10 @@ class _Check:
         self._loaded = loaded
         self._config: Config = loaded.config
         self._problems: list[Problem] = []
+        self._warnings: list[Problem] = []
 
-    def problems(self) -> list[Problem]:
-        """Check everything and return the problems."""
+    def findings(self) -> Findings:
+        """Check everything and return what was found."""
         self._state_dir()
         self._sinks()
         self._devices()
@@ -65,12 +86,20 @@ class _Check:
             self._source(name, pipeline)
             self._model(name, pipeline)
         self._sensors()
-        return loader.in_order(self._problems)
+        return Findings(loader.in_order(self._problems), loader.in_order(self._warnings))
 
     def _report(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
+        self._problems.append(self._problem(steps, what, hint))
+
+    def _warn(self, steps: Sequence[Step], what: str) -> None:
+        problem = self._problem(steps, what)
+        if problem not in self._warnings:
+            self._warnings.append(problem)
+
+    def _problem(self, steps: Sequence[Step], what: str, hint: str = "") -> Problem:
         parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps if step != "[key]")
         path = "".join(parts).removeprefix(".")
-        self._problems.append(Problem(self._loaded.where(steps), f"{path}: {what}", hint))
+        return Problem(self._loaded.where(steps), f"{path}: {what}", hint)
 
     def _state_dir(self) -> None:
         """Check that it is a folder or can be created."""
@@ -162,8 +191,8 @@ class _Check:
         """Check models and labels with the task, and the labels that the decision names."""
         named = pipeline.model
         labels = bundled.LABELS if pipeline.bundled else named.labels
-        from_file = self._label_file(name, labels)
-        known: Sequence[str] = from_file or ()
+        usable, from_file = self._label_file(name, labels)
+        known: Sequence[str] = from_file.names if from_file is not None else ()
         owner = "the model"
         for key, file, sha256 in _models(pipeline):
             try:
@@ -173,8 +202,9 @@ class _Check:
                 spec = _inspect(pipeline, model)
                 if spec.labels:
                     known, owner = spec.labels, "this task"
-                elif model is not None and from_file != ():
-                    known = loaded_model.labels_of(model, spec, known or None, str(labels or file))
+                elif model is not None and usable:
+                    known = loaded_model.labels_of(model, spec, from_file, str(labels or file))
+                    self._odd_labels(("pipelines", name, "model", "labels" if labels else key), known)
             except ModelError as error:
                 at = "labels" if labels and str(error).startswith(f"{labels}:") else key
                 hint = self._elsewhere((name, key), file) if file is not None else ""
@@ -182,17 +212,21 @@ class _Check:
         if known:
             self._labels(name, pipeline, known, owner)
 
-    def _label_file(self, name: str, file: Path | None) -> Sequence[str] | None:
-        """Return the labels in a file; None without a file, () where it cannot be used."""
+    def _odd_labels(self, steps: Sequence[Step], labels: Sequence[str]) -> None:
+        for warning in label_files.warnings(labels):
+            self._warn(steps, warning)
+
+    def _label_file(self, name: str, file: Path | None) -> tuple[bool, LabelList | None]:
+        """Return whether the labels can be used, and those in a file; None without a file."""
         if file is None:
-            return None
+            return True, None
         try:
-            return label_files.load(file)
+            return True, label_files.load(file)
         except ModelError as error:
             self._report(
                 ("pipelines", name, "model", "labels"), str(error), self._elsewhere((name, "labels"), file)
             )
-            return ()
+            return False, None
 
     def _elsewhere(self, named: tuple[str, str], file: Path) -> str:
         """Return a hint for a missing file: the second place searched, or the command that creates it."""

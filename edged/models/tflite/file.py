@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
 from edged.models.tflite import graph as _graph
-from edged.models.tflite import lookalikes
+from edged.models.tflite import lookalikes, packed
 from edged.models.tflite import metadata as _metadata
 from edged.models.tflite.flatbuffer import FlatBuffer, Malformed, Table
 from edged.models.tflite.metadata import Metadata
@@ -26,6 +26,7 @@ from edged.system.files import open_regular
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edged.models.label_text import LabelList
     from edged.models.tensor import Tensor
     from edged.models.tflite.metadata import Normalization
 
@@ -49,7 +50,7 @@ class ModelFile:
         custom_ops: the names of operators that are not TFLite's own.
         last_step: the operator that computes the first output: ``softmax``, ``sigmoid``, ``layer``; empty
             where it is another one.
-        labels: the labels in its metadata, or None.
+        labels: the labels that are packed in it or appended to it, or None.
         normalization: the normalisation in its metadata, or None.
     """
 
@@ -60,7 +61,7 @@ class ModelFile:
     outputs: tuple[Tensor, ...]
     custom_ops: tuple[str, ...] = ()
     last_step: str = ""
-    labels: tuple[str, ...] | None = field(default=None, repr=False)
+    labels: LabelList | None = field(default=None, repr=False)
     normalization: Normalization | None = None
 
     @property
@@ -136,9 +137,7 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
         name, number = entry.text(0), entry.integer(1, "I")
         if name == "TFLITE_METADATA" and number < len(blobs):
             metadata = _metadata.read(blobs[number])
-    labels = None
-    if metadata.label_file is not None:
-        labels = _metadata.packed_labels(content, buffer.end, metadata.label_file, str(path))
+    appended = packed.read(content, buffer.end, metadata.label_files, str(path))
     return ModelFile(
         path=path,
         content=content,
@@ -147,7 +146,7 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
         outputs=graphs[0].outputs,
         custom_ops=tuple(name or "without a name" for code, name in codes if code == _graph.CUSTOM),
         last_step=graphs[0].last_step,
-        labels=labels,
+        labels=appended.labels,
         normalization=metadata.normalization,
     )
 

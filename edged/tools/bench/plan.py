@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.config.pipeline import Accelerator
 from edged.errors import DriverError, ModelError, Refused
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from edged.models.label_text import LabelList
     from edged.models.tflite.file import ModelFile
     from edged.tools.bench.options import Options
 
@@ -35,6 +36,7 @@ class Candidate:
         classes: the number of classes.
         accelerator: cpu | edgetpu | external: what it is to run on.
         device: the Edge TPU that it is compiled for; empty: none.
+        warnings: what is odd about it; it is measured all the same.
         problem: why it cannot be used; empty where it can.
     """
 
@@ -46,6 +48,7 @@ class Candidate:
     classes: int | None = None
     accelerator: str = "cpu"
     device: str = ""
+    warnings: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -103,7 +106,7 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
         delegate=options.delegate,
         delegate_options=options.delegate_options,
         seconds=options.seconds,
-    ), notes
+    ), [*notes, *(warning for candidate in candidates for warning in candidate.warnings)]
 
 
 def _runtimes(asked: str) -> tuple[tuple[str, ...], list[str]]:
@@ -119,22 +122,24 @@ def _runtimes(asked: str) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _candidate(
-    path: Path, named: Sequence[str] | None, options: Options, judged: bool, accelerator: Accelerator
+    path: Path, named: LabelList | None, options: Options, judged: bool, accelerator: Accelerator
 ) -> Candidate:
     """Read a model, as ``edged check`` does."""
     found = Candidate(path, _size(path))
     try:
         file = tflite_file.read(path, edgetpu=None)
-        spec, labels = image_classifier.spec(file), _labels(file, named)
+        spec, given = image_classifier.spec(file), _labels(file, named)
         picture = image_classifier.picture_input(file)
-        if labels is not None or judged:
-            labels = loaded_model.labels_of(file, spec, labels, str(options.labels or path))
+        labels: tuple[str, ...] = ()
+        if given is not None or judged:
+            labels = loaded_model.labels_of(file, spec, given, str(options.labels or path))
     except ModelError as error:
         return replace(found, problem=str(error))
     return replace(
         found,
         sha256=file.sha256,
-        labels=labels if labels is not None and judged else (),
+        labels=labels if judged else (),
+        warnings=tuple(f"{path}: {warning}" for warning in label_files.warnings(labels)),
         picture=(picture.width, picture.height, picture.channels),
         classes=spec.classes,
         accelerator="edgetpu" if file.for_edgetpu else "cpu",
@@ -157,7 +162,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _labels(file: ModelFile, named: Sequence[str] | None) -> Any:
+def _labels(file: ModelFile, named: LabelList | None) -> LabelList | None:
     """Return the labels given, else those of the bundled model, which are in a file beside it."""
     if named is None and file.labels is None and file.sha256 == bundled.MODEL_SHA256:
         return label_files.load(bundled.LABELS)

@@ -159,8 +159,8 @@ def test_the_bundled_model_names_the_bundled_photographs(name: str) -> None:
 
 
 def test_the_bundled_labels_are_the_thousand_of_imagenet(testdata: Path) -> None:
-    ours = load(bundled.LABELS)
-    theirs = load(testdata / "labels" / "imagenet_labels.txt")[1:]
+    ours = load(bundled.LABELS).names
+    theirs = load(testdata / "labels" / "imagenet_labels.txt").names[1:]
     assert len(set(ours)) == 1000
     assert ours[0] == "tench"
     different = [a for a, b in zip(ours, theirs, strict=True) if a != b.split(",")[0]]

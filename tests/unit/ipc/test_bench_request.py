@@ -14,6 +14,7 @@ LABELS = (
     "crane",
     "crane",
     "mol\u00e9",
+    "unknown (class 7)",
 )
 
 
@@ -27,6 +28,7 @@ LABELS = (
         ("hotdog", {"hotdog, hot dog, red hot"}),
         ("Red_Hot", {"hotdog, hot dog, red hot"}),
         ("hotdog, hot dog, red hot", {"hotdog, hot dog, red hot"}),
+        ("unknown", {"unknown (class 7)"}),
         ("maillot", {"maillot"}),  # a line says just that
         ("tank suit", {"maillot, tank suit"}),
         ("crane", {"crane"}),

@@ -197,7 +197,8 @@ def test_main_knows_model_and_labels_from_their_files(tmp_path: Path) -> None:
 
 def test_main_knows_the_labels_of_the_bundled_model_and_of_tasks_with_their_own() -> None:
     section = PipelineSection.model_validate({"source": {"kind": "synthetic"}})
-    assert known_of(section, {}, accelerated=False)["cpu"].labels == set(label_files.load(bundled.LABELS))
+    names = set(label_files.load(bundled.LABELS).names)
+    assert known_of(section, {}, accelerated=False)["cpu"].labels == names
     series = {"kind": "sensors", "channels": ["x"], "step_s": 0.1, "window": 8}
     section = PipelineSection.model_validate({"source": series, "task": {"kind": "anomaly"}})
     assert known_of(section, {}, accelerated=False)["cpu"].labels == {"anomaly"}

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tflite_builder import lstm
+from tflite_builder import build, lstm
 
 from edged.models import bundled
-from edged.tools.check import check
+from edged.tools.check import check, examine
 
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINE = "pipelines:\n  a:\n    source: {kind: synthetic}\n"
@@ -451,3 +451,17 @@ def test_a_model_over_time_must_fit_the_windows(base: Path) -> None:
     }
     for keys, sentence in expected.items():
         assert sentence in one(said(base, f"{SERIES}    {keys}\n"))
+
+
+def test_labels_that_are_odd_get_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(build(shape=(1, 8, 8, 3), axes=(1, 2)))
+    (tmp_path / "l.txt").write_text("0 cars\n1 car\n2 cars\n")
+    path = tmp_path / "edged.yaml"
+    path.write_text(
+        "pipelines:\n  porch:\n    source: {kind: synthetic}\n    model: {file: m.tflite, labels: l.txt}\n"
+    )
+    found = examine(path)
+    assert found.problems == []
+    (twins,) = (str(warning) for warning in found.warnings if "name" in warning.what)
+    assert twins.startswith(f"{path}:4:")
+    assert "pipelines.porch.model.labels: classes 0 and 2 have the same name, 'cars'" in twins

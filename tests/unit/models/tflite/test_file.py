@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tflite_builder import Kind, Packed, build
 
 from edged.errors import ModelError
-from edged.models.tflite import file, metadata
+from edged.models.tflite import file, packed
 from edged.models.tflite.file import ModelFile, read
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def test_recognises_the_operator_that_computes_the_scores(tmp_path: Path, head: 
 
 def test_reads_the_metadata(tmp_path: Path) -> None:
     model = read(_written(tmp_path, PACKED))
-    assert model.labels == tuple("abcdefgh")
+    assert model.labels is not None
+    assert model.labels.names == tuple("abcdefgh")
     assert model.normalization is not None
     assert (model.normalization.mean, model.normalization.std) == ((127.0,), (128.0,))
 
@@ -77,8 +78,8 @@ def test_an_impossible_normalisation_is_ignored(tmp_path: Path) -> None:
 def test_metadata_of_real_models(testdata: Path) -> None:
     model = read(testdata / "models" / "mobilenet_v2_1.0_224_quant.tflite")
     assert model.labels is not None
-    assert len(model.labels) == 1001
-    assert model.labels[:2] == ("background", "tench, Tinca tinca")
+    assert len(model.labels.names) == 1001
+    assert model.labels.names[:2] == ("background", "tench, Tinca tinca")
     assert model.normalization is not None
     assert model.normalization.mean == (127.5,)
     assert model.last_step == "softmax"
@@ -239,7 +240,7 @@ def _archive(members: int) -> bytes:
 
 
 def test_a_few_packed_files_are_read(tmp_path: Path) -> None:
-    assert read(_written(tmp_path, _archive(metadata.MAX_MEMBERS - 1))).labels is not None
+    assert read(_written(tmp_path, _archive(packed.MAX_MEMBERS - 1))).labels is not None
 
 
 def test_an_archive_of_many_files_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
