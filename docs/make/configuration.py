@@ -128,7 +128,8 @@ def _taken(path: str, key: str, value: JsonSchema, defs: dict[str, JsonSchema]) 
     if _of_list(value, defs) is not None:
         return f"list of [blocks](#{_anchor(path + _step(key, value))})"
     if value.get("type") == "object":
-        return f"map of {values(value['additionalProperties'])}"
+        each = value.get("additionalProperties") or next(iter(value["patternProperties"].values()))
+        return f"map of {values(each)}"
     return values(value)
 
 

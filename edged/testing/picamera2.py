@@ -26,14 +26,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edged.sources.camera_nodes import Refusal
-from edged.testing.scene import BYTES, ColorSpace, picture
-from edged.testing.sensor_modes import FULL, MODES, Mode, nearest
+from edged.testing.camera_requests import Request, check_stream
+from edged.testing.scene import BYTES, AwbModeEnum, ColorSpace
+from edged.testing.sensor_modes import HDR, MODES, Mode, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
 
 _ALIGN = 64
 _STARTUP_FRAMES = 7
@@ -42,6 +41,7 @@ _CONTROLS: dict[str, tuple[Any, Any, Any]] = {
     "AeEnable": (False, True, True),
     "AnalogueGain": (1.0, 16.0, 1.0),
     "AwbEnable": (False, True, True),
+    "AwbMode": (0, 7, 0),
     "Brightness": (-1.0, 1.0, 0.0),
     "ColourGains": (0.0, 32.0, 0.0),
     "ExposureTime": (13, 11_767_556, 20_000),
@@ -79,6 +79,9 @@ class Board:
         kept_s: the age of a frame that picamera2 kept, which comes before all others; 0: none.
         autofocus: the camera has a lens that moves; libcamera leaves it where it is.
         controls: what was set last.
+        tuning: the tuning file in force: libcamera reads it when it lists the cameras, and not again until
+            then.
+        sensor_hdr: the switch of the sensors' drivers; its modes were read when the cameras were listed.
         started_ns: when a camera was started last, monotonic.
         denied: the error of opening a device of libcamera: it lists no camera then, and gives no reason.
         busy: another process streams from the cameras.
@@ -100,6 +103,8 @@ class Board:
     kept_s: float = 0.0
     autofocus: bool = False
     controls: dict[str, Any] = field(default_factory=dict)
+    tuning: str = ""
+    sensor_hdr: bool = False
     started_ns: int = 0
     denied: int = 0
     busy: bool = False
@@ -113,7 +118,8 @@ class Board:
 
     def __post_init__(self) -> None:
         """Make the manager of this board, which picamera2 keeps for the process."""
-        self.manager = CameraManager()
+        self.manager = CameraManager(self)
+        self._listed_hdr = False
 
     def refusal(self) -> Refusal | None:
         """Replace ``camera_nodes.refusal``."""
@@ -133,6 +139,22 @@ class Board:
             "buffers": self.held,
         }
         return ", ".join(f"{what}: {there}" for what, there in kept.items() if there)
+
+    def listing(self) -> None:
+        """Read what libcamera reads when it lists the cameras, once for as long as its manager lives."""
+        self.tuning = os.environ.get("LIBCAMERA_RPI_TUNING_FILE", "")
+        self._listed_hdr = self.sensor_hdr
+
+    def modes(self, model: str) -> tuple[Mode, ...]:
+        """Return the modes of a sensor as they were when the cameras were listed; none of webcams."""
+        return HDR if self._listed_hdr and model.startswith("imx708") else MODES.get(model, ())
+
+    def switch(self, camera: str, *, on: bool) -> bool:
+        """Replace ``sensor_hdr.switch``."""
+        if camera not in {each["Id"] for each in self.information()}:
+            raise FileNotFoundError(camera)
+        changed, self.sensor_hdr = self.sensor_hdr != on, on
+        return changed
 
     def information(self) -> list[dict[str, Any]]:
         """Return the cameras in picamera2's order; ``Num`` is libcamera's own."""
@@ -159,6 +181,7 @@ class Board:
         own = {"board": self, "platform": self.platform, "_cm": self.manager}
         module.Picamera2 = type("Picamera2", (Picamera2,), own)  # type: ignore[attr-defined]  # a module made by hand
         libcamera.ColorSpace, libcamera.Transform = ColorSpace, Transform  # type: ignore[attr-defined]  # the same
+        libcamera.controls = types.SimpleNamespace(AwbModeEnum=AwbModeEnum)  # type: ignore[attr-defined]  # the same
         before = {name: sys.modules.get(name) for name in ("picamera2", "libcamera")}
         sys.modules.update({"picamera2": module, "libcamera": libcamera})
         try:
@@ -173,16 +196,30 @@ class Board:
 class CameraManager:
     """Hands completed requests to the camera objects, by libcamera's number: one object for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, board: Board) -> None:
         self.cameras: dict[int, Picamera2] = {}
+        self._board = board
+        self._listed = False
+
+    def list(self) -> list[dict[str, Any]]:
+        """Return the cameras as they were when this process looked first, since it had none."""
+        if not self._listed:
+            self._listed = True
+            self._board.listing()
+        return self._board.information()
+
+    def reset(self) -> None:
+        """Look anew."""
+        self._listed = False
 
     def add(self, index: int, camera: Picamera2) -> None:
         """Enter an object, in the place of one that may be there: that one gets no more frames."""
         self.cameras[index] = camera
 
     def cleanup(self, index: int) -> None:
-        """Take out an object."""
+        """Take out an object; without one, libcamera ends."""
         del self.cameras[index]
+        self._listed &= bool(self.cameras)
 
 
 class Picamera2:
@@ -199,19 +236,22 @@ class Picamera2:
 
     def __init_subclass__(cls) -> None:
         board = cls.board
-        cls.global_camera_info = staticmethod(board.information)  # type: ignore[method-assign]  # static in picamera2, yet of a board here
+        cls.global_camera_info = staticmethod(board.manager.list)  # type: ignore[method-assign]  # static in picamera2, yet of a board here
 
     def __init__(
         self, camera_num: int = 0, verbose_console: Any = None, tuning: Any = None, allocator: Any = None
     ) -> None:
-        del verbose_console, tuning, allocator
+        del verbose_console, allocator
+        os.environ.pop("LIBCAMERA_RPI_TUNING_FILE", None)
+        if tuning is not None:
+            os.environ["LIBCAMERA_RPI_TUNING_FILE"] = tuning
         self.notifyme_r, self.notifyme_w = os.pipe2(os.O_NONBLOCK)
         self.board.pipes += [(fd, os.fstat(fd).st_ino) for fd in (self.notifyme_r, self.notifyme_w)]
         self.notifymeread = os.fdopen(self.notifyme_r, "rb")
         self.is_open = False
         self.camera: object | None = None
         self.started = False
-        self.camera_idx = self.board.information()[camera_num]["Num"]
+        self.camera_idx = self.global_camera_info()[camera_num]["Num"]
         self._cm.add(self.camera_idx, self)
         self.camera_properties: dict[str, Any] = {}
         self.camera_controls: dict[str, tuple[Any, Any, Any]] = {}
@@ -228,9 +268,10 @@ class Picamera2:
         self._model = next(
             each["Model"] for each in self.board.information() if each["Num"] == self.camera_idx
         )
-        self.sensor_resolution = FULL[self._model]
+        self.sensor_resolution = max(mode.size for mode in self.board.modes(self._model))
         if not self.board.one_stream:
             self.camera_properties["ColorFilterArrangement"] = 0
+            self.camera_controls["FrameDurationLimits"] = (100, 10_000_000, 33_333)
         self.camera_controls |= self.board.advertised()
         if self.board.no_heap:
             raise OSError(self.board.no_heap, os.strerror(self.board.no_heap), "/dev/dma_heap/linux,cma")
@@ -287,7 +328,7 @@ class Picamera2:
         main, lores = config["main"], config["lores"]
         for name, stream in (("main", main), ("lores", lores)):
             if stream is not None:
-                _check(name, stream)
+                check_stream(name, stream)
         if lores is not None:
             self._check_lores(main, lores)
         for name in ("main", "lores"):
@@ -299,7 +340,12 @@ class Picamera2:
                 config[name] = {**config[name], "stride": -(-row // _ALIGN) * _ALIGN}
         if config["raw"] is not None:
             self._choose_mode(config["raw"]["size"])
+        self._check_controls(config["controls"])
         self._config = config
+
+    def _check_controls(self, controls: dict[str, Any]) -> None:
+        for name in controls.keys() - self.camera_controls.keys():
+            raise RuntimeError(f"Control {name} is not advertised by libcamera")
 
     def _check_lores(self, main: dict[str, Any], lores: dict[str, Any]) -> None:
         if "ColorFilterArrangement" not in self.camera_properties:
@@ -311,8 +357,9 @@ class Picamera2:
             raise RuntimeError("lores stream must be YUV")
 
     def _choose_mode(self, size: tuple[int, int]) -> None:
-        deepest = max(mode.bits for mode in MODES[self._model] if mode.size == self.sensor_resolution)
-        mode = nearest(self._model, size, deepest)
+        modes = self.board.modes(self._model)
+        deepest = max(mode.bits for mode in modes if mode.size == self.sensor_resolution)
+        mode = nearest(modes, size, deepest)
         self.board.mode = mode
         shortest_us = round(1e6 / mode.fps)
         self.camera_controls["FrameDurationLimits"] = (shortest_us, 10_000_000, shortest_us)
@@ -341,6 +388,7 @@ class Picamera2:
 
     def set_controls(self, controls: dict[str, Any]) -> None:
         """Change controls, from the next request on."""
+        self._check_controls(controls)
         self._limits_us = controls.get("FrameDurationLimits", self._limits_us)
 
     def _period_s(self) -> float:
@@ -432,43 +480,6 @@ class Job:
         return self._request
 
 
-class Request:
-    """A buffer with a picture in it."""
-
-    def __init__(self, board: Board, config: dict[str, Any], frame: int, age_s: float = 0.0) -> None:
-        self._board = board
-        self._config = config
-        self._frame = frame
-        self._at_ns = time.monotonic_ns() - round(age_s * 1e9) if age_s else 0
-        self._references = 1
-
-    def make_array(self, name: str) -> NDArray[np.uint8]:
-        """Return a copy of the stream's picture in the shape that picamera2 uses."""
-        if self._references <= 0:
-            raise RuntimeError("the request was released")
-        stream = self._config.get(name)
-        if stream is None:
-            raise RuntimeError(f"Stream {name!r} is not defined")
-        return picture(stream, self._config["colour_space"], self._frame)
-
-    def get_metadata(self) -> dict[str, Any]:
-        """Return the frame's metadata, with time stamps 30 times a second."""
-        if self._references <= 0:
-            raise RuntimeError("the request was released")
-        period_ns = 33_333_000
-        return {
-            "SensorTimestamp": self._at_ns or self._board.started_ns + self._frame * period_ns,
-            "FrameDuration": 33_333,
-        }
-
-    def release(self) -> None:
-        """Return the buffer to the camera."""
-        self._references -= 1
-        if self._references < 0:
-            raise RuntimeError("CompletedRequest: lock now has negative ref_count")
-        self._board.held -= 1
-
-
 def _inode(fd: int) -> int:
     try:
         return os.fstat(fd).st_ino
@@ -480,13 +491,3 @@ def _failed_to_open(why: str) -> RuntimeError:
     error = RuntimeError("Camera __init__ sequence did not complete.")
     error.__cause__ = RuntimeError(f"Failed to acquire camera: {why}")
     return error
-
-
-def _check(name: str, stream: dict[str, Any]) -> None:
-    if stream["format"] not in BYTES:
-        raise RuntimeError(f"Bad format {stream['format']} in stream {name}")
-    size = stream["size"]
-    if type(size) is not tuple or len(size) != 2:
-        raise RuntimeError(f"size in {name} stream should be (width, height)")
-    if size[0] % 2 or size[1] % 2:
-        raise RuntimeError("width and height should be even")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,14 @@ class ColorSpace:
     def Smpte170m() -> ColorSpace:  # noqa: N802 - libcamera's name
         """Video range, BT.601."""
         return ColorSpace("SMPTE170M")
+
+
+class AwbModeEnum(enum.IntEnum):
+    """A substitute for libcamera.controls.AwbModeEnum."""
+
+    Auto = 0
+    Incandescent = 1
+    Daylight = 5
 
 
 def picture(stream: dict[str, Any], space: ColorSpace, frame: int) -> NDArray[np.uint8]:

@@ -55,13 +55,14 @@ MODES: dict[str, tuple[Mode, ...]] = {
     ),
     "imx296": (Mode((1456, 1088), (0, 0, 1456, 1088), 60.38),),
 }
+HDR = (Mode((2304, 1296), (0, 0, 4608, 2592), 30.0),)  # of imx708 while its own HDR is on
 FULL = {
     model: max((mode.size for mode in modes), key=lambda size: size[0] * size[1])
     for model, modes in MODES.items()
 }
 
 
-def nearest(model: str, size: tuple[int, int], bits: int) -> Mode:
+def nearest(modes: tuple[Mode, ...], size: tuple[int, int], bits: int) -> Mode:
     """Return the mode that libcamera, and picamera2 after it, choose for a raw stream of this size."""
 
     def score(mode: Mode) -> float:
@@ -69,7 +70,7 @@ def nearest(model: str, size: tuple[int, int], bits: int) -> Mode:
         total = sum(_apart(want, have) for want, have in zip(size, mode.size, strict=True))
         return total + 1500 * _apart(wanted, shape) + 500 * abs(bits - mode.bits)
 
-    return min(MODES[model], key=score)
+    return min(modes, key=score)
 
 
 def _apart(want: float, have: float) -> float:

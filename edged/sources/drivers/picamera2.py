@@ -11,7 +11,6 @@ can only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import inspect
 import logging
@@ -19,8 +18,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, field_validator
 
+from edged.drivers import wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import (
     Frame,
@@ -29,8 +29,11 @@ from edged.sources import (
     Size,
     Source,
     SourceConfig,
+    camera_controls,
     camera_nodes,
     field_of_view,
+    picamera2_objects,
+    sensor_hdr,
     video_devices,
 )
 from edged.system import board, clock
@@ -51,7 +54,9 @@ _YUV = "YUV420"
 _SLOW = 12.0  # frames per second, below which a rate is set after the first picture
 _STALE_S = 2.0  # a frame that is older was kept, and is not new
 _LEAST = 64  # pixels of width and of height: the scaler of a Pi 4 gives no less, whatever the shape
-_CONTINUOUS = 2  # libcamera's AfModeContinuous
+_MANUAL, _CONTINUOUS = 0, 2  # libcamera's AfMode
+_SINGLE_EXPOSURE = 3  # libcamera's HdrMode, of a Pi 5 with any sensor
+_TUNING = "LIBCAMERA_RPI_TUNING_FILE"
 _AS_FAST = 0.98  # of the frames per second asked for: the modes' own are not round
 _WORTH = 0.75  # read lores only when it has less than this share of main's pixels
 _USB = "/usb"  # in the identity of a webcam, which libcamera lists as well
@@ -68,6 +73,9 @@ _UNFIT = (
 )
 
 _ours: set[int] = set()  # the cameras that this process has open
+
+
+TuningFile = Annotated[str, StringConstraints(pattern=r"^(/[^\x00]{1,250}|[\w.-]{1,80}\.json)$")]
 
 
 class Config(SourceConfig):
@@ -88,6 +96,31 @@ class Config(SourceConfig):
     )
     hflip: bool = Field(default=False, description="mirror the picture left to right, in the camera")
     vflip: bool = Field(default=False, description="mirror the picture top to bottom, in the camera")
+    focus: Literal["auto"] | Annotated[float, Field(ge=0, le=32, allow_inf_nan=False)] = Field(
+        default="auto",
+        description="where the lens moves: auto (all the time), or fixed: 1 / distance in m (2: 50 cm)",
+    )
+    hdr: bool = Field(
+        default=False,
+        description="light and shadow in one picture: by the sensor of Camera Module 3, or by a Pi 5",
+    )
+    tuning_file: TuningFile | None = Field(
+        default=None,
+        description="for other lenses and sensors: a path, or a file of libcamera such as imx219_noir.json",
+    )
+    controls: Annotated[dict[camera_controls.Name, camera_controls.Value], Field(max_length=32)] = Field(
+        default_factory=dict,
+        examples=[{"ExposureTime": 10000, "AnalogueGain": 2.0, "AwbMode": "Daylight"}],
+        description="libcamera's controls; exposure in µs; those of other keys here are refused",
+    )
+
+    @field_validator("controls")
+    @classmethod
+    def _none_of_another_key(cls, controls: dict[str, Any]) -> dict[str, Any]:
+        for name in controls:
+            if name in camera_controls.ELSEWHERE:
+                raise wrong(f"the key `{camera_controls.ELSEWHERE[name]}` sets {name}", name)
+        return controls
 
     @property
     def holds(self) -> Mapping[str, str]:
@@ -97,9 +130,9 @@ class Config(SourceConfig):
 
 def needs(config: Config) -> Needs:
     """Return what libcamera opens: its devices have other numbers on each board, and memory to hand over."""
-    del config
+    tuning = config.tuning_file or ""
     return Needs(
-        files=("/etc/libcamera",),
+        files=("/etc/libcamera", *((tuning,) if tuning.startswith("/") else ())),
         devices=(
             "/dev/media*",
             "/dev/video*",
@@ -197,6 +230,7 @@ class PiCamera:
         self._name = f"Raspberry Pi camera {config.camera}"
         self._camera: Any = None
         self._job: Any = None  # a capture that was requested and has not arrived in time
+        self._has_own_hdr = False
         self._stream = "main"
         self._layout: dict[str, Any] = {}
         self._number = 0
@@ -206,13 +240,14 @@ class PiCamera:
     def open(self) -> None:
         """Start the camera."""
         self.close()
-        picamera2 = library()
-        self._look(picamera2.Picamera2)
+        driver = library().Picamera2
+        tuning = picamera2_objects.tuning_path(driver, self._config.tuning_file)
+        self._look(driver, tuning)
         if self._config.camera in _ours:
             # A second object would be refused, but take the frames of the first one before it is.
             raise DeviceBusy(f"{self._name} is in use", "another pipeline of this worker")
         try:
-            self._camera = _construct(picamera2.Picamera2, self._config.camera)
+            self._camera = picamera2_objects.construct(driver, self._config.camera, tuning)
             _ours.add(self._config.camera)
             self._configure()
             self._camera.start()
@@ -268,15 +303,19 @@ class PiCamera:
         if camera is None:
             return
         if job is not None:
-            _give_up(camera, job)
+            picamera2_objects.give_up(camera, job)
         try:
             camera.close()
         except (RuntimeError, OSError) as error:
             log.warning("%s did not close cleanly: %s", self._name, error)
         _ours.discard(self._config.camera)
 
-    def _look(self, driver: Any) -> None:
+    def _look(self, driver: Any, tuning: str | None) -> None:
         """Raise ``Unavailable`` where the camera is absent: picamera2 would fail with another error."""
+        # libcamera reads the tuning file when it lists the cameras: picamera2 names it too late for that.
+        os.environ.pop(_TUNING, None)
+        if tuning is not None:
+            os.environ[_TUNING] = tuning
         try:
             cameras = driver.global_camera_info()
         except (RuntimeError, OSError) as error:
@@ -301,6 +340,17 @@ class PiCamera:
                 f"{self._name} ({_model(camera)}) is a USB camera, which is `kind: v4l2`; "
                 "`edged init` lists the cameras",
             )
+        self._has_own_hdr = sensor_hdr.has_switch(_model(camera))
+        if self._has_own_hdr:
+            self._switch_hdr(driver, str(camera["Id"]))
+
+    def _switch_hdr(self, driver: Any, camera: str) -> None:
+        """Switch the sensor's own HDR as configured: another program may have left it on."""
+        try:
+            if sensor_hdr.switch(camera, on=self._config.hdr):
+                picamera2_objects.list_anew(driver)
+        except OSError as error:
+            log.warning("%s: its HDR cannot be switched: %s", self._name, error)
 
     def _configure(self) -> None:
         """Configure two streams, or one where the camera has no image processor to scale a second one."""
@@ -349,23 +399,36 @@ class PiCamera:
         camera, config = self._camera, self._config
         main = {"size": self._size, "format": "BGR888"}
         more: dict[str, Any] = {"transform": Transform(hflip=config.hflip, vflip=config.vflip)}
-        controls: dict[str, Any] = {}
-        if "AfMode" in camera.camera_controls:  # libcamera leaves the lens where it is
-            controls["AfMode"] = _CONTINUOUS
-        if config.fps is not None and config.fps >= _SLOW:
-            controls |= self._frame_duration()
-        if controls:
-            more["controls"] = controls
+        more["controls"] = self._controls()
         if raw is not None:
             more["raw"] = {"size": raw}
         if lores is not None:
-            pisp = getattr(getattr(camera, "platform", None), "name", "VC4") == "PISP"
+            pisp = picamera2_objects.is_pisp(camera)
             more["lores"] = {"size": lores, "format": "BGR888" if pisp else _YUV}
             if not pisp:
                 # The range that OpenCV's conversion assumes; the default of a preview is the full range
                 # (sYCC).
                 more["colour_space"] = ColorSpace.Smpte170m()
         camera.configure(camera.create_preview_configuration(main=main, display=None, encode=None, **more))
+
+    def _controls(self) -> dict[str, Any]:
+        """Return what is set before the camera starts. Raises ``Unavailable`` where the camera lacks one."""
+        from libcamera import controls as names
+
+        config, advertised = self._config, self._camera.camera_controls
+        controls = camera_controls.ready(config.controls, advertised, self._name, names)
+        if "AfMode" in advertised:  # libcamera leaves the lens where it is
+            auto = config.focus == "auto"
+            controls |= {"AfMode": _CONTINUOUS} if auto else {"AfMode": _MANUAL, "LensPosition": config.focus}
+        elif config.focus != "auto":
+            log.warning("%s has a lens that does not move: `focus` changes nothing", self._name)
+        if config.hdr and not self._has_own_hdr and "HdrMode" in advertised:
+            controls["HdrMode"] = _SINGLE_EXPOSURE
+        elif config.hdr and not self._has_own_hdr:
+            log.warning("%s has no HDR on this board: `hdr` changes nothing", self._name)
+        if config.fps is not None and config.fps >= _SLOW and "FrameDurationLimits" in advertised:
+            controls |= self._frame_duration()
+        return controls
 
     def _decode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
         """Return the picture without the padding of its rows, and the order of its colours."""
@@ -398,39 +461,6 @@ class PiCamera:
             if isinstance(cause, OSError) and cause.errno in {errno.EACCES, errno.EPERM}:
                 return video_devices.explain(cause.filename or self._name, cause)
         return Unavailable(Reason.LOST, f"{self._name} cannot be started: {words}")
-
-
-def _construct(driver: Any, number: int) -> Any:
-    """Return a camera object; where its constructor fails, give back what it has taken until then."""
-    camera = driver.__new__(driver)  # so that there is an object to close when the constructor raises
-    try:
-        camera.__init__(number)
-    except BaseException:
-        with contextlib.suppress(Exception):
-            _abandon(camera)
-        raise
-    return camera
-
-
-def _abandon(camera: Any) -> None:
-    """Give back what a failed constructor has taken; picamera2's close() does so only for an open camera."""
-    if getattr(camera, "is_open", False):
-        camera.close()  # raises at its end, where it misses what the constructor did not make any more
-        return
-    manager, number = getattr(camera, "_cm", None), getattr(camera, "camera_idx", None)
-    if manager is not None and manager.cameras.get(number) is camera:
-        manager.cleanup(number)
-    if hasattr(camera, "notifymeread"):
-        camera.notifymeread.close()
-        os.close(camera.notifyme_w)
-
-
-def _give_up(camera: Any, job: Any) -> None:
-    """Cancel an open capture: queued behind it, stopping would wait for a camera that hangs."""
-    if hasattr(camera, "cancel_all_and_flush"):  # since picamera2 0.3.20
-        camera.cancel_all_and_flush()
-    with contextlib.suppress(Exception):  # cancelled, or still pending: then there is nothing to release
-        job.get_result(timeout=0).release()
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

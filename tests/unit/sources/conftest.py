@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.sources import camera_nodes, video_devices
+from edged.sources import camera_nodes, sensor_hdr, video_devices
 from edged.sources.drivers import picamera2
 from edged.testing.picamera2 import Board
 from edged.testing.pictures import paint
@@ -74,6 +74,8 @@ def board(
         folder = unpacked(version, tmp_path_factory.getbasetemp())
         pi = RealBoard(folder=folder, drops_startup_frames=version == "0.3.17")
     monkeypatch.setattr(camera_nodes, "refusal", pi.refusal)
+    monkeypatch.setattr(sensor_hdr, "switch", pi.switch)
+    monkeypatch.setenv("LIBCAMERA_RPI_TUNING_FILE", "of another program")
     monkeypatch.setattr(picamera2, "_ours", set())  # one failure is to be one
     with pi.installed():
         yield pi

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import types
+import weakref
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edged.testing import scene
-from edged.testing.sensor_modes import FULL, MODES, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edged.testing.sensor_modes import Mode
     from unit.sources.real_picamera2 import RealBoard
 
 _ALIGN = 64
@@ -295,15 +296,16 @@ class Request:
 class Camera:
     """One camera: its sensor, and a thread that fills the requests in its queue."""
 
-    def __init__(self, board: RealBoard, information: dict[str, Any]) -> None:
+    def __init__(self, board: RealBoard, manager: CameraManager, information: dict[str, Any]) -> None:
         self.board = board
+        self._manager = weakref.proxy(manager)
         self.id = information["Id"]
         self.index = information["Num"]
         self.model = information["Model"]
         self.properties: dict[ControlId, Any] = {control("Model"): self.model}
         if not board.one_stream:
             self.properties[control("ColorFilterArrangement")] = 0
-        self.mode = max(MODES.get(self.model, MODES["imx219"]), key=lambda mode: mode.size)
+        self.mode = max(board.modes(self.model) or board.modes("imx219"), key=lambda mode: mode.size)
         self._queue: deque[Request] = deque()
         self._running = threading.Event()
         self._thread: threading.Thread | None = None
@@ -316,12 +318,13 @@ class Camera:
         """The controls of the current mode."""
         shortest_us = round(1e6 / self.mode.fps)
         found = {
-            control("FrameDurationLimits"): ControlInfo(shortest_us, 10_000_000, shortest_us),
             control("NoiseReductionMode"): ControlInfo(0, 4, 0),
             control("ScalerCrop", ControlType.Rectangle): ControlInfo(
                 Rectangle(0, 0, 64, 64), Rectangle(*self.mode.crop), Rectangle(*self.mode.crop)
             ),
         }
+        if not self.board.one_stream:
+            found[control("FrameDurationLimits")] = ControlInfo(shortest_us, 10_000_000, shortest_us)
         found |= {control(name): ControlInfo(*limits) for name, limits in self.board.advertised().items()}
         return found
 
@@ -339,9 +342,9 @@ class Camera:
         if role is not StreamRole.Raw:
             return _Formats({name: [(640, 480)] for name in scene.BYTES})
         if self.board.one_stream:
-            return _Formats({"XBGR8888": [FULL["imx219"]]})
+            return _Formats({"XBGR8888": [(3280, 2464)]})
         found: dict[str, list[tuple[int, int]]] = {}
-        for mode in MODES[self.model]:
+        for mode in self.board.modes(self.model):
             found.setdefault(f"SRGGB{mode.bits}_CSI2P" if mode.bits > 8 else "SRGGB8", []).append(mode.size)
         return _Formats(found)
 
@@ -352,7 +355,9 @@ class Camera:
         if sensor is None:
             return self.mode
         wanted = (sensor.output_size.width, sensor.output_size.height)
-        return next(m for m in MODES[self.model] if m.size == wanted and m.bits == sensor.bit_depth)
+        return next(
+            m for m in self.board.modes(self.model) if m.size == wanted and m.bits == sensor.bit_depth
+        )
 
     def configure(self, configuration: CameraConfiguration) -> int:
         self.mode = self.board.mode = self.mode_for(configuration.sensor_config)
@@ -381,7 +386,7 @@ class Camera:
         while self._queue:
             request = self._queue.popleft()
             request.status = Request.Status.Cancelled
-            self.board.libcamera_manager.complete(request)
+            self._manager.complete(request)
 
     def _obey(self, controls: dict[ControlId, Any]) -> None:
         self._limits_us = controls.get(control("FrameDurationLimits"), self._limits_us)
@@ -402,7 +407,7 @@ class Camera:
             request.metadata = {control("SensorTimestamp"): stamp, control("FrameDuration"): period_us}
             self._fill(request, Status.Success if started else Status.Startup)
             request.status = Request.Status.Complete
-            self.board.libcamera_manager.complete(request)
+            self._manager.complete(request)
 
     def _fill(self, request: Request, status: Status) -> None:
         for stream, buffer in request.buffers.items():
@@ -430,12 +435,15 @@ class Camera:
 class CameraManager:
     """Lists the cameras, and hands over the requests that are complete."""
 
-    _only: CameraManager
-
     def __init__(self, board: RealBoard) -> None:
-        self.cameras = [Camera(board, each) for each in sorted(board.information(), key=lambda c: c["Num"])]
+        board.listing()
+        there = sorted(board.information(), key=lambda camera: camera["Num"])
+        self.cameras = [Camera(board, self, each) for each in there]
         self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._ready: deque[Request] = deque()
+
+    def __del__(self) -> None:
+        os.close(self.event_fd)
 
     def complete(self, request: Request) -> None:
         self._ready.append(request)
@@ -459,7 +467,8 @@ def modules(board: RealBoard) -> dict[str, types.ModuleType]:
     for name in names.split():
         setattr(libcamera, name, globals()[name])
     libcamera._libcamera = libcamera  # type: ignore[attr-defined]  # a module made by hand
-    libcamera.CameraManager = types.SimpleNamespace(singleton=lambda: board.libcamera_manager)  # type: ignore[attr-defined]  # a module made by hand
+    libcamera.CameraManager = types.SimpleNamespace(singleton=board.singleton)  # type: ignore[attr-defined]  # a module made by hand
+    controls.AwbModeEnum = scene.AwbModeEnum  # type: ignore[attr-defined]  # a module made by hand
     for name in ("ExposureTime", "ExposureTimeMode", "AnalogueGain", "AnalogueGainMode"):
         setattr(controls, name, control(name))
     reduction = types.SimpleNamespace(Minimal=3, HighQuality=2, Fast=1)

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import types
+import weakref
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,19 +83,21 @@ class RealBoard(Board):
         """Note what is open before."""
         super().__post_init__()
         self._pipes = _pipes()
+        self._manager: weakref.ref[libcamera_stub.CameraManager] | None = None
 
-    @functools.cached_property
-    def libcamera_manager(self) -> libcamera_stub.CameraManager:
-        """The manager of libcamera's cameras, which has those that were there when it was made."""
-        return libcamera_stub.CameraManager(self)
+    def singleton(self) -> libcamera_stub.CameraManager:
+        """Return libcamera's manager: the one that is there for as long as anyone uses it, or a new one."""
+        manager = self._manager() if self._manager is not None else None
+        if manager is None:
+            manager = libcamera_stub.CameraManager(self)
+            self._manager = weakref.ref(manager)
+        return manager
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Make the frame that picamera2 keeps an old one, as after the death of a camera."""
         super().__setattr__(name, value)
-        if name in {"cameras", "usb", "denied"}:
-            self.__dict__.pop("libcamera_manager", None)
-            if self.package is not None:
-                self.package.Picamera2._cm._cms = None
+        if name in {"cameras", "usb", "denied"} and self.package is not None:
+            self.package.Picamera2._cm._cms = None
         if name == "kept_s" and value:
             self._age(value)
 
