@@ -50,6 +50,27 @@ def cue(library: Path, what: str) -> None:
     library.with_name(f"{library.name}.cue").write_text(what)
 
 
+def plug(root: Path, port: str, number: int, *, ready: bool = False) -> Path:
+    """Plug an Edge TPU into an emulated USB; return its folder in sysfs."""
+    folder, bus = root / "sys/bus/usb/devices" / port, int(port.partition("-")[0])
+    node = root / f"dev/bus/usb/{bus:03}/{number:03}"
+    for path in (folder, node.parent):
+        path.mkdir(parents=True, exist_ok=True)
+    node.touch()
+    vendor, product = ("18d1", "9302") if ready else ("1a6e", "089a")
+    values = {"idVendor": vendor, "idProduct": product, "busnum": bus, "devnum": number}
+    for name, value in values.items():
+        (folder / name).write_text(f"{value}\n")
+    return folder
+
+
+def on_bus(library: Path, root: Path) -> Path:
+    """Write a stand-in for libedgetpu whose devices are those of an emulated USB."""
+    build(library)
+    library.with_name(f"{library.name}.bus").write_text(str(root))
+    return library
+
+
 def prepare(library: Path, kind: str, name: str = "edgetpu") -> Path:
     """Write, or do not write, a library that is bad from the start; returns its path.
 

@@ -40,7 +40,7 @@ def of_sensors(configs: Iterable[SensorConfig]) -> Needs:
 
 def of_device(library: str, device: str) -> Needs:
     """Return what the runtime of an Edge TPU needs for a device: ``usb``, ``pci`` or one such as ``:0``."""
-    kind = device.partition(":")[0]
+    kind = device.replace("@", ":").partition(":")[0]
     nodes = ((_PCI_NODES,) if kind != "usb" else ()) + ((_USB_NODES,) if kind != "pci" else ())
     return Needs(files=_libraries(library), devices=nodes, hotplug=kind != "pci")
 

@@ -96,7 +96,8 @@ class Accelerator(Section):
     device: Annotated[str, StringConstraints(pattern=DEVICE)] | None = Field(
         examples=["usb"],
         default=None,
-        description="the Edge TPU: usb (default), pci, or a numbered one such as usb:0",
+        description="the Edge TPU: usb (default), pci, one by its number in the order of the ports, "
+        "such as usb:0, or by its port, such as usb@2-1",
     )
     library: str = Field(
         default="libedgetpu.so.1",
@@ -141,6 +142,9 @@ class Accelerator(Section):
         (kind, _, number), (other_kind, _, other_number) = (
             device.partition(":") for device in (self.port, other.port)
         )
+        if self.port.startswith("usb@") or other.port.startswith("usb@"):
+            # Which number a port has depends on what is plugged in.
+            return not (self.port[:4] == other.port[:4] or "pci" in {kind, other_kind})
         if kind == other_kind:
             return "" in {number, other_number}
         return "" in {kind, other_kind}  # :0 is the first of any kind

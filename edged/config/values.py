@@ -16,7 +16,7 @@ NAME = r"^[a-z0-9-]{1,32}$"
 TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"
 NO_SPACES = r"^\S+$"
-DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2})$"
+DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2}|usb@[0-9]+-[0-9.]+)$"
 NODE = r"^/dev/[^\x00]+$"
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -25,7 +25,7 @@ FORMS: dict[str, str] = {
     TOPIC: "an MQTT topic without spaces, # or +, and without / at either end",
     SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
     NO_SPACES: "text without spaces",
-    DEVICE: "usb, pci, or a numbered one such as usb:0",
+    DEVICE: "usb, pci, a numbered one such as usb:0, or the one on a port, such as usb@2-1",
     NODE: "the path of a device, such as /dev/galcore, or a pattern of it",
     CHANNEL_PATH: "the name of a sensor, or name/channel",
     CLOCK: "a time of the day such as 07:30",

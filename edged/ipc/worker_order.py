@@ -30,6 +30,7 @@ class PipelineOrder:
         twin: the same for the model that runs on the CPU if the accelerator's cannot be used.
         secrets: the content of the files of its source that hold secrets, by key.
         tell_labels: report the labels, which main does not know.
+        reset: reset the accelerator first: it hung or crashed.
         fatal: marks of samples that ended an earlier worker while it decoded them: they are left out.
     """
 
@@ -46,6 +47,7 @@ class PipelineOrder:
     twin: int = -1
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     tell_labels: bool = False
+    reset: bool = False
     fatal: tuple[int, ...] = ()
 
 

@@ -66,6 +66,7 @@ class CircuitBreaker:
         self._probe_at: float | None = None
         self._open_until = -math.inf
         self._slow_at = -math.inf
+        self._hung = False
 
     @property
     def usable(self) -> bool:
@@ -77,12 +78,18 @@ class CircuitBreaker:
         """Return whether it ever took too long to open."""
         return self._slow_at > -math.inf
 
+    @property
+    def hung(self) -> bool:
+        """Return whether it crashed or hung, and has not worked since."""
+        return self._hung
+
     def failed(self, now: float, loss: Loss = Loss.FAILED) -> float:
         """Count a failure, in use or in a probe; return for how many seconds the CPU takes over.
 
         Until the next probe is due, failures are those of pipelines that require the accelerator and try
         it again and again: they count once. An absent device does not come and go.
         """
+        self._hung |= loss is Loss.FAILED
         if self._probe_at is not None and now < self._probe_at:
             return self._probe_at - now
         if self.usable and now - self._usable_since > STABLE_S:
@@ -105,7 +112,7 @@ class CircuitBreaker:
 
     def works(self, now: float) -> None:
         """Use the accelerator again: a probe, or a pipeline that requires it, ran on it."""
-        self._probe_at, self._usable_since = None, now
+        self._probe_at, self._usable_since, self._hung = None, now, False
 
     def plugged_in(self, now: float) -> None:
         """Probe soon, unless the device comes and goes."""
@@ -196,6 +203,10 @@ class Accelerators:
     def slow(self, key: str) -> bool:
         """Return whether an accelerator needs its full time to open."""
         return key in self._breakers and self._breakers[key].slow
+
+    def hung(self, key: str) -> bool:
+        """Return whether an accelerator is to be reset before it is opened."""
+        return key in self._breakers and self._breakers[key].hung
 
     def failed(self, key: str, why: str, loss: Loss = Loss.FAILED) -> None:
         """Count a failure, in use or in a probe."""

@@ -38,6 +38,7 @@ def order(
     armed: Collection[str] = (),
     known: Collection[str] = (),
     fatal: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    reset: bool = False,
 ) -> Order:
     """Return the order for a worker.
 
@@ -52,6 +53,7 @@ def order(
         probe: whether only to try the accelerator, and end.
         armed: the pipelines that are armed.
         known: the pipelines whose labels main knows; others report theirs.
+        reset: whether to reset the accelerator first.
         fatal: marks of the samples that they leave out, by pipeline.
     """
     pipelines = tuple(
@@ -69,6 +71,7 @@ def order(
             twin=_index(_twin(section, accelerated=accelerated), models),
             secrets=_secrets(section.source),
             tell_labels=name not in known and not probe,
+            reset=reset and accelerated,
             fatal=tuple(fatal.get(name, ())),
         )
         for name, section in sections.items()

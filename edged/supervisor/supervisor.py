@@ -334,6 +334,7 @@ class Supervisor:
             results=self._results,
             armed=self._armed,
             known=self._known(sections, models, accelerated=group.accelerated),
+            reset=self._accelerators.hung(key),
             fatal={name: self._fatal.of(name) for name in sections},
         )
         readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
@@ -400,6 +401,7 @@ class Supervisor:
                 isolation=self._isolation,
                 threads=self._threads(),
                 probe=True,
+                reset=self._accelerators.hung(key),
             ), list(files.values())
 
         return order, order_builder.deadlines(sections, accelerated=True, patient=True)

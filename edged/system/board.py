@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 # Vendor and product of an Edge TPU on USB: as it comes up, and after its firmware was loaded.
-CORAL_USB = frozenset({("1a6e", "089a"), ("18d1", "9302")})
+CORAL_READY = ("18d1", "9302")
+CORAL_USB = frozenset({("1a6e", "089a"), CORAL_READY})
 CORAL_PCI = ("0x1ac1", "0x089a")
 _BOARDS = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name")
 
@@ -23,15 +26,33 @@ def coral(root: Path) -> str:
     return "pci" if (root / "dev/apex_0").exists() else ""
 
 
-def coral_nodes(root: Path) -> list[Path]:
-    """Return the device nodes of the Coral accelerators on USB, in the order of their ports."""
+@dataclass(frozen=True)
+class CoralStick:
+    """A Coral accelerator on USB.
+
+    Attributes:
+        port: the port that it is plugged into, such as ``2-1.4``.
+        node: its device node, which is another one once it has its firmware.
+        ready: whether it has its firmware.
+        place: its folder in sysfs without links, by which libusb and so libedgetpu sort.
+    """
+
+    port: str
+    node: Path
+    ready: bool
+    place: str
+
+
+def coral_sticks(root: Path) -> list[CoralStick]:
+    """Return the Coral accelerators on USB, in the order of their ports."""
     found = []
-    for port in sorted(root.glob("sys/bus/usb/devices/*")):
-        if (text(port / "idVendor"), text(port / "idProduct")) in CORAL_USB:
-            bus, number = text(port / "busnum"), text(port / "devnum")
-            if bus.isdecimal() and number.isdecimal():
-                found.append(root / f"dev/bus/usb/{int(bus):03}/{int(number):03}")
-    return found
+    for port in root.glob("sys/bus/usb/devices/*"):
+        ids = (text(port / "idVendor"), text(port / "idProduct"))
+        bus, number = text(port / "busnum"), text(port / "devnum")
+        if ids in CORAL_USB and bus.isdecimal() and number.isdecimal():
+            node = root / f"dev/bus/usb/{int(bus):03}/{int(number):03}"
+            found.append(CoralStick(port.name, node, ids == CORAL_READY, str(port.resolve())))
+    return sorted(found, key=lambda stick: [int(part) for part in re.findall(r"\d+", stick.port)])
 
 
 def coral_cards(root: Path) -> list[str]:

@@ -89,6 +89,11 @@ class Engine:
         if self._model is not None:
             self._model.rehearse()
 
+    def close(self) -> None:
+        """Free the model, and with it the accelerator; nothing can be run afterwards."""
+        if self._model is not None:
+            self._model.close()
+
 
 class Files(NamedTuple):
     """Descriptors of sealed memory with what main read for a pipeline; None: the worker reads the file.
@@ -188,7 +193,9 @@ def _on_tpu(
     named, accelerator = section.model, section.accelerator
     beat.enter(Stage.DELEGATE)
     options = {key: str(value) for key, value in accelerator.options.items()}
-    delegate = edgetpu.open_delegate(named.runtime, accelerator.library, accelerator.port, options)
+    delegate = edgetpu.open_delegate(
+        named.runtime, accelerator.library, accelerator.port, options, reset=order.reset
+    )
     beat.enter(Stage.LOAD)
     file: Path = named.edgetpu_file or bundled.MODEL
     sha256 = named.edgetpu_sha256

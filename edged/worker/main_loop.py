@@ -8,6 +8,8 @@ import functools
 import logging
 import os
 import queue
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _BEAT_S = 1.0
 _SETTLED = 3  # beats after which everything is open
-_CLOSE_S = 1.0  # for the sources to close when main closes the pipe
+_CLOSE_S = 1.0  # for the sources and the accelerator to close when main closes the pipe
 
 
 class WorkerMain:
@@ -56,7 +58,9 @@ class WorkerMain:
         self._isolation = isolation
         self._network = network
         self._beat = heartbeat.model()
-        self._filled: queue.SimpleQueue[tuple[PipelineRunner, Item | Pause | None]] = queue.SimpleQueue()
+        self._filled: queue.SimpleQueue[tuple[PipelineRunner, Item | Pause | None] | None]
+        self._filled = queue.SimpleQueue()  # None: close the accelerator, and wait for the end
+        self._closed = threading.Event()
         self._runners: list[PipelineRunner] = []
         self._readings_page: Reader | None = None
         self._beat_at = 0.0
@@ -84,13 +88,16 @@ class WorkerMain:
         if not self._runners:
             return os.EX_CONFIG
         try:
-            return self._rehearse() if self._order.probe else self._serve()
+            status = self._rehearse() if self._order.probe else self._serve()
+            self._close()
         except ModelError as error:
             accelerated = any(runner.accelerator != "cpu" for runner in self._runners)
             self._fault_all("accelerator" if accelerated else "model", "invoke", str(error))
         except Exception as error:
             log.exception("a defect in a worker")
             self._fault_all("defect", "worker", f"{type(error).__name__}: {error}")
+        else:
+            return status
         return os.EX_SOFTWARE
 
     def _serve(self) -> int:
@@ -98,7 +105,9 @@ class WorkerMain:
         for runner in self._runners:
             runner.capture.start()
         while not all(runner.ended for runner in self._runners):
-            self._step()
+            if not self._step():
+                self._close()
+                time.sleep(_CLOSE_S)  # the thread that heard main ends this process
         self._beat.enter(Stage.GONE)
         return os.EX_OK
 
@@ -107,6 +116,13 @@ class WorkerMain:
         for runner in self._runners:
             runner.rehearse()
         return os.EX_OK
+
+    def _close(self) -> None:
+        """Free the models, and then what they ran on: nothing else halts an Edge TPU."""
+        for runner in self._runners:
+            if runner.accelerator != "cpu":
+                runner.close()
+        self._closed.set()
 
     def _fault_all(self, kind: str, reason: str, said: str) -> None:
         for order in self._order.pipelines:
@@ -157,12 +173,16 @@ class WorkerMain:
     def _deliver(self, runner: PipelineRunner, item: Item | Pause | None) -> None:
         self._filled.put((runner, item))
 
-    def _step(self) -> None:
+    def _step(self) -> bool:
+        """Judge the next item; return False where main has closed the pipe."""
         try:
-            runner, item = self._filled.get(timeout=_BEAT_S)
+            filled = self._filled.get(timeout=_BEAT_S)
         except queue.Empty:
             self._beat.enter(Stage.IDLE)
         else:
+            if filled is None:
+                return False
+            runner, item = filled
             runner.take(item)
         now = clock.monotonic()
         if now - self._beat_at >= _BEAT_S:
@@ -176,6 +196,7 @@ class WorkerMain:
             if any(runner.capture.blind for runner in self._runners) and self._walls.outdated():
                 log.info("a device was plugged in again: a new worker is needed to open it")
                 os._exit(os.EX_TEMPFAIL)
+        return True
 
     def _obey(self, pipeline: str, verb: str) -> None:
         for runner in self._runners:
@@ -183,11 +204,17 @@ class WorkerMain:
                 runner.watch.obey(verb)
 
     def _stop(self) -> None:
-        """Close the sources and end, whatever the other threads do: main has closed the pipe."""
+        """Close the sources and the accelerator and end, whatever hangs: main has closed the pipe."""
+        until = clock.monotonic() + _CLOSE_S
         for runner in self._runners:
             runner.capture.stop()
+        accelerated = any(runner.accelerator != "cpu" for runner in self._runners)
+        if accelerated:
+            self._filled.put(None)
         for runner in self._runners:
             runner.capture.join(_CLOSE_S / len(self._runners))
+        if accelerated:
+            self._closed.wait(max(0.0, until - clock.monotonic()))
         os._exit(os.EX_OK)
 
 

@@ -142,6 +142,10 @@ class PipelineRunner:
         self._engine.rehearse()
         self._beat.enter(Stage.IDLE)
 
+    def close(self) -> None:
+        """Free the model, and the accelerator that it ran on."""
+        self._engine.close()
+
     def take(self, item: Item | Pause | None) -> None:
         """Judge an item and report news; None: the source gave everything."""
         if isinstance(item, Pause):

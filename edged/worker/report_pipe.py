@@ -18,13 +18,14 @@ class Reports:
 
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
+        self._watched = False
 
     def send(self, report: worker_messages.Report) -> None:
         """Send a report that must arrive; wait where main is behind."""
         try:
             self._pipe.send(worker_messages.encode(report))
         except OSError:
-            os._exit(0)
+            self._lost()
 
     def offer(self, report: worker_messages.Report) -> None:
         """Send a report that main can do without; drop it where main is behind."""
@@ -33,6 +34,11 @@ class Reports:
         except BlockingIOError:
             return
         except OSError:
+            self._lost()
+
+    def _lost(self) -> None:
+        """End this process, whose main is gone; the thread that hears main does it in order."""
+        if not self._watched:
             os._exit(0)
 
     def watch(self, obey: Callable[[str, str], None], stop: Callable[[], None]) -> None:
@@ -46,4 +52,5 @@ class Reports:
             finally:
                 stop()
 
+        self._watched = True
         threading.Thread(target=wait, name="main", daemon=True).start()

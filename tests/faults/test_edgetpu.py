@@ -217,6 +217,39 @@ def test_what_the_library_prints_before_it_aborts_is_kept(twins: dict[str, str],
     assert any("Check failed at prepare" in line for line in lines), lines
 
 
+def test_on_a_stop_the_model_is_freed_first_and_then_the_device(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    lines: list[str] = []
+
+    async def scenario() -> None:
+        server = ForkServer(OutputPump(lambda _level, line: lines.append(line)))
+        porch = pipeline(twins, make(tmp_path, ""))
+        async with Crew({"porch": porch}, forkserver=server) as crew:
+            await crew.running()
+            began = time.monotonic()
+            await crew.supervisor.stop(5)
+            assert time.monotonic() - began < 2
+
+    asyncio.run(scenario())
+    told = [line.partition("stand-in: ")[2] for line in lines if "stand-in: " in line]
+    assert told == ["a node was freed", "the device was closed"], lines
+
+
+def test_a_device_that_does_not_close_delays_a_stop_by_a_second(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with Crew({"porch": pipeline(twins, make(tmp_path, "hang close"))}) as crew:
+            await crew.running()
+            pid, began = crew.pid("porch"), time.monotonic()
+            await crew.supervisor.stop(5)
+            assert time.monotonic() - began < 3
+            assert not alive(pid)
+
+    asyncio.run(scenario())
+
+
 def test_a_model_that_the_library_refuses_is_to_blame_itself(twins: dict[str, str], tmp_path: Path) -> None:
     async def scenario() -> None:
         library = make(tmp_path, "fail version")

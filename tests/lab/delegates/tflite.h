@@ -68,6 +68,13 @@ typedef struct {
     uint64_t inplace_operator;
 } TfLiteRegistration;
 
+typedef enum { kTfLiteEdgeTpuContext = 2 } TfLiteExternalContextType;
+
+typedef struct TfLiteExternalContext {
+    TfLiteExternalContextType type;
+    TfLiteStatus (*Refresh)(struct TfLiteContext *);
+} TfLiteExternalContext;
+
 typedef struct TfLiteContext {
     size_t tensors_size;
     TfLiteStatus (*GetExecutionPlan)(struct TfLiteContext *, TfLiteIntArray **);
@@ -79,6 +86,9 @@ typedef struct TfLiteContext {
     TfLiteStatus (*GetNodeAndRegistration)(struct TfLiteContext *, int, TfLiteNode **, TfLiteRegistration **);
     TfLiteStatus (*ReplaceNodeSubsetsWithDelegateKernels)(struct TfLiteContext *, TfLiteRegistration,
                                                           const TfLiteIntArray *, struct TfLiteDelegate *);
+    int recommended_num_threads;
+    TfLiteExternalContext *(*GetExternalContext)(struct TfLiteContext *, TfLiteExternalContextType);
+    void (*SetExternalContext)(struct TfLiteContext *, TfLiteExternalContextType, TfLiteExternalContext *);
     /* More follows, which a delegate reaches through the pointer only. */
 } TfLiteContext;
 

@@ -44,6 +44,7 @@ def test_an_accelerator_comes_along_unless_the_cpu_does_it() -> None:
     ("library", "device", "expected"),
     [
         ("libedgetpu.so.1", "pci", Needs(devices=("/dev/apex_*",))),
+        ("libedgetpu.so.1", "usb@2-1.4", Needs(devices=("/dev/bus/usb",), hotplug=True)),
         ("libedgetpu.so.1", ":0", Needs(devices=("/dev/apex_*", "/dev/bus/usb"), hotplug=True)),
         (
             "/opt/tpu/lib.so",

@@ -164,6 +164,10 @@ def test_an_external_delegate_runs_the_cpus_own_model() -> None:
         ({"policy": "prefer"}, {"policy": "prefer", "device": "usb:0"}, True),
         ({"policy": "prefer"}, {"policy": "prefer", "options": {"Performance": "Max"}}, True),
         ({"policy": "prefer"}, {"policy": "cpu", "device": "usb:0"}, False),
+        ({"policy": "prefer", "device": "usb@2-1"}, {"policy": "prefer", "device": "usb@2-2"}, False),
+        ({"policy": "prefer", "device": "usb@2-1"}, {"policy": "prefer", "device": "usb:1"}, True),
+        ({"policy": "prefer", "device": "usb@2-1"}, {"policy": "prefer", "device": ":1"}, True),
+        ({"policy": "prefer", "device": "usb@2-1"}, {"policy": "prefer", "device": "pci:0"}, False),
     ],
 )
 def test_only_one_name_for_one_edge_tpu(one: dict[str, Any], other: dict[str, Any], contradict: bool) -> None:

@@ -45,6 +45,19 @@ def test_a_probe_that_works_makes_it_usable() -> None:
     assert not breaker.is_probe_due(301.0)
 
 
+def test_one_that_failed_is_reset_until_it_works_and_one_that_is_absent_or_slow_is_not() -> None:
+    breaker = CircuitBreaker()
+    breaker.failed(0.0, Loss.ABSENT)
+    breaker.works(300.0)
+    breaker.failed(1e4, Loss.SLOW)
+    assert not breaker.hung
+    breaker.failed(2e4)
+    breaker.failed(3e4, Loss.ABSENT)
+    assert breaker.hung
+    breaker.works(4e4)
+    assert not breaker.hung
+
+
 def test_pauses_begin_anew_after_ten_good_minutes_and_not_before() -> None:
     breaker = CircuitBreaker()
     breaker.failed(0.0)
