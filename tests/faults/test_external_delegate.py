@@ -50,7 +50,7 @@ def test_a_model_runs_through_any_delegate_with_its_options(tmp_path: Path) -> N
             assert (status.accelerator, status.degraded, status.last_error) == ("external", False, "")
             await crew.until(lambda: crew.last("porch"))
             label = next(outcome.label for _, outcome in crew.outcomes if outcome.pipeline == "porch")
-            assert label == label_files.load(bundled.LABELS)[CLASS]
+            assert label == label_files.load(bundled.LABELS).names[CLASS]
             assert crew.status("attic").accelerator == "cpu"
 
     asyncio.run(scenario())
