@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from edged.cli import terminal
+from edged.cli.fitting_table import Column, fitting_table
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +28,24 @@ _STATES = {
     "starting": "yellow",
     "disabled": "dim",
 }
+
+_PIPELINE_COLUMNS = (
+    Column("pipeline", shrinks=True),
+    Column("state", colours=_STATES),
+    Column("decision", order=1, shrinks=True),
+    Column("fps", order=2, right=True),
+    Column("inference", order=3, right=True),
+    Column("frames", order=6, right=True),
+    Column("dropped", order=5, right=True),
+    Column("restarts", order=4, right=True),
+    Column("model", order=7, shrinks=True),
+)
+_SENSOR_COLUMNS = (
+    Column("sensor", shrinks=True),
+    Column("state", colours=_STATES),
+    Column("reading", order=1, shrinks=True),
+    Column("faults", order=2, right=True),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +82,7 @@ def _run_dir(config: str | None) -> Path:
 
     if config is not None:
         try:
-            return loader.load(config).run_dir
+            return loader.run_dir(config)
         except ConfigError as error:
             terminal.print_error(*error.problems, f"using the default run directory, {root.run_dir()}")
     return root.run_dir()
@@ -71,11 +91,22 @@ def _run_dir(config: str | None) -> Path:
 def _show(data: Mapping[str, Any]) -> None:
     console = terminal.console(WIDTH)
     console.print(_summary(data), soft_wrap=True)
-    console.print(_pipelines(data["pipelines"]))
+    if data["pipelines"]:
+        console.print(_pipelines(data["pipelines"], console.width))
     if data["sensors"]:
-        console.print(_sensors(data["sensors"]))
-    for problem in data["problems"]:
+        console.print(_sensors(data["sensors"], console.width))
+    for problem in [*data["problems"], *_earlier(data)]:
         console.print(f"[yellow]![/] {terminal.escape(problem)}", soft_wrap=True)
+
+
+def _earlier(data: Mapping[str, Any]) -> list[str]:
+    """Return the last errors of what works again."""
+    return [
+        f"{name}: earlier: {error}"
+        for section in ("pipelines", "sensors")
+        for name, each in data[section].items()
+        if (error := each["last_error"]) and not any(p.startswith(f"{name}: ") for p in data["problems"])
+    ]
 
 
 def _summary(data: Mapping[str, Any]) -> str:
@@ -97,43 +128,57 @@ def _summary(data: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _pipelines(pipelines: Mapping[str, Any]) -> RenderableType:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("pipeline", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    for column in ("fps", "inference", "frames", "dropped", "restarts"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("model", overflow="ellipsis", no_wrap=True)
+def _pipelines(pipelines: Mapping[str, Any], width: int) -> RenderableType:
+    rows = []
     for name, p in pipelines.items():
-        invoke, model = p["invoke_ms"], p["model"]
-        table.add_row(
-            terminal.escape(name),
-            f"[{_STATES.get(p['state'], 'white')}]{terminal.escape(p['state'])}[/]",
-            "" if p["fps"] is None else f"{p['fps']:.1f}",
-            "" if invoke["p50"] is None else f"{invoke['p50']:.1f} ms",
-            terminal.escape(p["frames"]),
-            str(sum(p["dropped"].values())),
-            terminal.escape(p["restarts"]),
-            terminal.escape(f"{model['name']} ({p['accelerator']}, {p['runtime']})") if model else "",
+        invoke, model, decision = p["invoke_ms"], p["model"], p["decision"]
+        rows.append(
+            {
+                "pipeline": name,
+                "state": p["state"],
+                "decision": f"{decision['label']} since {_hour(decision['since'])}" if decision else "",
+                "fps": "" if p["fps"] is None else f"{p['fps']:.1f}",
+                "inference": "" if invoke["p50"] is None else f"{invoke['p50']:.1f} ms",
+                "frames": p["frames"],
+                "dropped": sum(p["dropped"].values()),
+                "restarts": p["restarts"],
+                "model": f"{model['name']} ({p['accelerator']}, {p['runtime']})" if model else "",
+            }
         )
-    return table
+    return fitting_table(_PIPELINE_COLUMNS, rows, width)
 
 
-def _sensors(sensors: Mapping[str, Any]) -> RenderableType:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("sensor", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("faults", justify="right", no_wrap=True)
-    table.add_column("last error")
+def _sensors(sensors: Mapping[str, Any], width: int) -> RenderableType:
+    rows = []
     for name, sensor in sensors.items():
-        state = f"[{_STATES.get(sensor['state'], 'white')}]{terminal.escape(sensor['state'])}[/]"
-        faults, last_error = terminal.escape(sensor["faults"]), terminal.escape(sensor["last_error"])
-        table.add_row(terminal.escape(name), state, faults, last_error)
-    return table
+        readings = [reading for reading in sensor.get("readings", []) if reading["value"] is not None]
+        rows.append(
+            {
+                "sensor": name,
+                "state": sensor["state"],
+                "reading": ", ".join(map(_reading, readings)),
+                "faults": sensor["faults"],
+            }
+        )
+    return fitting_table(_SENSOR_COLUMNS, rows, width)
+
+
+def _reading(reading: Mapping[str, Any]) -> str:
+    """Return a reading for people, such as ``temperature 21.5 °C (stale)``."""
+    value = reading["value"]
+    shown = f"{value:.6g}" if isinstance(value, float) else str(value).lower()
+    quality = "" if reading["quality"] == "good" else f"({reading['quality']})"
+    return " ".join(filter(None, (reading["channel"], shown, reading["unit"], quality)))
+
+
+def _hour(when: str) -> str:
+    """Return a time for people: the hour, and the day where it is not today."""
+    try:
+        at = datetime.fromisoformat(when).astimezone()
+    except ValueError:
+        return when
+    today = datetime.now(tz=UTC).astimezone().date()
+    return at.strftime("%H:%M" if at.date() == today else "%d %b %H:%M")
 
 
 def _isolation(pipelines: Mapping[str, Any]) -> str:

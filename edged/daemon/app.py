@@ -288,6 +288,7 @@ class Daemon:
             pipelines=self._supervisor.status(),
             sensors=self._sensors.status(),
             decided=self._publisher.decided(),
+            readings=self._sensor_publisher.newest(),
             counts=counts,
             spool=self._spool.state,
             broker=health.Broker(str(sink.state), sink.detail, sink.degraded),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from edged.daemon.publisher import Decided
     from edged.ipc.sensor_messages import SensorState
+    from edged.sensors import Reading
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
 
@@ -77,6 +78,8 @@ class Snapshot:
         complaints: further problems, such as a configuration that was refused.
         sensors: the states of sensors, by name.
         decided: what each pipeline decided last, by name.
+        readings: the newest reading of each channel, by the sensor's name; for this machine's users only: on
+            MQTT each has a topic of its own.
     """
 
     node: str
@@ -92,6 +95,7 @@ class Snapshot:
     complaints: Sequence[str] = ()
     sensors: Mapping[str, SensorState] = field(default_factory=dict)
     decided: Mapping[str, Decided] = field(default_factory=dict)
+    readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
 
 
 class Losses:
@@ -146,13 +150,7 @@ def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
             name: _pipeline(status, now.decided.get(name)) for name, status in now.pipelines.items()
         },
         "sensors": {
-            name: {
-                "state": status.state,
-                "online": status.online,
-                "last_error": _bounded(status.last_error),
-                "reads": status.reads,
-                "faults": status.faults,
-            }
+            name: _sensor(status) if public else _sensor(status) | {"readings": _readings(now, name)}
             for name, status in now.sensors.items()
         },
         "queue": now.counts.queued,
@@ -271,6 +269,30 @@ def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]
         "isolation": list(status.isolation),
         "network": status.network,
     }
+
+
+def _sensor(status: SensorState) -> dict[str, Any]:
+    return {
+        "state": status.state,
+        "online": status.online,
+        "last_error": _bounded(status.last_error),
+        "reads": status.reads,
+        "faults": status.faults,
+    }
+
+
+def _readings(now: Snapshot, sensor: str) -> list[dict[str, Any]]:
+    """Return the newest reading of each channel."""
+    return [
+        {
+            "channel": reading.channel,
+            "value": reading.value,
+            "unit": reading.unit,
+            "quality": reading.quality.value,
+            "ts": clock.rfc3339(reading.ts),
+        }
+        for reading in now.readings.get(sensor, ())
+    ]
 
 
 def _figure(value: float | None) -> float | None:

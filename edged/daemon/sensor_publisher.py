@@ -37,11 +37,13 @@ class SensorPublisher:
         self._publisher = publisher
         self._node = node
         self._configs: dict[str, SensorConfig] = {}
+        self._newest: dict[str, dict[str, Reading]] = {}  # by sensor and channel
 
     def sensors(self, configs: Mapping[str, SensorConfig]) -> None:
         """Publish for these sensors from now on; clear the topics of others."""
         gone = _topics(self._configs) - _topics(configs)
         self._configs = dict(configs)
+        self._newest = {name: newest for name, newest in self._newest.items() if name in configs}
         self._publisher.forget(sorted(gone))
         for name in configs:
             self._publisher.retain(f"{name}/availability", "offline")
@@ -51,12 +53,18 @@ class SensorPublisher:
         config = self._configs.get(sensor)
         if config is None:
             return  # a last reading of a sensor that was removed
+        if reading.channel in config.gives():
+            self._newest.setdefault(sensor, {})[reading.channel] = reading
         message = message_of(config, reading)
         if message is not None:
             self._publisher.retain(topic_of(sensor, reading.channel), message.decode())
         line = line_of(self._node, sensor, config, reading)
         if line is not None:
             self._publisher.line(line)
+
+    def newest(self) -> dict[str, tuple[Reading, ...]]:
+        """Return the newest reading of each channel, by the sensor's name."""
+        return {name: tuple(readings.values()) for name, readings in self._newest.items()}
 
     def sensor(self, status: SensorState) -> None:
         """Update the sensor's availability."""

@@ -20,6 +20,7 @@ from edged.daemon import health
 from edged.daemon.status_file import NAME, StatusFile
 from edged.errors import Problem
 from edged.ipc.sensor_messages import SensorState
+from edged.sensors import Reading
 from edged.spool import Counts
 from edged.testing.supervisor import status
 
@@ -183,6 +184,7 @@ def running(folder: Path) -> None:
                 ),
             },
             sensors={"attic": SensorState("attic", "hung", "no answer [within] 4 s", 7, 2)},
+            readings={"attic": (Reading("", 21.5, "°C", 1769860800.0),)},
             counts=Counts(5, 3, 1, {"age": 1}),
             broker=health.Broker("connected", "MQTT to broker b:1883"),
             processes={"main": health.Process(os.getpid(), 40.0), "porch": health.Process(1, 80.0)},
@@ -203,8 +205,9 @@ def test_status_of_a_running_daemon(tmp_path: Path) -> None:
         "seccomp, netns, mountns, pidns (all workers)",
         "12.3 ms",
         "efficientnet_lite0_uint8 (cpu, litert)",
-        "attic   hung        2  no answer [within] 4 s",
+        "attic   hung   21.5 °C       2",
         "! yard: [red]no[/] camera",
+        "! attic: no answer [within] 4 s",
     ):
         assert words in done.stdout
 
@@ -224,8 +227,17 @@ def test_status_uses_the_run_dir_of_the_configuration(tmp_path: Path) -> None:
 def test_status_works_while_the_configuration_is_being_edited(tmp_path: Path, bad: str) -> None:
     running(tmp_path)
     done = call("status", "-c", bad, RUNTIME_DIRECTORY=str(tmp_path))
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
     assert "porch-pi" in done.stdout
+    (tmp_path / "moved").mkdir()
+    running(tmp_path / "moved")
+    file = tmp_path / "edited.yaml"
+    file.write_text(f"run_dir: moved\nbogus: 1\n{GOOD}")
+    done = call("status", "-c", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    file.write_text("run_dir: moved\n  bogus: [\n")
+    done = call("status", "-c", str(file), RUNTIME_DIRECTORY=str(tmp_path))
+    assert done.returncode == 0
     assert f"using the default run directory, {tmp_path}" in done.stderr
 
 

@@ -102,12 +102,16 @@ def test_another_node_does_not_steer_the_terminal_of_fleet(monkeypatch: pytest.M
     fleet._show(nodes.rows(0.0), as_json=False)
     assert "owned" in stream.getvalue()
     assert not steers(stream.getvalue())
-    assert len(stream.getvalue().splitlines()) == 2  # the heading, and one row: no line was forged
+    beginnings = [line.split()[0] for line in re.sub(_RICH, "", stream.getvalue()).splitlines()]
+    assert len(beginnings) == 4  # the heading, one row and two problems: no line was forged
+    assert beginnings[2:] == ["!", "!"]
 
 
 def test_a_status_file_does_not_steer_the_terminal_of_status(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = {
         "state": ATTACK,
+        "decision": {"label": ATTACK, "since": ATTACK},
+        "last_error": ATTACK,
         "fps": None,
         "invoke_ms": {"p50": None},
         "frames": ATTACK,
@@ -132,7 +136,14 @@ def test_a_status_file_does_not_steer_the_terminal_of_status(monkeypatch: pytest
         "events": {"accepted": ATTACK, "acknowledged": 0, "dropped": {ATTACK: 1}},
         "processes": {},
         "pipelines": {ATTACK: pipeline},
-        "sensors": {ATTACK: {"state": ATTACK, "faults": ATTACK, "last_error": ATTACK}},
+        "sensors": {
+            ATTACK: {
+                "state": ATTACK,
+                "faults": ATTACK,
+                "last_error": ATTACK,
+                "readings": [{"channel": ATTACK, "value": 1.0, "unit": ATTACK, "quality": ATTACK}],
+            }
+        },
     }
     console, stream = _console(is_terminal=True)
     monkeypatch.setattr(terminal, "console", lambda *_args: console)
