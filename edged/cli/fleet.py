@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.cli import terminal
+from edged.cli.fitting_table import Column, fitting_table
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from edged.config.outputs import Mqtt
     from edged.tools.fleet import Fleet, Row
@@ -19,7 +22,15 @@ if TYPE_CHECKING:
 NAME = "fleet"
 HELP = "list all nodes seen on the broker"
 WIDTH = 160
-_COLOURS = {"ok": "green", "degraded": "yellow"}
+_COLUMNS = (
+    Column("node", shrinks=True),
+    Column("age", order=1, right=True),
+    Column("state", colours={"ok": "green", "degraded": "yellow"}),
+    Column("fps", order=3, right=True),
+    Column("accelerator", order=4),
+    Column("queue", order=2, right=True),
+    Column("version", order=5),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +40,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config",
         metavar="FILE",
         default=terminal.DEFAULT_CONFIG,
-        help="a file whose section `mqtt` holds the login of a user who may read all nodes "
-        f"(default {terminal.DEFAULT_CONFIG})",
+        help="a file whose section `mqtt` holds the login of a user who may read all nodes; other sections "
+        f"are not read (default {terminal.DEFAULT_CONFIG})",
+    )
+    parser.add_argument("--broker", metavar="HOST[:PORT]", help="the broker, instead of a file")
+    parser.add_argument("--user", metavar="NAME", help="with --broker: user name at the broker")
+    parser.add_argument(
+        "--password-file", metavar="FILE", type=Path, help="with --user: file that holds the password"
+    )
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        type=Path,
+        help="with --broker: connect with TLS, and verify the broker with these certificates (PEM)",
     )
     parser.add_argument(
         "--wait", type=float, default=3.0, metavar="S", help="listen for this many seconds (default 3)"
@@ -43,15 +65,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Listen and show the nodes; return 1 where one of them does not work or there is none."""
-    from edged.config import loader
     from edged.config.secrets import read_secret
-    from edged.errors import ConfigError, Problem
     from edged.tools import fleet
 
-    mqtt = loader.load(arguments.config).mqtt
-    if mqtt is None:
-        problem = Problem(str(arguments.config), "it does not name a broker", "write mqtt: {host: …}")
-        raise ConfigError([problem])
+    mqtt = _broker(arguments)
     password = None if mqtt.password_file is None else read_secret(mqtt.password_file).reveal()
     seen = fleet.Fleet(mqtt.prefix)
     try:
@@ -63,6 +80,28 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.live:
         _show(rows, as_json=arguments.json)
     return 0 if fleet.all_working(rows) else 1
+
+
+def _broker(arguments: argparse.Namespace) -> Mqtt:
+    """Return the broker that the command line names, or the file."""
+    from edged.config import loader
+    from edged.errors import ConfigError, Problem, Refused
+    from edged.tools import broker_option
+
+    if arguments.broker is not None:
+        return broker_option.section(
+            arguments.broker,
+            username=arguments.user,
+            password_file=arguments.password_file,
+            ca_file=arguments.ca,
+        )
+    if arguments.user or arguments.password_file or arguments.ca:
+        raise Refused("--user, --password-file and --ca need --broker", os.EX_USAGE)
+    mqtt = loader.broker(arguments.config)
+    if mqtt is None:
+        problem = Problem(str(arguments.config), "it does not name a broker", "write mqtt: {host: …}")
+        raise ConfigError([problem])
+    return mqtt
 
 
 def _listen(seen: Fleet, mqtt: Mqtt, password: str | None, arguments: argparse.Namespace) -> None:
@@ -81,14 +120,15 @@ def _listen(seen: Fleet, mqtt: Mqtt, password: str | None, arguments: argparse.N
         return
     from rich.live import Live
 
-    with Live(_table([]), console=terminal.console(), auto_refresh=False) as live:
+    console = terminal.console()
+    with Live(_shown([], console.width), console=console, auto_refresh=False) as live:
         watch(
             mqtt,
             password,
             topics,
             take,
             seconds=seconds,
-            beat=lambda: live.update(_table(seen.rows(time.time())), refresh=True),
+            beat=lambda: live.update(_shown(seen.rows(time.time()), console.width), refresh=True),
         )
 
 
@@ -97,25 +137,29 @@ def _show(rows: Sequence[Row], *, as_json: bool) -> None:
         terminal.print_json([row.data() for row in rows])
         return
     console = terminal.console(WIDTH)
-    console.print(_table(rows) if rows else "no node has published to the broker")
+    console.print(_shown(rows, console.width) if rows else "no node has published to the broker")
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    from rich.table import Table
+def _shown(rows: Sequence[Row], width: int) -> RenderableType:
+    """Return the table of nodes, with their problems below it."""
+    from rich.console import Group
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("node", "age", "state", "fps", "accelerator", "queue", "version"):
-        table.add_column(name, no_wrap=True, justify="right" if name in {"age", "fps", "queue"} else "left")
-    table.add_column("problems", overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            terminal.escape(row.node),
-            "" if row.age_s is None else f"{row.age_s:.0f} s",
-            f"[{_COLOURS.get(row.state, 'red')}]{terminal.escape(row.state)}[/]",
-            "" if row.fps is None else f"{row.fps:.1f}",
-            terminal.escape(row.accelerator),
-            "" if row.queue is None else terminal.escape(row.queue),
-            terminal.escape(row.version),
-            terminal.escape("; ".join(row.problems)),
-        )
-    return table
+    cells = [
+        {
+            "node": row.node,
+            "age": "" if row.age_s is None else f"{row.age_s:.0f} s",
+            "state": row.state,
+            "fps": "" if row.fps is None else f"{row.fps:.1f}",
+            "accelerator": row.accelerator,
+            "queue": "" if row.queue is None else row.queue,
+            "version": row.version,
+        }
+        for row in rows
+    ]
+    problems = [
+        Text.from_markup(f"[yellow]![/] {terminal.escape(f'{row.node}: {problem}')}")
+        for row in rows
+        for problem in row.problems
+    ]
+    return Group(fitting_table(_COLUMNS, cells, width), *problems)

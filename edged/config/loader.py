@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from edged.config import error_messages, locations, yaml_tree
+from edged.config import error_messages, locations, root, yaml_tree
 from edged.config.declarations import Declared
-from edged.config.paths import absolute
+from edged.config.outputs import Mqtt
+from edged.config.paths import absolute, absolute_in
 from edged.config.root import Config
 from edged.config.scalars import Reader
+from edged.drivers import Section
 from edged.errors import ConfigError, Problem
 from edged.system.files import read_regular
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024
 MAX_PROBLEMS = 50
 _CONFIG = Declared((Config,))
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -73,32 +76,78 @@ def loads(text: str, name: str, base: Path) -> Config:
 
 def read(path: Path | str) -> Loaded:
     """Load a file and keep the positions of its values. Raises the same errors as :func:`load`."""
-    data, _ = read_regular(path, MAX_BYTES)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError([_not_utf8(str(path), data, error.start)]) from None
-    return reads(text, str(path), Path(path).absolute().parent)
+    return reads(_text(path), str(path), Path(path).absolute().parent)
 
 
 def reads(text: str, name: str, base: Path) -> Loaded:
     """Load a text and keep the positions of its values. Raises the same errors as :func:`loads`."""
+    tree, problems = _tree(text, name)
+    config = _valid(Config, _CONFIG, tree, name, problems)
+    return Loaded(absolute(config, base), name, tree)
+
+
+def broker(path: Path | str) -> Mqtt | None:
+    """Load only the section ``mqtt``, for programs that read messages; None without one.
+
+    Raises:
+        ConfigError: the section is wrong, or the file is not YAML.
+    """
+    tree, problems = _tree(_text(path), str(path))
+    only = replace(tree, items={key: node for key, node in tree.items.items() if key == "mqtt"})
+    found = _valid(_Broker, Declared((_Broker,)), only, str(path), problems)
+    return absolute_in(found, Path(path).absolute().parent).mqtt
+
+
+def run_dir(path: Path | str) -> Path:
+    """Return the run directory that a file names, or the default: the rest of the file may be wrong.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not YAML.
+    """
+    tree, _ = _tree(_text(path), str(path))
+    named = tree.items.get("run_dir")
+    if not isinstance(named, yaml_tree.Scalar) or not named.text:
+        return root.run_dir()
+    return Path(path).absolute().parent / named.text
+
+
+class _Broker(Section):
+    mqtt: Mqtt | None = None
+
+
+def _text(path: Path | str) -> str:
+    data, _ = read_regular(path, MAX_BYTES)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError([_not_utf8(str(path), data, error.start)]) from None
+
+
+def _tree(text: str, name: str) -> tuple[yaml_tree.Mapping, list[Problem]]:
+    """Return the syntax tree, and problems that do not keep the rest from being read."""
     if len(text) > MAX_BYTES:
         raise ConfigError([Problem(name, f"the text is longer than {MAX_BYTES} characters")])
     tree, problems = yaml_tree.parse(text, name)
     if tree is None:
         raise ConfigError(problems)
+    return tree, problems
+
+
+def _valid(
+    model: type[M], declared: Declared, tree: yaml_tree.Mapping, name: str, problems: list[Problem]
+) -> M:
+    """Return the model of a tree. Raises ``ConfigError`` with these problems and its own."""
     reader = Reader(name)
-    data = reader.read(tree, _CONFIG)
+    data = reader.read(tree, declared)
     problems += reader.problems
     config = None
     try:
-        config = Config.model_validate(data)
+        config = model.model_validate(data)
     except ValidationError as error:
-        problems += _explained(name, tree, error)
+        problems += _explained(name, tree, error, declared)
     if config is None or problems:
         raise ConfigError(in_order(problems))
-    return Loaded(absolute(config, base), name, tree)
+    return config
 
 
 def _not_utf8(name: str, data: bytes, at: int) -> Problem:
@@ -109,12 +158,14 @@ def _not_utf8(name: str, data: bytes, at: int) -> Problem:
     return Problem(f"{name}:{line}:{column}", "this character is not UTF-8", "save the file as UTF-8")
 
 
-def _explained(name: str, tree: yaml_tree.Mapping, error: ValidationError) -> list[Problem]:
+def _explained(
+    name: str, tree: yaml_tree.Mapping, error: ValidationError, declared: Declared
+) -> list[Problem]:
     """Return pydantic's errors as problems, except for values about which a problem was already reported."""
     found = []
     for item in error.errors(include_url=False, include_input=False):
         steps = (*item["loc"], *item.get("ctx", {}).get("steps", ()))
-        place = locations.find(tree, _CONFIG, steps)
+        place = locations.find(tree, declared, steps)
         if not place.bad:
             found.append((place, item))
     found.sort(key=lambda f: (f[0].mark.line, f[0].mark.column))

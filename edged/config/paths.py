@@ -35,6 +35,11 @@ def absolute(config: Config, base: Path) -> Config:
     return _Paths(base, models).of(config)
 
 
+def absolute_in(section: M, base: Path) -> M:
+    """Return a section without models with absolute paths; ``base`` is as in :func:`absolute`."""
+    return _Paths(base, base).of(section)
+
+
 class _Paths:
     def __init__(self, base: Path, models: Path) -> None:
         self._base = base

@@ -95,7 +95,8 @@ class Fleet:
         elif age_s is not None and age_s > SILENT_S:
             state = "silent"
         pipelines = data["pipelines"].values()
-        rates = [p["fps"] for p in pipelines if p["fps"] is not None]
+        # The figures of a node that is gone are those of its last message.
+        rates = [p["fps"] for p in pipelines if p["fps"] is not None and state in (*GOOD, "problem")]
         return Row(
             node,
             age_s,

@@ -102,3 +102,40 @@ def test_a_configuration_without_a_broker_is_one_error(tmp_path: Path) -> None:
     )
     assert done.returncode == 78
     assert "it does not name a broker" in done.stderr
+
+
+def test_a_file_with_nothing_but_the_broker_is_enough(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        tell(broker.port, porch__health=told("porch"), porch__status="online")
+        file = tmp_path / "consumer.yaml"
+        file.write_text(f"mqtt: {{host: 127.0.0.1, port: {broker.port}}}\npipelines: {{porch: wrong}}\n")
+        done = fleet("-c", str(file))
+    assert (done.returncode, "porch" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_mistake_in_that_section_is_named_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "consumer.yaml"
+    file.write_text("mqtt:\n  host: 127.0.0.1\n  prot: 1883\n")
+    done = fleet("-c", str(file))
+    assert done.returncode == 78
+    assert f"{file}:3:3: " in done.stderr
+    assert "port" in done.stderr
+
+
+def test_the_command_line_names_the_broker_and_the_login(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p\n")
+    login = ("--user", "u", "--password-file", str(tmp_path / "password"))
+    with Broker(tmp_path, users={"u": "p"}, acl=["topic read #"]) as broker:
+        at = ("--broker", f"127.0.0.1:{broker.port}")
+        done = fleet(*at, *login)
+        assert (done.returncode, done.stdout.strip()) == (1, "no node has published to the broker"), (
+            done.stderr
+        )
+        assert fleet(*at).returncode == 69  # without the login
+    assert "write --user" in fleet(*at, *login[2:]).stderr
+    assert "need --broker" in fleet(*login).stderr
+
+
+def fleet(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [EDGED, "fleet", "--wait", "1", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

@@ -13,6 +13,7 @@ from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
 from edged.system.isolation import not_isolated, suffices
+from edged.tools import broker_option
 
 if TYPE_CHECKING:
     from edged.config.root import PipelineSection
@@ -182,16 +183,10 @@ class Trial:
             raise Refused(f"the broker {broker} cannot be used: {sink.state}: {sink.detail}")
 
     def _mqtt(self, broker: str, spool: MemorySpool) -> MqttSink:
-        from edged.config.outputs import Mqtt
         from edged.sinks.mqtt.sink import MqttSink
 
-        host, port = broker_address(broker)
-        try:
-            section = Mqtt(host=host, port=port)
-        except ValueError:
-            raise Refused(f"--broker {broker}: must be HOST or HOST:PORT", os.EX_USAGE) from None
         return MqttSink(
-            section,
+            broker_option.section(broker),
             node=self._node,
             spool=spool,
             call_soon=asyncio.get_running_loop().call_soon_threadsafe,
@@ -216,17 +211,3 @@ def _free_node() -> str:
     from edged.config import root
 
     return f"{root.host_node()[:28]}-try"
-
-
-def broker_address(broker: str) -> tuple[str, int | None]:
-    """Split HOST[:PORT]; an IPv6 address with a port must be in brackets.
-
-    Raises:
-        Refused: the port is not a number.
-    """
-    host, colon, port = broker.rpartition(":")
-    if not colon or (":" in host.strip("[]") and not host.endswith("]")):
-        return broker, None
-    if not port.isdecimal():
-        raise Refused(f"--broker {broker}: the port must be a number", os.EX_USAGE)
-    return host, int(port)

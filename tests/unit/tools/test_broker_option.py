@@ -1,11 +1,11 @@
-"""The options of ``edged try`` that need no worker."""
+"""The broker on the command line."""
 
 from __future__ import annotations
 
 import pytest
 
 from edged.errors import Refused
-from edged.tools.try_.run import broker_address
+from edged.tools import broker_option
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,10 @@ from edged.tools.try_.run import broker_address
     ],
 )
 def test_the_broker_on_the_command_line(broker: str, host: str, port: int | None) -> None:
-    assert broker_address(broker) == (host, port)
+    assert broker_option.address(broker) == (host, port)
 
 
 def test_a_port_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(Refused, match="the port must be a number") as refused:
-        broker_address("broker.lan:mqtt")
+        broker_option.address("broker.lan:mqtt")
     assert refused.value.status == 64
