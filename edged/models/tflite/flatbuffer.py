@@ -125,8 +125,24 @@ class Table:
 
     def blob(self, slot: int) -> memoryview:
         """Return a vector of bytes, without copying it."""
-        at, count = self.span(slot, 1)
-        return memoryview(self._buffer.data)[at : at + count]
+        return self.items(slot, 1)
+
+    def items(self, slot: int, width: int) -> memoryview:
+        """Return the bytes of a vector of items of ``width`` bytes, without copying it."""
+        at, count = self.span(slot, width)
+        self._buffer.spend(0 if width == 1 else count)
+        return memoryview(self._buffer.data)[at : at + count * width]
+
+    def raw(self) -> tuple[tuple[int, ...], memoryview, int]:
+        """Return the table as it lies there, for a copy of it.
+
+        Returns:
+            The offset of each field in the table (0: missing), the bytes after the reference to its vtable,
+            and the table's position modulo 8, which its numbers are aligned by.
+        """
+        data = memoryview(self._buffer.data)
+        self._buffer.spend(self._size // 8)
+        return self._slots, data[self._at + 4 : self._at + self._size], self._at % 8
 
     def text(self, slot: int) -> str:
         """Return a string field; empty if it is missing."""

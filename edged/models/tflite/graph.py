@@ -100,7 +100,7 @@ def _tensor(table: Table, buffers: int) -> Tensor:
 
 def _operator(table: Table, tensors: int, codes: Sequence[int]) -> _Operator:
     table.table(4)  # its options, whose content the runtime checks
-    table.table(11)
+    table.table(12)
     table.blob(5)
     code = codes[within(table.integer(0, "I"), len(codes))]
     inputs, outputs, _ = (_indices(table, slot, tensors) for slot in (1, 2, 8))
