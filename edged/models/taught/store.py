@@ -1,0 +1,206 @@
+"""Taught models on disk, one folder for each.
+
+::
+
+    STATE_DIR/models/taught/NAME/
+        embedder.tflite     makes the features; not there for text
+        head                the newest version, which pipelines run
+        versions/0007       it and those before it, for --undo
+
+A version is written beside the others, flushed to the disk and renamed; ``head`` is a second name of it,
+which replaces the one before in one step. So whatever happens meanwhile, a pipeline finds a whole head.
+Everything is for its owner alone, which is the owner of the state directory, whoever teaches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged.errors import ModelError, Refused
+from edged.models.taught import head_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edged.models.taught.head_file import HeadFile
+
+KEPT = 10  # versions
+EMBEDDER, HEAD = "embedder.tflite", "head"
+NAME = re.compile(r"[a-z0-9-]{1,32}")
+_VERSIONS = "versions"
+
+
+class Store:
+    """The taught models of a state directory.
+
+    Args:
+        state_dir: the state directory.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._root = state_dir / "models" / "taught"
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a model, which may not exist. Raises ``Refused`` for a name that none has."""
+        if not NAME.fullmatch(name):
+            raise Refused(f"'{name}': a name has 1 to 32 characters of a-z, 0-9 and -", os.EX_USAGE)
+        return self._root / name
+
+    def names(self) -> list[str]:
+        """Return the names of all models, sorted. Raises ``Refused`` where this user may not see them."""
+        try:
+            found = [entry.name for entry in os.scandir(self._root) if (Path(entry.path) / HEAD).exists()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._refused(error) from None
+        return sorted(name for name in found if NAME.fullmatch(name))
+
+    def read(self, name: str) -> HeadFile | None:
+        """Return the head of a model; None where there is no such model.
+
+        Raises:
+            ModelError: it is damaged.
+            Refused: this user may not read it.
+        """
+        file = self.folder(name) / HEAD
+        try:
+            if not file.exists():
+                return None
+        except OSError as error:
+            raise self._refused(error) from None
+        if not os.access(file, os.R_OK):
+            raise Refused(f"{file}: this user may not read it; use sudo", os.EX_NOPERM)
+        return head_file.read(file)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Make the folder of a model and keep others from writing to it meanwhile.
+
+        Raises:
+            Refused: another process writes to it, or this user may not.
+        """
+        folder = self.folder(name)
+        try:
+            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            for path in reversed(missing):
+                path.mkdir(mode=0o700 if path.is_relative_to(self._root) else 0o755)
+                self._give(path)
+            (folder / _VERSIONS).mkdir(mode=0o700, exist_ok=True)
+            self._give(folder / _VERSIONS)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._refused(error) from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise Refused(f"another process teaches {name} just now", os.EX_TEMPFAIL) from None
+            yield folder
+        except OSError as error:
+            raise self._refused(error) from None
+        finally:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):  # of a lesson that failed before there was a first version
+                if not (folder / HEAD).exists():
+                    shutil.rmtree(folder)
+
+    def put_embedder(self, folder: Path, content: bytes | memoryview) -> Path:
+        """Write the embedder of a model that is being written; return its file."""
+        self._write(folder / EMBEDDER, content)
+        return folder / EMBEDDER
+
+    def put(self, folder: Path, head: HeadFile) -> None:
+        """Make a head the newest version of a model that is being written."""
+        file = folder / _VERSIONS / f"{head.version:04}"
+        self._write(file, head.to_bytes())
+        self._point(folder, file)
+        for old in self._versions(folder)[:-KEPT]:
+            old.unlink()
+
+    def undo(self, name: str) -> HeadFile:
+        """Take back the last lesson; return the head before it.
+
+        Raises:
+            Refused: there is no version before, or no such model.
+            ModelError: the version before is damaged too.
+        """
+        with self.writing(name) as folder:
+            versions = self._versions(folder)
+            with contextlib.suppress(ModelError):
+                current = head_file.read(folder / HEAD).version
+                versions = [file for file in versions if int(file.name) <= current]
+            if len(versions) < 2:
+                why = "there is no version before it" if versions else "there is no such taught model"
+                raise Refused(f"{name}: {why}", os.EX_NOINPUT)
+            head = head_file.read(versions[-2])
+            self._point(folder, versions[-2])
+            versions[-1].unlink()
+            return head
+
+    def remove(self, name: str) -> None:
+        """Delete a model with everything that it was taught. Raises ``Refused`` where there is none."""
+        folder = self.folder(name)
+        try:
+            if not folder.exists():
+                raise Refused(f"there is no taught model {name}", os.EX_NOINPUT)
+            gone = folder.with_name(f".{folder.name}.removed")
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)  # at once; a pipeline finds all of it or nothing
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _versions(self, folder: Path) -> list[Path]:
+        return sorted(file for file in (folder / _VERSIONS).iterdir() if file.name.isdecimal())
+
+    def _point(self, folder: Path, file: Path) -> None:
+        """Let ``head`` be another name of a version."""
+        following = folder / f".{HEAD}.next"
+        following.unlink(missing_ok=True)
+        os.link(file, following)
+        following.rename(folder / HEAD)
+        _flush(folder)
+
+    def _write(self, file: Path, content: bytes | memoryview) -> None:
+        following = file.with_name(f".{file.name}.next")
+        following.unlink(missing_ok=True)
+        descriptor = os.open(following, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        self._give(following)
+        following.rename(file)
+        _flush(file.parent)
+
+    def _give(self, path: Path) -> None:
+        """Give a file that root made to the owner of the state directory, so that the service can read it."""
+        if os.geteuid() == 0:
+            owner = self._state_dir.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    def _refused(self, error: OSError) -> Refused:
+        why = (error.strerror or str(error)).lower()
+        what = f"{error.filename or self._root}: {why}"
+        hint = (
+            "; use sudo, or -c FILE with a state_dir of your own"
+            if isinstance(error, PermissionError)
+            else ""
+        )
+        return Refused(f"{what}{hint}", os.EX_NOPERM if hint else os.EX_CANTCREAT)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
