@@ -78,6 +78,7 @@ class FileMark(enum.Enum):
     PATH_OR_DASH = enum.auto()
     SECRET = enum.auto()
     MODEL = enum.auto()
+    TAUGHT = enum.auto()
 
 
 PathOrUrl = Annotated[str, FileMark.PATH_OR_URL]
@@ -88,6 +89,8 @@ SecretFile = Annotated[Path, FileMark.SECRET]
 """The path of a file that contains only one secret; searched for in ``$CREDENTIALS_DIRECTORY`` first."""
 ModelPath = Annotated[Path, FileMark.MODEL]
 """The path of a model or of its labels; also searched for in ``state_dir/models``."""
+TaughtName = Annotated[Path, FileMark.TAUGHT]
+"""The name of a taught model, a folder in ``state_dir/models/taught``; or the path of such a folder."""
 
 
 def install_command(extra: str) -> str:

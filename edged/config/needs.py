@@ -26,7 +26,7 @@ def of_pipelines(sections: Iterable[PipelineSection]) -> Needs:
     found = Needs()
     for section in sections:
         runs = section.accelerator
-        found |= _of_source(section.source) | of_accelerator(runs.kind, runs.library, runs.port, runs.nodes)
+        found |= of_source(section.source) | of_accelerator(runs.kind, runs.library, runs.port, runs.nodes)
     return found
 
 
@@ -69,7 +69,8 @@ def _libraries(library: str) -> tuple[str, ...]:
     return (library, *glob.glob(f"{glob.escape(os.path.dirname(library))}/lib*")) if "/" in library else ()  # noqa: PTH120, PTH207 - text
 
 
-def _of_source(source: Any) -> Needs:
+def of_source(source: Any) -> Needs:
+    """Return what the driver of a source needs."""
     driver = sources.load(source.kind)
     if hasattr(driver, "needs"):
         return cast("Needs", driver.needs(source))

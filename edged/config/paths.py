@@ -2,7 +2,8 @@
 
 The key's type gives the role of the file (:class:`edged.drivers.FileMark`). Two roles have a second place: a
 model's files may also be in ``state_dir/models``, where updates put them; a secret is first searched for in
-``$CREDENTIALS_DIRECTORY``, where systemd puts the files that ``LoadCredential=`` names.
+``$CREDENTIALS_DIRECTORY``, where systemd puts the files that ``LoadCredential=`` names. A taught model is a
+folder in ``state_dir/models/taught``.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class _Paths:
 
     def _path(self, mark: FileMark | None, path: Path) -> Path:
         beside = self._base / path
+        if mark is FileMark.TAUGHT:
+            return self._models / "taught" / path if len(path.parts) == 1 else beside
         if mark is FileMark.SECRET:
             folder = os.environ.get("CREDENTIALS_DIRECTORY")
             given = Path(folder, path) if folder else beside

@@ -14,9 +14,10 @@ from edged.config.gating import GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
 from edged.config.values import DEVICE, NODE, Label, Probability, Seconds, Sha256
-from edged.drivers import ModelPath, Section, wrong
+from edged.drivers import ModelPath, Section, TaughtName, wrong
 from edged.events import MAX_READINGS
 from edged.models import bundled
+from edged.models.taught.store import EMBEDDER, HEAD
 from edged.pipeline.decision import Rules
 from edged.sources import ChannelPath
 
@@ -55,6 +56,11 @@ class ModelSection(Section):
     sha256: Sha256 | None = Field(
         default=None, description="checksum of file, as sha256sum prints it; any other file is refused"
     )
+    taught: TaughtName | None = Field(
+        examples=["garage"],
+        default=None,
+        description="instead of file and labels: the name of a model that edged teach made",
+    )
     edgetpu_file: ModelPath | None = Field(
         examples=["mobilenet_v2_edgetpu.tflite"],
         default=None,
@@ -78,7 +84,11 @@ class ModelSection(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> ModelSection:
-        if self.file is None and self.edgetpu_file is None:
+        if self.taught is not None:
+            for key in ("file", "labels", "sha256"):
+                if getattr(self, key) is not None:
+                    raise wrong(f"{key} does not go with taught, which has its own", key)
+        elif self.file is None and self.edgetpu_file is None:
             for key in ("labels", "sha256"):
                 if getattr(self, key) is not None:
                     raise wrong(f"{key} needs a model: write file too", key)
@@ -289,14 +299,21 @@ class PipelineSection(Section):
     @property
     def bundled(self) -> bool:
         """Return whether it runs the bundled classifier."""
-        named = self.model.file is not None or self.model.edgetpu_file is not None
+        named = any((self.model.file, self.model.edgetpu_file, self.model.taught))
         return self.source.gives == "picture" and not named
 
     def model_file(self, *, accelerated: bool = False) -> Path | None:
         """Return the file that it runs on the CPU or the accelerator; None where it needs no model."""
         compiled = accelerated and self.accelerator.kind == "edgetpu"
         file = self.model.edgetpu_file if compiled else self.model.file
+        if file is None and self.model.taught is not None:
+            return self.model.taught / EMBEDDER if self.source.gives == "picture" else None
         return bundled.MODEL if file is None and self.source.gives == "picture" else file
+
+    @property
+    def labels_file(self) -> Path | None:
+        """Return the file that its labels are in: of a taught model the head, which has them."""
+        return self.model.labels if self.model.taught is None else self.model.taught / HEAD
 
     def thresholds(self, label: str | None = None) -> tuple[float, float]:
         """Return the scores (enter, exit) of a label, or of those without a rule; 0..1."""
@@ -330,7 +347,9 @@ class PipelineSection(Section):
                 raise wrong(
                     "normalize is for pictures: write mean and std under source", "model", "normalize"
                 )
-        self.task.check(gives, model=gives == "picture" or model.file is not None)
+        if model.taught is not None and not self.task.takes_taught:
+            raise wrong(f"task {self.task.kind} does not run a taught model", "task", "kind")
+        self.task.check(gives, model=gives == "picture" or model.file is not None or model.taught is not None)
         return self
 
     @model_validator(mode="after")
@@ -366,6 +385,7 @@ class PipelineSection(Section):
                 f"edgetpu_compiler {file}"
             )
             raise wrong(message, "accelerator", "policy")
-        if policy != "require" and self.model.edgetpu_file is not None and self.model.file is None:
+        no_twin = self.model.file is None and self.model.taught is None
+        if policy != "require" and self.model.edgetpu_file is not None and no_twin:
             raise wrong(f"accelerator.policy {policy} also needs file, the model for the CPU", "model")
         return self

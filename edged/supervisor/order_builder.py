@@ -67,7 +67,7 @@ def order(
             threads=threads,
             armed=name in armed,
             model=_index(section.model_file(accelerated=accelerated), models),
-            labels=_index(section.model.labels, models),
+            labels=_index(section.labels_file, models),
             twin=_index(_twin(section, accelerated=accelerated), models),
             secrets=_secrets(section.source),
             tell_labels=name not in known and not probe,
@@ -107,7 +107,7 @@ def files_of(section: PipelineSection, *, accelerated: bool) -> set[Path]:
     """Return the files that a pipeline's worker gets: its model, the CPU's fallback model, and its labels."""
     found = {
         section.model_file(accelerated=accelerated),
-        section.model.labels,
+        section.labels_file,
         _twin(section, accelerated=accelerated),
     }
     return {file for file in found if file is not None}
@@ -156,8 +156,11 @@ def deadlines(
 
 def signature(sections: Mapping[str, PipelineSection]) -> tuple[object, ...]:
     """Return a value that changes when a file of these models is edited or replaced."""
-    models = [section.model for section in sections.values()]
-    return tuple(_about(file) for m in models for file in (m.file, m.labels, m.edgetpu_file))
+    named = [
+        (section.model_file(), section.labels_file, section.model.edgetpu_file)
+        for section in sections.values()
+    ]
+    return tuple(_about(file) for files in named for file in files)
 
 
 def _about(file: Path | None) -> tuple[int, ...]:

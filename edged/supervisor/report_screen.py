@@ -22,6 +22,8 @@ from edged.ipc.codec import WireError
 from edged.ipc.pace import pace
 from edged.models import bundled
 from edged.models import labels as label_files
+from edged.models.taught import head_file
+from edged.models.taught.store import HEAD
 from edged.pipeline import gating
 from edged.system import clock
 from edged.system.token_bucket import TokenBucket
@@ -93,12 +95,27 @@ def known_of(
 
 
 def _known(section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, accelerated: bool) -> Known:
+    if section.model.taught is not None:
+        return _of_taught(section.model.taught, files)
     model = section.model_file(accelerated=accelerated)
     if model is None or model not in files:
         return Known(_labels(section, files, accelerated=accelerated))
     sha256 = files[model][1]
     tag = ModelTag(printable(model.stem[:64]), sha256[:8])
     return Known(_labels(section, files, accelerated=accelerated), tag, sha256)
+
+
+def _of_taught(folder: Path, files: Mapping[Path, tuple[int, str]]) -> Known:
+    """Return what main knows of a taught model; without its head, the worker reports the fault."""
+    head = folder / HEAD
+    if head not in files:
+        return Known(frozenset())
+    descriptor, sha256 = files[head]
+    try:
+        labels = head_file.read(head, head_file.mapped(descriptor)).named
+    except ModelError:
+        labels = ()
+    return Known(frozenset(map(printable, labels)), ModelTag(printable(folder.name[:64]), sha256[:8]), sha256)
 
 
 def _labels(

@@ -453,6 +453,8 @@ class Supervisor:
                 group.lifecycle.weigh(process_memory.megabytes(group.lifecycle.pid) or 0.0)
             if group.waits_for_files():
                 group.renew()
+            elif group.is_taught:
+                self._spawn(self._checks, group.renew_when_taught())
             if group.accelerated and any(
                 s.state == "running" and not s.degraded for s in group.status_board.all()
             ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,10 +16,12 @@ from edged.supervisor import order_builder
 from edged.supervisor.accelerator_probe import in_words
 from edged.supervisor.accelerators import Loss
 from edged.supervisor.fatal_samples import FROM_OUTSIDE, FatalSamples, decoded_by, is_certain
+from edged.supervisor.model_cache import PATIENCE_S
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock, isolation
 from edged.system.backoff import between_restarts
+from edged.system.patience import within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -383,6 +386,19 @@ class WorkerGroup:
         self.files = files
         self.lifecycle.replace("a model file was changed")
         return True
+
+    @property
+    def is_taught(self) -> bool:
+        """Return whether it runs a model that may be taught more at any time."""
+        return any(section.model.taught is not None for section in self.sections.values())
+
+    async def renew_when_taught(self) -> None:
+        """Replace the worker where its model was taught more; a disk that hangs keeps nobody waiting."""
+        with contextlib.suppress(OSError):  # TimeoutError is one
+            files = await within(PATIENCE_S, lambda: order_builder.signature(self.sections))
+            if self.files not in {(), files}:
+                self.files = files
+                self.lifecycle.replace("its model was taught")
 
     def waits_for_files(self) -> bool:
         """Return whether a model cannot be used, or replaces one that cannot."""

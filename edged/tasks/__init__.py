@@ -43,9 +43,11 @@ class TaskConfig(Section):
 
     Attributes:
         own_labels: the labels of a task that does not take them from the model; main takes no others.
+        takes_taught: it works with the scores of a taught model.
     """
 
     own_labels: ClassVar[tuple[str, ...]] = ()
+    takes_taught: ClassVar[bool] = False
 
     kind: str = Field(description="the task: the name of its module")
     top_k: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="findings to report, best first")

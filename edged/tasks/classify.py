@@ -6,7 +6,7 @@ works, in the configuration, in its schema, in ``edged check`` and in a worker. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 class Config(TaskConfig):
     """The keys of ``kind: classify``."""
+
+    takes_taught: ClassVar[bool] = True
 
     kind: Literal["classify"] = Field(default="classify", description="the task: classify")
 

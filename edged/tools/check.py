@@ -18,6 +18,8 @@ from edged.errors import ConfigError, DriverError, ModelError, Problem
 from edged.homeassistant.units import wrong
 from edged.models import bundled, image_classifier, loaded_model
 from edged.models import labels as label_files
+from edged.models.taught import embedder, head_file
+from edged.models.taught.store import HEAD
 from edged.models.tflite import file as tflite_file
 from edged.system.child import serve
 
@@ -190,6 +192,9 @@ class _Check:
     def _model(self, name: str, pipeline: PipelineSection) -> None:
         """Check models and labels with the task, and the labels that the decision names."""
         named = pipeline.model
+        if named.taught is not None:
+            self._taught(name, pipeline, named.taught)
+            return
         labels = bundled.LABELS if pipeline.bundled else named.labels
         usable, from_file = self._label_file(name, labels)
         known: Sequence[str] = from_file.names if from_file is not None else ()
@@ -211,6 +216,36 @@ class _Check:
                 self._report(("pipelines", name, "model", at), str(error), hint)
         if known:
             self._labels(name, pipeline, known, owner)
+
+    def _taught(self, name: str, pipeline: PipelineSection, folder: Path) -> None:
+        """Check a taught model: its head, what makes its features, and its labels."""
+        steps = ("pipelines", name, "model", "taught")
+        given = pipeline.source.gives
+        try:
+            head = head_file.read(folder / HEAD)
+            if head.gives != given:
+                self._report(
+                    steps, f"{folder.name} was taught with {head.gives}s, and the source gives {given}s"
+                )
+                return
+            for key, file, sha256 in _models(pipeline) if given == "picture" else ():
+                model = tflite_file.read(
+                    file or folder,
+                    sha256 if key == "edgetpu_file" else head.embedder,
+                    edgetpu=key == "edgetpu_file",
+                )
+                features = embedder.features(embedder.spec(model))
+                if features != head.features:
+                    what = (
+                        f"{file} gives {features} features, and {folder.name} was taught with {head.features}"
+                    )
+                    self._report(("pipelines", name, "model", key), what)
+        except ModelError as error:
+            missing = not os.path.lexists(folder / HEAD)
+            hint = f"edged teach {folder.name} --label LABEL --images DIR" if missing else ""
+            self._report(steps, str(error), hint)
+        else:
+            self._labels(name, pipeline, head.named, "the model")
 
     def _odd_labels(self, steps: Sequence[Step], labels: Sequence[str]) -> None:
         for warning in label_files.warnings(labels):
@@ -260,7 +295,7 @@ def _models(pipeline: PipelineSection) -> list[tuple[str, Path | None, str | Non
     """Return the keys of the models, with file and checksum; file is None where the task has no model."""
     named = pipeline.model
     models = [
-        ("file", named.file, named.sha256),
+        ("taught", pipeline.model_file(), None) if named.taught else ("file", named.file, named.sha256),
         ("edgetpu_file", named.edgetpu_file, named.edgetpu_sha256),
     ]
     return [m for m in models if m[1] is not None] or [("file", pipeline.model_file(), None)]

@@ -15,8 +15,13 @@ from edged.errors import ModelError, Reason, Unavailable
 from edged.events import ModelTag
 from edged.inference import edgetpu, external
 from edged.inference import model as models
+from edged.inference import taught as taught_models
+from edged.inference.taught import TaughtModel
 from edged.ipc.heartbeat import Stage
 from edged.models import bundled, image_classifier, loaded_model
+from edged.models.taught import embedder, head_file
+from edged.models.taught.store import HEAD
+from edged.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from edged.ipc.heartbeat import Beat
     from edged.ipc.worker_order import PipelineOrder
     from edged.models.spec import Spec
+    from edged.models.taught.head_file import HeadFile
     from edged.models.tflite.file import ModelFile
     from edged.tasks import Task
     from edged.worker.capture import Item
@@ -60,7 +66,7 @@ class Engine:
         runtime_name: the runtime that runs it.
     """
 
-    def __init__(self, task: Task, spec: Spec, model: Model | None) -> None:
+    def __init__(self, task: Task, spec: Spec, model: Model | TaughtModel | None) -> None:
         self.spec = spec
         self.labels = model.labels if model is not None else spec.labels
         self.tag = model.tag if model is not None else ModelTag(spec.measure, NO_CHECKSUM)
@@ -124,8 +130,11 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         Unavailable: the accelerator is away.
     """
     driver, sample = tasks.load(section.task.kind), section.source.sample
+    taught = _taught(section, files)
 
     def inspect(model: ModelFile) -> Spec:
+        if taught is not None:
+            return embedder.spec(model, taught[0].named)
         return cast("Spec", driver.inspect(model, sample))
 
     if order.accelerator == "edgetpu":
@@ -134,7 +143,9 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         named = section.model
         delegate = _external(section, beat) if order.accelerator == "external" else None
         labels, sha256 = named.labels, named.sha256
-        if named.file is None:
+        if taught is not None:
+            sha256 = taught[0].embedder
+        elif named.file is None:
             labels, sha256 = bundled.LABELS, bundled.MODEL_SHA256
         loaded = loaded_model.load(
             file, labels, sha256, inspect=inspect, content=files.model, labels_content=files.labels
@@ -153,7 +164,22 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
     else:
         spec = driver.inspect(None, sample)
         return Engine(driver.create(section.task, spec, spec.labels), spec, None)
-    return Engine(driver.create(section.task, model.spec, model.labels), model.spec, model)
+    judge = model if taught is None else TaughtModel(model, *taught)
+    return Engine(driver.create(section.task, judge.spec, judge.labels), judge.spec, judge)
+
+
+def _taught(section: PipelineSection, files: Files) -> tuple[HeadFile, ModelTag] | None:
+    """Return the head of a taught model and its tag in events; None where the pipeline runs none.
+
+    Raises:
+        ModelError: the head cannot be used.
+    """
+    folder = section.model.taught
+    if folder is None:
+        return None
+    file = folder / HEAD
+    content = head_file.content_of(file) if files.labels is None else head_file.mapped(files.labels)
+    return head_file.read(file, content), taught_models.tag(printable(folder.name[:64]), content)
 
 
 def _external(section: PipelineSection, beat: Beat) -> object:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from taught_models import teach
 from tflite_builder import build, lstm
 
 from edged.models import bundled
@@ -465,3 +466,33 @@ def test_labels_that_are_odd_get_a_warning(tmp_path: Path) -> None:
     (twins,) = (str(warning) for warning in found.warnings if "name" in warning.what)
     assert twins.startswith(f"{path}:4:")
     assert "pipelines.porch.model.labels: classes 0 and 2 have the same name, 'cars'" in twins
+
+
+def test_a_taught_model_is_checked_with_its_labels(base: Path) -> None:
+    line = one(model(base, "taught: garage"))
+    assert line.startswith("/edged.yaml:4:21: pipelines.a.model.taught: /state/models/taught/garage/head: ")
+    assert line.endswith("(edged teach garage --label LABEL --images DIR)")
+    teach(base / "state", "garage", {"left": 2, "right": 12})
+    assert model(base, "taught: garage") == []
+    line = one(said(base, f"{PIPELINE}    model: {{taught: garage}}\n    decision: {{ignore: [lefft]}}\n"))
+    assert "the model has no label 'lefft'" in line
+    assert "file does not go with taught" in one(model(base, "taught: garage, file: m.tflite"))
+    (base / "state/models/taught/garage/embedder.tflite").write_bytes(bundled.MODEL.read_bytes())
+    assert "is it another model?" in one(model(base, "taught: garage"))
+
+
+def test_a_taught_model_does_not_go_with_every_source_and_task(base: Path) -> None:
+    teach(base / "state", "garage", {"left": 2, "right": 12})
+    window = "{kind: sensors, channels: [v], step_s: 0.1, window: 8}"
+    sensors = "sensors: {v: {kind: synthetic, interval_s: 0.1}}\n"
+    text = f"{sensors}pipelines:\n  a:\n    source: {window}\n    model: {{taught: garage}}\n"
+    assert "garage was taught with pictures, and the source gives windows" in said(base, text)[0]
+    text += "    task: {kind: anomaly, limit: 1}\n"
+    assert "task anomaly does not run a taught model" in said(base, text)[0]
+
+
+def test_an_embedder_for_the_accelerator_must_give_as_many_features(base: Path, testdata: Path) -> None:
+    teach(base / "state", "garage", {"left": 2, "right": 12})
+    compiled = testdata / "models" / "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
+    lines = model(base, f"taught: garage, edgetpu_file: {compiled}", "    accelerator: {policy: prefer}\n")
+    assert "gives 1001 features, and garage was taught with 16" in one(lines)

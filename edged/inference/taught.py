@@ -1,0 +1,81 @@
+"""A taught model: an embedder that a runtime runs, and a head in numpy; to a worker, one model."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from edged.errors import ModelError
+from edged.events import ModelTag
+from edged.inference import embedder
+from edged.inference.head import Head
+from edged.models.spec import Spec
+from edged.models.taught import embedder as embedders
+from edged.models.tensor import Tensor
+
+if TYPE_CHECKING:
+    import mmap
+
+    from numpy.typing import NDArray
+
+    from edged.inference.model import Model
+    from edged.models.taught.head_file import HeadFile
+
+
+class TaughtModel:
+    """Runs an embedder and judges what it gives; for one thread at a time.
+
+    Args:
+        model: the embedder, open.
+        head: what was taught.
+        tag: its tag in events.
+
+    Attributes:
+        spec: a picture in, a score for each label out.
+        labels: those that it may answer with.
+        tag: its tag in events.
+        runtime_name: the runtime that runs the embedder.
+
+    Raises:
+        ModelError: the head was taught with another number of features.
+    """
+
+    def __init__(self, model: Model, head: HeadFile, tag: ModelTag) -> None:
+        features = embedders.features(model.spec)
+        if features != head.features:
+            raise ModelError(
+                f"{tag.name} was taught with {head.features} features, and {model.tag.name} gives {features}"
+            )
+        self._model = model
+        self._head = Head(head)
+        self._output = model.spec.outputs[0]
+        self.labels = self._head.labels
+        self.spec = Spec(
+            model.spec.input,
+            (Tensor("scores", (1, len(self.labels)), "float32"),),
+            len(self.labels),
+            last_step="softmax",  # the scores are final
+        )
+        self.tag = tag
+        self.runtime_name = model.runtime_name
+
+    def invoke(self, prepared: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return the scores of a prepared picture, ``[labels]``. Raises ``ModelError``."""
+        return [self._head.scores(embedder.row(self._model.invoke(prepared), self._output))]
+
+    def rehearse(self) -> None:
+        """Run the embedder once on whatever its input holds. Raises ``ModelError``."""
+        self._model.rehearse()
+
+    def forget(self) -> None:
+        """Reset the state that the embedder keeps from one run to the next."""
+        self._model.forget()
+
+    def close(self) -> None:
+        """Free the embedder's memory."""
+        self._model.close()
+
+
+def tag(name: str, content: bytes | mmap.mmap) -> ModelTag:
+    """Return the tag of a taught model in events: its name, and the checksum of its head."""
+    return ModelTag(name, hashlib.sha256(content).hexdigest()[:8])
