@@ -13,13 +13,13 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import edged
-from edged.cli import audit, bench, check, doctor, fleet, init, run, schema, status, terminal, try_
+from edged.cli import audit, bench, check, doctor, fleet, init, run, schema, status, teach, terminal, try_
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench)
+VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, teach)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -88,9 +88,8 @@ def test_both_runtimes_run_the_bundled_features(tmp_path: Path) -> None:
     cut = embedding.cut(read(bundled.MODEL))
     assert cut is not None
     photograph = photographs.read(bundled.PHOTO)
-    assert photograph is not None
     takes = image_classifier.picture_input(model(tmp_path, cut))
-    picture = Preparer(takes).prepare(Frame(photograph, 0.0))
+    picture = Preparer(takes).prepare(Frame(photograph.pixels, 0.0))
     rows = [answer(cut, picture, runtime).astype(float).reshape(-1) for runtime in runtimes.available()]
     for row in rows:
         assert scaled(row + 128) @ scaled(rows[0] + 128) > 0.99

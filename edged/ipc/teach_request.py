@@ -1,0 +1,63 @@
+"""A request to the process that teaches: it looks at examples, and fits a head to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STRANGER = -1  # the answer of an example that is none of the labels
+
+
+@dataclass(frozen=True)
+class TeachRequest:
+    """One lesson, or one examination.
+
+    Attributes:
+        labels: all labels of the head, by number; examples of others in ``head`` are left out.
+        embedder: the model that makes features of pictures; empty for text.
+        sha256: its checksum.
+        head: the file of the head so far; empty: there is none.
+        files: photographs, or files of text with an example in each line.
+        answers: the number of the right label for each file, or ``STRANGER``.
+        camera: instead of files: the section ``source`` of a pipeline.
+        count: pictures to take from it.
+        interval_s: between two of them.
+        answer: the number of their label.
+        fit: how a picture is fitted to the model's input.
+        normalize: (mean, std) of float inputs; None: as the model says.
+        runtime: ``auto``, ``litert`` or ``tflite-runtime``.
+        examine: judge the files by the head as it is, and teach nothing.
+    """
+
+    labels: tuple[str, ...]
+    embedder: str = ""
+    sha256: str = ""
+    head: str = ""
+    files: tuple[str, ...] = ()
+    answers: tuple[int, ...] = ()
+    camera: Mapping[str, Any] | None = None
+    count: int = 0
+    interval_s: float = 1.0
+    answer: int = 0
+    fit: str = "stretch"
+    normalize: tuple[float, float] | None = None
+    runtime: str = "auto"
+    examine: bool = False
+
+    def to_json(self) -> bytes:
+        """Return the request as text."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> TeachRequest:
+        """Read it back."""
+        fields = json.loads(data)
+        for name in ("labels", "files", "answers"):
+            fields[name] = tuple(fields[name])
+        if fields["normalize"] is not None:
+            fields["normalize"] = tuple(fields["normalize"])
+        return cls(**fields)

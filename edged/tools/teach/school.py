@@ -1,0 +1,282 @@
+"""Teaches, examines and changes models: starts the process that sees examples, and stores its result."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edged.config.needs import of_source
+from edged.config.source import SOURCES
+from edged.errors import ModelError, Refused
+from edged.ipc.teach_request import STRANGER, TeachRequest
+from edged.models.taught import embedder, head_file
+from edged.models.taught.head_file import Gates, HeadFile, Taught
+from edged.models.taught.store import EMBEDDER, HEAD, Store
+from edged.models.tflite import embedding
+from edged.models.tflite import file as tflite_file
+from edged.system.child import ChildFailed, answers
+from edged.system.isolation import not_isolated
+from edged.system.needs import Needs
+from edged.tools.teach import evaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edged.tools.teach.examples import Examples
+
+PATIENCE_S = 90.0  # without an answer: slow boards import for 10 s, a camera needs a while
+_MODULE = "edged.worker.teach"
+
+
+class Watcher(Protocol):
+    """Hears how it goes."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Take how many examples were looked at."""
+
+    def taken(self, number: int, total: int) -> None:
+        """Take the number of the picture that was just taken."""
+
+    def note(self, sentence: str) -> None:
+        """Take a note for the user."""
+
+
+class School:
+    """The taught models of a state directory.
+
+    Args:
+        state_dir: the state directory.
+        watcher: hears how it goes.
+        fit: how pictures are fitted to the embedder's input.
+        normalize: (mean, std) of float inputs; None: as the embedder says.
+        runtime: ``auto``, ``litert`` or ``tflite-runtime``.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        watcher: Watcher,
+        *,
+        fit: str = "stretch",
+        normalize: tuple[float, float] | None = None,
+        runtime: str = "auto",
+    ) -> None:
+        self.store = Store(state_dir)
+        self._watcher = watcher
+        self._fit, self._normalize, self._runtime = fit, normalize, runtime
+
+    def teach(self, name: str, examples: Examples, model: Path) -> dict[str, Any]:
+        """Teach a model these examples; make it where it does not exist.
+
+        Args:
+            name: the model.
+            examples: what to show it.
+            model: the classifier or embedder that a new model gets its features from.
+
+        Returns:
+            What leaving each example out tells, with ``version`` and ``seconds``.
+
+        Raises:
+            Refused: it cannot be stored, or another process teaches it.
+            ModelError: the model or the examples cannot be used.
+        """
+        began = time.monotonic()
+        before = self.store.read(name)
+        if before is not None and before.gives != examples.gives:
+            raise Refused(f"{name} was taught with {before.gives}s; choose another name", os.EX_USAGE)
+        labels = tuple(dict.fromkeys((*(before.labels if before else ()), *examples.labels)))
+        if len(labels) > head_file.MAX_LABELS:
+            raise Refused(f"{name}: at most {head_file.MAX_LABELS} labels", os.EX_USAGE)
+        with self.store.writing(name) as folder:
+            request = self._request(folder, labels, before, examples)
+            if examples.gives == "picture":
+                file, sha256 = self._embedder(folder, before, model)
+                request = replace(request, embedder=str(file), sha256=sha256)
+            found = self._ask(request)
+            report = _report(labels, found, began)
+            old = before.counts if before is not None else {}
+            more = {label: report["examples"].get(label, 0) - old.get(label, 0) for label in examples.labels}
+            lessons = [Taught(time.time(), "taught", label, count) for label, count in more.items()]
+            self._put(folder, request, before, found, lessons)
+        return report | {"version": before.version + 1 if before else 1}
+
+    def forget(self, name: str, label: str) -> dict[str, Any]:
+        """Take a label and its examples out of a model.
+
+        Raises:
+            Refused: it does not have that label, or no other one.
+        """
+        began = time.monotonic()
+        before = self._existing(name)
+        if label not in before.labels:
+            raise Refused(f"{name} has no label '{label}'; it has {', '.join(before.labels)}", os.EX_USAGE)
+        labels = tuple(one for one in before.labels if one != label)
+        if not labels:
+            raise Refused(f"{name} has no other label: edged teach {name} remove", os.EX_USAGE)
+        with self.store.writing(name) as folder:
+            request = TeachRequest(labels, head=str(folder / HEAD))
+            found = self._ask(request)
+            lesson = Taught(time.time(), "forgot", label, before.counts[label])
+            self._put(folder, request, before, found, [lesson])
+        return _report(labels, found, began) | {"version": before.version + 1}
+
+    def examine(self, name: str, examples: Examples | None) -> dict[str, Any]:
+        """Examine a model, with examples that it was not taught, or by leaving each of its own out.
+
+        Args:
+            name: the model.
+            examples: with their right labels; labels that it does not know are strangers. None: its own.
+
+        Raises:
+            Refused: there is no such model, or the examples are of another kind.
+        """
+        began = time.monotonic()
+        head = self._existing(name)
+        folder = self.store.folder(name)
+        request = TeachRequest(head.labels, head=str(folder / HEAD), examine=True)
+        if examples is not None:
+            if head.gives != examples.gives:
+                raise Refused(f"{name} was taught with {head.gives}s", os.EX_USAGE)
+            request = replace(self._request(folder, head.labels, head, examples), examine=True)
+            if head.gives == "picture":
+                request = replace(request, embedder=str(folder / EMBEDDER), sha256=head.embedder)
+        found = self._ask(request)
+        report: dict[str, Any] = {"top1": None} | _report(head.labels, found, began)
+        if examples is not None:
+            report |= _checked(evaluation.of_pictures, head.labels, found)
+        noun = "photograph" if head.gives == "picture" else "sentence"
+        report["pairs"] = evaluation.pairs(report["confusion"])
+        report["next"] = evaluation.advice(head.counts, report["labels"], report["confusion"], noun)
+        return report
+
+    def _existing(self, name: str) -> HeadFile:
+        head = self.store.read(name)
+        if head is None:
+            known = ", ".join(self.store.names()) or "none"
+            raise Refused(f"there is no taught model {name}; there are: {known}", os.EX_NOINPUT)
+        return head
+
+    def _request(
+        self, folder: Path, labels: tuple[str, ...], before: HeadFile | None, examples: Examples
+    ) -> TeachRequest:
+        known = {label: number for number, label in enumerate(labels)}
+        return TeachRequest(
+            labels=labels,
+            head=str(folder / HEAD) if before is not None else "",
+            files=tuple(str(path) for path, _ in examples.files),
+            answers=tuple(known.get(label, STRANGER) for _, label in examples.files),
+            camera=examples.camera,
+            count=examples.count,
+            interval_s=examples.interval_s,
+            answer=known.get(examples.label, 0),
+            fit=self._fit,
+            normalize=self._normalize,
+            runtime=self._runtime,
+        )
+
+    def _embedder(self, folder: Path, before: HeadFile | None, model: Path) -> tuple[Path, str]:
+        """Return the embedder of a model and its checksum; cut it out of a classifier where there is none."""
+        if before is not None:
+            return folder / EMBEDDER, before.embedder
+        whole = tflite_file.read(model, edgetpu=None)
+        if whole.for_edgetpu:
+            raise ModelError(
+                f"{model}: it is compiled for the Edge TPU; teach with its twin for the CPU, and write the "
+                "compiled one as model.edgetpu_file"
+            )
+        cut = embedding.cut(whole)
+        file = self.store.put_embedder(folder, whole.content[:] if cut is None else cut)
+        made = tflite_file.read(file)
+        embedder.spec(made)
+        return file, made.sha256
+
+    def _put(
+        self,
+        folder: Path,
+        request: TeachRequest,
+        before: HeadFile | None,
+        found: dict[str, Any],
+        lessons: Sequence[Taught],
+    ) -> None:
+        """Check what the process sent, as if others had made it, and store it."""
+        try:
+            weights, bias, examples = (
+                base64.b64decode(found[part], validate=True) for part in ("weights", "bias", "examples")
+            )
+            head = HeadFile(
+                version=before.version + 1 if before else 1,
+                gives=before.gives if before else "picture" if request.embedder else "text",
+                embedder=before.embedder if before else request.sha256,
+                features=int(found["features"]),
+                labels=request.labels,
+                answers=tuple(map(int, found["answers"])),
+                gates=Gates(*map(float, found["gates"])),
+                weights=weights,
+                bias=bias,
+                examples=examples,
+                history=(*(before.history if before else ()), *lessons),
+            )
+        except (KeyError, TypeError, ValueError, binascii.Error) as error:
+            raise ModelError(
+                f"its process sent something that is not a head ({type(error).__name__})"
+            ) from None
+        head_file.read(folder / HEAD, head.to_bytes())
+        self.store.put(folder, head)
+
+    def _ask(self, request: TeachRequest) -> dict[str, Any]:
+        """Have a process of its own look at the examples. Raises ``Refused`` where it fails."""
+        reached = answers(_MODULE, request.to_json(), PATIENCE_S, _needs(request))
+        try:
+            with contextlib.closing(reached) as received:
+                for answer in received:
+                    if "error" in answer:
+                        raise Refused(str(answer["error"]))
+                    if "found" in answer:
+                        return self._found(answer["found"])
+                    if "taken" in answer:
+                        self._watcher.taken(int(answer["taken"]), request.count)
+                    else:
+                        self._watcher.progress(int(answer["done"]), len(request.files))
+        except ChildFailed as failed:
+            raise Refused(str(failed)) from None
+        raise Refused("its process ended without an answer")
+
+    def _found(self, found: dict[str, Any]) -> dict[str, Any]:
+        for path in found.get("unreadable", ()):
+            self._watcher.note(f"{path} is left out: it is not a whole picture")
+        if not found.get("isolation", True):
+            self._watcher.note(not_isolated("WARNING: the process that holds the pictures"))
+        return found
+
+
+def _report(labels: Sequence[str], found: dict[str, Any], began: float) -> dict[str, Any]:
+    return _checked(evaluation.of_examples, labels, found) | {"seconds": round(time.monotonic() - began, 3)}
+
+
+def _checked(
+    make: Callable[[Sequence[str], dict[str, Any]], dict[str, Any]],
+    labels: Sequence[str],
+    found: dict[str, Any],
+) -> dict[str, Any]:
+    """Return a report. Raises ``ModelError`` where the process sent what no report can be made of."""
+    try:
+        return make(labels, found)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ModelError(
+            f"its process sent something that is not a result ({type(error).__name__})"
+        ) from None
+
+
+def _needs(request: TeachRequest) -> Needs:
+    """Return what a lesson reaches: its examples, and the model so far."""
+    folders = {str(Path(file).parent) for file in request.files}
+    folders |= {os.path.dirname(os.path.realpath(file)) for file in request.files}  # noqa: PTH120 - text
+    named = [path for path in (request.embedder, request.head) if path]
+    needed = Needs(files=(*named, *sorted(folders)))
+    return needed if request.camera is None else needed | of_source(SOURCES.read(dict(request.camera)))

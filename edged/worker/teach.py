@@ -1,0 +1,294 @@
+"""The process that teaches: it sees the examples, and gives back features and a head.
+
+::
+
+    teach ──request──▶ python -m edged.worker.teach ──{"done": n}, {"taken": n}, {"found": …}──▶ teach
+
+It has pixels, or the lines of a text, and no network; it can write no file, so what it found goes back
+through its pipe, as text, and the process with the network checks and stores it. Like every process that
+decodes what others made, it gives up everything else first, and it dies with its caller.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+
+from edged import sources
+from edged.config.needs import of_source
+from edged.config.source import SOURCES
+from edged.errors import DriverError, ModelError, Reason, Unavailable
+from edged.inference import embedder, runtime
+from edged.inference import head as heads
+from edged.inference import model as models
+from edged.inference.preprocess import Preparer
+from edged.ipc.teach_request import TeachRequest
+from edged.models.loaded_model import LoadedModel
+from edged.models.taught import embedder as embedders
+from edged.models.taught import head_file
+from edged.models.tflite import file as tflite_file
+from edged.sources import Frame, jpeg, photographs
+from edged.system import clock, kernel
+from edged.system.child import serve
+from edged.system.needs import Needs
+from edged.worker import sandbox
+from edged.worker.picture_quality import Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from edged.inference.head import Floats
+    from edged.models.spec import PictureInput, Spec
+    from edged.sources import Source, SourceConfig
+    from edged.system.child import Tell
+
+PER_LABEL = 200  # examples that are kept, the newest ones
+_TELL_S = 0.3
+_PATIENCE_S = 10.0  # for a camera to give a picture
+_SAME = 0.99999  # the cosine of two examples that count as the same one
+
+
+class Lesson:
+    """One request.
+
+    Args:
+        request: what to teach or examine.
+        tell: takes what goes back.
+    """
+
+    def __init__(self, request: TeachRequest, tell: Tell) -> None:
+        self._request = request
+        self._tell = tell
+        self._told_at = 0.0
+        self._unreadable: list[str] = []
+        self._rows: list[Floats] = []
+        self._answers: list[int] = []
+
+    def run(self) -> dict[str, Any]:
+        """Look at all examples, and teach or examine.
+
+        Raises:
+            ModelError: the model or the head cannot be used, or nothing can be read.
+            DriverError: the runtime or the camera's package is missing.
+            Unavailable: the camera is away.
+        """
+        request = self._request
+        before = head_file.read(Path(request.head)) if request.head else None
+        if request.embedder:
+            self._look()
+        found = self._examine(before) if request.examine and before is not None else self._teach(before)
+        return {**found, "unreadable": self._unreadable}
+
+    # Examples.
+
+    def _look(self) -> None:
+        """Make features of every picture."""
+        request = self._request
+        if request.files or request.camera:
+            runtime.preload(request.runtime)
+            file = tflite_file.read(Path(request.embedder), request.sha256, edgetpu=None)
+            spec = embedders.spec(file)
+            loaded = LoadedModel(file, spec, ())
+            model = models.open_model(loaded, runtime=request.runtime, threads=1)
+            prepare = _preparer(request, spec).prepare
+            for frame, answer in self._frames(spec):
+                self._rows.append(embedder.row(model.invoke(prepare(frame)), spec.outputs[0]))
+                self._answers.append(answer)
+
+    def _frames(self, spec: Spec) -> Iterator[tuple[Frame, int]]:
+        request = self._request
+        if request.camera is not None:
+            for frame in _taken(request, spec, self._tell):
+                yield frame, request.answer
+            return
+        picture = cast("PictureInput", spec.input)
+        least = picture.width, picture.height
+        for done, (path, answer) in enumerate(zip(request.files, request.answers, strict=True)):
+            self._progress(done)
+            try:
+                found = photographs.read(
+                    Path(path), lambda width, height: jpeg.shrink((width, height), least)
+                )
+            except OSError:
+                self._unreadable.append(path)
+            else:
+                yield Frame(found.pixels, clock.wall(), shrink=found.shrink), answer
+
+    def _progress(self, done: int) -> None:
+        now = clock.monotonic()
+        if now - self._told_at >= _TELL_S:
+            self._told_at = now
+            self._tell({"done": done})
+
+    # What they teach.
+
+    def _teach(self, before: head_file.HeadFile | None) -> dict[str, Any]:
+        """Fit a head to the examples so far and to the new ones."""
+        rows, answers = _merged(*_known(before, self._request.labels), self._rows, self._answers)
+        if not len(rows):
+            raise ModelError("there is no example that can be read")
+        missing = sorted(set(range(len(self._request.labels))) - set(answers.tolist()))
+        if missing:
+            raise ModelError(f"no example of {self._request.labels[missing[0]]} can be read")
+        fitted = heads.fit(rows, answers, len(self._request.labels))
+        return {
+            "features": rows.shape[1],
+            "answers": answers.tolist(),
+            "gates": [fitted.gates.cosine, fitted.gates.margin],
+            "weights": _text(fitted.weights),
+            "bias": _text(fitted.bias),
+            "examples": _text(rows),
+            **_left_out(fitted),
+        }
+
+    def _examine(self, before: head_file.HeadFile) -> dict[str, Any]:
+        """Judge the examples of the head by leaving each out, and the new ones by the head as it is."""
+        rows, answers = _known(before, before.labels)
+        found: dict[str, Any] = {"answers": answers.tolist()} | _left_out(
+            heads.fit(rows, answers, len(before.labels))
+        )
+        if self._rows:
+            head = heads.Head(before)
+            given = np.stack(self._rows)
+            judged = head.answers(given)
+            found |= {
+                "judged": judged.argmax(axis=1).tolist(),
+                "passed": head.passes(given, judged).tolist(),
+                "right": self._answers,
+            }
+        return found
+
+
+def _preparer(request: TeachRequest, spec: Spec) -> Preparer:
+    source = request.camera or {}
+    return Preparer(
+        cast("PictureInput", spec.input),
+        cast("Any", request.fit),
+        int(source.get("rotate", 0)),
+        source.get("crop"),
+        request.normalize,
+    )
+
+
+def _taken(request: TeachRequest, spec: Spec, tell: Tell) -> Iterator[Frame]:
+    """Take pictures with a camera, one each interval; bad ones are skipped.
+
+    Raises:
+        Unavailable: the camera is away, or shows nothing for a while.
+        DriverError: its package is missing.
+    """
+    picture = cast("PictureInput", spec.input)
+    config = cast("SourceConfig", SOURCES.read(dict(request.camera or {})))
+    hint = sources.Hint(picture.width, picture.height, _PATIENCE_S)
+    source: Source = sources.load(config.kind).create(config, hint)
+    try:
+        source.open()
+        quality = Quality(0)
+        for number in range(request.count):
+            _wait(source, clock.monotonic() + request.interval_s)
+            yield _good(source, quality)
+            tell({"taken": number + 1})
+    finally:
+        source.close()
+
+
+def _wait(source: Source, until: float) -> None:
+    """Read pictures and drop them: a camera adjusts itself, and no old picture is left in it."""
+    while clock.monotonic() < until:
+        try:
+            source.read(_PATIENCE_S)
+        except Unavailable as error:
+            if error.reason is Reason.ENDED:
+                return
+            raise
+
+
+def _good(source: Source, quality: Quality) -> Frame:
+    end = clock.monotonic() + _PATIENCE_S
+    while True:
+        frame = source.read(_PATIENCE_S)
+        bad = quality.check(frame)
+        if bad is None:
+            return frame
+        if clock.monotonic() > end:
+            raise Unavailable(Reason.TIMEOUT, f"the camera gives only {bad} pictures")
+
+
+def _known(before: head_file.HeadFile | None, labels: tuple[str, ...]) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the examples of a head whose labels are among these, numbered as they are here."""
+    if before is None:
+        return np.empty((0, 0), np.float32), np.empty(0, np.intp)
+    rows = np.frombuffer(before.examples, "<f2").reshape(-1, before.features).astype(np.float32)
+    anew = {number: labels.index(label) for number, label in enumerate(before.labels) if label in labels}
+    kept = np.array([answer in anew for answer in before.answers])
+    answers = np.array([anew[answer] for answer in before.answers if answer in anew], np.intp)
+    return heads.scaled(rows[kept]), answers
+
+
+def _merged(
+    rows: Floats, answers: NDArray[np.intp], new: list[Floats], right: list[int]
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Return all examples, the newest last: an example that comes again replaces the one before.
+
+    So a correction counts: the same picture with another label. Of each label the newest are kept.
+    """
+    if new:
+        given = heads.scaled(np.stack(new).astype("<f2"))
+        newest = np.asarray(given @ given.T > _SAME)
+        last = ~np.triu(newest, 1).any(axis=1)
+        given, right_ones = given[last], np.array(right, np.intp)[last]
+        if len(rows):
+            old = ~(rows @ given.T > _SAME).any(axis=1)
+            given, right_ones = np.concatenate([rows[old], given]), np.concatenate([answers[old], right_ones])
+        rows, answers = given, right_ones
+    kept = np.ones(len(rows), bool)
+    labels = max(len(np.unique(answers)), 1)
+    for label in np.unique(answers):
+        places = np.flatnonzero(answers == label)
+        kept[places[: -min(PER_LABEL, head_file.MAX_EXAMPLES // labels)]] = False
+    return rows[kept], answers[kept]
+
+
+def _left_out(fitted: heads.Fit) -> dict[str, Any]:
+    gates = fitted.gates
+    passed = (fitted.left_out.max(axis=1) >= gates.margin) & (fitted.nearest >= gates.cosine)
+    return {"left_out": fitted.left_out.argmax(axis=1).tolist(), "kept": passed.tolist()}
+
+
+def _text(values: NDArray[Any]) -> str:
+    return base64.b64encode(heads.stored(values)).decode()
+
+
+def _needs(request: TeachRequest) -> Needs:
+    named = [path for path in (request.embedder, request.head) if path]
+    needs = Needs(files=(*named, *sorted({str(Path(file).parent) for file in request.files})))
+    return needs if request.camera is None else needs | of_source(SOURCES.read(dict(request.camera)))
+
+
+def teach(data: bytes, tell: Tell) -> None:
+    """Give up the network, then do what is requested.
+
+    Args:
+        data: the request.
+        tell: takes what goes back.
+    """
+    kernel.name_process("edged-teach")
+    kernel.close_memory()
+    request = TeachRequest.from_json(data)
+    walls = sandbox.confine(_needs(request))
+    cv2.setNumThreads(1)  # as in the workers
+    try:
+        found = Lesson(request, tell).run()
+        tell({"found": found | {"isolation": walls.holds}})
+    except (ModelError, DriverError, Unavailable) as error:
+        tell({"error": str(error)})
+
+
+if __name__ == "__main__":
+    serve(teach)
