@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edged
+from edged.system.needs import DEVICE_NAMES, ETC, ETC_NETWORK, PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,12 +40,6 @@ ENVIRONMENT = {
 }
 _HOME = "/nonexistent"
 _SPACES = ("user", "pid", "ipc", "uts")
-# Where programs and libraries are. In a merged /usr the others are links into it.
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-# Of /etc: how the loader, numpy's BLAS (Debian's alternatives) and the clock find their things.
-_ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
-_ETC_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/gai.conf")
-_LOOK_UP = ("/sys", "/run/udev")  # where libcamera and libusb look devices up
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "TZ", "LIBCAMERA_LOG_LEVELS")
 _DEVELOPMENT = ("PYTHONPATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "QEMU_CPU")
 _ALL_DEVICES = "/dev"
@@ -126,7 +121,7 @@ def _readable(needs: Needs) -> Iterator[str]:
     if "/" in needs.files:
         yield from ("--ro-bind", "/", "/", "--tmpfs", "/run")  # where the sockets of other services are
         return
-    for path in _SYSTEM:
+    for path in PROGRAMS:
         if os.path.islink(path):  # noqa: PTH114 - a link of a merged /usr
             yield from ("--symlink", os.readlink(path), path)  # noqa: PTH115 - its text, not its target
         elif os.path.isdir(path):  # noqa: PTH112 - beside the one above
@@ -134,9 +129,9 @@ def _readable(needs: Needs) -> Iterator[str]:
     yield from ("--tmpfs", "/tmp")  # noqa: S108 - of its own, and empty
     named = (*needs.files, *needs.programs, *map(os.path.realpath, needs.programs))
     for path in (
-        *_ETC,
-        *(_ETC_NETWORK if needs.network else ()),
-        *_LOOK_UP,
+        *ETC,
+        *(ETC_NETWORK if needs.network else ()),
+        *DEVICE_NAMES,
         *python_folders(),
         *sorted(set(named)),
     ):

@@ -44,6 +44,18 @@ class Needs:
         )
 
 
+# What every worker reads of the system, whichever wall it is that lets nothing else through.
+# Programs and libraries; in a merged /usr the others are links into it.
+PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+# How the loader, numpy's BLAS (Debian's alternatives) and the clock find their things.
+ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
+# Names and certificates of other machines, for those that talk to some.
+ETC_NETWORK = (
+    *("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf"),
+    *("/etc/services", "/etc/ssl"),
+)
+DEVICE_NAMES = ("/sys", "/run/udev")  # where libcamera and libusb look devices up
+
 EVERYTHING = Needs(devices=("/dev",))
 """For a driver that does not declare what it needs, as those written for 0.1: every device node."""
 

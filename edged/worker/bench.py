@@ -31,10 +31,9 @@ from edged.models import image_classifier
 from edged.models.loaded_model import LoadedModel
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
-from edged.system import clock, kernel
+from edged.system import clock, kernel, sandbox
 from edged.system.child import serve
 from edged.system.needs import Needs
-from edged.worker import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -189,7 +189,8 @@ def _preload() -> str:
     import cv2
 
     from edged.inference import runtime
-    from edged.worker import main_loop, sandbox, warmup
+    from edged.system import sandbox
+    from edged.worker import main_loop, warmup
 
     cv2.setNumThreads(1)  # pictures are small, and a pool of threads does not survive a fork
     del main_loop

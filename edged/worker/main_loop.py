@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from edged.ipc.heartbeat import Heartbeat
     from edged.ipc.worker_order import Order, PipelineOrder
+    from edged.system.sandbox import Walls
     from edged.worker.capture import Item
     from edged.worker.gating import Pause
     from edged.worker.report_pipe import Reports
-    from edged.worker.sandbox import Walls
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from edged import sensors, sources
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.models import bundled
 from edged.sources import discovery
+from edged.system import sandbox
 from edged.system.child import serve
 from edged.system.needs import EVERYTHING, Needs
-from edged.worker import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,9 +21,8 @@ from edged.config import needs
 from edged.config.sensor import SENSORS
 from edged.ipc import sensor_messages
 from edged.ipc.readings_page import Writer, name_of
-from edged.system import clock, isolation
+from edged.system import clock, isolation, sandbox
 from edged.system.kernel import close_memory, die_with_parent, name_process
-from edged.worker import sandbox
 from edged.worker.sensor_runner import SensorRunner
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from edged.config.pipeline import PipelineSection
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import Order
-from edged.system import isolation
+from edged.system import isolation, sandbox
 from edged.system.kernel import close_memory, name_process
-from edged.worker import sandbox
 from edged.worker.main_loop import WorkerMain
 from edged.worker.report_pipe import Reports
 

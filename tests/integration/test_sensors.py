@@ -215,7 +215,7 @@ def test_where_isolation_is_required_and_not_to_be_had_nothing_is_read(
 ) -> None:
     """A module that the interpreter of the worker reads at its start takes both walls away."""
     (tmp_path / "sitecustomize.py").write_text(
-        "from edged.worker import sandbox\n"
+        "from edged.system import sandbox\n"
         "sandbox._leave_network = lambda: False\n"
         "sandbox._filter = lambda _needs: None\n"
     )

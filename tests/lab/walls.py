@@ -33,7 +33,7 @@ from verdict import verdict
 NOBODY = 65534
 LANDLOCK = (444, 445, 446)
 NO_WALLS = """
-from edged.worker import sandbox
+from edged.system import sandbox
 sandbox.confine = lambda needs: sandbox.Walls((), ())
 """
 

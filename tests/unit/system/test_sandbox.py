@@ -20,9 +20,8 @@ from typing import Any
 
 import pytest
 
-from edged.system import landlock
+from edged.system import landlock, sandbox, syscalls
 from edged.system.needs import Needs
-from edged.worker import sandbox, syscalls
 
 pytest.importorskip("pyseccomp", reason="pyseccomp is not installed", exc_type=RuntimeError)
 Attempt = Callable[[], object]

@@ -2,7 +2,7 @@
 
 Three walls of its own, on top of those that its fork server stands behind:
 
-* a seccomp filter, a list of the system calls that a worker may make (:mod:`edged.worker.syscalls`). It needs
+* a seccomp filter, a list of the system calls that a worker may make (:mod:`edged.system.syscalls`). It needs
   no privilege, and is what keeps the network shut on every machine;
 * a network namespace with nothing in it, which only root may make;
 * Landlock, where the kernel has it: files, signals and TCP ports.
@@ -18,9 +18,8 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.system import isolation, landlock, namespaces
-from edged.system.needs import Needs
-from edged.worker import syscalls
+from edged.system import isolation, landlock, namespaces, syscalls
+from edged.system.needs import DEVICE_NAMES, ETC, ETC_NETWORK, PROGRAMS, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,18 +28,8 @@ if TYPE_CHECKING:
 
 
 _CLONE_NEWNET = 0x40000000
-_PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt")
-_SYSTEM = ("/sys", "/proc", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
-_RESOLVER = (
-    "/etc/resolv.conf",
-    "/etc/hosts",
-    "/etc/host.conf",
-    "/etc/nsswitch.conf",
-    "/etc/gai.conf",
-    "/etc/services",
-)
-_HOTPLUG = ("/run/udev", "/etc/udev")
-_CERTIFICATES = ("/etc/ssl",)
+_PROGRAMS = (*PROGRAMS, "/opt")
+_HOTPLUG = ("/etc/udev",)
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
 
 
@@ -129,15 +118,13 @@ def _filter(needs: Needs) -> Filter | None:
 
 def _tree() -> Iterator[str]:
     """Give where programs, libraries and Python modules are, and what describes the machine."""
-    yield from _PROGRAMS
-    yield from _SYSTEM
+    yield from (*_PROGRAMS, *ETC, *DEVICE_NAMES, "/proc")
     yield from namespaces.python_folders()
 
 
 def _extras(needs: Needs) -> Iterator[str]:
     if needs.network:
-        yield from _RESOLVER
-        yield from _CERTIFICATES
+        yield from ETC_NETWORK
     if needs.hotplug:
         yield from _HOTPLUG
 
