@@ -21,7 +21,9 @@ from edged.models import labels as label_files
 from edged.models.taught import embedder, head_file
 from edged.models.taught.store import HEAD
 from edged.models.tflite import file as tflite_file
+from edged.system import sandbox
 from edged.system.child import serve
+from edged.system.needs import EVERY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +40,12 @@ Step = str | int
 
 
 def respond(data: bytes, tell: Tell) -> None:
-    """Check a file in a child process; each problem is an answer (see :mod:`edged.system.child`)."""
+    """Check a file in a child process; each problem is an answer (see :mod:`edged.system.child`).
+
+    It may read every file, since only the configuration names them, and do nothing else: an attacker may have
+    made the models.
+    """
+    sandbox.confine(EVERY_FILE)
     for problem in check(Path(os.fsdecode(data))):
         tell(problem.to_data())
 

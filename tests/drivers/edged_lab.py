@@ -57,6 +57,7 @@ class Config(SourceConfig):
         "results",
         "shout",
         "decode",
+        "build",
     ] = Field(default="nothing", description="what to do from the fifth frame on")
     file: Path = Field(default=Path("/dev/null"), description="where to write what was found")
     cue: Path | None = Field(default=None, description="do it only while this file exists")
@@ -69,6 +70,8 @@ def needs(config: Config) -> Needs:
 
 
 def create(config: Config, hint: Hint) -> Source:
+    if config.do == "build":
+        raise ValueError(json.dumps(look_around(config.file)))
     if config.do == "decode" and config.cue is not None:
         return Photographs(folder.Config(path=config.cue), hint)
     return Lab(config)
@@ -107,6 +110,28 @@ DEFECTS: dict[bytes, Callable[[], object]] = {
     b"bomb": _fill_memory,
     b"endless": lambda: threading.Event().wait(),
 }
+
+
+def look_around(file: Path) -> dict[str, str]:
+    """Return what can be done where a configuration is built: the name of an error, or ``done``."""
+    attempts: dict[str, Callable[[], object]] = {
+        "socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+        "service": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        "write": lambda: file.open("ab"),
+        "create": lambda: file.with_suffix(".new").touch(),
+        "signal": lambda: os.kill(os.getppid(), 0),
+        "start": lambda: subprocess.run(["/bin/true"], check=True),
+        "read": file.read_bytes,
+    }
+    found = {}
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError as error:
+            found[name] = errno.errorcode[error.errno or 0]
+        else:
+            found[name] = "done"
+    return found
 
 
 class Lab:
