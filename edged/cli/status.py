@@ -95,6 +95,9 @@ def _show(data: Mapping[str, Any]) -> None:
         console.print(_pipelines(data["pipelines"], console.width))
     if data["sensors"]:
         console.print(_sensors(data["sensors"], console.width))
+    for name, pipeline in data["pipelines"].items():
+        if view := pipeline.get("view"):
+            console.print(f"view       {terminal.escape(name)} {_shown(view)}", soft_wrap=True)
     for problem in [*data["problems"], *_earlier(data)]:
         console.print(f"[yellow]![/] {terminal.escape(problem)}", soft_wrap=True)
 
@@ -179,6 +182,10 @@ def _hour(when: str) -> str:
         return when
     today = datetime.now(tz=UTC).astimezone().date()
     return at.strftime("%H:%M" if at.date() == today else "%d %b %H:%M")
+
+
+def _shown(view: Mapping[str, float]) -> str:
+    return f"shows {view['width']:.0%} of the sensor's width and {view['height']:.0%} of its height"
 
 
 def _isolation(pipelines: Mapping[str, Any]) -> str:

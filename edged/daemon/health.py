@@ -268,6 +268,7 @@ def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]
         "degraded": status.degraded,
         "isolation": list(status.isolation),
         "network": status.network,
+        **({"view": dict(zip(("width", "height"), status.view, strict=True))} if status.view else {}),
     }
 
 

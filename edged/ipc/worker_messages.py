@@ -77,9 +77,15 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A frame was classified: the first one, or the first one after a fault."""
+    """A frame was classified: the first one, or the first one after a fault.
+
+    Attributes:
+        view: how much the camera's mode shows of the sensor's width and height, each 1 at most; empty where
+            that is everything, or unknown.
+    """
 
     pipeline: str
+    view: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +219,14 @@ _sentence = codec.text(LONGEST_SENTENCE, empty=True)
 _score = codec.number(1.0)
 _ms = codec.number(1e9)
 
+
+def _view(value: Any) -> tuple[float, ...]:
+    parts = codec.list_of(_score, 2)(value)
+    if len(parts) == 1:
+        raise codec.expected("width and height, or nothing")
+    return parts
+
+
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "pipeline": _word,
     "model": _tag,
@@ -244,6 +258,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "reason": _word,
     "message": _sentence,
     "held_by": _sentence,
+    "view": _view,
 }
 CODEC: Codec[Report] = Codec(
     (Ready, Labels, Running, Outcome, Beat, Fault, Held, Ended),

@@ -156,6 +156,8 @@ class Source(Protocol):
     Attributes:
         live: a camera, whose noise makes two equal pictures in a row impossible: the same picture many times
             means that it hangs. False for photographs and files, which may repeat.
+        view: after ``open()``, how much a camera's mode shows of the sensor's width and height, each at most
+            1; empty where that is everything, or unknown. A source may lack it.
     """
 
     live: bool

@@ -33,11 +33,9 @@ def crop(controls: Any) -> tuple[int, int] | None:
     return width, height
 
 
-def shortfall(shown: tuple[int, int] | None, resolution: tuple[int, int]) -> str:
-    """Return how much a mode shows, as part of a sentence; "" where that is everything, or unknown."""
+def view(shown: tuple[int, int] | None, resolution: tuple[int, int]) -> tuple[float, ...]:
+    """Return how much a mode shows of the width and of the height; empty where that is all, or unknown."""
     if shown is None:
-        return ""
-    parts = [have / full for have, full in zip(shown, resolution, strict=True)]
-    if min(parts) >= _WHOLE:
-        return ""
-    return f"{parts[0]:.0%} of the sensor's width and {parts[1]:.0%} of its height"
+        return ()
+    parts = tuple(round(min(1.0, have / full), 3) for have, full in zip(shown, resolution, strict=True))
+    return () if min(parts) >= _WHOLE else parts

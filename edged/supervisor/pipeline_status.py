@@ -59,6 +59,7 @@ class PipelineStatus:
         dropped: frames not classified, by reason, over all restarts.
         pid: the worker's process id.
         held_by: the condition that keeps its gate closed; empty while the gate is open.
+        view: as the worker reports it in :class:`edged.ipc.worker_messages.Running`.
     """
 
     name: str
@@ -84,6 +85,7 @@ class PipelineStatus:
     dropped: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
     pid: int | None = None
     held_by: str = ""
+    view: tuple[float, ...] = ()
 
 
 _NONE_KNOWN: Mapping[str, PipelineStatus] = MappingProxyType({})
@@ -214,7 +216,7 @@ class StatusBoard:
                     isolation=report.isolation,
                 )
             case worker_messages.Running():
-                self._running(name)
+                self._running(name, report.view)
             case worker_messages.Fault():
                 public = fault_sentences.sentence(report.kind, report.reason)
                 self._fault(
@@ -225,13 +227,13 @@ class StatusBoard:
             case worker_messages.Ended():
                 self._set(name, state="ended", online=False, fault="", reason="")
 
-    def _running(self, name: str) -> None:
+    def _running(self, name: str, view: tuple[float, ...]) -> None:
         status = self._statuses[name]
         if status.fault:
             self._log(logging.INFO, name, "running again")
         elif status.state != "running":
             self._log(logging.INFO, name, f"running ({status.runtime} on {status.accelerator})")
-        self._set(name, state="running", online=True, fault="", reason="")
+        self._set(name, state="running", online=True, fault="", reason="", view=view)
 
     def _fault(
         self, name: str, kind: str, sentence: str, *, state: str, reason: str = "", public: str = ""

@@ -99,6 +99,9 @@ class Capture:
         watch: decides when a sample may be classified; None: always.
         held: is told that the source works and no sample is judged yet, with what closes the gate, if it is
             that.
+
+    Attributes:
+        view: the open source's :attr:`edged.sources.Source.view`.
     """
 
     def __init__(
@@ -139,6 +142,7 @@ class Capture:
         self._due = 0.0
         self._backoff = Backoff(SHORTEST_S, LONGEST_S, reset_after_s=STABLE_S)
         self._quality: Quality | None = None
+        self.view: tuple[float, ...] = ()
         self._blind: str | None = None
         self._blind_since = 0.0
         self._good_at = 0.0  # the latest good picture, or the opening
@@ -190,6 +194,7 @@ class Capture:
             self._beat.enter(Stage.OPEN)
             source = self._create()
             source.open()
+            self.view = tuple(getattr(source, "view", ()))
             self.begin(source)
             while not self._stopping.is_set():
                 self.step(source)

@@ -177,7 +177,7 @@ class PipelineRunner:
         self._throughput.add(now, item.capture_ms, invoke_ms)
         if self._told is not None and not self.capture.blind:
             self._told = None
-            self._reports.send(worker_messages.Running(self.name))
+            self._reports.send(worker_messages.Running(self.name, self.capture.view))
         for change in self._decision.update(findings, now):
             self._send_news(self._outcome(item, findings, invoke_ms, change))
         if self._order.results and (self._results is None or self._results.take()):
@@ -224,7 +224,7 @@ class PipelineRunner:
         """Report that the source works and no sample may pass, with what closes the gate."""
         if self._told is not None:
             self._told = None
-            self._reports.send(worker_messages.Running(self.name))
+            self._reports.send(worker_messages.Running(self.name, self.capture.view))
         self._reports.send(worker_messages.Held(self.name, by))
 
     def _left_out(self, said: str) -> None:

@@ -231,6 +231,7 @@ class PiCamera:
         self._camera: Any = None
         self._job: Any = None  # a capture that was requested and has not arrived in time
         self._has_own_hdr = False
+        self.view: tuple[float, ...] = ()
         self._stream = "main"
         self._layout: dict[str, Any] = {}
         self._number = 0
@@ -371,16 +372,20 @@ class PiCamera:
 
     def _choose_mode(self) -> None:
         """Use a mode with the whole field of view, if it gives as many frames per second as asked."""
-        camera, fps = self._camera, self._config.fps
+        camera, fps, self.view = self._camera, self._config.fps, ()
         resolution = camera.sensor_resolution
         self._apply(self._lores, field_of_view.whole(resolution, self._size))
         if fps is None or fps * camera.camera_controls["FrameDurationLimits"][0] <= 1e6 / _AS_FAST:
             return
         self._apply(self._lores, self._size)
-        less = field_of_view.shortfall(field_of_view.crop(camera.camera_controls), resolution)
-        if less:
+        self.view = field_of_view.view(field_of_view.crop(camera.camera_controls), resolution)
+        if self.view:
             log.warning(
-                "%s shows %s: no mode that shows everything gives %g frames a second", self._name, less, fps
+                "%s shows %.0f %% of the sensor's width and %.0f %% of its height: no mode that shows "
+                "everything gives %g frames a second",
+                self._name,
+                *(100 * part for part in self.view),
+                fps,
             )
 
     def _frame_duration(self) -> dict[str, tuple[int, int]]:

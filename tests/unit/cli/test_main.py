@@ -177,7 +177,12 @@ def running(folder: Path) -> None:
             synced=True,
             pipelines={
                 "porch": status(
-                    fps=1.0, invoke_p50_ms=12.3, invoke_p95_ms=15.0, frames=42, dropped={"black": 2}
+                    fps=1.0,
+                    invoke_p50_ms=12.3,
+                    invoke_p95_ms=15.0,
+                    frames=42,
+                    dropped={"black": 2},
+                    view=(0.5, 0.667),
                 ),
                 "yard": status(
                     "yard", state="waiting", fault="source", last_error="[red]no[/] camera", model=None
@@ -206,6 +211,7 @@ def test_status_of_a_running_daemon(tmp_path: Path) -> None:
         "12.3 ms",
         "efficientnet_lite0_uint8 (cpu, litert)",
         "attic   hung   21.5 °C       2",
+        "porch shows 50% of the sensor's width and 67% of its height",
         "! yard: [red]no[/] camera",
         "! attic: no answer [within] 4 s",
     ):

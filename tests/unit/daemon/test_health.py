@@ -52,6 +52,7 @@ statuses = st.builds(
     invoke_p95_ms=figures,
     frames=counts,
     dropped=st.dictionaries(st.text(max_size=10), counts, max_size=3),
+    view=st.sampled_from([(), (0.667, 1.0)]),
 )
 snapshots = st.builds(
     health.Snapshot,
@@ -156,6 +157,14 @@ def test_a_broker_that_is_being_reached_or_not_wanted_is_no_problem(state: str) 
 def test_home_assistant_and_health_agree_about_a_pipeline(state: str) -> None:
     message = health.message(snapshot(status(state=state)))
     assert (message["status"] != "problem") == (state in FINE)
+
+
+def test_a_mode_that_crops_is_told_and_is_no_problem() -> None:
+    for public in (False, True):
+        message = health.message(snapshot(status(view=(0.5, 0.667)), status("yard")), public=public)
+        assert message["pipelines"]["porch"]["view"] == {"width": 0.5, "height": 0.667}
+        assert "view" not in message["pipelines"]["yard"]
+        assert message["problems"] == []
 
 
 def test_a_network_camera_keeps_its_route_by_configuration() -> None:

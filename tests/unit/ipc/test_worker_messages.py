@@ -29,6 +29,7 @@ HELD = worker_messages.Held("porch", "the condition on lux does not hold")
 REPORTS = (
     *(READY, worker_messages.Running("porch"), OUTCOME, BEAT, FAULT, HELD, worker_messages.Ended("porch")),
     dataclasses.replace(OUTCOME, readings=READINGS),
+    worker_messages.Running("porch", (0.667, 1.0)),
 )
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=32)
@@ -56,7 +57,7 @@ reports = st.one_of(
         st.booleans(),
         st.sampled_from([(), ("seccomp",), ("netns",), ("seccomp", "netns")]),
     ),
-    st.builds(worker_messages.Running, names),
+    st.builds(worker_messages.Running, names, st.sampled_from([(), (0.39, 0.39), (1, 0.75)])),
     st.builds(
         worker_messages.Labels,
         names,

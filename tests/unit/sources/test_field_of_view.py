@@ -58,6 +58,8 @@ def test_the_picture_shows_all_that_the_sensor_sees(
     assert (round(100 * width / whole[0]), round(100 * height / whole[1])) == view
     cropped = board.mode.crop[2:] != whole
     assert cropped == ("of the sensor's width" in caplog.text)
+    parts = tuple(part / full for part, full in zip(board.mode.crop[2:], whole, strict=True))
+    assert source.view == (pytest.approx(parts, abs=0.001) if cropped else ())
 
 
 def _shown(mode: Mode, size: tuple[int, int]) -> tuple[float, float]:
@@ -69,4 +71,4 @@ def _shown(mode: Mode, size: tuple[int, int]) -> tuple[float, float]:
 
 def test_what_libcamera_does_not_tell_is_not_called_a_crop() -> None:
     assert field_of_view.crop({}) is None
-    assert field_of_view.shortfall(None, (3280, 2464)) == ""
+    assert field_of_view.view(None, (3280, 2464)) == ()

@@ -59,6 +59,14 @@ def test_a_pipeline_starts_and_runs() -> None:
     assert [s.state for s in diary.changes] == ["running"]
 
 
+def test_the_view_is_that_of_the_mode_that_is_in_use() -> None:
+    status_board = running(Diary(), "porch")
+    status_board.take(worker_messages.Running("porch", (0.5, 0.667)))
+    assert only(status_board).view == (0.5, 0.667)
+    status_board.take(worker_messages.Running("porch"))
+    assert only(status_board).view == ()
+
+
 def test_a_fault_takes_it_offline_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     diary = Diary()
     status_board = running(diary, "porch")

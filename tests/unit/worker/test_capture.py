@@ -39,6 +39,7 @@ class Scripted:
     """A camera that does what its script says: a picture, an exception, or a wait for the test."""
 
     live = True
+    view = (0.5, 0.667)
 
     def __init__(self, script: list[object]) -> None:
         self._script = script
@@ -126,6 +127,7 @@ def test_one_frame_is_prepared_ahead_and_no_more(bench: Callable[..., Bench]) ->
     assert first is not None
     assert first.tensor.shape == (1, 8, 8, 3)
     assert (first.number, first.captured_at) == (0, 1.7e9 + 1)
+    assert porch.capture.view == (0.5, 0.667)
     with pytest.raises(queue.Empty):
         porch.items.get(timeout=0.1)
     porch.capture.taken()
