@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import DeviceBusy, Reason, Unavailable
 from edged.inference import external
 from edged.inference import runtime as runtimes
-from edged.models.runtimes import LIBEDGETPU
+from edged.models.libedgetpu import RELEASES
 from edged.system import board
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def look_for(library: str) -> None:
     Raises:
         Unavailable: the library is absent or something else; the message says what to do.
     """
-    external.look_for(library, "an Edge TPU runtime", f"install the build for this runtime: {LIBEDGETPU}")
+    external.look_for(library, "an Edge TPU runtime", f"install the build for this runtime: {RELEASES}")
 
 
 def open_delegate(

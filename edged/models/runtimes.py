@@ -14,7 +14,6 @@ RUNTIMES = {
     "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
     "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
 }
-LIBEDGETPU = "https://github.com/feranick/libedgetpu/releases"  # built for each TensorFlow Lite
 GASKET = "https://github.com/feranick/gasket-driver/releases"  # Google's does not build for Linux 6.12
 
 

@@ -61,3 +61,15 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8", "replace").strip("\0\n ")
     except OSError:
         return ""
+
+
+def debian(root: Path, names: re.Pattern[str]) -> dict[str, str]:
+    """Return the versions of the Debian packages whose names match."""
+    found, name = {}, ""
+    for line in board.text(root / "var/lib/dpkg/status").splitlines():
+        key, _, value = line.partition(": ")
+        if key == "Package":
+            name = value
+        elif key == "Version" and names.match(name):
+            found[name] = value
+    return found

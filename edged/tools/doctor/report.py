@@ -21,7 +21,7 @@ from edged.config import loader
 from edged.errors import ConfigError
 from edged.system import board
 from edged.text import printable
-from edged.tools.machine import describe
+from edged.tools.machine import debian, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ def machine(root: Path) -> dict[str, Any]:
             "w1": sorted(path.name[:2] for path in root.glob("sys/bus/w1/devices/[0-9a-f][0-9a-f]-*")),
         },
         "cameras": _names(root, "sys/class/video4linux/*/name"),
-        "debian": _debian(root),
+        "debian": debian(root, _DEBIAN),
         "packages": _packages(),
     }
 
@@ -180,18 +180,6 @@ def _nodes(root: Path) -> dict[str, int]:
 
 def _names(root: Path, pattern: str) -> list[str]:
     return sorted(printable(board.text(path)) for path in root.glob(pattern))
-
-
-def _debian(root: Path) -> dict[str, str]:
-    """Return the versions of the packages that cameras and accelerators depend on."""
-    found, name = {}, ""
-    for line in board.text(root / "var/lib/dpkg/status").splitlines():
-        key, _, value = line.partition(": ")
-        if key == "Package":
-            name = value
-        elif key == "Version" and _DEBIAN.match(name):
-            found[name] = value
-    return found
 
 
 def _packages() -> dict[str, str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 from typing import TYPE_CHECKING
 
 from edged.config.pipeline import Accelerator
 from edged.config.root import PipelineSection
-from edged.models.runtimes import GASKET, LIBEDGETPU
+from edged.models import libedgetpu, runtimes
+from edged.models.runtimes import GASKET
 from edged.supervisor import AcceleratorPresence
 from edged.system import board
+from edged.tools import machine
 from edged.tools.doctor.checks.inference import COUNT, PHOTOGRAPH, answered
 from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together, warning
@@ -25,12 +29,12 @@ if TYPE_CHECKING:
 
 STARTED_S = 20.0  # for a worker to be forked
 PAGE_BYTES = 4096  # of memory, the only size that the driver of the Edge TPU on PCIe works with
-_INSTALL = f"install the libedgetpu that is built for the TensorFlow Lite of this runtime: {LIBEDGETPU}"
+_LIBRARY = re.compile("libedgetpu1-(std|max)$")  # the Debian packages
 _EXTERNAL = (
     "check library and options; its device nodes (nodes) have to be allowed to the service's user and unit"
 )
 _CRASHES = ("SIGSEGV", "SIGABRT")
-_BROKEN = f"it was probably built for another TensorFlow Lite; {_INSTALL}"
+_BROKEN = "it was probably built for another TensorFlow Lite"
 
 
 async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:
@@ -39,9 +43,10 @@ async def edgetpu(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdi
     if cards is not None and cards.status == "error":
         return cards
     found = await _usable(subject, workers, asked)
-    if cards is None:
-        return found
-    return cards if found.status == "absent" else together([cards, found])
+    if found.status == "absent":
+        return cards or found
+    pair = _pair(subject) if found.status != "ok" else None  # what works, works
+    return together([verdict for verdict in (cards, found, pair) if verdict is not None])
 
 
 def card(subject: Subject, page_bytes: int) -> Verdict | None:
@@ -80,14 +85,40 @@ async def _usable(subject: Subject, workers: Workers, asked: Ask) -> Verdict:
         try:
             await answer(asked, "library", library)
         except Unanswered as why:
-            return (error if there or needed else absent)(str(why), _INSTALL if why.told else _BROKEN)
+            remedy = _install(subject)
+            return (error if there or needed else absent)(
+                str(why), remedy if why.told else f"{_BROKEN}: {remedy}"
+            )
     if not wanted:
         what = f"an Edge TPU is there ({', '.join(there)}), and no pipeline uses it"
         return skipped(
             what, "write model.edgetpu_file, a model compiled for it, and accelerator.policy: prefer"
         )
     runs = await _runs(wanted, workers)
-    return together([_of_tpu(name, runs[name], wanted[name].accelerator, there) for name in wanted])
+    remedy = _install(subject)
+    return together([_of_tpu(name, runs[name], wanted[name].accelerator, there, remedy) for name in wanted])
+
+
+def _runtime(subject: Subject) -> str:
+    """Return the runtime that the Edge TPU's library has to be built for."""
+    for section in _on("edgetpu", subject.config).values():
+        if section.model.runtime != "auto":
+            return section.model.runtime
+    return next(iter(runtimes.available()), "litert")
+
+
+def _install(subject: Subject) -> str:
+    return libedgetpu.remedy(_runtime(subject), platform.machine())
+
+
+def _pair(subject: Subject) -> Verdict | None:
+    """Judge whether the installed package goes with the runtime; None where nothing is wrong."""
+    runtime = _runtime(subject)
+    for name, version in machine.debian(subject.root, _LIBRARY).items():
+        if not libedgetpu.fits(version, runtime):
+            what = f"{name} {version} is not the build that goes with {runtime}"
+            return warning(what, _install(subject))
+    return None
 
 
 async def external(subject: Subject, workers: Workers) -> Verdict:
@@ -123,7 +154,7 @@ async def _runs(wanted: Mapping[str, PipelineSection], workers: Workers) -> Mapp
     return await workers.run(sections, count=COUNT, seconds=seconds)
 
 
-def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str]) -> Verdict:
+def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str], install: str) -> Verdict:
     fault = run.fault
     if fault is None:
         if run.outcomes:
@@ -141,11 +172,16 @@ def _of_tpu(name: str, run: Run, accelerator: Accelerator, there: list[str]) -> 
             else "sudo usermod -aG plugdev USER (of the service), and plug it in again"
         )
         return error(what, fix)
-    return error(what, _remedy(fault))
+    return error(what, _remedy(fault, install))
 
 
-def _remedy(fault: PipelineStatus) -> str:
-    """Return what to do about an Edge TPU that is there and does not work."""
+def _remedy(fault: PipelineStatus, install: str) -> str:
+    """Return what to do about an Edge TPU that is there and does not work.
+
+    Args:
+        fault: what its pipeline reported.
+        install: the library that would fit.
+    """
     if fault.reason == "denied":
         return "sudo usermod -aG plugdev USER (of the service); sudo systemctl restart edged"
     if fault.reason == "busy":
@@ -153,7 +189,7 @@ def _remedy(fault: PipelineStatus) -> str:
     if fault.fault == "model":
         return "see the check configuration"
     if any(crash in fault.last_error for crash in _CRASHES):
-        return f"plug it in again; if that does not help: {_BROKEN}"
+        return f"plug it in again; if that does not help, {_BROKEN}: {install}"
     return "unplug it and plug it in again, on a port or hub with enough power; sudo apt full-upgrade"
 
 

@@ -98,6 +98,26 @@ def test_a_library_that_crashes_its_loader_is_an_error_where_one_is_there(tmp_pa
     assert "SIGSEGV" in found.detail
 
 
+@pytest.mark.parametrize(
+    ("version", "told"), [("16.0", True), ("16.0tf2.17.1-1", True), ("16.0tf2.19.1-1", False)]
+)
+def test_a_library_that_is_not_the_pair_of_the_runtime_is_told_where_it_does_not_work(
+    tmp_path: Path, version: str, told: bool
+) -> None:
+    plug(tmp_path)
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    status.write_text(f"Package: libedgetpu1-std\nVersion: {version}\n\n")
+    text = TPU.format(policy="prefer").replace("l.txt", "l.txt, runtime: litert")
+    crashed = Ward({"porch": faulty("accelerator", "the worker was ended by SIGSEGV")})
+    found = tpu(subject(text, tmp_path), crashed)
+    assert found.status == "error"
+    assert (f"libedgetpu1-std {version} is not the build that goes with litert" in found.detail) is told
+    assert "libedgetpu1-std_16.0tf2.19.1-1" in found.fix
+    works = tpu(subject(text, tmp_path), Ward({"porch": good(accelerator="edgetpu")}))
+    assert works.status == "ok"
+
+
 def test_what_the_running_daemon_uses_is_left_to_it(tmp_path: Path) -> None:
     plug(tmp_path)
     says = {"state": "running", "accelerator": "edgetpu", "degraded": False, "invoke_ms": {"p50": 3.2}}
