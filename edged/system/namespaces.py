@@ -43,6 +43,7 @@ _SPACES = ("user", "pid", "ipc", "uts")
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "TZ", "LIBCAMERA_LOG_LEVELS")
 _DEVELOPMENT = ("PYTHONPATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "QEMU_CPU")
 _ALL_DEVICES = "/dev"
+_TERMINALS = "/dev/pts"  # where a virtual serial port is, such as one of socat
 _TRIED_S = 10.0
 
 _Identity = tuple[int, int, int, bool]  # device, inode, the node's own device, whether it is a regular file
@@ -144,6 +145,8 @@ def _devices(needs: Needs) -> Iterator[str]:
         yield from ("--dev-bind", _ALL_DEVICES, _ALL_DEVICES)
     else:
         yield from ("--dev", _ALL_DEVICES)
+        if any(path.startswith(f"{_TERMINALS}/") for path in nodes(needs)):
+            yield from ("--tmpfs", _TERMINALS)  # no node can be put into the file system of terminals
     for path in nodes(needs):
         if path != _ALL_DEVICES:
             yield from ("--dev-bind-try", path, path)

@@ -73,6 +73,25 @@ def test_devices_are_bound_by_pattern_and_links_with_what_they_lead_to(tmp_path:
     assert found == [f"{folder}/by-id", f"{folder}/video0", f"{folder}/video1"]
 
 
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_virtual_serial_port_is_there_and_no_other_terminal(
+    bwrap: str, tmp_path: Path, by_link: bool
+) -> None:
+    terminals = [*os.openpty(), *os.openpty()]
+    name = os.ttyname(terminals[1])
+    device = str(tmp_path / "ttyV0") if by_link else name
+    if by_link:
+        Path(device).symlink_to(name)
+    program = (
+        f"import os; print(os.isatty(os.open({device!r}, os.O_RDWR | os.O_NOCTTY))); "
+        "print(os.listdir('/dev/pts'))"
+    )
+    seen = inside(program, Needs(devices=(device,)), bwrap).splitlines()
+    assert seen == ["True", str([Path(name).name])]
+    for descriptor in terminals:
+        os.close(descriptor)
+
+
 def test_a_driver_that_names_nothing_gets_every_device() -> None:
     line = namespaces.command(["true"], EVERYTHING, bwrap="bwrap")
     at = line.index("--dev-bind")
