@@ -245,6 +245,11 @@ class SensorConfig(Block):
         return ()
 
     @property
+    def shares(self) -> Mapping[str, str]:
+        """Devices that sensors share, with how they are opened: it must be the same for all of them."""
+        return {}
+
+    @property
     def needs(self) -> Needs:
         """What it reads, opens and starts: the sensor worker's walls let nothing else through.
 

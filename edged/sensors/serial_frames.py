@@ -12,9 +12,10 @@ from edged.drivers import Section, wrong
 from edged.sensors import ChannelName, Finite, Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _MAX_BYTES = 256  # of a frame
+_READ = 6  # bytes of a request of Modbus to read registers, without its checksum
 _BYTES = r"^[0-9a-fA-F]{2}( ?[0-9a-fA-F]{2}){0,63}$"
 
 
@@ -23,6 +24,26 @@ def _normalized(text: str) -> str:
 
 
 Hex = Annotated[str, StringConstraints(pattern=_BYTES), AfterValidator(_normalized)]  # such as "42 4d"
+
+
+def _crc16_modbus(data: bytes) -> int:
+    """Return the checksum of Modbus RTU: polynomial 0x8005 reflected, initial value 0xffff."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+    return crc
+
+
+# The size in bytes, the order, and the function of each checksum.
+_SUMS: dict[str, tuple[int, Literal["big", "little"], Callable[[bytes], int]]] = {
+    "sum8": (1, "big", lambda data: sum(data) & 0xFF),
+    "sum16": (2, "big", lambda data: sum(data) & 0xFFFF),
+    "xor": (1, "big", lambda data: reduce(lambda a, b: a ^ b, data, 0)),
+    "winsen": (1, "big", lambda data: -sum(data) & 0xFF),
+    "crc16-modbus": (2, "little", _crc16_modbus),
+}
 
 
 class FrameField(Section):
@@ -51,10 +72,26 @@ class Frame(Section):
     length: Annotated[int, Field(ge=2, le=_MAX_BYTES)] = Field(
         description="length in bytes, with start and checksum"
     )
-    checksum: Literal["none", "sum8", "sum16", "xor", "winsen"] = Field(
+    end: Hex | None = Field(
+        examples=["ab"], default=None, description='the bytes at the end of each frame, such as "ab"'
+    )
+    checksum: Literal["none", "sum8", "sum16", "xor", "winsen", "crc16-modbus"] = Field(
         default="none",
-        description="checksum at the end: sum8 or sum16 (of all bytes before it), xor, winsen (as MH-Z19), "
-        "or none",
+        description="checksum at the end, before the end bytes: sum8 or sum16 (of all bytes before it), xor, "
+        "winsen (as MH-Z19), crc16-modbus, or none",
+    )
+    checksum_at: Annotated[int, Field(ge=1, lt=_MAX_BYTES)] | None = Field(
+        examples=[8], default=None, description="position of the checksum; default: at the end"
+    )
+    checksum_from: Annotated[int, Field(ge=0, lt=_MAX_BYTES)] | None = Field(
+        examples=[2],
+        default=None,
+        description="position of the first byte that the checksum covers; default: 0, and 1 for winsen",
+    )
+    checksum_to: Annotated[int, Field(ge=1, lt=_MAX_BYTES)] | None = Field(
+        examples=[8],
+        default=None,
+        description="position after the last byte that the checksum covers; default: that of the checksum",
     )
     request: Hex | None = Field(
         examples=["ff 01 86 00 00 00 00 00 79"],
@@ -72,6 +109,50 @@ class Frame(Section):
                 message = f"the field {name} ends after the frame ({self.length} bytes)"
                 raise wrong(message, "fields", name, "at")
         return self
+
+    @model_validator(mode="after")
+    def _covers(self) -> Frame:
+        if self.checksum == "none":
+            for key in ("checksum_at", "checksum_from", "checksum_to"):
+                if getattr(self, key) is not None:
+                    raise wrong("write checksum too: there is none", key)
+            return self
+        at, size = self._checksum_at, self._size
+        if at < 1 or at + size > self.length:
+            raise wrong(
+                f"the checksum ({size} bytes) ends after the frame ({self.length} bytes)", "checksum_at"
+            )
+        first, last = self._covered
+        if not first < last <= self.length or (first < at + size and at < last):
+            raise wrong(f"the checksum at {at} cannot cover the bytes {first} to {last - 1}", "checksum_from")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_with_checksum(self) -> Frame:
+        asked = self.request_bytes
+        if self.checksum == "crc16-modbus" and len(asked) in (_READ, _READ + 2):
+            whole = asked[:_READ] + _crc16_modbus(asked[:_READ]).to_bytes(2, "little")
+            if whole != asked:
+                raise wrong(f'the checksum of the request is wrong; write "{whole.hex(" ")}"', "request")
+        return self
+
+    @property
+    def _size(self) -> int:
+        return _SUMS[self.checksum][0] if self.checksum != "none" else 0
+
+    @property
+    def _checksum_at(self) -> int:
+        ends = len(bytes.fromhex(self.end or ""))
+        at = self.checksum_at
+        return self.length - ends - self._size if at is None else at
+
+    @property
+    def _covered(self) -> tuple[int, int]:
+        """The position of the first byte that the checksum covers, and that after the last one."""
+        first, last = self.checksum_from, self.checksum_to
+        if first is None:
+            first = 1 if self.checksum == "winsen" else 0
+        return first, self._checksum_at if last is None else last
 
     @property
     def request_bytes(self) -> bytes:
@@ -104,27 +185,34 @@ class Frame(Section):
             data = data[at + 1 :]  # these start bytes were part of something else
 
     def values(self, frame: bytes) -> dict[str, float]:
-        """Return the values of a complete frame."""
+        """Return the values of a complete frame, without the digits that binary fractions add."""
         return {
-            name: int.from_bytes(frame[f.at : f.at + f.bytes], f.order, signed=f.signed) * f.scale + f.offset
+            name: round(
+                int.from_bytes(frame[f.at : f.at + f.bytes], f.order, signed=f.signed) * f.scale + f.offset, 9
+            )
             for name, f in self.fields.items()
         }
 
     def _is_whole(self, frame: bytes) -> bool:
-        match self.checksum:
-            case "sum8":
-                return sum(frame[:-1]) & 0xFF == frame[-1]
-            case "sum16":
-                return sum(frame[:-2]) & 0xFFFF == int.from_bytes(frame[-2:], "big")
-            case "xor":
-                return reduce(lambda a, b: a ^ b, frame[:-1], 0) == frame[-1]
-            case "winsen":
-                return -sum(frame[1:-1]) & 0xFF == frame[-1]
-        return True
+        if not frame.endswith(bytes.fromhex(self.end or "")):
+            return False
+        first, last = self._covered
+        at, size = self._checksum_at, self._size
+        covered, found = frame[first:last], frame[at : at + size]
+        if not size:
+            return True
+        _, order, checksum = _SUMS[self.checksum]
+        return int.from_bytes(found, order) == checksum(covered)
 
 
 def _mass(at: int, device_class: str) -> FrameField:
     return FrameField(at=at, bytes=2, unit="µg/m³", device_class=device_class, high=5000)
+
+
+def _tenths(at: int, device_class: str) -> FrameField:
+    return FrameField(
+        at=at, bytes=2, order="little", scale=0.1, unit="µg/m³", device_class=device_class, high=999.9
+    )
 
 
 KNOWN: dict[str, Frame] = {
@@ -134,6 +222,15 @@ KNOWN: dict[str, Frame] = {
         length=32,
         checksum="sum16",
         fields={"pm1": _mass(10, "pm1"), "pm2_5": _mass(12, "pm25"), "pm10": _mass(14, "pm10")},
+    ),
+    # Nova Fitness' data sheet: active mode, one frame a second; the checksum covers the six data bytes.
+    "sds011": Frame(
+        start="aa c0",
+        length=10,
+        end="ab",
+        checksum="sum8",
+        checksum_from=2,
+        fields={"pm2_5": _tenths(2, "pm25"), "pm10": _tenths(4, "pm10")},
     ),
     # Winsen's data sheet: command 0x86; the temperature is the one inside, offset by 40.
     "mhz19": Frame(

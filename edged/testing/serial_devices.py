@@ -29,13 +29,14 @@ class SerialDevice:
     """Sends data at intervals, or in answer to a request.
 
     Args:
-        says: returns the data to send next; None: it stays silent.
-        asked: the request that it answers; empty: it sends at intervals.
+        says: returns the data to send next; None: it stays silent. Where ``asked`` is a length, it is called
+            with each request.
+        asked: the request that it answers, or the length of its requests; empty: it sends at intervals.
         pause_s: the interval, in s.
     """
 
     def __init__(
-        self, says: Callable[[], bytes | None], *, asked: bytes = b"", pause_s: float = 0.02
+        self, says: Callable[..., bytes | None], *, asked: bytes | int = b"", pause_s: float = 0.02
     ) -> None:
         self._says = says
         self._asked = asked
@@ -63,6 +64,10 @@ class SerialDevice:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            if isinstance(self._asked, int):
+                if select.select([self._ours], [], [], 0.02)[0]:
+                    os.write(self._ours, self._says(os.read(self._ours, self._asked)) or b"")
+                continue
             if self._asked:
                 if not select.select([self._ours], [], [], 0.02)[0] or self._asked not in os.read(
                     self._ours, 256

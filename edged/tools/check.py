@@ -172,6 +172,7 @@ class _Check:
     def _sensors(self) -> None:
         """Build each sensor, and report two that use the same device."""
         taken: dict[str, str] = {}
+        shared: dict[str, tuple[str, str]] = {}
         for name, config in self._config.sensors.items():
             try:
                 sensors.load(config.kind).create(config)
@@ -182,10 +183,25 @@ class _Check:
             self._entities(name, config)
             for device in config.holds:
                 resolved = os.path.realpath(device) if device.startswith("/") else device
-                other = taken.setdefault(resolved, name)
+                other = taken.setdefault(resolved, shared[resolved][0] if resolved in shared else name)
                 if other != name:
                     what = f"sensors {other} and {name} both use {device}"
                     self._report(("sensors", name), what, "only one sensor can use it")
+            self._shared(name, config, taken, shared)
+
+    def _shared(
+        self, name: str, config: SensorConfig, taken: dict[str, str], shared: dict[str, tuple[str, str]]
+    ) -> None:
+        """Report a device that another sensor opens differently, or has for itself."""
+        for device, how in config.shares.items():
+            resolved = os.path.realpath(device) if device.startswith("/") else device
+            if resolved in taken:
+                what = f"sensors {taken[resolved]} and {name} both use {device}"
+                self._report(("sensors", name), what, "only one sensor can use it")
+            other, before = shared.setdefault(resolved, (name, how))
+            if before != how:
+                what = f"sensors {other} and {name} open {device} differently: {before}; {how}"
+                self._report(("sensors", name), what, "sensors share a port only with the same settings")
 
     def _entities(self, name: str, config: SensorConfig) -> None:
         """Check that Home Assistant accepts the device classes and units."""

@@ -36,7 +36,7 @@ DOORS = {
     "matplotlib": "tools/bench/draw.py",
     "gpiod": "sensors/drivers/gpio.py",
     "smbus2": "sensors/drivers/i2c.py",
-    "serial": "sensors/drivers/serial.py",
+    "serial": "sensors/serial_ports.py",
     "ai_edge_litert": "inference/runtime.py",
     "tflite_runtime": "inference/runtime.py",
 }

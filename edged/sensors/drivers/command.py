@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import selectors
 import shutil
 import signal
@@ -24,7 +23,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from edged.drivers import Section, wrong
 from edged.errors import Reason, Unavailable
-from edged.sensors import ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig
+from edged.sensors import ChannelName, Quality, Quantity, Reading, Sensor, SensorConfig, printed
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -33,14 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 64 * 1024  # of a program's output
 _SHOWN = 80  # characters of a program's error message that are passed on
-_QUOTED = 40  # characters of its output that a reason quotes
 _ENDED_S = 0.05  # how often to look whether the program has ended, while a child may hold its output open
-_CLEAR = re.compile(
-    r"(?:(?P<name>[^\W\d][\w ./-]{0,39}?)\s*[=:]\s*)?"
-    r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]+|,[0-9]{1,2}|,[0-9]{4,})?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)"
-    r"\s*(?:['°%A-Za-zµμΩ/²³·]{1,12}|[A-Za-zµμ/]{0,6}m[23])?"
-)
-_TROUBLE = re.compile(r"(?i)err|fail|time.?out|invalid|unable|cannot|warn|exception|code")
 
 
 class Value(Section):
@@ -140,11 +132,11 @@ class Command:
             return json.loads(output, parse_constant=float)
         except (ValueError, RecursionError):
             text = output.decode("utf-8", "replace").strip()
-        if not self._config.values and (number := _clear(text)) is not None:
+        if not self._config.values and (number := printed.number(text)) is not None:
             return number
         if not text:
             raise _Failed("the program printed nothing, neither a number nor JSON")
-        raise _Failed(f"the program printed {_quoted(text)}, neither a number nor JSON")
+        raise _Failed(f"the program printed {printed.quoted(text)}, neither a number nor JSON")
 
     def _reading(self, name: str, quantity: Quantity, data: Any, ts: float) -> Reading:
         key = name
@@ -156,7 +148,7 @@ class Command:
         if value is None:
             expected = "true or false" if quantity.binary else "a number"
             where = f" under {key}" if key else ""
-            instead = f": it printed {_quoted(data)}" if isinstance(data, str) else ""
+            instead = f": it printed {printed.quoted(data)}" if isinstance(data, str) else ""
             reason = f"the program did not print {expected}{where}{instead}"
             return Reading(name, None, quantity.unit, ts, Quality.BAD, reason)
         return Reading(name, value, quantity.unit, ts)
@@ -241,23 +233,5 @@ def _value(data: Any, binary: bool) -> float | bool | None:
         try:
             return float(data)
         except (ValueError, OverflowError):
-            return _clear(data.strip()) if isinstance(data, str) else None
+            return printed.number(data.strip()) if isinstance(data, str) else None
     return None
-
-
-def _clear(text: str) -> float | None:
-    """Return the number in a text that can be read in one way only, such as ``temp=48.3'C`` or ``21,5``.
-
-    ``1,234`` (one or a thousand?), two numbers, and words such as in ``error: 404`` are not clear.
-    """
-    match = _CLEAR.fullmatch(text)
-    if match is None or _TROUBLE.search(match["name"] or ""):
-        return None
-    return float(match["number"].replace(",", "."))
-
-
-def _quoted(text: str) -> str:
-    """Return the beginning of a text for a reason, on one line and printable."""
-    line = " ".join(text.split())
-    shown = "".join(c for c in line[:_QUOTED] if c.isprintable())
-    return f"'{shown}{'…' if len(line) > _QUOTED else ''}'"

@@ -1,6 +1,7 @@
-"""A device on a serial port that sends lines or frames; PMS5003 and MH-Z19 are built in. Needs pyserial.
+"""A device on a serial port that sends lines or frames; PMS5003, SDS011, MH-Z19 are built in. Needs pyserial.
 
-Lines are parsed by a pattern whose groups are the channels, frames by their fields::
+Lines are parsed by patterns whose groups are the channels, frames by their fields. Several sensors may share
+a port, each with its own pattern or request; a line fills the channels that it has::
 
     scale:
       kind: serial
@@ -15,20 +16,20 @@ Lines are parsed by a pattern whose groups are the channels, frames by their fie
         length: 8
         checksum: sum8
         fields: {speed: {at: 2, bytes: 2, scale: 0.1, unit: m/s}}
+
+A device that is silent keeps its port: its readings become stale, then bad.
 """
 
 from __future__ import annotations
 
 import re
-import termios
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from edged import drivers
 from edged.drivers import Section, wrong
-from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
+from edged.errors import Reason, Unavailable
 from edged.sensors import (
     ChannelName,
     Quality,
@@ -37,18 +38,16 @@ from edged.sensors import (
     Sensor,
     SensorConfig,
     pattern_bounds,
-    permission,
     serial_frames,
+    serial_listeners,
+    serial_ports,
+    turns,
 )
 from edged.system import clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-_MAX_LINE = 512  # bytes
-_POLL_S = 0.25  # timeout of one read
-_FULL = 2048  # bytes; the kernel's buffer holds 4096
+    from collections.abc import Mapping, Sequence
 
 
 class Value(Section):
@@ -78,6 +77,9 @@ def _pattern(text: str) -> str:
     return text
 
 
+Pattern = Annotated[str, StringConstraints(max_length=400), AfterValidator(_pattern)]
+
+
 class Config(SensorConfig):
     """The keys of ``kind: serial``."""
 
@@ -86,13 +88,26 @@ class Config(SensorConfig):
         description="the port, such as /dev/serial0 or one in /dev/serial/by-id/"
     )
     baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(default=9600, description="bits per second")
-    protocol: Literal["pms5003", "mhz19"] | None = Field(
-        examples=["pms5003"], default=None, description="a built-in device: pms5003 or mhz19"
+    framing: Literal["8n1", "7e1", "8e1", "8o1", "7o1", "8n2", "7n2"] = Field(
+        default="8n1", description="bits, parity (n, e, o) and stop bits"
     )
-    pattern: Annotated[str, StringConstraints(max_length=400), AfterValidator(_pattern)] | None = Field(
+    dtr: bool | None = Field(
+        examples=[False],
+        default=None,
+        description="whether the line DTR is asserted; default: as the kernel opens the port, asserted. It "
+        "stays so when the port is closed: opening it again does not reset an Arduino",
+    )
+    rts: bool | None = Field(
+        examples=[False], default=None, description="whether the line RTS is asserted; default: as DTR"
+    )
+    protocol: Literal["pms5003", "sds011", "mhz19"] | None = Field(
+        examples=["pms5003"], default=None, description="a built-in device: pms5003, sds011 or mhz19"
+    )
+    pattern: Pattern | Annotated[tuple[Pattern, ...], Field(min_length=1, max_length=16)] | None = Field(
         examples=["T=(?P<temperature>[-0-9.]+)"],
         default=None,
-        description="a regular expression searched for in each line; its named groups are the channels",
+        description="a regular expression searched for in each line, or a list of them; its named groups are "
+        "the channels",
     )
     values: dict[ChannelName, Value] = Field(
         examples=[{}], default_factory=dict, description="units of the pattern's groups, by name"
@@ -111,14 +126,19 @@ class Config(SensorConfig):
         frame = self.layout
         if frame is not None:
             return frame.quantities()
-        groups = re.compile(self.pattern or "").groupindex
+        groups = [name for pattern in self.patterns for name in re.compile(pattern).groupindex]
         values = {name: self.values.get(name, Value()) for name in groups}
         return {name: Quantity(v.unit, v.device_class) for name, v in values.items()}
 
     @property
-    def holds(self) -> tuple[str, ...]:
-        """The port."""
-        return (self.device,)
+    def patterns(self) -> tuple[str, ...]:
+        """The regular expressions; none where frames are read."""
+        return (self.pattern,) if isinstance(self.pattern, str) else self.pattern or ()
+
+    @property
+    def shares(self) -> Mapping[str, str]:
+        """The port, which sensors may share that open it in the same way."""
+        return {self.device: f"baud {self.baud}, framing {self.framing}"}
 
     @property
     def layout(self) -> serial_frames.Frame | None:
@@ -148,135 +168,69 @@ def create(config: Config) -> Sensor:
     return Serial(config)
 
 
-def library() -> Any:
-    """Return pyserial. Raises ``DriverError`` where it is missing."""
-    try:
-        import serial
-    except ImportError as error:
-        raise DriverError(f"pyserial is missing: {drivers.install_command('serial')}") from error
-    return serial
+library = serial_ports.library
 
 
 class Serial:
     """Returns the newest data received since the last reading, or waits for more."""
 
-    def __init__(self, config: Config, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._monotonic = monotonic
         self._frame = config.layout
-        self._pattern = re.compile(config.pattern) if config.pattern else None
-        self._port: Any = None
-        self._rest = b""  # the beginning of an incomplete line or frame
-        self._synchronized = False  # whether the beginning of the next line was received
-        self._fault = ""  # the problem with the data received since the last reading
+        self._settings = serial_ports.Settings(
+            config.device, config.baud, config.framing, config.dtr, config.rts
+        )
+        self._port: serial_ports.Port | None = None
+        self._listener: serial_listeners.Lines | serial_listeners.Frames | None = None
 
     def open(self) -> None:
-        """Open the port exclusively."""
-        serial = library()
+        """Open the port, or listen to it where another sensor has it open."""
         self.close()
-        config = self._config
-        try:
-            self._port = serial.Serial(
-                config.device, config.baud, timeout=_POLL_S, write_timeout=1, exclusive=True
-            )
-        except (OSError, ValueError, termios.error) as error:
-            raise _explained(config.device, error) from error
-        self._rest, self._synchronized = b"", False
+        if self._frame is not None:
+            self._listener = serial_listeners.Frames(self._frame, asked=bool(self._frame.request))
+        else:
+            quantities = self._config.gives()
+            self._listener = serial_listeners.Lines(self._config.patterns, quantities, time.monotonic())
+        self._port = serial_ports.attach(self._settings, self._listener)
 
     def read(self) -> Sequence[Reading]:
-        """Return the newest values; wait for them if there are none."""
-        if self._port is None:
+        """Return the newest readings; wait for them where there are none. Silence gives none."""
+        port, listener = self._port, self._listener
+        if port is None or listener is None:
             raise Unavailable(Reason.LOST, f"{self._config.device} is not open")
-        try:
-            return self._newest()
-        except (OSError, termios.error) as error:
-            if isinstance(error, Unavailable):
-                raise
-            raise Unavailable(Reason.LOST, f"{self._config.device}: {error}") from error
+        if isinstance(listener, serial_listeners.Frames) and self._frame is not None and self._frame.request:
+            return self._asked(port, listener, self._frame.request_bytes)
+        with port.news:
+            port.wait(lambda: listener.ready, self._config.timeout_s)
+            fault = listener.fault
+            if readings := listener.take():
+                return readings
+            # Lines that do not match are no fault where they are another sensor's.
+            return self._bad(fault) if fault and len(port.listeners) == 1 else []
 
     def close(self) -> None:
-        """Close the port."""
-        if self._port is not None:
-            self._port.close()
-            self._port = None
+        """Close the port after its last sensor."""
+        port, listener = self._port, self._listener
+        self._port = self._listener = None
+        if port is not None and listener is not None:
+            serial_ports.detach(port, listener)
 
-    def _newest(self) -> Sequence[Reading]:
-        until = self._monotonic() + self._config.timeout_s
-        self._fault = ""
-        if self._frame is not None and self._frame.request:
-            self._port.reset_input_buffer()
-            self._rest = b""
-            self._port.write(self._frame.request_bytes)
-        elif self._port.in_waiting >= _FULL:
-            # A full kernel buffer keeps the oldest data, so its content is not the newest.
-            self._port.reset_input_buffer()
-            self._rest, self._synchronized = b"", False
-        parse = self._frames if self._frame is not None else self._lines
-        while True:
-            data = self._port.read(self._port.in_waiting or 1)
-            if data and (readings := parse(data)):
-                return readings
-            if self._monotonic() >= until:
-                break
-        if self._fault:
-            return self._bad(self._fault)
-        message = f"{self._config.device} sent nothing for {self._config.timeout_s:g} s"
-        raise Unavailable(Reason.TIMEOUT, message)
-
-    def _frames(self, data: bytes) -> list[Reading]:
-        frame = self._frame
-        if frame is None:
-            return []
-        newest, self._rest = None, self._rest + data
-        while True:
-            found, self._rest, damaged = frame.find(self._rest)
-            self._fault = "the checksum is wrong" if damaged else self._fault
-            if found is None:
-                break
-            newest = found
-        if newest is None:
-            return []
-        ts, quantities = clock.wall(), frame.quantities()
-        return [Reading(n, value, quantities[n].unit, ts) for n, value in frame.values(newest).items()]
-
-    def _lines(self, data: bytes) -> list[Reading]:
-        *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-_MAX_LINE:]
-        newest: list[Reading] = []
-        for line in lines:
-            if self._synchronized:  # the first line after open may be incomplete
-                newest = self._parse(line) or newest
-                self._fault = "no line matches the pattern"
-            self._synchronized = True
-        return newest
-
-    def _parse(self, line: bytes) -> list[Reading]:
-        text = line[-_MAX_LINE:].decode("utf-8", "replace").strip()
-        match = self._pattern.search(text) if self._pattern else None
-        if match is None:
-            return []
-        ts, quantities = clock.wall(), self._config.gives()
-        return [_reading(name, match.group(name), q.unit, ts) for name, q in quantities.items()]
+    def _asked(
+        self, port: serial_ports.Port, listener: serial_listeners.Frames, request: bytes
+    ) -> Sequence[Reading]:
+        """Send the request and return its answer."""
+        timeout_s = self._config.timeout_s
+        turn_s = max(0.1, 0.8 * (self._config.deadline_s - timeout_s) - serial_ports.LATE_S)
+        try:
+            port.exchange(request, listener.begin, lambda: listener.ready, timeout_s, turn_s)
+        except turns.Waited as waited:
+            return self._bad(str(waited))
+        with port.news:
+            fault = (
+                listener.fault or f"{self._config.device}: no answer to the request within {timeout_s:g} s"
+            )
+            return listener.take() or self._bad(fault)
 
     def _bad(self, reason: str) -> list[Reading]:
         ts = clock.wall()
         return [Reading(n, None, q.unit, ts, Quality.BAD, reason) for n, q in self._config.gives().items()]
-
-
-def _reading(name: str, text: str | None, unit: str, ts: float) -> Reading:
-    try:
-        return Reading(name, float(text or ""), unit, ts)
-    except ValueError:
-        return Reading(name, None, unit, ts, Quality.BAD, f"'{(text or '')[:40]}' is not a number")
-
-
-def _explained(device: str, error: Exception) -> Unavailable:
-    text = str(error)
-    code = getattr(error, "errno", None)
-    if permission.is_denied(error):
-        return permission.denied(code, device, "dialout")
-    if code == 11 or "lock" in text:
-        return DeviceBusy(f"{device} is in use by another program")
-    if code == 2 or "No such file" in text:
-        return Unavailable(Reason.ABSENT, f"there is no {device}; `ls /dev/serial/by-id` lists the ports")
-    return Unavailable(Reason.LOST, f"{device}: {text}")

@@ -371,20 +371,22 @@ def test_the_check_needs_no_heavy_module() -> None:
     assert answer.stdout == "[]\n"
 
 
-def test_two_sensors_do_not_take_the_same_port_or_line(base: Path) -> None:
+def test_two_sensors_do_not_take_the_same_line_and_share_a_port_in_one_way(base: Path) -> None:
     lines = said(
         base,
         "sensors:\n"
         "  air: {kind: serial, device: /dev/serial0, protocol: pms5003}\n"
         "  gas: {kind: serial, device: /dev/../dev/serial0, protocol: mhz19}\n"
+        "  wind: {kind: serial, device: /dev/serial0, pattern: 'W=(?P<w>[0-9]+)', baud: 4800}\n"
         "  door: {kind: gpio, line: GPIO17}\n"
         "  bell: {kind: gpio, line: GPIO17}\n"
         "  tank: {kind: command, command: [/nowhere/tank]}\n",
     )
     both = "(only one sensor can use it)"
+    ways = "baud 9600, framing 8n1; baud 4800, framing 8n1 (sensors share a port only with the same settings)"
     assert lines == [
-        f"/edged.yaml:3:8: sensors.gas: sensors air and gas both use /dev/../dev/serial0 {both}",
-        f"/edged.yaml:5:9: sensors.bell: sensors door and bell both use gpio line GPIO17 {both}",
+        f"/edged.yaml:4:9: sensors.wind: sensors air and wind open /dev/serial0 differently: {ways}",
+        f"/edged.yaml:6:9: sensors.bell: sensors door and bell both use gpio line GPIO17 {both}",
     ]
 
 

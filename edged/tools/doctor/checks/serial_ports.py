@@ -24,7 +24,7 @@ def serial_ports(subject: Subject) -> Verdict:
     if subject.config is None:
         return skipped(subject.why_not)
     sensors = subject.config.sensors.values()
-    ports = dict.fromkeys(port for sensor in sensors if sensor.kind == "serial" for port in sensor.holds)
+    ports = dict.fromkeys(port for sensor in sensors if sensor.kind == "serial" for port in sensor.shares)
     if not ports:
         return absent("no sensor on a serial port")
     consoles, logins = _consoles(subject.root), _logins(subject.root)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import random
 import sys
+import termios
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import serial_frames
+from edged.sensors import serial_frames, serial_ports
 from edged.sensors.drivers.serial import Config, Serial
 from edged.testing.serial_devices import SerialDevice, mhz19_frame, pms5003_frame
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PMS, MHZ = serial_frames.KNOWN["pms5003"], serial_frames.KNOWN["mhz19"]
+FRAME = {"start": "aa", "length": 4, "fields": {"x": {"at": 1}}}
 ASKED = bytes.fromhex("ff0186000000000079")
 
 
@@ -94,17 +98,16 @@ def test_the_newest_frame_between_two_readings_is_returned() -> None:
         assert values(sensor) == {"weight": 2}
         threading.Event().wait(0.3)
         assert values(sensor) == {"weight": 4}
-        with pytest.raises(Unavailable, match="sent nothing"):
-            sensor.read()
+        assert list(sensor.read()) == [], "nothing new"
         sensor.close()
 
 
-def test_a_full_kernel_buffer_is_discarded() -> None:
-    said = iter([pms5003_frame(1, 1, 1) * 64, *[None] * 40, pms5003_frame(2, 2, 2)])
+def test_what_piles_up_between_two_readings_is_read_to_its_end() -> None:
+    said = iter([pms5003_frame(1, 1, 1) * 64, pms5003_frame(2, 2, 2) * 64, pms5003_frame(3, 3, 3)])
     with SerialDevice(lambda: next(said, None), pause_s=0.01) as device:
         sensor = opened(device, protocol="pms5003")
-        threading.Event().wait(0.2)
-        assert values(sensor)["pm1"] == 2
+        threading.Event().wait(0.3)
+        assert values(sensor)["pm1"] == 3
         sensor.close()
 
 
@@ -112,7 +115,8 @@ def test_lines_that_never_match_are_bad_readings() -> None:
     with SerialDevice(lambda: b"noise\n") as device:
         sensor = opened(device, pattern="W:(?P<weight>[0-9]+)", timeout_s=0.2)
         (reading,) = sensor.read()
-        assert (reading.value, reading.reason) == (None, "no line matches the pattern")
+        assert (reading.value, reading.quality) == (None, "bad")
+        assert reading.reason == "no line matches the pattern; the last one is 'noise'"
         sensor.close()
 
 
@@ -134,12 +138,209 @@ def test_a_configured_frame() -> None:
         sensor.close()
 
 
-def test_a_silent_device_times_out() -> None:
-    with SerialDevice(lambda: None) as device:
+def test_silence_is_no_reading_and_no_reason_to_close() -> None:
+    said = iter([None] * 10 + [pms5003_frame(1, 2, 3)])
+    with SerialDevice(lambda: next(said, None), pause_s=0.05) as device:
         sensor = opened(device, protocol="pms5003", timeout_s=0.1)
-        with pytest.raises(Unavailable, match=r"sent nothing for 0.1 s") as caught:
-            sensor.read()
-        assert caught.value.reason is Reason.TIMEOUT
+        assert list(sensor.read()) == []
+        port = sensor._port
+        assert list(sensor.read()) == []
+        threading.Event().wait(0.5)
+        assert values(sensor)["pm1"] == 1
+        assert sensor._port is port
+        sensor.close()
+
+
+def test_a_request_without_an_answer_is_a_bad_reading() -> None:
+    with SerialDevice(lambda: None) as device:
+        sensor = opened(device, protocol="mhz19", timeout_s=0.1)
+        readings = sensor.read()
+        assert [(r.quality.value, r.value) for r in readings] == [("bad", None)] * 2
+        assert readings[0].reason == f"{device.path}: no answer to the request within 0.1 s"
+        sensor.close()
+
+
+def test_the_first_line_counts_where_the_port_was_silent_before_it() -> None:
+    said = iter([None] * 6 + [b"W:1\r\n"])
+    with SerialDevice(lambda: next(said, None), pause_s=0.05) as device:
+        sensor = opened(device, pattern="W:(?P<weight>[0-9]+)")
+        assert values(sensor) == {"weight": 1}
+        sensor.close()
+
+
+def test_the_first_line_does_not_count_where_it_may_be_a_part() -> None:
+    said = itertools.cycle([b"1", b"2.5\n"])
+    with SerialDevice(lambda: next(said), pause_s=0.005) as device:
+        sensor = opened(device, pattern="(?P<weight>[0-9.]+)")
+        assert values(sensor) == {"weight": 12.5}
+        sensor.close()
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["T=(?P<t>[0-9.,]+)|H=(?P<h>[0-9.]+)", ["T=(?P<t>[0-9.,]+)", "H=(?P<h>[0-9.]+)"]],
+    ids=["alternatives", "list"],
+)
+@pytest.mark.parametrize("lines", [[b"T=21,5\r\n", b"H=40\r\n"], [b"H=40 T=21,5\n"], [b"T=21.5\rH=40\r"]])
+def test_each_line_fills_the_channels_that_it_has(pattern: Any, lines: list[bytes]) -> None:
+    said = itertools.cycle(lines)
+    with SerialDevice(lambda: next(said)) as device:
+        sensor = opened(device, pattern=pattern, values={"t": {"unit": "°C"}})
+        threading.Event().wait(0.2)
+        assert values(sensor) == {"t": 21.5, "h": 40}
+        sensor.close()
+
+
+def test_a_channel_without_news_is_left_out() -> None:
+    said = iter([b"x\n", b"T=1\n", b"H=2\n", *[None] * 10, b"T=3\n"])
+    with SerialDevice(lambda: next(said, None), pause_s=0.05) as device:
+        sensor = opened(device, pattern=["T=(?P<t>[0-9]+)", "H=(?P<h>[0-9]+)"])
+        threading.Event().wait(0.4)
+        assert values(sensor) == {"t": 1, "h": 2}
+        assert values(sensor) == {"t": 3}
+        sensor.close()
+
+
+def test_sensors_share_a_port() -> None:
+    lines = itertools.cycle([b"T=21.5\n", b"H=40\n", b"P=1013\n"])
+    with SerialDevice(lambda: next(lines)) as device:
+        sensors = [opened(device, pattern=f"{name.upper()}=(?P<{name}>[0-9.]+)") for name in "thpx"]
+        assert len({id(sensor._port) for sensor in sensors}) == 1
+        threading.Event().wait(0.2)
+        assert [values(sensor) for sensor in sensors[:3]] == [{"t": 21.5}, {"h": 40}, {"p": 1013}]
+        assert list(sensors[3].read()) == [], "the lines are the others'"
+        sensors[0].close()
+        sensors[0].close()
+        threading.Event().wait(0.2)
+        assert values(sensors[1]) == {"h": 40}
+        with pytest.raises(DeviceBusy, match="is open with other settings for another sensor"):
+            opened(device, pattern="(?P<a>.)", baud=19200)
+        for sensor in sensors:
+            sensor.close()
+        opened(device, pattern="(?P<a>.)", baud=19200).close()
+
+
+class Slaves:
+    """Modbus slaves on one line: each answers its own request, one after the other, some of them late."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def answer(self, request: bytes) -> bytes:
+        slave, register = request[0], request[3]
+        self.asked.append(slave)
+        body = bytes([slave, 4, 2, register, slave])
+        return body + serial_frames._crc16_modbus(body).to_bytes(2, "little")
+
+
+def modbus(slave: int, register: int) -> dict[str, Any]:
+    body = bytes([slave, 4, 0, register, 0, 1])
+    request = (body + serial_frames._crc16_modbus(body).to_bytes(2, "little")).hex(" ")
+    start = f"{slave:02x} 04 02"
+    fields = {"register": {"at": 3}, "slave": {"at": 4}}
+    return {"start": start, "length": 7, "checksum": "crc16-modbus", "request": request, "fields": fields}
+
+
+def hammered(sensors: list[Serial], expected: list[dict[str, float]], reads: int) -> list[Any]:
+    """Read sensors at random intervals, each in a thread; return what is not its own."""
+    wrong, pause = [], threading.Event()
+
+    def run(sensor: Serial, own: dict[str, float]) -> None:
+        for _ in range(reads):
+            wrong.extend(r for r in sensor.read() if r.value != own[r.channel])
+            pause.wait(random.random() * 0.002)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(sensors, expected, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return wrong
+
+
+@pytest.mark.parametrize("reads", [20, pytest.param(2000, marks=pytest.mark.slow)])
+def test_sensors_on_one_line_ask_one_after_the_other(reads: int) -> None:
+    slaves = Slaves()
+    with SerialDevice(slaves.answer, asked=8) as device:
+        places = [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (3, 0), (3, 7), (9, 9)]
+        sensors = [opened(device, frame=modbus(*p), timeout_s=2, deadline_s=90) for p in places]
+        assert hammered(sensors, [{"slave": s, "register": r} for s, r in places], reads) == []
+        assert len(slaves.asked) == reads * len(places)
+        for sensor in sensors:
+            sensor.close()
+
+
+def test_a_late_answer_is_not_taken_for_the_next_ones() -> None:
+    slaves, pause = Slaves(), threading.Event()
+
+    def answer(request: bytes) -> bytes:
+        if not slaves.asked:
+            pause.wait(0.25)  # longer than the sensor waits
+        return slaves.answer(request)
+
+    with SerialDevice(answer, asked=8) as device:
+        late = opened(device, frame=modbus(1, 0), timeout_s=0.15)
+        next_one = opened(device, frame=modbus(1, 5), timeout_s=2)
+        assert [r.quality.value for r in late.read()] == ["bad", "bad"]
+        assert values(next_one) == {"slave": 1, "register": 5}
+        late.close()
+        next_one.close()
+
+
+def test_sds011_and_a_checksum_of_a_part_of_the_frame() -> None:
+    data = bytes([0xD2, 0x04, 0x0A, 0x07, 0x12, 0x34])
+    whole = b"\xaa\xc0" + data + bytes([sum(data) & 255, 0xAB])
+    damaged = whole[:3] + b"\x05" + whole[4:]
+    said = itertools.cycle([damaged, whole])
+    by_hand = {
+        "start": "aa c0",
+        "length": 10,
+        "checksum": "sum8",
+        "checksum_at": 8,
+        "checksum_from": 2,
+        "checksum_to": 8,
+        "fields": {"pm2_5": {"at": 2, "bytes": 2, "order": "little", "scale": 0.1}},
+    }
+    with SerialDevice(lambda: next(said)) as device:
+        built_in, own = opened(device, protocol="sds011"), opened(device, frame=by_hand)
+        assert [(r.channel, r.value, r.unit) for r in built_in.read()] == [
+            ("pm2_5", pytest.approx(123.4), "µg/m³"),
+            ("pm10", pytest.approx(180.2), "µg/m³"),
+        ]
+        assert values(own) == {"pm2_5": pytest.approx(123.4)}
+        built_in.close()
+        own.close()
+
+
+def test_modbus_checksum_is_that_of_its_specification() -> None:
+    assert serial_frames._crc16_modbus(bytes.fromhex("01040000000a")).to_bytes(2, "little").hex() == "700d"
+
+
+def test_closing_a_port_leaves_its_control_lines() -> None:
+    with SerialDevice(lambda: None) as device:
+        sensor = opened(device, protocol="pms5003", dtr=False, rts=False)
+        descriptor = os.open(device.path, os.O_RDWR | os.O_NOCTTY)
+        assert not termios.tcgetattr(descriptor)[2] & termios.HUPCL
+        os.close(descriptor)
+        sensor.close()
+
+
+def test_control_lines_are_set_before_the_port_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    serial = serial_ports.library()
+    set_to: list[tuple[str, bool]] = []
+    monkeypatch.setattr(serial.Serial, "_update_dtr_state", lambda p: set_to.append(("dtr", p._dtr_state)))
+    monkeypatch.setattr(serial.Serial, "_update_rts_state", lambda p: set_to.append(("rts", p._rts_state)))
+    with SerialDevice(lambda: None) as device:
+        opened(device, protocol="pms5003", dtr=False, rts=True).close()
+    assert set_to == [("dtr", False), ("rts", True)]
+
+
+def test_bits_and_parity_are_set() -> None:
+    with SerialDevice(lambda: None) as device:
+        sensor = opened(device, protocol="pms5003", framing="7e1")
+        assert sensor._port is not None
+        port = sensor._port._serial
+        assert (port.bytesize, port.parity, port.stopbits) == (7, "E", 1)
         sensor.close()
 
 
@@ -155,13 +356,30 @@ def test_a_device_that_is_unplugged_is_lost() -> None:
 
 def test_a_port_in_use_is_busy_and_a_missing_one_absent() -> None:
     with SerialDevice(lambda: None) as device:
-        first = opened(device, protocol="pms5003")
-        with pytest.raises(DeviceBusy, match="in use"):
+        other = serial_ports.library().Serial(device.path, exclusive=True)
+        with pytest.raises(DeviceBusy, match="in use by another program"):
             opened(device, protocol="pms5003")
-        first.close()
+        other.close()
     with pytest.raises(Unavailable, match="there is no /dev/ttyNOWHERE") as caught:
         Serial(Config(device="/dev/ttyNOWHERE", protocol="mhz19")).open()
     assert caught.value.reason is Reason.ABSENT
+
+
+def test_a_port_that_failed_is_opened_anew() -> None:
+    with SerialDevice(lambda: None) as device:
+        first, second = (opened(device, protocol="pms5003") for _ in range(2))
+        failed = first._port
+        assert failed is not None
+        with failed.news:
+            failed.error = OSError(5, "Input/output error")
+            failed.news.notify_all()
+        for sensor in (first, second):
+            with pytest.raises(Unavailable, match="Input/output error"):
+                sensor.read()
+            sensor.close()
+        first.open()
+        assert first._port is not failed
+        first.close()
 
 
 def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +398,20 @@ def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"pattern": "(?P<A>.)"}, "may only have a-z"),
         ({"pattern": "(?P<a>.)", "values": {"b": {}}}, "no group 'b'"),
         ({"protocol": "mhz19", "timeout_s": 5}, "must be below deadline_s"),
+        ({"pattern": []}, "pattern"),
+        ({"pattern": ["(?P<a>.)", "("]}, "not a regular expression"),
+        ({"frame": FRAME | {"checksum_at": 2}}, "write checksum too"),
+        ({"frame": FRAME | {"checksum": "sum16", "checksum_at": 3}}, r"\(2 bytes\) ends after the frame"),
+        ({"frame": FRAME | {"checksum": "sum8", "checksum_to": 4}}, "cannot cover the bytes 0 to 3"),
+        ({"frame": FRAME | {"checksum": "sum8", "checksum_from": 3}}, "cannot cover"),
+        (
+            {"frame": FRAME | {"checksum": "crc16-modbus", "request": "01 04 00 00 00 0a"}},
+            'the request is wrong; write "01 04 00 00 00 0a 70 0d"',
+        ),
+        (
+            {"frame": FRAME | {"checksum": "crc16-modbus", "request": "01 04 00 00 00 0a 70 0e"}},
+            'the request is wrong; write "01 04 00 00 00 0a 70 0d"',
+        ),
         (
             {"frame": {"start": "aa", "length": 4, "fields": {"x": {"at": 3, "bytes": 2}}}},
             "ends after the frame",
