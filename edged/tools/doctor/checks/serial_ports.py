@@ -1,7 +1,7 @@
-"""Checks the ports of serial sensors: whether the kernel's console or a login has one of them.
+"""Checks the ports of serial sensors: whether the kernel's console, a login or ModemManager has one of them.
 
-A sensor locks its port, but the console and a login do not look at locks: they take bytes of the sensor's
-answers and send text of their own.
+A sensor locks its port, but those do not look at locks: they take bytes of the sensor's answers and send text
+of their own. ModemManager tries each USB adapter that comes whether it is a modem.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together
+from edged.tools.doctor.verdict import Verdict, absent, error, ok, skipped, together, warning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edged.tools.doctor.subject import Subject
 
 _LOGIN = re.compile(r"(?:serial-)?getty@([\w-]+)\.service")
+_MODEMS = re.compile(r"ModemManager\.service")
+_TRIED = ("ttyACM", "ttyUSB")  # by ModemManager
 
 
 def serial_ports(subject: Subject) -> Verdict:
@@ -27,16 +29,20 @@ def serial_ports(subject: Subject) -> Verdict:
     ports = dict.fromkeys(port for sensor in sensors if sensor.kind == "serial" for port in sensor.shares)
     if not ports:
         return absent("no sensor on a serial port")
-    consoles, logins = _consoles(subject.root), _logins(subject.root)
-    return together([_of(port, _name(subject.root, port), consoles, logins) for port in ports])
+    consoles, logins = _consoles(subject.root), _of_services(subject.root, _LOGIN)
+    modems = bool(_of_services(subject.root, _MODEMS))
+    return together([_of(port, _name(subject.root, port), consoles, logins, modems) for port in ports])
 
 
-def _of(port: str, name: str, consoles: set[str], logins: set[str]) -> Verdict:
+def _of(port: str, name: str, consoles: set[str], logins: set[str], modems: bool) -> Verdict:
     if name in consoles:
         fix = f"remove console={name} (or console=serial0) from /boot/firmware/cmdline.txt, and reboot"
         return error(f"{port}: the kernel writes its messages to it", fix)
     if name in logins:
         return error(f"{port}: a login waits there", f"sudo systemctl disable --now serial-getty@{name}")
+    if modems and name.startswith(_TRIED):
+        fix = "sudo systemctl disable --now ModemManager (where no modem is used)"
+        return warning(f"{port}: ModemManager talks to it for some seconds whenever it is plugged in", fix)
     return ok(f"{port}: neither the kernel's console nor a login has it")
 
 
@@ -53,12 +59,12 @@ def _consoles(root: Path) -> set[str]:
         return set()
 
 
-def _logins(root: Path) -> set[str]:
-    """Return the names of the devices where a login waits, by the services of the processes."""
+def _of_services(root: Path, pattern: re.Pattern[str]) -> set[str]:
+    """Return what a pattern finds in the names of the processes' services, such as a login's device."""
     found = set()
     for path in root.glob("proc/[0-9]*/cgroup"):
         try:
-            found |= set(_LOGIN.findall(path.read_text("utf-8", "replace")))
+            found |= set(pattern.findall(path.read_text("utf-8", "replace")))
         except OSError:  # the process has ended
             continue
     return found

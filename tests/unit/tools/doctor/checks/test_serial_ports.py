@@ -49,6 +49,18 @@ def test_a_login(board: Path) -> None:
     assert found.fix == "sudo systemctl disable --now serial-getty@ttyAMA0"
 
 
+@pytest.mark.parametrize(
+    ("name", "status"), [("ttyACM0", "warning"), ("ttyUSB1", "warning"), ("ttyS0", "ok")]
+)
+def test_modem_manager_tries_usb_adapters(board: Path, name: str, status: str) -> None:
+    (board / "dev/serial0").unlink()
+    (board / "dev/serial0").symlink_to(name)
+    (board / "proc/412/cgroup").write_text("0::/system.slice/ModemManager.service\n")
+    found = serial_ports(subject(GOOD + SENSOR, board))
+    assert found.status == status
+    assert ("disable --now ModemManager" in found.fix) is (status == "warning")
+
+
 def test_nothing_to_check(board: Path) -> None:
     assert serial_ports(subject(GOOD, board)).status == "absent"
     assert serial_ports(subject("", board)).status == "skipped"
