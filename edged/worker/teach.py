@@ -32,10 +32,9 @@ from edged.models.taught import embedder as embedders
 from edged.models.taught import head_file
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, jpeg, photographs
-from edged.system import clock, kernel
+from edged.system import clock, kernel, sandbox
 from edged.system.child import serve
 from edged.system.needs import Needs
-from edged.worker import sandbox
 from edged.worker.picture_quality import Quality
 
 if TYPE_CHECKING:
