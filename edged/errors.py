@@ -101,6 +101,7 @@ class Reason(enum.StrEnum):
     TIMEOUT = "timeout"  # it did not answer in time
     LOST = "lost"  # it went away
     ENDED = "ended"  # a finite source has delivered its last sample
+    KEPT = "kept"  # this process could not give it back, so that only its end does
     NETWORK = "network"  # unreachable, refused or reset
 
 

@@ -21,6 +21,7 @@ _SOURCE = {
     "denied": "its source may not be opened",
     "timeout": "its source does not answer",
     "lost": "its source went away",
+    "kept": "its source could not be given back; another worker opens it",
     "network": "its source cannot be reached over the network",
 }
 _OTHERS = {

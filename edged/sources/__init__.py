@@ -18,7 +18,8 @@ Contract of a Source of pictures, held by one conformance test over every driver
   for at most ``timeout_s`` and then raises ``Unavailable(Reason.TIMEOUT)``; a finite source that has given
   everything raises ``Unavailable(Reason.ENDED)``. Frames that were skipped to be newest are counted in
   ``Frame.skipped``.
-* ``close()`` gives everything back; it may be called twice, and before ``open()``.
+* ``close()`` gives everything back; it may be called twice, and before ``open()``. Where it cannot, it raises
+  ``Unavailable(Reason.KEPT)``: the worker ends, and another one opens the device.
 * One thread calls all three.
 
 A source of windows or text is a :class:`FeedSource` instead, whose samples come at times of their own.

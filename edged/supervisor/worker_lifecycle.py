@@ -182,7 +182,7 @@ class WorkerLifecycle:
             if report.kind == "accelerator":
                 self._accelerator_failed = True
                 self._loss = Loss.ABSENT if report.reason == Reason.ABSENT.value else Loss.FAILED
-            if report.kind in _FATAL:
+            if report.kind in _FATAL or report.reason == Reason.KEPT.value:
                 self._explained.add(report.pipeline)
         elif isinstance(report, worker_messages.Ready):
             report = self._confirmed(worker, report)

@@ -201,7 +201,7 @@ class Capture:
         except Unavailable as error:
             if error.reason is Reason.ENDED:
                 raise Ended from None
-            self._fault("source", error.reason.value, str(error))
+            self._source_fault(error)
         except DriverError as error:
             self._fault("driver", "missing", str(error))
         except ModelError as error:
@@ -209,8 +209,20 @@ class Capture:
         finally:
             if source is not None:
                 self._beat.enter(Stage.OPEN)  # closing hangs in the same places as opening
-                source.close()
+                self._close(source)
         self._rest(self._backoff.pause_s(clock.monotonic()))
+
+    def _close(self, source: Source | FeedSource) -> None:
+        try:
+            source.close()
+        except Unavailable as error:
+            self._source_fault(error)
+
+    def _source_fault(self, error: Unavailable) -> None:
+        """Report it; where this process cannot give the device back, end: another one opens it."""
+        self._fault("source", error.reason.value, str(error))
+        if error.reason is Reason.KEPT:
+            os._exit(os.EX_TEMPFAIL)
 
     def _fault(self, kind: str, reason: str, message: str) -> None:
         self._throughput.dropped[reason] += 1

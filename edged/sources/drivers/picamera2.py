@@ -73,6 +73,7 @@ _UNFIT = (
 )
 
 _ours: set[int] = set()  # the cameras that this process has open
+_kept: dict[int, str] = {}  # those of them that it cannot give back, and why
 
 
 TuningFile = Annotated[str, StringConstraints(pattern=r"^(/[^\x00]{1,250}|[\w.-]{1,80}\.json)$")]
@@ -301,6 +302,8 @@ class PiCamera:
         """Stop and release the camera."""
         camera, self._camera = self._camera, None
         job, self._job = self._job, None
+        if self._config.camera in _kept:
+            raise self._is_kept()
         if camera is None:
             return
         if job is not None:
@@ -308,8 +311,16 @@ class PiCamera:
         try:
             camera.close()
         except (RuntimeError, OSError) as error:
-            log.warning("%s did not close cleanly: %s", self._name, error)
+            _kept[self._config.camera] = str(error)
+            raise self._is_kept() from error
         _ours.discard(self._config.camera)
+
+    def _is_kept(self) -> Unavailable:
+        """Return the error of a camera that stays acquired by this process, which would refuse itself."""
+        return Unavailable(
+            Reason.KEPT,
+            f"{self._name} could not be given back ({_kept[self._config.camera]}); another worker opens it",
+        )
 
     def _look(self, driver: Any, tuning: str | None) -> None:
         """Raise ``Unavailable`` where the camera is absent: picamera2 would fail with another error."""

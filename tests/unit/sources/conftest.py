@@ -76,6 +76,7 @@ def board(
     monkeypatch.setattr(camera_nodes, "refusal", pi.refusal)
     monkeypatch.setattr(sensor_hdr, "switch", pi.switch)
     monkeypatch.setenv("LIBCAMERA_RPI_TUNING_FILE", "of another program")
+    monkeypatch.setattr(picamera2, "_kept", {})
     monkeypatch.setattr(picamera2, "_ours", set())  # one failure is to be one
     with pi.installed():
         yield pi

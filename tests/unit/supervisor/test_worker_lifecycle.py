@@ -209,6 +209,20 @@ def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> No
     run(scenario())
 
 
+def test_a_camera_that_could_not_be_given_back_explains_the_end() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.lifecycle.start()
+        await stand.born()
+        stand.says(worker_messages.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
+        stand.says(worker_messages.Fault("porch", "source", "kept", "camera 0 could not be given back"))
+        stand.dies(75)
+        assert (stand.status().fault, stand.status().reason) == ("source", "kept")
+        assert stand.status().last_error == "camera 0 could not be given back"
+
+    run(scenario())
+
+
 def test_an_old_reason_does_not_explain_a_new_end() -> None:
     async def scenario() -> None:
         stand = Stand(CPU)

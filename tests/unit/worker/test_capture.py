@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import queue
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ class Scripted:
         self.opened = 0
         self.closed = 0
         self._number = 0
+        self.kept: Unavailable | None = None
 
     def open(self) -> None:
         self.opened += 1
@@ -64,6 +66,8 @@ class Scripted:
 
     def close(self) -> None:
         self.closed += 1
+        if self.kept is not None:
+            raise self.kept
 
 
 class Bench:
@@ -157,6 +161,25 @@ def test_a_camera_that_goes_away_is_closed_reported_and_opened_again(bench: Call
     assert not porch.capture.blind
     assert (porch.source.opened, porch.throughput.dropped["lost"]) == (2, 1)
     assert porch.source.closed == 1
+
+
+@pytest.mark.parametrize("where", ["close", "read"])
+def test_a_device_that_cannot_be_given_back_ends_the_worker(
+    where: str, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses: queue.SimpleQueue[int] = queue.SimpleQueue()
+    monkeypatch.setattr(os, "_exit", statuses.put)
+    kept = Unavailable(Reason.KEPT, "the camera could not be given back")
+    lost = Unavailable(Reason.LOST, "it was unplugged")
+    porch = bench(picture(50), lambda: None, kept if where == "read" else lost)
+    if where == "close":
+        porch.source.kept = kept
+    assert porch.item() is not None
+    porch.capture.taken()
+    reasons = [porch.fault().reason for _ in range(1 if where == "read" else 2)]
+    assert reasons[-1] == "kept"
+    assert statuses.get(timeout=PATIENCE_S) == os.EX_TEMPFAIL
+    porch.source.kept = None
 
 
 def test_what_was_delivered_before_a_fault_is_no_sign_of_health(bench: Callable[..., Bench]) -> None:

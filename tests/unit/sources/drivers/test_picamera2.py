@@ -310,6 +310,21 @@ def test_a_heap_that_is_refused_leaves_no_camera_acquired(board: Board) -> None:
         assert board.left_behind() == ""
 
 
+def test_a_camera_that_cannot_be_given_back_is_not_opened_again_by_this_process(board: Board) -> None:
+    source = PiCamera(Config(), HINT)
+    source.open()
+    board.release_fails = True
+    for attempt in (source.close, source.close, source.open, lambda: take(board)):
+        with pytest.raises(
+            Unavailable, match=r"camera 0 could not be given back.*Failed to release"
+        ) as caught:
+            attempt()
+        assert caught.value.reason is Reason.KEPT
+    board.release_fails = False
+    for camera in list(library().Picamera2._cm.cameras.values()):
+        camera.close()  # as the end of the process does
+
+
 def test_closes_the_camera_when_it_cannot_be_started(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("Failed to start camera: Cannot allocate memory")
