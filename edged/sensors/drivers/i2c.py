@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import struct
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _MAX_BYTES = 32  # of one SMBus block
+_SINGLE = 4  # bytes of a number of single precision
 _FIRST, _LAST = 0x03, 0x77  # addresses that a chip can have; the others are reserved
 _SELECT = 0x0703  # I2C_SLAVE, which the kernel refuses where one of its drivers holds the address
 _NO_ANSWER = frozenset({errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN})
@@ -101,6 +103,7 @@ class Register(Section):
     bytes: Annotated[int, Field(ge=1, le=8)] = Field(default=1, description="number of bytes")
     order: Literal["big", "little"] = Field(default="big", description="which byte comes first")
     signed: bool = Field(default=False, description="two's complement")
+    float: bool = Field(default=False, description="a floating-point number (IEEE 754) of 4 or 8 bytes")
     shift: Annotated[int, Field(ge=0, le=63)] = Field(default=0, description="number of low bits to drop")
     bits: Annotated[int, Field(ge=1, le=64)] | None = Field(
         examples=[12], default=None, description="number of bits to keep after the shift; default: all"
@@ -116,6 +119,12 @@ class Register(Section):
     )
     low: Finite | None = Field(default=None, description="lower values are impossible, and bad")
     high: Finite | None = Field(default=None, description="higher values are impossible, and bad")
+
+    @model_validator(mode="after")
+    def _is_one_number(self) -> Register:
+        if self.float and (self.bytes not in (4, 8) or self.signed or self.shift or self.bits):
+            raise wrong("a floating-point number has 4 or 8 bytes, and no signed, shift or bits", "float")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Register:
@@ -373,13 +382,17 @@ def _size(part: Register) -> int:
     return part.bytes + ((part.bytes + 1) // 2 if part.crc == "sensirion" else 0)
 
 
-def _value(part: Register, data: bytes) -> int | None:
+def _value(part: Register, data: bytes) -> float | None:
     """Return the number in the bytes, or None where a checksum is wrong."""
     if part.crc == "sensirion":
         words = [data[i : i + 3] for i in range(0, len(data), 3)]
         if any(_crc8(word[:-1]) != word[-1] for word in words):
             return None
         data = b"".join(word[:-1] for word in words)
+    if part.float:
+        order = ">" if part.order == "big" else "<"
+        real: float = struct.unpack(f"{order}{'f' if len(data) == _SINGLE else 'd'}", data)[0]
+        return real
     number = int.from_bytes(data, part.order, signed=part.signed) >> part.shift
     return number if part.bits is None else number & ((1 << part.bits) - 1)
 

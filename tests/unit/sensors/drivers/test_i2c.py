@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,19 @@ def test_writes_its_setup_each_time_it_is_opened(bus: Bus) -> None:
     sensor.open()
     assert chip.written == [b"\x01\x60\xa0"] * 2
     sensor.close()
+
+
+def test_a_floating_point_number_in_words_with_checksums(bus: Bus) -> None:
+    """The answer in the SCD30's description of its interface: 439.09 ppm."""
+    bus.chips[0x61] = Chip(answers={b"\x03\x00": bytes.fromhex("43db cb 8c2e 8f".replace(" ", ""))})
+    co2 = {"co2": {"bytes": 4, "float": True, "crc": "sensirion", "unit": "ppm"}}
+    sensor = opened(co2, address="0x61", command=["0x03", "0x00"])
+    assert values(sensor) == pytest.approx([439.09], abs=0.01)
+    sensor.close()
+    little = Register(bytes=8, float=True, order="little")
+    assert _value(little, struct.pack("<d", -2.5)) == -2.5
+    with pytest.raises(ValueError, match="a floating-point number has 4 or 8 bytes"):
+        Register(bytes=2, float=True)
 
 
 def test_a_setup_of_commands_and_pauses(bus: Bus) -> None:
