@@ -231,7 +231,7 @@ class Deadlines(Section):
     """The maximum time in each stage before the worker is replaced."""
 
     open_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
-        default=8, description="time to open the source, in s"
+        default=8, description="time to open the source, in s; with kind picamera2, 20 where nothing is set"
     )
     capture_s: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = Field(
         default=5, description="time to get one picture, in s"

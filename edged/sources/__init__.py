@@ -280,6 +280,11 @@ class InputConfig(Section):
         return 0.0
 
     @property
+    def opens_within_s(self) -> float:
+        """The time that opening takes on a slow board, in s, where ``deadlines`` say nothing; 0: as usual."""
+        return 0.0
+
+    @property
     def holds(self) -> Mapping[str, str]:
         """The devices that no second pipeline can have at the same time, by the key that names them."""
         return {}

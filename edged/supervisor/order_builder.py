@@ -146,12 +146,17 @@ def deadlines(
     delegate_s = max(limit.accelerator_s for limit in limits) if patient else load_s
     return {
         Stage.STARTUP: open_s,
-        Stage.OPEN: open_s,
+        Stage.OPEN: max(open_s, *map(_slow_opening_s, sections.values())),
         Stage.LOAD: load_s,
         Stage.DELEGATE: delegate_s,
         Stage.CAPTURE: max(limit.capture_s for limit in limits),
         Stage.INVOKE: max(limit.invoke_s for limit in limits),
     }
+
+
+def _slow_opening_s(section: PipelineSection) -> float:
+    """Return the time that the source's driver asks for, unless the configuration sets one."""
+    return 0.0 if "open_s" in section.deadlines.model_fields_set else section.source.opens_within_s
 
 
 def signature(sections: Mapping[str, PipelineSection]) -> tuple[object, ...]:

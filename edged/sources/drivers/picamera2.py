@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
+_OPENS_WITHIN_S = 20.0
 _SLOW = 12.0  # frames per second, below which a rate is set after the first picture
 _STALE_S = 2.0  # a frame that is older was kept, and is not new
 _LEAST = 64  # pixels of width and of height: the scaler of a Pi 4 gives no less, whatever the shape
@@ -122,6 +123,11 @@ class Config(SourceConfig):
             if name in camera_controls.ELSEWHERE:
                 raise wrong(f"the key `{camera_controls.ELSEWHERE[name]}` sets {name}", name)
         return controls
+
+    @property
+    def opens_within_s(self) -> float:
+        """The time to import picamera2, too: a Pi Zero reads its libraries from the SD card."""
+        return _OPENS_WITHIN_S
 
     @property
     def holds(self) -> Mapping[str, str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from edged.config.loader import loads
+from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import Order
 from edged.supervisor import order_builder
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 CAMERA = (
     "pipelines: {yard: {source: {kind: video, url: 'rtsp://cam@10.0.0.7/1', password_file: yard-password}}}"
@@ -33,6 +34,23 @@ def test_main_reads_the_password_that_a_worker_may_not_read(tmp_path: Path) -> N
     assert Order.from_data(json.loads(json.dumps(made.to_data()))).pipelines[0].secrets == {
         "password_file": "hunter2"
     }
+
+
+@pytest.mark.parametrize(
+    ("keys", "open_s"),
+    [
+        ("source: {kind: v4l2}", 8),
+        ("source: {kind: picamera2}", 20),
+        ("source: {kind: picamera2}, deadlines: {capture_s: 9}", 20),
+        ("source: {kind: picamera2}, deadlines: {open_s: 5}", 5),
+        ("source: {kind: picamera2}, deadlines: {open_s: 30}", 30),
+    ],
+)
+def test_a_slow_board_has_time_to_import_picamera2(keys: str, open_s: float, tmp_path: Path) -> None:
+    sections = loads(f"pipelines: {{yard: {{{keys}}}}}", "edged.yaml", tmp_path).pipelines
+    limits = order_builder.deadlines(sections)
+    assert limits[Stage.OPEN] == open_s
+    assert limits[Stage.LOAD] == limits[Stage.STARTUP] <= max(8, open_s), "they import nothing of a camera"
 
 
 def test_a_password_that_cannot_be_read_is_reported_and_left_out(

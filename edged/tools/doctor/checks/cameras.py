@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edged.tools.doctor.worker_runs import Run, Workers
 
 COUNT = 2  # pictures: the second one is of a camera that streams
-OPEN_S, CAPTURE_S = 15.0, 8.0
+OPEN_S, CAPTURE_S = 20.0, 8.0
 LONGEST_S = 45.0  # for all cameras at once
 MOST = 8  # cameras that are opened
 
