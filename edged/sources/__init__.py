@@ -40,7 +40,8 @@ it has a default:
 * ``find(root) -> list[Offer]``: the devices that this machine has, as sysfs below ``root`` tells; for ``edged
   init``, ``edged try`` and ``edged doctor``. It opens none for capture and imports nothing heavy.
 * ``identify() -> list[Offer]``: the same as the vendor's package tells, where only that can. It is called in
-  a process of its own, after ``find`` found something, and raises ``DriverError`` or ``Unavailable``.
+  a process of its own, after ``find`` found something, and raises ``DriverError`` or ``Unavailable``. It may
+  disturb a device in use, so it is not called while a pipeline of this kind runs.
 * ``recognise(text, viewing) -> Offer | None``: what ``edged try --source`` names, if it is of this kind.
 """
 

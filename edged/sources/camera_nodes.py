@@ -42,6 +42,22 @@ def refusal(root: Path = Path("/")) -> Refusal | None:
     return None
 
 
+def holder(root: Path = Path("/")) -> str:
+    """Return "name (pid N)" of another process that uses a camera; empty where none is visible.
+
+    libcamera locks a camera's media device. To have it open means nothing: desktops list the cameras.
+    """
+    nodes = {_numbers(node) for node in root.glob("dev/media*")}
+    for line in _text(root / "proc/locks").splitlines():
+        fields = line.replace("->", "").split()  # a lock that is waited for has an arrow
+        if len(fields) < 6 or fields[1] != "POSIX" or fields[5] not in nodes:
+            continue
+        pid = fields[4]
+        if pid.isdigit() and pid not in ("0", str(os.getpid())):
+            return f"{_text(root / 'proc' / pid / 'comm').strip() or 'a process'} (pid {pid})"
+    return ""
+
+
 def remedy(node: str, code: int | None) -> str:
     """Return what to do about a node that cannot be opened.
 
@@ -56,6 +72,19 @@ def remedy(node: str, code: int | None) -> str:
             f"DeviceAllow={allowed} rw"
         )
     return "add the user to group video: sudo usermod -aG video $USER"
+
+
+def _numbers(node: Path) -> str:
+    """Return what /proc/locks calls a file: the numbers of its file system, and its inode."""
+    status = node.stat()
+    return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _error(node: Path) -> int:

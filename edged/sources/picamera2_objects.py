@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import Any
 
-from edged.errors import Reason, Unavailable
+from edged.errors import DeviceBusy, Reason, Unavailable
+from edged.sources import camera_nodes, video_devices
 
 _TUNING_FOLDERS = ("/usr/local/share/libcamera/ipa/rpi", "/usr/share/libcamera/ipa/rpi")
 
@@ -71,3 +73,24 @@ def tuning_path(driver: Any, name: str | None) -> str | None:
         if path.is_file():
             return str(path)
     raise Unavailable(Reason.ABSENT, f"there is no tuning file {paths[-1]}")
+
+
+def explain(name: str, error: Exception) -> Unavailable:
+    """Return the kernel's error from the chain of errors that picamera2 wraps around it."""
+    words = " ".join(str(e) for e in _chain(error))
+    if "busy" in words.lower():
+        return DeviceBusy(f"{name} is in use", camera_nodes.holder())
+    if isinstance(error, Unavailable):
+        return error
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in {errno.EACCES, errno.EPERM}:
+            return video_devices.explain(cause.filename or name, cause)
+    return Unavailable(Reason.LOST, f"{name} cannot be started: {words}")
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found

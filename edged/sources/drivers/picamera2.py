@@ -11,7 +11,6 @@ can only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
 
 from __future__ import annotations
 
-import errno
 import inspect
 import logging
 import os
@@ -34,7 +33,6 @@ from edged.sources import (
     field_of_view,
     picamera2_objects,
     sensor_hdr,
-    video_devices,
 )
 from edged.system import board, clock
 from edged.system.needs import Needs
@@ -261,7 +259,7 @@ class PiCamera:
             self._camera.start()
         except (RuntimeError, OSError, IndexError) as error:
             self.close()
-            raise self._explain(error) from error
+            raise picamera2_objects.explain(self._name, error) from error
         except BaseException:
             self.close()
             raise
@@ -337,7 +335,7 @@ class PiCamera:
         try:
             cameras = driver.global_camera_info()
         except (RuntimeError, OSError) as error:
-            raise self._explain(error) from error
+            raise picamera2_objects.explain(self._name, error) from error
         if self._config.camera >= len(cameras):
             refused = camera_nodes.refusal()
             if refused is not None:
@@ -471,26 +469,6 @@ class PiCamera:
         if not before or not stamp or period_us <= 0:
             return 0
         return max(0, round((stamp - before) / (period_us * 1000)) - 1)
-
-    def _explain(self, error: Exception) -> Unavailable:
-        """Return the kernel's error from the chain of errors that picamera2 wraps around it."""
-        words = " ".join(str(e) for e in _chain(error))
-        if "busy" in words.lower():
-            return DeviceBusy(f"{self._name} is in use", video_devices.holder("/dev/media0"))
-        if isinstance(error, Unavailable):
-            return error
-        for cause in _chain(error):
-            if isinstance(cause, OSError) and cause.errno in {errno.EACCES, errno.EPERM}:
-                return video_devices.explain(cause.filename or self._name, cause)
-        return Unavailable(Reason.LOST, f"{self._name} cannot be started: {words}")
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
 
 
 def _even(pixels: float) -> int:

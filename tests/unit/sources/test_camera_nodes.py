@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +15,7 @@ from edged.sources import camera_nodes
 from edged.sources.camera_nodes import Refusal
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 NODES = ("dev/media0", "dev/video0", "dev/v4l-subdev0", "dev/dma_heap/linux,cma", "dev/null")
 
@@ -69,3 +74,49 @@ def test_a_node_that_may_be_opened_is_not(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_the_unit_refuses_is_mended_in_the_unit(node: str, name: str) -> None:
     assert camera_nodes.remedy(node, errno.EPERM).endswith(f"DeviceAllow={name} rw")
     assert "sudo usermod -aG video" in camera_nodes.remedy(node, errno.EACCES)
+
+
+@contextlib.contextmanager
+def locking(path: Path) -> Iterator[int]:
+    """A process that holds a lock on a file, as libcamera does while a camera is acquired."""
+    program = (
+        "import fcntl, sys\n"
+        "file = open(sys.argv[1], 'r+b')\n"
+        "fcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "print(flush=True)\n"
+        "input()"
+    )
+    command = [sys.executable, "-c", program, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child.pid
+        child.communicate(b"\n")
+
+
+def test_who_has_locked_a_media_device_uses_the_camera(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "proc").symlink_to("/proc")
+    node, other = tmp_path / "dev/media3", tmp_path / "dev/video0"
+    node.touch()
+    other.touch()
+    assert camera_nodes.holder(tmp_path) == ""
+    with node.open("r+b") as own, node.open("rb"):
+        fcntl.lockf(own, fcntl.LOCK_EX)
+        assert camera_nodes.holder(tmp_path) == "", "neither this process nor one that has it open"
+    with locking(other):
+        assert camera_nodes.holder(tmp_path) == ""
+    with locking(node) as pid:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        assert camera_nodes.holder(tmp_path) == f"{name} (pid {pid})"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "1: POSIX", "1: POSIX  ADVISORY  WRITE 0 00:05:1 0 EOF", "nonsense " * 8, "\x00"]
+)
+def test_a_list_of_locks_that_says_nothing_is_read(line: str, tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/media0").touch()
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/locks").write_text(line + "\n")
+    assert camera_nodes.holder(tmp_path) == ""

@@ -55,6 +55,7 @@ async def _found(
     """Add what the configuration does not name, and take away what the daemon has."""
     sources = [section.source for section in wanted.values()]
     named = {(source.kind, device) for source in sources for device in source.holds.values()}
+    busy = {section.source.kind: name for name, section in wanted.items() if subject.runs(name)}
     for name in list(wanted):
         if subject.runs(name):
             del wanted[name]
@@ -63,11 +64,28 @@ async def _found(
     except Unanswered as why:
         verdicts.append(error(str(why), "unplug the cameras one by one; dmesg says more"))
         return
+    # Where only the vendor's package knows the cameras, to list them disturbs one that streams: libcamera
+    # resets the flips of each sensor.
+    left = {kind: busy[kind] for kind in there["identify"] if kind in busy}
+    for name, section in list(wanted.items()):
+        if section.source.kind in left:
+            verdicts.append(_left_alone(name, left[section.source.kind], subject))
+            del wanted[name]
     for camera in there["cameras"]:
         kind = camera["keys"]["kind"]
+        if kind in left:
+            continue
         for each in await _identified(asked, camera, verdicts) if kind in there["identify"] else [camera]:
             if named.isdisjoint((kind, alias) for alias in each["aliases"]):
                 wanted[f"{each['name']} ({each['place']})"] = _section(each["keys"])
+
+
+def _left_alone(name: str, other: str, subject: Subject) -> Verdict:
+    """Report a camera that is not opened, as another one of its kind streams."""
+    told = subject.daemon_says(name).get("last_error")
+    what = f"{name}: not opened, as that would disturb {other}, which the running daemon has"
+    fix = "stop the service, then run edged doctor again"
+    return warning(f"{what}; it reports: {told}", fix) if told else ok(what)
 
 
 async def _identified(asked: Ask, camera: Mapping[str, Any], verdicts: list[Verdict]) -> list[Any]:

@@ -115,6 +115,34 @@ def test_the_camera_of_a_raspberry_pi() -> None:
     assert ward.sections["imx708 (CSI 0)"].source.kind == "picamera2"
 
 
+CSI_CAMERAS = """node: n
+pipelines:
+  porch: {source: {kind: picamera2}}
+  yard: {source: {kind: picamera2, camera: 1}}
+"""
+
+
+def test_no_csi_camera_is_listed_or_opened_while_one_of_them_streams() -> None:
+    """libcamera resets the flips of every sensor when it lists them."""
+    ward, survey = Ward(), Survey(there(LOGI, pi=True) | libcamera("imx708", "imx219"))
+    daemon: dict[str, Any] = {"pipelines": {"porch": {"state": "running"}, "yard": {"state": "disabled"}}}
+    found = asyncio.run(_cameras.cameras(subject(CSI_CAMERAS, daemon=daemon), ward, survey))
+    assert found.status == "ok"
+    assert "yard: not opened, as that would disturb porch" in found.detail
+    assert ward.sections.keys() == {f"Logi ({LOGI[0]})"}, "other kinds are"
+    assert not any("identify" in words for words in survey.asked)
+    daemon["pipelines"]["yard"] = {"state": "waiting", "last_error": "camera 1 is absent"}
+    found = asyncio.run(_cameras.cameras(subject(CSI_CAMERAS, daemon=daemon), ward, survey))
+    assert (found.status, found.fix) == ("warning", "stop the service, then run edged doctor again")
+    assert "it reports: camera 1 is absent" in found.detail
+
+
+def test_csi_cameras_are_opened_where_none_of_them_streams() -> None:
+    ward = Ward()
+    cameras(there(pi=True) | libcamera("imx708", "imx219"), ward, CSI_CAMERAS)
+    assert ward.sections.keys() == {"porch", "yard"}
+
+
 def test_a_connector_without_a_camera_is_a_warning() -> None:
     assert cameras(there(pi=True) | libcamera()).status == "warning"
 
