@@ -32,6 +32,7 @@ import pytest
 import yaml
 from broker import Broker
 from daemon import wait_for
+from taught_models import teach
 from unit.docs.documents import PAGES, ROOT, Block, all_blocks, blocks, commands, named
 
 from edged.tools.check import check
@@ -189,7 +190,9 @@ def test_a_command_that_is_not_run_here_says_why(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", all_blocks("yaml"), ids=lambda b: b.name)
-def test_a_configuration_passes_the_check(block: Block, tmp_path: Path) -> None:
+def test_a_configuration_passes_the_check(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from conftest import TESTDATA
 
     if block.word == "ansible":
@@ -203,6 +206,9 @@ def test_a_configuration_passes_the_check(block: Block, tmp_path: Path) -> None:
     if "edgetpu_file" in block.text and not TESTDATA.is_dir():
         pytest.skip(f"no model that is compiled for an Edge TPU: {TESTDATA}")
     bring_files(tmp_path, TESTDATA)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    for name in re.findall(r"taught: ([a-z]+)", block.text):
+        teach(tmp_path / "state", name, {"cup": 2, "tripod": 12})
     path = tmp_path / "edged.yaml"
     path.write_text(block.text, "utf-8")
     assert list(map(str, check(path))) == []
