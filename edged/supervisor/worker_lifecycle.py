@@ -19,7 +19,7 @@ from edged.supervisor.fatal_samples import FROM_OUTSIDE, FatalSamples, decoded_b
 from edged.supervisor.model_cache import PATIENCE_S
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
-from edged.system import clock, isolation
+from edged.system import clock, isolation, kernel
 from edged.system.backoff import between_restarts
 from edged.system.patience import within
 
@@ -43,6 +43,10 @@ GONE_S = 0.3  # for a killed process to be gone
 SILENT_S = 3.0  # a thread that waits updates its beat every second
 MOST_FILES = 256  # open files of a worker; a camera takes a few dozen
 ON_ACCELERATOR = frozenset({Stage.DELEGATE, Stage.LOAD, Stage.INVOKE})
+_IN_KERNEL = (
+    "and stays in the kernel, where no signal reaches it: check the cable of its camera, and reboot the "
+    "board; dmesg says more"
+)
 _FATAL = frozenset({"model", "driver", "accelerator", "isolation", "defect"})  # a worker ends after these
 
 
@@ -93,6 +97,7 @@ class WorkerLifecycle:
         self._decoded: Mapping[str, int] = {}  # what it decoded then, where that may be the cause
         self._replaced = False  # it was asked to make room for another one; nothing is wrong
         self._killed_at: float | None = None
+        self._in_kernel = False  # it was killed and stays
         self._explained: set[str] = set()  # the pipelines whose fault the worker reported itself
         self._accelerated = False
         self._accelerator_failed = False
@@ -209,7 +214,7 @@ class WorkerLifecycle:
 
     def exited(self, worker: WorkerProcess, how: Ending) -> None:
         """Start the next worker, unless there is nothing left to run."""
-        self._worker, self._watch = None, None
+        self._worker, self._watch, self._in_kernel = None, None, False
         if self._idle():
             return
         now = clock.monotonic()
@@ -265,7 +270,10 @@ class WorkerLifecycle:
         """Kill the worker where a stage is overdue."""
         self._looked_at = now
         worker, stall_detector = self._worker, self._watch
-        if worker is None or stall_detector is None or self._killed_at is not None:
+        if worker is None or stall_detector is None:
+            return
+        if self._killed_at is not None:
+            self._look_for_killed(worker, now - self._killed_at)
             return
         overdue = stall_detector.look(now)
         if overdue is not None:
@@ -277,6 +285,13 @@ class WorkerLifecycle:
                 model = worker.heartbeat.model().read()
                 self._accelerator_failed |= model.stage in ON_ACCELERATOR or now - model.since > SILENT_S
             self._end(worker, overdue.sentence, "hung", decoding=overdue.stage is Stage.CAPTURE)
+
+    def _look_for_killed(self, worker: WorkerProcess, since_s: float) -> None:
+        """Report a killed worker that stays, as its driver hangs in the kernel where no signal reaches it."""
+        in_kernel = since_s > KILLED_S and worker.pid is not None and kernel.is_stuck(worker.pid)
+        if in_kernel and not self._in_kernel:
+            self._status_board.fault("defect", f"the worker {self._cause} {_IN_KERNEL}", state="waiting")
+        self._in_kernel = in_kernel
 
     def weigh(self, rss_mb: float) -> None:
         """Kill the worker where it exceeds its bounds of memory or open files, which it counts itself."""
@@ -298,7 +313,12 @@ class WorkerLifecycle:
             self._watch.forgive(now)
 
     def stuck(self, now: float) -> bool:
-        """Return whether nothing that can be done here makes this worker progress."""
+        """Return whether nothing that can be done here makes this worker progress, and a restart may.
+
+        A restart of the service does not reach a worker that hangs in the kernel, and would stop the others.
+        """
+        if self._in_kernel:
+            return False
         if self._killed_at is not None and self._worker is not None:
             return now - self._killed_at > KILLED_S
         return self._worker is None and self._task is not None and self._task.done() and not self._idle()

@@ -1,10 +1,12 @@
-"""Process attributes of Linux: die with the parent, a name, a closed memory, no new privileges."""
+"""Process attributes of Linux: die with the parent, a name, a closed memory, no new privileges, stuck."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
+from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 1, 4, 15, 38
 
@@ -29,3 +31,12 @@ def give_up_privileges() -> bool:
 def name_process(name: str) -> None:
     """Name this process in the process list (the first 15 characters)."""
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def is_stuck(pid: int, proc: Path = Path("/proc")) -> bool:
+    """Return whether a thread of a process waits in the kernel where no signal reaches it (state D)."""
+    for status in proc.glob(f"{pid}/task/*/stat"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            if status.read_text(errors="replace").rpartition(") ")[2].startswith("D"):
+                return True
+    return False

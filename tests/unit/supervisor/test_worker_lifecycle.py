@@ -14,7 +14,7 @@ from edged.supervisor import PipelineStatus, worker_lifecycle
 from edged.supervisor.pipeline_status import StatusBoard
 from edged.supervisor.stall_detector import Overdue
 from edged.supervisor.worker_lifecycle import KILLED_S, WorkerLifecycle
-from edged.system import clock
+from edged.system import clock, kernel
 from edged.system.ending import Ending
 
 if TYPE_CHECKING:
@@ -410,6 +410,33 @@ def test_a_killed_process_that_stays_is_said_to_stand_still() -> None:
         assert stand.lifecycle.stuck(now + KILLED_S + 1)
         stand.dies()
         assert not stand.lifecycle.stuck(now + KILLED_S + 1)
+
+    run(scenario())
+
+
+def test_a_worker_that_hangs_in_the_kernel_asks_for_a_reboot_and_starves_no_watchdog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.lifecycle.start()
+        await stand.born()
+        stand.runs()
+        now = clock.monotonic()
+        stand.lifecycle.misbehaved(stand.worker, "hung reading a frame for 5.1 s")
+        monkeypatch.setattr(kernel, "is_stuck", lambda _pid: True)
+        stand.lifecycle.look(now + KILLED_S - 1)
+        assert stand.status().state == "running"
+        stand.lifecycle.look(now + KILLED_S + 1)
+        assert (stand.status().state, stand.status().online) == ("waiting", False)
+        assert "hung reading a frame for 5.1 s and stays in the kernel" in stand.status().last_error
+        assert "reboot the board" in stand.status().last_error
+        assert not stand.lifecycle.stuck(now + KILLED_S + 1)
+        monkeypatch.setattr(kernel, "is_stuck", lambda _pid: False)
+        stand.lifecycle.look(now + KILLED_S + 2)
+        assert stand.lifecycle.stuck(now + KILLED_S + 2)
+        stand.dies()
+        assert stand.status().last_error == "the worker hung reading a frame for 5.1 s"
 
     run(scenario())
 
