@@ -7,6 +7,7 @@ needs no disk. The copy never enters this process's own memory.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -46,6 +47,7 @@ class ModelCache:
     def __init__(self) -> None:
         self._readings_page = -1
         self._models: dict[Path, _Kept] = {}
+        self._under_way: dict[Path, asyncio.Task[None]] = {}
         self._closed = False
 
     @property
@@ -70,6 +72,14 @@ class ModelCache:
         return self._models[path].sha256 if path in self._models else ""
 
     async def _fetch(self, path: Path) -> None:
+        """Keep a model as it is on disk now, in one copy also where several workers start at once."""
+        task = self._under_way.get(path)
+        if task is None:
+            task = self._under_way[path] = asyncio.get_running_loop().create_task(self._read(path))
+            task.add_done_callback(lambda _: self._under_way.pop(path))
+        await asyncio.shield(task)
+
+    async def _read(self, path: Path) -> None:
         """Keep a model as it is on disk now; drop it where the disk fails or hangs."""
         kept = self._models[path].version if path in self._models else None
         try:

@@ -37,6 +37,21 @@ def test_a_model_is_what_the_disk_has_now(tmp_path: Path) -> None:
     shelf.close()
 
 
+def test_workers_that_start_at_once_share_one_copy(tmp_path: Path) -> None:
+    shelf, file = ModelCache(), tmp_path / "m.tflite"
+    file.write_bytes(b"one")
+
+    async def fetch() -> list[dict[Path, int]]:
+        return await asyncio.gather(*(shelf.fetch_all([file]) for _ in range(4)))
+
+    found = [descriptor for each in asyncio.run(fetch()) for descriptor in each.values()]
+    assert len(found) == 4
+    assert len({os.fstat(descriptor).st_ino for descriptor in found}) == 1
+    for descriptor in found:
+        os.close(descriptor)
+    shelf.close()
+
+
 def test_nobody_can_change_it(tmp_path: Path) -> None:
     shelf, file = ModelCache(), tmp_path / "m.tflite"
     file.write_bytes(b"one")
