@@ -28,7 +28,7 @@ from edged.daemon.switch_log import SwitchLog
 from edged.errors import ConfigError, Problem, Reason, Unavailable
 from edged.spool import open_spool
 from edged.supervisor import SensorWorker
-from edged.system import clock, mounts
+from edged.system import clock, mounts, process_memory
 from edged.system.child import ChildFailed, answers
 from edged.system.lockfile import LockFile
 from edged.system.needs import EVERY_FILE
@@ -315,6 +315,7 @@ def run(path: Path, supervise: Supervise, signals: Signals, notifier: Notifier) 
     async def life() -> None:
         await Daemon(path, supervise, signals, notifier).run()
 
+    process_memory.use_one_heap()
     asyncio.run(life())
 
 
