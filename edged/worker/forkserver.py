@@ -190,10 +190,10 @@ def _preload() -> str:
 
     from edged.inference import runtime
     from edged.system import sandbox
-    from edged.worker import main_loop, warmup
+    from edged.worker import startup, warmup
 
     cv2.setNumThreads(1)  # pictures are small, and a pool of threads does not survive a fork
-    del main_loop
+    del startup  # it brings the rest of a worker: imported in each one, it would take 3 MB of each
     warmup.warm_up()
     sandbox.prepare()
     try:
