@@ -38,7 +38,9 @@ class Model:
         self.runtime_name = runtime_name
         self._interpreter: Interpreter | None = interpreter
         self._input = int(interpreter.get_input_details()[0]["index"])
-        self._outputs = [int(output["index"]) for output in interpreter.get_output_details()]
+        outputs, chosen = interpreter.get_output_details(), loaded.file.chosen
+        used = outputs if chosen is None else outputs[chosen : chosen + 1]
+        self._outputs = [int(output["index"]) for output in used]
 
     def invoke(self, prepared: NDArray[np.generic]) -> list[NDArray[np.generic]]:
         """Run the model.
@@ -47,7 +49,7 @@ class Model:
             prepared: exactly the input tensor's shape and type, from ``Preparer.prepare``.
 
         Returns:
-            All outputs in the model's order, each in its own shape and type; the caller's to keep.
+            The outputs that are used, in the model's order, each in its own shape and type.
 
         Raises:
             ModelError: the runtime failed.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WindowPreparer:
-    """Makes input tensors of one model: ``[1, T, C]`` or ``[1, T * C]``, float32 or quantised.
+    """Makes input tensors of one model: ``[1, T, C]`` or ``[1, T * C]``, float or quantised.
 
     Args:
         spec: the model's input.
@@ -34,8 +34,8 @@ class WindowPreparer:
         if values.size != math.prod(tensor.shape):
             what = f"a window of {values.shape[0]} steps and {values.shape[1]} channels"
             raise ValueError(f"{what} does not fill {list(tensor.shape)}")
-        if tensor.dtype == "float32":
-            return values.reshape(tensor.shape)
+        if tensor.is_float:
+            return values.reshape(tensor.shape).astype(tensor.dtype, copy=False)
         limits = np.iinfo(np.dtype(tensor.dtype))
         quantised = np.clip(np.round(values / tensor.scale) + tensor.zero_point, limits.min, limits.max)
         stored: NDArray[np.generic] = quantised.astype(tensor.dtype).reshape(tensor.shape)

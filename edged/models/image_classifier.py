@@ -30,7 +30,14 @@ def spec(model: ModelFile) -> Spec:
         classes = _classes(scores, model)
     except ModelError as error:
         raise ModelError(f"{error}; {_RUNS}") from None
-    return Spec(picture, (scores,), classes, last_step=model.last_step)
+    return Spec(
+        picture,
+        (scores,),
+        max(2, classes),
+        last_step=model.last_step,
+        binary=classes == 1,
+        calibration=model.calibration,
+    )
 
 
 def picture_input(model: ModelFile) -> PictureInput:
@@ -47,12 +54,32 @@ def picture_input(model: ModelFile) -> PictureInput:
     if unfit := tensor.unfit("input", scaled=False):
         raise ModelError(f"{model.path}: {unfit}")
     height, width, channels = _size(tensor, model)
-    return PictureInput(width, height, channels, tensor, model.normalization)
+    return PictureInput(
+        width,
+        height,
+        channels,
+        tensor,
+        model.normalization,
+        model.input_range or ("0..1" if model.zero_to_one else ""),
+        "graph" if model.input_range else "exporter",
+        channels_first=_channels_first(tensor),
+    )
+
+
+def _channels_first(tensor: Tensor) -> bool:
+    """Return whether the tensor is [1, channels, height, width], as exporters of PyTorch write it."""
+    sides = tensor.shape[-3:]
+    without_batch = len(tensor.shape) == 3 and tensor.shape[0] == 3
+    if not (without_batch or (len(tensor.shape) == 4 and tensor.shape[0] == 1)):
+        return False
+    return sides[0] in {1, 3} and sides[2] not in {1, 3} and min(sides[1:]) >= _SMALLEST
 
 
 def _size(tensor: Tensor, model: ModelFile) -> tuple[int, int, int]:
     """Return (height, width, channels)."""
     shape, shown = list(tensor.shape), tensor.shown
+    if _channels_first(tensor):
+        shape = [*shape[:-3], *shape[-2:], shape[-3]]
     if len(shape) == 4 and shape[0] != 1:
         what = f"it takes {shape[0]} pictures at once ({shown}); convert it with batch size 1"
         raise ModelError(f"{model.path}: {what}")
@@ -82,8 +109,11 @@ def _scores(model: ModelFile) -> Tensor:
     if tflite_file.DETECTION_OP in model.custom_ops:
         raise ModelError(f"{model.path}: it is an object detector")
     if len(model.outputs) != 1:
-        what = "it looks like an object detector" if len(model.outputs) == 4 else "it is not a classifier"
-        raise ModelError(f"{model.path}: {what}, with {len(model.outputs)} outputs")
+        what = (
+            "it looks like an object detector" if len(model.outputs) == 4 else "it is not a plain classifier"
+        )
+        choice = f"; if one of them is the scores, write model.output: {model.output_choices}"
+        raise ModelError(f"{model.path}: {what}, with {len(model.outputs)} outputs{choice}")
     tensor = model.outputs[0]
     if unfit := tensor.unfit("output", scaled=True):
         raise ModelError(f"{model.path}: {unfit}")
@@ -91,9 +121,14 @@ def _scores(model: ModelFile) -> Tensor:
 
 
 def _classes(tensor: Tensor, model: ModelFile) -> int:
+    """Return the number of scores; 1 for one probability of two classes."""
     shown, sides = tensor.shown, tensor.sides
     if not sides:
-        raise ModelError(f"{model.path}: it gives one number")
+        _, high = tensor.range
+        # An Edge TPU's model hides its last step; the range of a quantised sigmoid is 0..1.
+        if model.last_step == "sigmoid" or (model.for_edgetpu and 0.9 < high <= 1):
+            return 1
+        raise ModelError(f"{model.path}: it gives one number, which is not a probability (no sigmoid)")
     if len(sides) > 1:
         kind = {2: "boxes of a detector, or features", 3: "a map, as for segmentation"}.get(len(sides), "")
         what = f"its output ({shown}) is not a row of scores" + (f" but {kind}" if kind else "")

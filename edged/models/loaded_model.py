@@ -41,6 +41,7 @@ def load(
     edgetpu: bool = False,
     content: int | None = None,
     labels_content: int | None = None,
+    output: str | int | None = None,
 ) -> LoadedModel:
     """Read a model and its labels and check that they fit the task and each other.
 
@@ -52,11 +53,12 @@ def load(
         edgetpu: the model is for an Edge TPU.
         content: a descriptor of sealed memory that holds the file's bytes; None: read the file.
         labels_content: the same for the label file.
+        output: the number or the name of the one output to use; None: all.
 
     Raises:
         ModelError: the task cannot use the model; one sentence that names the file.
     """
-    model = tflite_file.read(file, sha256, edgetpu=edgetpu, content=content)
+    model = tflite_file.read(file, sha256, edgetpu=edgetpu, content=content).with_output(output)
     spec = inspect(model)
     named = label_files.load(labels, labels_content) if labels is not None and not spec.labels else None
     return LoadedModel(model, spec, labels_of(model, spec, named, str(labels or file)))

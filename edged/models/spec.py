@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from edged.models.calibration import Calibration
+    from edged.models.normalization import Normalization, Origin
     from edged.models.tensor import Tensor
-    from edged.models.tflite.metadata import Normalization
 
 Gives = Literal["picture", "window", "text"]
 
@@ -34,8 +35,11 @@ class PictureInput:
     Attributes:
         width, height: the picture's size in pixels.
         channels: 3 (RGB) or 1 (grey).
-        tensor: the input tensor, of ``uint8``, ``int8`` or ``float32``.
+        tensor: the input tensor.
         normalization: what the model's metadata asks for, or None.
+        range: the values that it wants by what else the file tells, such as ``0..255``; empty: nothing does.
+        range_origin: how ``range`` is known.
+        channels_first: the tensor is [1, channels, height, width].
     """
 
     width: int
@@ -43,6 +47,9 @@ class PictureInput:
     channels: int
     tensor: Tensor
     normalization: Normalization | None = None
+    range: str = ""
+    range_origin: Origin = "graph"
+    channels_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class WindowInput:
     Attributes:
         steps: samples in a window.
         channels: numbers in each sample.
-        tensor: the input tensor, of ``uint8``, ``int8`` or ``float32``.
+        tensor: the input tensor.
     """
 
     steps: int
@@ -72,6 +79,8 @@ class Spec:
         last_step: what computes the first output: ``softmax``, ``sigmoid``, ``layer`` (a plain layer:
             probably logits), or empty where the file does not tell.
         measure: the name that stands in events for a model, where there is none.
+        binary: the output is one number, the probability of the second of two classes.
+        calibration: what the model's metadata says of its scores, or None.
     """
 
     input: PictureInput | WindowInput | None = None
@@ -80,3 +89,5 @@ class Spec:
     labels: tuple[str, ...] = ()
     last_step: str = ""
     measure: str = ""
+    binary: bool = False
+    calibration: Calibration | None = None

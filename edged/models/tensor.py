@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_TYPES = frozenset({"uint8", "int8", "float32"})
+_TYPES = frozenset({"uint8", "int8", "int16", "float32", "float16"})
+_FLOATS = frozenset({"float32", "float16"})
+_LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,17 @@ class Tensor:
         """The dimensions other than 1."""
         return tuple(side for side in self.shape if side != 1)
 
+    @property
+    def is_float(self) -> bool:
+        """Whether it holds real numbers."""
+        return self.dtype in _FLOATS
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest real number that a quantised tensor can hold."""
+        lowest, highest = _LIMITS.get(self.dtype, (0, 0))
+        return (lowest - self.zero_point) * self.scale, (highest - self.zero_point) * self.scale
+
     def unfit(self, what: str, *, scaled: bool) -> str:
         """Return why edged cannot use the tensor, as a clause; empty where it can.
 
@@ -46,11 +59,11 @@ class Tensor:
             scaled: an integer tensor must have a scale.
         """
         if self.dtype not in _TYPES:
-            return f"its {what} is {self.dtype}, not uint8, int8 or float32"
+            return f"its {what} is {self.dtype}, not uint8, int8, int16, float16 or float32"
         if self.channels > 1:
             return f"its {what} is quantised per channel"
         if self.scale < 0:
             return f"its {what} has a negative scale"
-        if scaled and self.dtype != "float32" and self.scale == 0:
+        if (scaled or self.dtype == "int16") and not self.is_float and self.scale == 0:
             return f"its {self.dtype} {what} has no scale"
         return ""

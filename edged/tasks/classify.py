@@ -47,6 +47,6 @@ def inspect(model: ModelFile | None, sample: SampleSpec) -> Spec:
 
 def create(config: Config, spec: Spec, labels: Sequence[str]) -> Task:
     """Return the task; the labels are those of the classes."""
-    from edged.inference.decoding.scores import ScoreDecoder
+    from edged.inference.decoding import scores
 
-    return ScoreDecoder(spec, labels, config.top_k)
+    return scores.decoder(spec, labels, config.top_k)

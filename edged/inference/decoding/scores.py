@@ -8,6 +8,9 @@ are not probabilities yet, because a second softmax flattens every answer:
   leaves it far from 1 when the model is unsure);
 * quantised in another range: logits;
 * float: as they are if all lie in 0..1, and sum up to 1 where the last step is a plain layer; else logits.
+
+A model with one sigmoid gives the probability of its second class. Scores that the metadata calibrates are
+for :mod:`edged.inference.decoding.calibrated`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edged.events import Finding
+from edged.inference.decoding.calibrated import CalibratedDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +51,9 @@ class ScoreDecoder:
         self._final = spec.last_step in {"softmax", "sigmoid"}
         self._scores = self._float_scores
         (output,) = spec.outputs
-        if output.dtype != "float32":
+        # A type with room for a value below all of the output's.
+        self._wide = np.int16 if output.dtype in {"uint8", "int8"} else np.int32
+        if not output.is_float:
             self._prepare_quantised(output)
 
     def _prepare_quantised(self, output: Tensor) -> None:
@@ -59,8 +65,8 @@ class ScoreDecoder:
             self._table: list[float] = np.clip(values, 0.0, 1.0).tolist()
             self._scores = self._stored_probabilities
         else:
-            # exp of the distance to the best, so that nothing overflows; by stored distance, 0..255.
-            self._exp = np.exp(-np.arange(256) * output.scale)
+            # exp of the distance to the best, so that nothing overflows; by stored distance.
+            self._exp = np.exp(-np.arange(len(values)) * output.scale)
             self._scores = self._stored_logits
 
     def decode(self, outputs: Sequence[NDArray[np.generic]], sample: object) -> Sequence[Finding]:
@@ -81,8 +87,8 @@ class ScoreDecoder:
         if self._top_k == 1:
             return [int(output.argmax())]
         # A wider integer type has room for a value below all others; a float has -infinity.
-        left = output.copy() if output.dtype.kind == "f" else output.astype(np.int16)
-        lowest = -np.inf if output.dtype.kind == "f" else -0x8000
+        left = output.copy() if output.dtype.kind == "f" else output.astype(self._wide)
+        lowest = -np.inf if output.dtype.kind == "f" else np.iinfo(self._wide).min
         found: list[int] = []
         for _ in range(self._top_k):
             best = int(left.argmax())
@@ -98,7 +104,7 @@ class ScoreDecoder:
 
     def _stored_logits(self, output: NDArray[np.generic], best: list[int]) -> list[float]:
         top = int(output[best[0]])
-        distance = np.subtract(top, output, dtype=np.int16)
+        distance = np.subtract(top, output, dtype=self._wide)
         weights = self._exp.take(distance)
         total = float(weights.sum())
         return [float(weights[i]) / total for i in best]
@@ -117,3 +123,41 @@ class ScoreDecoder:
         if top > 1 + _ROUNDING or float(output.min()) < -_ROUNDING:
             return False
         return not self._plain_layer or abs(float(output.sum(dtype=np.float64)) - 1) < 10 * _ROUNDING
+
+
+class BinaryDecoder:
+    """Decodes one probability of two classes: the second has it, the first has the rest.
+
+    Args:
+        output: the one output.
+        labels: the two labels.
+        top_k: how many findings to return, at most.
+    """
+
+    def __init__(self, output: Tensor, labels: Sequence[str], top_k: int = 3) -> None:
+        self._labels = tuple(labels)
+        self._top_k = top_k
+        self._scale = 1.0 if output.is_float else output.scale
+        self._zero_point = 0 if output.is_float else output.zero_point
+
+    def decode(self, outputs: Sequence[NDArray[np.generic]], sample: object) -> Sequence[Finding]:
+        """Return both findings, the likelier first; nothing where the output is not a number."""
+        del sample
+        second = (float(outputs[0].reshape(-1)[0]) - self._zero_point) * self._scale
+        if not math.isfinite(second):
+            return []
+        second = min(max(second, 0.0), 1.0)
+        found = [Finding(self._labels[0], 1.0 - second), Finding(self._labels[1], second)]
+        found.sort(key=lambda finding: -finding.score)
+        return found[: self._top_k]
+
+
+def decoder(
+    spec: Spec, labels: Sequence[str], top_k: int = 3
+) -> ScoreDecoder | BinaryDecoder | CalibratedDecoder:
+    """Return the decoder of a classifier's output."""
+    if spec.binary:
+        return BinaryDecoder(spec.outputs[0], labels, top_k)
+    if spec.calibration is not None:
+        return CalibratedDecoder(spec, spec.calibration, labels, top_k)
+    return ScoreDecoder(spec, labels, top_k)

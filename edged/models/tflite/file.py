@@ -12,10 +12,11 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
+from edged.models import calibration as _calibration
 from edged.models.tflite import graph as _graph
 from edged.models.tflite import lookalikes, packed
 from edged.models.tflite import metadata as _metadata
@@ -24,11 +25,14 @@ from edged.models.tflite.metadata import Metadata
 from edged.system.files import open_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from edged.models.calibration import Calibration
     from edged.models.label_text import LabelList
+    from edged.models.normalization import Normalization
     from edged.models.tensor import Tensor
-    from edged.models.tflite.metadata import Normalization
+    from edged.models.tflite.metadata import CalibrationEntry
 
 MAX_BYTES = 512 * 1024 * 1024
 
@@ -48,10 +52,15 @@ class ModelFile:
         sha256: the checksum of these bytes, 64 hex digits.
         inputs, outputs: the tensors of its main graph.
         custom_ops: the names of operators that are not TFLite's own.
-        last_step: the operator that computes the first output: ``softmax``, ``sigmoid``, ``layer``; empty
-            where it is another one.
+        output_names: the names of each output, of its tensor and in signatures.
+        chosen: the number of the one output that is used; None: all are.
+        last_steps: the operator that computes each output: ``softmax``, ``sigmoid``, ``layer``; empty where
+            it is another one.
         labels: the labels that are packed in it or appended to it, or None.
         normalization: the normalisation in its metadata, or None.
+        input_range: the values that the first steps of its graph want for pixels, or empty.
+        zero_to_one: its exporter trains models on pixels from 0 to 1.
+        calibrations: how the scores of each output are calibrated, or None.
     """
 
     path: Path
@@ -60,9 +69,60 @@ class ModelFile:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     custom_ops: tuple[str, ...] = ()
-    last_step: str = ""
+    output_names: tuple[tuple[str, ...], ...] = ()
+    chosen: int | None = None
+    last_steps: tuple[str, ...] = ()
     labels: LabelList | None = field(default=None, repr=False)
     normalization: Normalization | None = None
+    input_range: str = ""
+    zero_to_one: bool = False
+    calibrations: tuple[Calibration | None, ...] = ()
+
+    @property
+    def last_step(self) -> str:
+        """The operator that computes the first output."""
+        return self.last_steps[0] if self.last_steps else ""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How the scores of the first output are calibrated."""
+        return self.calibrations[0] if self.calibrations else None
+
+    @property
+    def output_choices(self) -> str:
+        """The outputs for messages: number, names and shape of each."""
+        listed = (
+            f"{number} ({', '.join(filter(None, names))}: {tensor.shown})"
+            for number, (names, tensor) in enumerate(zip(self.output_names, self.outputs, strict=False))
+        )
+        return " or ".join(listed) or f"a number from 0 to {len(self.outputs) - 1}"
+
+    def with_output(self, output: str | int | None) -> ModelFile:
+        """Return the model as one that has only this output.
+
+        Args:
+            output: its number, or the name of its tensor or in a signature; None: keep all.
+
+        Raises:
+            ModelError: there is no such output; the message names those that there are.
+        """
+        if output is None:
+            return self
+        wanted = str(output)
+        named = [number for number, names in enumerate(self.output_names) if wanted in names]
+        if not named and wanted.isdecimal() and int(wanted) < len(self.outputs):
+            named = [int(wanted)]
+        if not named:
+            raise ModelError(f"{self.path}: it has no output {wanted}; its outputs are {self.output_choices}")
+        (at, *_) = named
+        return replace(
+            self,
+            outputs=(self.outputs[at],),
+            output_names=self.output_names[at : at + 1],
+            last_steps=self.last_steps[at : at + 1],
+            calibrations=self.calibrations[at : at + 1],
+            chosen=at,
+        )
 
     @property
     def for_edgetpu(self) -> bool:
@@ -128,25 +188,33 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
     model = buffer.root()
     codes = [(max(c.integer(0, "b"), c.integer(3, "i")), c.text(1)) for c in model.tables(1)]
     blobs = [_blob(entry, buffer) for entry in model.tables(4)]
-    graphs = [_graph.read(graph, len(blobs), [code for code, _ in codes]) for graph in model.tables(2)]
+    graphs = [_graph.read(graph, blobs, [code for code, _ in codes]) for graph in model.tables(2)]
     if not graphs:
         raise Malformed("no graph")
-    _walk_signatures(model)
+    signed = _signed_names(model)
     metadata = Metadata()
     for entry in model.tables(6):
         name, number = entry.text(0), entry.integer(1, "I")
         if name == "TFLITE_METADATA" and number < len(blobs):
             metadata = _metadata.read(blobs[number])
-    appended = packed.read(content, buffer.end, metadata.label_files, str(path))
+    wanted = [entry.file for entry in metadata.calibrations if entry is not None]
+    appended = packed.read(content, buffer.end, metadata.label_files, str(path), wanted)
+    graph = graphs[0]
     return ModelFile(
         path=path,
         content=content,
         sha256=digest,
-        inputs=graphs[0].inputs,
-        outputs=graphs[0].outputs,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        output_names=tuple(
+            tuple(dict.fromkeys((*signed.get(number, ()), tensor.name)))
+            for number, tensor in zip(graph.output_numbers, graph.outputs, strict=True)
+        ),
         custom_ops=tuple(name or "without a name" for code, name in codes if code == _graph.CUSTOM),
-        last_step=graphs[0].last_step,
+        last_steps=graph.last_steps,
         labels=appended.labels,
+        input_range=graph.input_range,
+        zero_to_one=appended.zero_to_one,
         normalization=metadata.normalization,
     )
 
@@ -160,12 +228,28 @@ def _blob(entry: Table, buffer: FlatBuffer) -> memoryview:
     return entry.blob(0)
 
 
-def _walk_signatures(model: Table) -> None:
+def _signed_names(model: Table) -> dict[int, list[str]]:
+    """Return the names that signatures give the outputs of the main graph, by tensor."""
+    names: dict[int, list[str]] = {}
     for signature in model.tables(7):
         signature.text(2)
         for slot in (0, 1):
             for entry in signature.tables(slot):
-                entry.text(0)
+                name = entry.text(0)
+                if slot == 1 and signature.integer(4, "I") == 0 and name:
+                    names.setdefault(entry.integer(1, "I"), []).append(name)
+    return names
+
+
+def _calibrations(
+    entries: Sequence[CalibrationEntry | None], files: Mapping[str, bytes], where: Path
+) -> tuple[Calibration | None, ...]:
+    return tuple(
+        _calibration.read(e.transformation, e.default, files[e.file], f"{where}: {e.file} packed in it")
+        if e is not None and e.file in files
+        else None
+        for e in entries
+    )
 
 
 def _check_operators(model: ModelFile, *, edgetpu: bool | None) -> None:

@@ -21,6 +21,7 @@ _MAX_TEXT = 4096  # bytes of a name that are read
 _I32 = struct.Struct("<i")
 _U32 = struct.Struct("<I")
 _U16 = struct.Struct("<H")
+_F32 = struct.Struct("<f")
 
 
 class Malformed(Exception):  # noqa: N818 - the reader of the file turns it into a ModelError
@@ -92,6 +93,14 @@ class Table:
         kind = struct.Struct("<" + code)
         at = self._position(slot, kind.size)
         return default if at is None else self._buffer.number(kind, at)
+
+    def decimal(self, slot: int) -> float:
+        """Return a field of single precision; 0 if it is missing."""
+        at = self._position(slot, _F32.size)
+        if at is None:
+            return 0.0
+        self._buffer.reach(at, _F32.size)
+        return float(_F32.unpack_from(self._buffer.data, at)[0])
 
     def _target(self, slot: int) -> int | None:
         at = self._position(slot, 4)

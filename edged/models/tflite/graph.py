@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.models.tensor import Tensor
+from edged.models.tflite import first_steps
 from edged.models.tflite.flatbuffer import Malformed, Table
 
 if TYPE_CHECKING:
@@ -41,44 +42,63 @@ _REPACKING = frozenset({22, 43, 6, 114})  # RESHAPE, SQUEEZE, DEQUANTIZE, QUANTI
 
 @dataclass(frozen=True)
 class Graph:
-    """The inputs and outputs of a graph, and the kind of operator that computes its first output."""
+    """The inputs and outputs of a graph.
+
+    Attributes:
+        output_numbers: the numbers of the outputs among the tensors.
+        last_steps: the kind of operator that computes each output: ``softmax``, ``sigmoid``, ``layer``, or
+            empty for another one.
+        input_range: the values that the first steps want for pixels, such as ``0..255``; empty where they do
+            not tell.
+    """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    last_step: str
+    output_numbers: tuple[int, ...]
+    last_steps: tuple[str, ...]
+    input_range: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Operator:
+class Operator:
+    """One step: its builtin code, and the numbers of its tensors."""
+
     code: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
-def read(graph: Table, buffers: int, codes: Sequence[int]) -> Graph:
+def read(graph: Table, blobs: Sequence[memoryview], codes: Sequence[int]) -> Graph:
     """Read and check everything in a graph.
 
     Args:
         graph: the SubGraph.
-        buffers: the number of buffers of the model.
+        blobs: the buffers of the model.
         codes: the builtin code of each of its operator codes.
 
     Raises:
         Malformed: an offset points out of the file, or a number refers to something that does not exist.
     """
-    tensors = [_tensor(table, buffers) for table in graph.tables(0)]
+    stored = [(_tensor(table, len(blobs)), table.integer(2, "I")) for table in graph.tables(0)]
+    tensors = [tensor for tensor, _ in stored]
     operators = [_operator(table, len(tensors), codes) for table in graph.tables(3)]
     inputs, outputs = (_indices(graph, slot, len(tensors)) for slot in (1, 2))
+    values = {n: blobs[at] for n, (_, at) in enumerate(stored) if at < len(blobs) and len(blobs[at])}
+    constant = first_steps.constants(operators, tensors, values)
     return Graph(
         tuple(tensors[i] for i in inputs if i >= 0),
         tuple(tensors[i] for i in outputs if i >= 0),
-        _last_step(operators, outputs[0]) if outputs else "",
+        tuple(i for i in outputs if i >= 0),
+        tuple(_last_step(operators, i) for i in outputs if i >= 0),
+        first_steps.input_range(operators, tensors, inputs[0], constant) if inputs else "",
     )
 
 
 def _tensor(table: Table, buffers: int) -> Tensor:
     within(table.integer(2, "I"), max(buffers, 1))
-    shape = tuple(map(int, table.numbers(0, "i")))
+    declared = tuple(map(int, table.numbers(0, "i")))
+    signature = table.numbers(7, "i") or declared
+    shape = tuple(1 if size == -1 else size for size in declared)
     quantization = table.table(4)
     scales: tuple[float, ...] = ()
     zeros: tuple[float, ...] = ()
@@ -93,18 +113,18 @@ def _tensor(table: Table, buffers: int) -> Tensor:
         dtype=_DTYPES.get(kind, f"type {kind}"),
         scale=scales[0] if scales else 0.0,
         zero_point=int(zeros[0]) if zeros else 0,
-        dynamic=tuple(i for i, size in enumerate(table.numbers(7, "i")) if size == -1),
+        dynamic=tuple(i for i, size in enumerate(signature) if size == -1),
         channels=len(scales),
     )
 
 
-def _operator(table: Table, tensors: int, codes: Sequence[int]) -> _Operator:
+def _operator(table: Table, tensors: int, codes: Sequence[int]) -> Operator:
     table.table(4)  # its options, whose content the runtime checks
     table.table(12)
     table.blob(5)
     code = codes[within(table.integer(0, "I"), len(codes))]
     inputs, outputs, _ = (_indices(table, slot, tensors) for slot in (1, 2, 8))
-    return _Operator(code, inputs, outputs)
+    return Operator(code, inputs, outputs)
 
 
 def _indices(table: Table, slot: int, tensors: int) -> tuple[int, ...]:
@@ -122,7 +142,7 @@ def within(number: int, count: int) -> int:
     return number
 
 
-def _last_step(operators: Sequence[_Operator], output: int) -> str:
+def _last_step(operators: Sequence[Operator], output: int) -> str:
     """Return the kind of the last operator before the output, ignoring those that only repack it."""
     for operator in reversed(operators):
         if output not in operator.outputs:

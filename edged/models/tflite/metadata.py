@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from edged.models.normalization import Normalization
 from edged.models.tflite.flatbuffer import FlatBuffer, Malformed, Table
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _AXIS_LABELS, _VALUE_LABELS = 2, 3  # AssociatedFileType: TENSOR_AXIS_LABELS, TENSOR_VALUE_LABELS
-_NORMALIZATION = 1  # ProcessUnitOptions.NormalizationOptions
+_AXIS_CALIBRATION = 4  # TENSOR_AXIS_SCORE_CALIBRATION
+_NORMALIZATION, _CALIBRATION = 1, 2  # ProcessUnitOptions: NormalizationOptions, ScoreCalibrationOptions
 
 
 @dataclass(frozen=True)
-class Normalization:
-    """Scaling of pixels: (pixel - mean) / std, with one number for all channels or one per channel."""
+class CalibrationEntry:
+    """A calibration of scores: the number of its transformation, the default score, and the packed file."""
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    transformation: int
+    default: float
+    file: str
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,13 @@ class Metadata:
 
     Attributes:
         normalization: the normalisation of the input, or None.
-        label_files: the names of the packed files with the labels of the output, the best one first.
+        label_files: the names of the packed files with the labels of the outputs, the best one first.
+        calibrations: how the scores of each output are calibrated, or None.
     """
 
     normalization: Normalization | None = None
     label_files: tuple[str, ...] = ()
+    calibrations: tuple[CalibrationEntry | None, ...] = ()
 
 
 def read(blob: memoryview) -> Metadata:
@@ -48,10 +57,11 @@ def read(blob: memoryview) -> Metadata:
     if subgraph is None:
         return Metadata()
     image = next(subgraph.tables(2), None)
-    answer = next(subgraph.tables(3), None)
+    answers = list(subgraph.tables(3))
     return Metadata(
         _normalization(image) if image is not None else None,
-        _label_files(answer) if answer is not None else (),
+        _label_files(answers),
+        tuple(map(_calibration, answers)),
     )
 
 
@@ -70,13 +80,23 @@ def _usable(mean: tuple[float, ...], std: tuple[float, ...]) -> bool:
     return counts and all(map(math.isfinite, mean)) and all(math.isfinite(s) and s > 0 for s in std)
 
 
-def _label_files(tensor: Table) -> tuple[str, ...]:
+def _calibration(tensor: Table) -> CalibrationEntry | None:
+    file = next((f.text(0) for f in tensor.tables(6) if f.integer(2, "b") == _AXIS_CALIBRATION), "")
+    for unit in tensor.tables(4):
+        options = unit.table(1)
+        if unit.integer(0, "B") == _CALIBRATION and options is not None and file:
+            default = options.decimal(1)
+            return CalibrationEntry(options.integer(0, "b"), default if math.isfinite(default) else 0.0, file)
+    return None
+
+
+def _label_files(tensors: Sequence[Table]) -> tuple[str, ...]:
     """Return the names of the label files: the English display names, those of the classes, then others.
 
     A file with a locale holds the names to show; the one without may hold identifiers, such as ``/m/01yrx``.
     """
     ranked: list[tuple[int, str]] = []
-    for file in tensor.tables(6):
+    for file in (file for tensor in tensors for file in tensor.tables(6)):
         kind, name, locale = file.integer(2, "b"), file.text(0), file.text(3).lower()
         if kind in {_AXIS_LABELS, _VALUE_LABELS} and name:
             english = locale == "en" or locale.startswith(("en-", "en_"))

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.inference import mapping
+from edged.models.normalization import InputValues, Normalization, of_input
 from edged.models.spec import PictureInput
 from edged.models.tensor import Tensor
-from edged.models.tflite.metadata import Normalization
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -25,8 +25,12 @@ def _spec(
     )
 
 
+def _values(spec: PictureInput, normalize: tuple[float, float] | None = None) -> InputValues:
+    return of_input(spec, None if normalize is None else Normalization(normalize[:1], normalize[1:]))
+
+
 def _mapped(spec: PictureInput, normalize: tuple[float, float] | None = None) -> np.ndarray:
-    mapped = mapping.create(spec, normalize)
+    mapped = mapping.create(spec, _values(spec, normalize))
     if mapped is None:
         return RAMP.reshape(-1)
     tensor = np.empty(RAMP.shape, spec.tensor.dtype)
@@ -39,7 +43,8 @@ def _mapped(spec: PictureInput, normalize: tuple[float, float] | None = None) ->
     [(1 / 128, 128), (1 / 128, 127), (1 / 127.5, 128), (1 / 255, 0), (1.0, 0), (1.0, 128), (0.0, 0)],
 )
 def test_uint8_of_a_whole_picture_is_passed_straight(scale: float, zero_point: int) -> None:
-    assert mapping.create(_spec("uint8", scale, zero_point), (0.0, 255.0)) is None
+    spec = _spec("uint8", scale, zero_point)
+    assert mapping.create(spec, _values(spec, (0.0, 255.0))) is None
 
 
 @pytest.mark.parametrize(
@@ -81,12 +86,16 @@ def test_each_channel_may_have_its_own() -> None:
     coloured = PictureInput(
         **{f: getattr(spec, f) for f in spec.__dataclass_fields__} | {"channels": 3},  # type: ignore[arg-type] # the same fields
     )
-    mapped = mapping.create(coloured, None)
+    mapped = mapping.create(coloured, _values(coloured))
     assert mapped is not None
     tensor = np.empty((1, 1, 3), np.float32)
     mapped(np.full((1, 1, 3), 150, np.uint8), tensor)
     assert tensor.reshape(-1).tolist() == [150.0, 5.0, -0.5]
     assert _mapped(spec)[150] == 150.0  # a grey model takes the first
+
+
+def _by_hand(mean: float, std: float) -> InputValues:
+    return InputValues((mean,), (std,), "rgb", "", "configuration")
 
 
 @given(
@@ -100,7 +109,7 @@ def test_a_stored_value_stands_for_the_nearest_real_one(
     dtype: str, scale: float, zero_point: int, mean: float, std: float
 ) -> None:
     spec = _spec(dtype, scale, zero_point)
-    stored = mapping.stored_values(spec, (mean, std)).astype(float)
+    stored = mapping.stored_values(spec, _by_hand(mean, std)).astype(float)
     real = (np.arange(256) - mean) / std
     limits = np.iinfo(dtype)
     inside = (stored > limits.min) & (stored < limits.max)

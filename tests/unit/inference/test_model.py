@@ -17,6 +17,7 @@ from edged.inference.model import Model, tag
 from edged.inference.preprocess import Preparer
 from edged.models import bundled, image_classifier, loaded_model, runtimes
 from edged.models.labels import load
+from edged.models.normalization import Normalization
 from edged.models.runtimes import default_threads
 from edged.models.spec import PictureInput
 from edged.sources import Frame
@@ -121,7 +122,9 @@ def test_the_metadata_decides_how_a_float_model_sees(tmp_path: Path) -> None:
     grey = np.full((8, 8, 3), 51, np.uint8)
     (output,) = model.invoke(_preparer(model).prepare(Frame(grey, 0.0)))
     assert output[0].tolist() == pytest.approx([0.2, 0.2, 51.0])
-    (output,) = model.invoke(_preparer(model, normalize=(1.0, 10.0)).prepare(Frame(grey, 0.0)))
+    (output,) = model.invoke(
+        _preparer(model, normalize=Normalization((1.0,), (10.0,))).prepare(Frame(grey, 0.0))
+    )
     assert output[0].tolist() == pytest.approx([5.0, 5.0, 5.0])
 
 

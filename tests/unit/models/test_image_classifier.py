@@ -47,6 +47,9 @@ def _load(file: Path, labels: Path | None = None) -> LoadedModel:
         ((1, 96, 64), 96, 64, 1),
         ((96, 64, 3), 96, 64, 3),
         ((96, 64, 1), 96, 64, 1),
+        ((1, 3, 224, 320), 224, 320, 3),
+        ((3, 96, 64), 96, 64, 3),
+        ((1, 1, 96, 64), 96, 64, 1),
     ],
 )
 def test_accepts_pictures(shape: tuple[int, ...], height: int, width: int, channels: int) -> None:
@@ -66,14 +69,14 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
     ("file", "said"),
     [
         (_with((2, 224, 224, 3)), "batch size 1"),
-        (_with((1, 3, 224, 224)), "channels come last"),
+        (_with((1, 3, 224, 3)), "not a picture of 8"),
         (_with((1, 224, 224, 4)), "4 channels"),
         (_with((1, 1, 1, 3), dynamic=(0, 1, 2)), "size of the picture open"),
         (_with((1, 4, 224, 3)), "not a picture of 8"),
         (_with((1, 128)), "not a picture"),
         (_with((5, 224, 224, 7, 3)), "not a picture"),
         (_with(()), "a single number"),
-        (_with(dtype="int16"), "int16"),
+        (_with(dtype="int64"), "int64"),
         (_with(dtype="string"), "text"),
         (_with(channels=3), "per channel"),
         (_with(scale=-1.0), "negative"),

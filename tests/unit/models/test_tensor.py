@@ -12,7 +12,7 @@ WINDOW = Tensor("window", (1, 64, 3), "int8", 0.1)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"dtype": "float16"}, "its input is float16, not uint8, int8 or float32"),
+        ({"dtype": "float64"}, "its input is float64, not uint8, int8, int16, float16 or float32"),
         ({"channels": 3}, "its input is quantised per channel"),
         ({"scale": -0.1}, "its input has a negative scale"),
         ({"scale": 0.0}, "its int8 input has no scale"),

@@ -103,7 +103,7 @@ def test_a_model_remembers_until_it_is_told_to_forget(folder: Path, name: str) -
         ),
         (sums(Kind(), copies=2), "it has 2 outputs; edged runs models over time with one"),
         (sums(Kind("int8", 0.0)), "its int8 input has no scale"),
-        (sums(Kind("int32", 0.1)), "its input is int32, not uint8, int8 or float32"),
+        (sums(Kind("int32", 0.1)), "its input is int32, not uint8, int8, int16, float16 or float32"),
     ],
 )
 def test_what_does_not_fit_is_said_in_a_sentence(folder: Path, content: bytes, said: str) -> None:
