@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from edged.cli import terminal
+from edged.cli import model_options, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", metavar="S", type=_seconds, default=3.0, help="length of each measurement (default 3)"
     )
+    model_options.configure(parser)
     parser.add_argument("--json", metavar="F", help="write the results to this file; - is standard output")
     parser.add_argument(
         "--delegate", metavar="LIBRARY", default="", help="measure on this external delegate of TFLite, too"
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         json=arguments.json,
         plot=arguments.plot,
+        model_keys=model_options.keys(arguments),
         delegate=arguments.delegate,
         delegate_options=tuple(arguments.delegate_option),
     )

@@ -13,7 +13,21 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import edged
-from edged.cli import audit, bench, check, doctor, fleet, init, run, schema, status, teach, terminal, try_
+from edged.cli import (
+    audit,
+    bench,
+    check,
+    doctor,
+    fleet,
+    init,
+    model_options,
+    run,
+    schema,
+    status,
+    teach,
+    terminal,
+    try_,
+)
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
@@ -25,7 +39,8 @@ VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, te
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit status."""
     _fill_streams()
-    arguments, unknown = _parser().parse_known_args(argv)
+    words = model_options.joined(sys.argv[1:] if argv is None else argv)
+    arguments, unknown = _parser().parse_known_args(words)
     if unknown:
         arguments.parser.refuse(unknown, arguments)
     try:

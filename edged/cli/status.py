@@ -100,6 +100,8 @@ def _show(data: Mapping[str, Any]) -> None:
             console.print(f"view       {terminal.escape(name)} {_shown(view)}", soft_wrap=True)
     for problem in [*data["problems"], *_earlier(data)]:
         console.print(f"[yellow]![/] {terminal.escape(problem)}", soft_wrap=True)
+    for note in data.get("notes", ()):
+        console.print(f"[dim]note:[/] {terminal.escape(note)}", soft_wrap=True)
 
 
 def _earlier(data: Mapping[str, Any]) -> list[str]:

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = None if arguments.name == "list" else arguments.name
     setting = teach.setting(config, name, given=arguments.config is not None)
     watcher = Progress(quiet=arguments.json)
-    school = teach.School(setting.state_dir, watcher, fit=setting.fit, normalize=setting.normalize)
+    school = teach.School(setting.state_dir, watcher, fit=setting.fit, values=setting.values)
     if name is None:
         _only(arguments, ())
         return _list(school, as_json=arguments.json)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from edged.cli import terminal
+from edged.cli import model_options, terminal
 from edged.system.isolation import suffices
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--count", metavar="N", type=_count, help="stop after N inferences; files are repeated until then"
     )
     parser.add_argument("--json", action="store_true", help="print one event of type result per line")
+    model_options.configure(parser)
     parser.add_argument("--broker", metavar="HOST[:PORT]", help="also publish to this MQTT broker")
     parser.add_argument(
         "--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto", help="default auto"
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         labels=arguments.labels,
         count=arguments.count,
         broker=arguments.broker,
+        model_keys=model_options.keys(arguments),
         runtime=arguments.runtime,
         live=sys.stdout.isatty() and not arguments.json,
     )

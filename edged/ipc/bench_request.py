@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +31,8 @@ class BenchRequest:
         device: the Edge TPU; empty: none.
         library: the accelerator's library.
         options: that library's options.
+        model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
+        unsure: nothing says which values the model wants for pixels: find the best of the usual ones.
         seconds: how long to run the model to time it.
     """
 
@@ -45,6 +47,8 @@ class BenchRequest:
     device: str
     library: str
     options: dict[str, str]
+    model_keys: dict[str, Any]
+    unsure: bool
     seconds: float
 
     def to_json(self) -> bytes:

@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import cv2
 
 from edged.config.needs import of_accelerator
+from edged.config.pipeline import ModelSection
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.inference import edgetpu, external
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
-from edged.inference.decoding.scores import ScoreDecoder
+from edged.inference.decoding import scores
 from edged.inference.preprocess import Preparer
 from edged.ipc.bench_request import Answers, BenchRequest
 from edged.models import image_classifier
 from edged.models.loaded_model import LoadedModel
+from edged.models.normalization import BGR, PRESETS, USUAL
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
 from edged.system import clock, kernel, sandbox
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.inference.model import Model
+    from edged.models.normalization import Order
     from edged.models.spec import PictureInput
     from edged.system.child import Tell
 
@@ -83,8 +86,12 @@ class Measurement:
         model, picture = self._open()
         model.rehearse()
         largest_mb = _status_mb("VmHWM")
-        preparer = Preparer(picture)
-        judged = self._judge(model, preparer) if self._request.answers else {}
+        section = ModelSection.model_validate(self._request.model_keys)
+        preparer = Preparer(picture, normalize=section.normalization, order=section.order)
+        judged: dict[str, Any] = {}
+        if self._request.answers:
+            judged = self._best(model, picture) if self._request.unsure else self._judge(model, preparer)
+            judged.pop("sure")
         tensors, prepare_ms = self._sample(preparer)
         return {
             "invoke_ms": self._time(model, tensors),
@@ -103,6 +110,7 @@ class Measurement:
             delegate = external.open_delegate(request.runtime, request.library, request.options)
         compiled = request.accelerator == "edgetpu"
         file = tflite_file.read(Path(request.model), request.sha256, edgetpu=compiled)
+        file = file.with_output(ModelSection.model_validate(request.model_keys).output)
         loaded = LoadedModel(file, image_classifier.spec(file), tuple(request.labels))
         model = models.open_model(
             loaded,
@@ -113,11 +121,22 @@ class Measurement:
         )
         return model, image_classifier.picture_input(file)
 
+    def _best(self, model: Model, picture: PictureInput) -> dict[str, Any]:
+        """Judge with each of the usual values for pixels, and return the best result."""
+        found = {
+            name: self._judge(model, Preparer(picture, normalize=PRESETS[name], order=_order(name)))
+            for name in USUAL
+        }
+        best = max(found, key=lambda name: (found[name]["first"], found[name]["sure"]))
+        tried = {name: judged["first"] / max(1, judged["images"]) for name, judged in found.items()}
+        return {**found[best], "normalize": best, "tried": tried}
+
     def _judge(self, model: Model, preparer: Preparer) -> dict[str, Any]:
         """Classify every photograph and count the right answers."""
-        decoder = ScoreDecoder(model.spec, model.labels, TOP)
+        decoder = scores.decoder(model.spec, model.labels, TOP)
         answers = Answers(model.labels)
         first = among = images = 0
+        sure = 0.0  # the sum of the scores of the right answers
         unreadable = []
         for done, (path, answer) in enumerate(
             zip(self._request.pictures, self._request.answers, strict=True)
@@ -130,10 +149,12 @@ class Measurement:
             images += 1
             right = answers.meant_by(answer)
             tensor = preparer.prepare(frame)
-            named = [finding.label for finding in decoder.decode(model.invoke(tensor), tensor)]
+            findings = decoder.decode(model.invoke(tensor), tensor)
+            named = [finding.label for finding in findings]
+            sure += sum(finding.score for finding in findings if finding.label in right)
             first += bool(named) and named[0] in right
             among += not right.isdisjoint(named)
-        return {"first": first, "among": among, "images": images, "unreadable": unreadable}
+        return {"first": first, "among": among, "images": images, "sure": sure, "unreadable": unreadable}
 
     def _sample(self, preparer: Preparer) -> tuple[list[Tensor], list[float]]:
         """Return tensors of some photographs, and what it took to prepare each."""
@@ -167,6 +188,10 @@ class Measurement:
         if now - self._told_at >= _TELL_S:
             self._told_at = now
             self._tell({"done": done})
+
+
+def _order(preset: str) -> Order:
+    return "bgr" if preset in BGR else "rgb"
 
 
 def _milliseconds(run: Callable[[T], object], given: T) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -22,6 +23,7 @@ class Options:
         seconds: how long each measurement runs the model.
         json: the file for the results; ``-``: standard output.
         plot: the file for the chart.
+        model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
         delegate: a library through which to run the models too; empty: none.
         delegate_options: its options.
     """
@@ -34,5 +36,6 @@ class Options:
     seconds: float = 3.0
     json: str | None = None
     plot: Path | None = None
+    model_keys: Mapping[str, Any] = field(default_factory=dict)
     delegate: str = ""
     delegate_options: tuple[tuple[str, str], ...] = ()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from edged.config.pipeline import Accelerator
+from edged.config.pipeline import Accelerator, ModelSection
 from edged.errors import DriverError, ModelError, Refused
-from edged.models import bundled, image_classifier, loaded_model, runtimes
+from edged.models import bundled, image_classifier, loaded_model, normalization, runtimes
 from edged.models import labels as label_files
 from edged.models.tflite import file as tflite_file
 from edged.sources import discovery
@@ -36,6 +36,8 @@ class Candidate:
         classes: the number of classes.
         accelerator: cpu | edgetpu | external: what it is to run on.
         device: the Edge TPU that it is compiled for; empty: none.
+        model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
+        unsure: nothing says which values it wants for pixels.
         warnings: what is odd about it; it is measured all the same.
         problem: why it cannot be used; empty where it can.
     """
@@ -48,6 +50,8 @@ class Candidate:
     classes: int | None = None
     accelerator: str = "cpu"
     device: str = ""
+    model_keys: Mapping[str, Any] = field(default_factory=dict)
+    unsure: bool = False
     warnings: tuple[str, ...] = ()
     problem: str = ""
 
@@ -125,9 +129,10 @@ def _candidate(
     path: Path, named: LabelList | None, options: Options, judged: bool, accelerator: Accelerator
 ) -> Candidate:
     """Read a model, as ``edged check`` does."""
-    found = Candidate(path, _size(path))
+    section = ModelSection.model_validate(options.model_keys)
+    found = Candidate(path, _size(path), model_keys=options.model_keys)
     try:
-        file = tflite_file.read(path, edgetpu=None)
+        file = tflite_file.read(path, edgetpu=None).with_output(section.output)
         spec, given = image_classifier.spec(file), _labels(file, named)
         picture = image_classifier.picture_input(file)
         labels: tuple[str, ...] = ()
@@ -135,11 +140,18 @@ def _candidate(
             labels = loaded_model.labels_of(file, spec, given, str(options.labels or path))
     except ModelError as error:
         return replace(found, problem=str(error))
+    values = normalization.of_input(picture, section.normalization, section.order)
+    unsure = values.origin == "assumed" and judged
+    remark = "" if unsure else normalization.remark(path.name, values, section.normalization)
     return replace(
         found,
         sha256=file.sha256,
+        unsure=unsure,
         labels=labels if judged else (),
-        warnings=tuple(f"{path}: {warning}" for warning in label_files.warnings(labels)),
+        warnings=(
+            *(f"{path}: {warning}" for warning in label_files.warnings(labels)),
+            *([remark] if remark else []),
+        ),
         picture=(picture.width, picture.height, picture.channels),
         classes=spec.classes,
         accelerator="edgetpu" if file.for_edgetpu else "cpu",

@@ -91,6 +91,8 @@ class Case:
             "rss_mb": found.get("rss_mb"),
             "model_mb": found.get("model_mb"),
             "sha256": model.sha256 or None,
+            "normalize": found.get("normalize"),
+            "tried": found.get("tried"),
             "input": list(model.picture) if model.picture else None,
             "classes": model.classes,
             "isolation": found.get("isolation"),
@@ -135,6 +137,8 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
         device=model.device,
         library=plan.delegate if model.accelerator == "external" else plan.library,
         options=dict(plan.delegate_options) if model.accelerator == "external" else {},
+        model_keys=dict(model.model_keys),
+        unsure=model.unsure,
         seconds=plan.seconds / ROUNDS,
     )
     try:
@@ -169,7 +173,19 @@ def _notes(case: Case) -> list[str]:
     notes = [f"{path} is left out: it is not a whole picture" for path in case.found.get("unreadable", ())]
     if not case.found.get("isolation", True):
         notes.append(not_isolated("WARNING: the process that holds the pictures"))
+    if tried := case.found.get("tried"):
+        notes.append(_compared(case, tried))
     return [*notes, case.problem] if case.problem else notes
+
+
+def _compared(case: Case, tried: dict[str, float]) -> str:
+    """Return what the usual values gave, where nothing says which ones the model wants."""
+    best = case.found["normalize"]
+    others = ", ".join(f"{name} {100 * top1:.0f} %" for name, top1 in tried.items() if name != best)
+    return (
+        f"{case.candidate.path.name} does not say which values its input wants; {best} answers best: "
+        f"{100 * tried[best]:.0f} % right (the others: {others}). Write normalize: {best}"
+    )
 
 
 def _note_once(watcher: Watcher, noted: set[str], sentences: Iterable[str]) -> None:

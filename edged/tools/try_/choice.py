@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -13,6 +13,9 @@ from edged.config.root import PipelineSection
 from edged.errors import Refused
 from edged.models import bundled
 from edged.sources import Offer, Viewing, discovery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Generous, because the board may be slow or an emulator, and the user can press Ctrl-C.
 _DEADLINES = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
@@ -28,6 +31,7 @@ class Options:
         labels: the label file; None: the labels packed in the model.
         count: stop after this many inferences; None: when the source ends.
         broker: HOST[:PORT] of a broker to publish to.
+        model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
         runtime: auto | litert | tflite-runtime.
         live: the output is a terminal that a person watches.
     """
@@ -37,6 +41,7 @@ class Options:
     labels: Path | None = None
     count: int | None = None
     broker: str | None = None
+    model_keys: Mapping[str, Any] = field(default_factory=dict)
     runtime: str = "auto"
     live: bool = False
 
@@ -52,7 +57,7 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
         Refused: a file does not exist, or there is no camera.
     """
     source, description = _source(options, found)
-    model: dict[str, Any] = {"runtime": options.runtime}
+    model: dict[str, Any] = {"runtime": options.runtime, **options.model_keys}
     for key, path in (("file", options.model), ("labels", options.labels)):
         if path is not None:
             model[key] = _file(path, key)

@@ -119,5 +119,6 @@ def test_what_is_missing_is_refused(colours: Path, tmp_path: Path) -> None:
 
 def test_all_runtimes_are_those_that_work_here(colours: Path) -> None:
     plan, notes = _plan.plan(Options((colours,), runtime="all"))
-    assert len(plan.runtimes) + len(notes) == len(runtimes.available())
+    left_out = [note for note in notes if "is left out" in note]
+    assert len(plan.runtimes) + len(left_out) == len(runtimes.available())
     assert plan.runtimes[0] == runtimes.choose("auto")
