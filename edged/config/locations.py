@@ -50,6 +50,8 @@ class Place:
         """Go one step down. Steps below a missing key are ignored."""
         if part == "[key]":
             self.of_key = True
+        elif isinstance(part, str) and part.startswith("["):
+            return  # the tag of one of several forms
         elif self.missing or (isinstance(part, str) and self.declared and not self.declared.has_keys):
             return  # what pydantic calls one of several types is no key
         elif isinstance(self.node, Mapping):

@@ -8,7 +8,15 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from edged.config.gating import GateSection, TriggerSection
 from edged.config.source import AnySource
@@ -17,6 +25,7 @@ from edged.config.values import DEVICE, NODE, Label, Probability, Seconds, Sha25
 from edged.drivers import ModelPath, Section, TaughtName, wrong
 from edged.events import MAX_READINGS
 from edged.models import bundled
+from edged.models.normalization import BGR, PRESETS, Normalization
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.pipeline.decision import Rules
 from edged.sources import ChannelPath
@@ -25,19 +34,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edged.models.normalization import Order
+
 THRESHOLD = 0.5  # the default enter threshold
 EXIT_RATIO = 0.7  # the default exit threshold, as a part of the enter threshold
 
 
-class Normalize(Section):
-    """Scaling of float inputs: (pixel - mean) / std."""
+Mean = Annotated[float, Field(allow_inf_nan=False)]
+Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Preset = Literal["-1..1", "0..1", "0..255", "imagenet", "caffe", "none"]
+NO_NORMALIZATION = "none"  # pixels as they are
 
-    mean: Annotated[float, Field(allow_inf_nan=False)] = Field(
-        default=127.5, description="subtracted from each pixel's value, 0..255 …"
+
+class Normalize(Section):
+    """Scaling of pixels: (pixel - mean) / std."""
+
+    mean: Mean | tuple[Mean, Mean, Mean] = Field(
+        default=127.5,
+        description="subtracted from each pixel's value, 0..255, or a list for red, green and blue …",
     )
-    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        default=127.5, description="… and then the divisor, above 0"
+    std: Deviation | tuple[Deviation, Deviation, Deviation] = Field(
+        default=127.5, description="… and then the divisor, above 0, or a list"
     )
+
+
+def _form(value: Any) -> str:
+    return "[numbers]" if isinstance(value, dict | Normalize) else "[preset]"
+
+
+PresetOrNumbers = Annotated[
+    Annotated[Preset, Tag("[preset]")] | Annotated[Normalize, Tag("[numbers]")], Discriminator(_form)
+]
+
+
+def _numbers(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 class ModelSection(Section):
@@ -72,8 +103,21 @@ class ModelSection(Section):
     fit: Literal["stretch", "crop", "letterbox"] = Field(
         default="stretch", description="how to fit the picture to the model's input"
     )
-    normalize: Normalize | None = Field(
-        default=None, description="float inputs only; default: from the model's metadata, else 127.5"
+    output: (
+        Annotated[int, Field(ge=0, le=99)] | Annotated[str, Field(min_length=1, max_length=200)] | None
+    ) = Field(
+        examples=["scores"],
+        default=None,
+        description="the output with the scores, by name or number; for a model with several",
+    )
+    normalize: PresetOrNumbers | None = Field(
+        examples=["0..1"],
+        default=None,
+        description="the values that the model wants for pixels, or a block with mean and std; "
+        "default: what the model says, else -1..1",
+    )
+    channels: Literal["rgb", "bgr"] | None = Field(
+        examples=["bgr"], default=None, description="the order of the colours; default: rgb, for caffe bgr"
     )
     threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
         examples=[2], default=None, description="processor cores for the model; default: all, at most 4"
@@ -81,6 +125,22 @@ class ModelSection(Section):
     runtime: Literal["auto", "litert", "tflite-runtime"] = Field(
         default="auto", description="auto uses LiteRT if it is installed"
     )
+
+    @property
+    def normalization(self) -> Normalization | None:
+        """The values that it gives for pixels, for red, green and blue; None: none."""
+        given = self.normalize
+        if given is None:
+            return None
+        if isinstance(given, str):
+            return PRESETS["0..255" if given == NO_NORMALIZATION else given]
+        return Normalization(_numbers(given.mean), _numbers(given.std))
+
+    @property
+    def order(self) -> Order | None:
+        """The order of the colours; None where it leaves that to the model."""
+        implied: Order | None = "bgr" if self.normalize in BGR else None
+        return self.channels or implied
 
     @model_validator(mode="after")
     def _complete(self) -> ModelSection:

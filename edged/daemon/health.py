@@ -143,6 +143,7 @@ def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
         "version": edged.__version__,
         "status": "problem" if failing else "degraded" if impaired else "ok",
         "problems": problems,
+        "notes": [_bounded(sentence) for sentence in _notes(now, public=public)][:MOST_PROBLEMS],
         "uptime_s": round(now.uptime_s),
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
@@ -191,6 +192,7 @@ def essence(data: Mapping[str, Any]) -> object:
     return (
         data["status"],
         data["problems"],
+        data["notes"],
         data["broker"]["state"],
         data["isolation"],
         {name: (sensor["state"], sensor["last_error"]) for name, sensor in data["sensors"].items()},
@@ -245,6 +247,15 @@ def _impaired(now: Snapshot) -> list[str]:
     if now.broker.state not in _BROKER_FINE:
         found.append(f"broker: {now.broker.state}: {now.broker.detail}")
     return found
+
+
+def _notes(now: Snapshot, *, public: bool) -> list[str]:
+    """Return what a person should know, and what keeps nothing from working."""
+    return [
+        f"{name}: {sentence}"
+        for name, status in now.pipelines.items()
+        for sentence in (status.public_notes if public else status.notes.values())
+    ]
 
 
 def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]:

@@ -53,6 +53,19 @@ SENTENCES = len(_SOURCE) + len(PICTURE) + len(_OTHERS) + len(_KINDS) + 1  # at m
 _DETAILS = "; edged status on the device shows details"
 
 
+_NOTES = {
+    "input-values": "its model does not say which values it wants for pixels, so some are assumed: if "
+    "answers are wrong, write model.normalize; edged status on the device shows details",
+    "no-effect": "model.normalize has no effect on its model, which is quantised for other values",
+    "labels": "names of its model's labels are not clear; edged check names them",
+}
+
+
+def note(reason: str) -> str:
+    """Return what a note says, in words of edged alone; empty for a reason that edged does not have."""
+    return _NOTES.get(reason, "")
+
+
 def sentence(kind: str, reason: str) -> str:
     """Return the sentence about a fault, in words of edged alone."""
     if kind == "source" and reason in _SOURCE:

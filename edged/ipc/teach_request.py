@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class TeachRequest:
         interval_s: between two of them.
         answer: the number of their label.
         fit: how a picture is fitted to the model's input.
-        normalize: (mean, std) of float inputs; None: as the model says.
+        values: the keys of ``model`` about the values of pixels, such as ``normalize``.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         examine: judge the files by the head as it is, and teach nothing.
     """
@@ -44,7 +44,7 @@ class TeachRequest:
     interval_s: float = 1.0
     answer: int = 0
     fit: str = "stretch"
-    normalize: tuple[float, float] | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     runtime: str = "auto"
     examine: bool = False
 
@@ -58,6 +58,4 @@ class TeachRequest:
         fields = json.loads(data)
         for name in ("labels", "files", "answers"):
             fields[name] = tuple(fields[name])
-        if fields["normalize"] is not None:
-            fields["normalize"] = tuple(fields["normalize"])
         return cls(**fields)

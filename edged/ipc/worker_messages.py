@@ -3,7 +3,7 @@
 ```
  main ──order────▶ fork server ──▶ worker
  main ──commands─▶ worker             infer · arm · disarm, as text: "pipeline verb"
- main ◀─reports─── worker             labels · ready · running · outcome · beat · fault · held · ended
+ main ◀─reports─── worker             labels · ready · note · running · outcome · beat · fault · held · ended
 ```
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
@@ -164,13 +164,27 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should know, and that keeps nothing from working; after Ready.
+
+    Attributes:
+        reason: a word for programs.
+        message: a sentence for people.
+    """
+
+    pipeline: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A finite source gave its last sample, and all samples were classified."""
 
     pipeline: str
 
 
-Report = Ready | Labels | Running | Outcome | Beat | Fault | Held | Ended
+Report = Ready | Labels | Running | Outcome | Beat | Fault | Held | Note | Ended
 
 
 def _finding(value: Any) -> Finding:
@@ -261,7 +275,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "view": _view,
 }
 CODEC: Codec[Report] = Codec(
-    (Ready, Labels, Running, Outcome, Beat, Fault, Held, Ended),
+    (Ready, Labels, Running, Outcome, Beat, Fault, Held, Note, Ended),
     _PARSERS,
     max_bytes=MAX_BYTES,
     sentences={"message", "held_by"},

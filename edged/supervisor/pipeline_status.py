@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 LINES, LINE_S = 20, 10.0  # about one pipeline: lines at once, and the time until one more may be logged
 
 _NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+_NO_NOTES: Mapping[str, str] = MappingProxyType({})
 # The listener hears when one of these changes; the figures are read when they are wanted.
 _TOLD_AT_ONCE = (
     "state",
@@ -34,6 +35,7 @@ _TOLD_AT_ONCE = (
     "degraded",
     "restarts",
     "held_by",
+    "notes",
 )
 
 
@@ -60,6 +62,7 @@ class PipelineStatus:
         pid: the worker's process id.
         held_by: the condition that keeps its gate closed; empty while the gate is open.
         view: as the worker reports it in :class:`edged.ipc.worker_messages.Running`.
+        notes: what a person should know and keeps nothing from working, by reason; the worker's sentences.
     """
 
     name: str
@@ -86,6 +89,12 @@ class PipelineStatus:
     pid: int | None = None
     held_by: str = ""
     view: tuple[float, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=lambda: _NO_NOTES)
+
+    @property
+    def public_notes(self) -> list[str]:
+        """The notes in main's words alone: what may leave this machine."""
+        return [fault_sentences.note(reason) for reason in self.notes]
 
 
 _NONE_KNOWN: Mapping[str, PipelineStatus] = MappingProxyType({})
@@ -126,6 +135,7 @@ class StatusBoard:
         self.labels: dict[str, str] = {}
         self._lines = {name: TokenBucket(1 / LINE_S, LINES) for name in self._statuses}
         self._left_out: Counter[str] = Counter()
+        self._logged: dict[tuple[str, str], str] = {}  # notes, by pipeline and reason
 
     def all(self) -> Sequence[PipelineStatus]:
         """Return the current statuses."""
@@ -198,11 +208,7 @@ class StatusBoard:
         name = report.pipeline
         match report:
             case worker_messages.Outcome():
-                if report.type != "heartbeat":  # which repeats what was decided before
-                    report = replace(report, previous=self.label(name))
-                if report.type != "result":
-                    self.labels[name] = report.label
-                self._listener.outcome(report, self._statuses[name])
+                self._outcome(name, report)
             case worker_messages.Beat():
                 self._beat(report)
             case worker_messages.Ready():
@@ -214,6 +220,7 @@ class StatusBoard:
                     degraded=report.degraded,
                     network=report.network,
                     isolation=report.isolation,
+                    notes=_NO_NOTES,
                 )
             case worker_messages.Running():
                 self._running(name, report.view)
@@ -224,8 +231,24 @@ class StatusBoard:
                 )
             case worker_messages.Held():
                 self._set(name, held_by=report.held_by)
+            case worker_messages.Note():
+                self._note(name, report)
             case worker_messages.Ended():
                 self._set(name, state="ended", online=False, fault="", reason="")
+
+    def _outcome(self, name: str, outcome: worker_messages.Outcome) -> None:
+        if outcome.type != "heartbeat":  # which repeats what was decided before
+            outcome = replace(outcome, previous=self.label(name))
+        if outcome.type != "result":
+            self.labels[name] = outcome.label
+        self._listener.outcome(outcome, self._statuses[name])
+
+    def _note(self, name: str, note: worker_messages.Note) -> None:
+        if fault_sentences.note(note.reason):
+            if self._logged.get((name, note.reason)) != note.message:  # which each new worker sends
+                self._logged[name, note.reason] = note.message
+                self._log(logging.WARNING, name, note.message)
+            self._set(name, notes={**self._statuses[name].notes, note.reason: note.message})
 
     def _running(self, name: str, view: tuple[float, ...]) -> None:
         status = self._statuses[name]

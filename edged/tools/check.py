@@ -16,8 +16,9 @@ from edged.config import error_messages, loader
 from edged.config.secrets import read_secret, secret_files
 from edged.errors import ConfigError, DriverError, ModelError, Problem
 from edged.homeassistant.units import wrong
-from edged.models import bundled, image_classifier, loaded_model
+from edged.models import bundled, image_classifier, loaded_model, normalization
 from edged.models import labels as label_files
+from edged.models.spec import PictureInput
 from edged.models.taught import embedder, head_file
 from edged.models.taught.store import HEAD
 from edged.models.tflite import file as tflite_file
@@ -227,10 +228,13 @@ class _Check:
                 model = None
                 if file is not None:
                     model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
+                    model = model.with_output(pipeline.model.output)
                 spec = _inspect(pipeline, model)
                 if spec.labels:
                     known, owner = spec.labels, "this task"
-                elif model is not None and usable:
+                if model is not None and not pipeline.bundled:
+                    self._input_values((name, key), pipeline, model, spec)
+                if not spec.labels and model is not None and usable:
                     known = loaded_model.labels_of(model, spec, from_file, str(labels or file))
                     self._odd_labels(("pipelines", name, "model", "labels" if labels else key), known)
             except ModelError as error:
@@ -269,6 +273,17 @@ class _Check:
             self._report(steps, str(error), hint)
         else:
             self._labels(name, pipeline, head.named, "the model")
+
+    def _input_values(
+        self, named: tuple[str, str], pipeline: PipelineSection, model: ModelFile, spec: Spec
+    ) -> None:
+        """Warn where the values that the model wants are assumed, or where those given have no effect."""
+        name, key = named
+        given = pipeline.model.normalization
+        if isinstance(spec.input, PictureInput):
+            values = normalization.of_input(spec.input, given, pipeline.model.order)
+            if remark := normalization.remark(model.path.name, values, given):
+                self._warn(("pipelines", name, "model", "normalize" if given else key), remark)
 
     def _odd_labels(self, steps: Sequence[Step], labels: Sequence[str]) -> None:
         for warning in label_files.warnings(labels):

@@ -148,7 +148,13 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         elif named.file is None:
             labels, sha256 = bundled.LABELS, bundled.MODEL_SHA256
         loaded = loaded_model.load(
-            file, labels, sha256, inspect=inspect, content=files.model, labels_content=files.labels
+            file,
+            labels,
+            sha256,
+            inspect=inspect,
+            content=files.model,
+            labels_content=files.labels,
+            output=named.output,
         )
         # A model over time is so small that it gains nothing from more than one thread.
         threads = named.threads or (order.threads if sample.gives == "picture" else 1)
@@ -234,6 +240,7 @@ def _on_tpu(
             edgetpu=True,
             content=files.model,
             labels_content=files.labels,
+            output=named.output,
         )
     except ModelError as error:
         if files.model is not None or file.exists():

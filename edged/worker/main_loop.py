@@ -163,6 +163,7 @@ class WorkerMain:
                     isolation=self._isolation,
                 )
             )
+            runner.report_notes()
             return
         self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
         if runner.has_cpu_twin:

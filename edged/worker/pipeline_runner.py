@@ -14,6 +14,8 @@ from edged.inference.window_preparer import WindowPreparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.ipc.pace import pace
+from edged.models import labels as label_files
+from edged.models import normalization
 from edged.models.spec import PictureInput, WindowInput
 from edged.pipeline.decision import Change, Decision
 from edged.sources import SourceConfig
@@ -26,7 +28,7 @@ from edged.worker.gating import Pause, PipelineGate
 from edged.worker.throughput import Throughput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -131,6 +133,12 @@ class PipelineRunner:
             return None
         gate, trigger = section.gate, section.trigger
         return PipelineGate(gate, trigger, readings_page, attach=section.attach, armed=self._order.armed)
+
+    def report_notes(self) -> None:
+        """Report what a person should know about the model."""
+        for reason, sentence in _notes(self._section, self._engine):
+            shown = sentence[: worker_messages.LONGEST_SENTENCE]
+            self._reports.send(worker_messages.Note(self.name, reason, shown))
 
     def rehearse(self) -> None:
         """Run the model once, on whatever its input holds.
@@ -254,6 +262,19 @@ class PipelineRunner:
         )
 
 
+def _notes(section: PipelineSection, engine: Engine) -> Iterator[tuple[str, str]]:
+    """Yield what a person should know about the model: a word for programs, and a sentence."""
+    picture, model = engine.spec.input, section.model
+    if section.bundled:
+        return
+    if isinstance(picture, PictureInput):
+        values = normalization.of_input(picture, model.normalization, model.order)
+        if sentence := normalization.remark(engine.tag.name, values, model.normalization):
+            yield "no-effect" if values.plain else "input-values", sentence
+    if odd := label_files.warnings(engine.labels):
+        yield "labels", f"{engine.tag.name}: {'; '.join(odd)}"
+
+
 def _preparation(section: PipelineSection, engine: Engine) -> Callable[[Any], NDArray[np.generic]]:
     """Return the function that makes the model's input of a sample.
 
@@ -266,13 +287,14 @@ def _preparation(section: PipelineSection, engine: Engine) -> Callable[[Any], ND
     if isinstance(takes, WindowInput) and source.gives == "window":
         return WindowPreparer(takes).prepare
     if isinstance(takes, PictureInput) and isinstance(source, SourceConfig):
-        normalize = section.model.normalize
+        model = section.model
         return Preparer(
             takes,
-            section.model.fit,
+            model.fit,
             int(source.rotate),
             source.crop,
-            (normalize.mean, normalize.std) if normalize is not None else None,
+            normalize=model.normalization,
+            order=model.order,
         ).prepare
     raise ModelError(f"task {section.task.kind} cannot take the {source.gives} that {source.kind} gives")
 

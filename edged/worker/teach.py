@@ -20,6 +20,7 @@ import numpy as np
 
 from edged import sources
 from edged.config.needs import of_source
+from edged.config.pipeline import ModelSection
 from edged.config.source import SOURCES
 from edged.errors import DriverError, ModelError, Reason, Unavailable
 from edged.inference import embedder, runtime
@@ -166,12 +167,14 @@ class Lesson:
 
 def _preparer(request: TeachRequest, spec: Spec) -> Preparer:
     source = request.camera or {}
+    values = ModelSection.model_validate(request.values)
     return Preparer(
         cast("PictureInput", spec.input),
         cast("Any", request.fit),
         int(source.get("rotate", 0)),
         source.get("crop"),
-        request.normalize,
+        normalize=values.normalization,
+        order=values.order,
     )
 
 

@@ -37,7 +37,6 @@ from edged.sensors import (
     Reading,
     Sensor,
     SensorConfig,
-    overlays,
     pattern_bounds,
     serial_frames,
     serial_listeners,
@@ -157,11 +156,6 @@ class Config(SensorConfig):
             message = f"timeout_s ({self.timeout_s:g}) must be below deadline_s ({self.deadline_s:g})"
             raise wrong(message, "timeout_s")
         return self
-
-    @property
-    def remedy(self) -> str:
-        """The line that switches the port on, or where to look."""
-        return overlays.port(self.device)
 
     @property
     def needs(self) -> Needs:

@@ -26,7 +26,7 @@ from edged.system.needs import Needs
 from edged.tools.teach import evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edged.tools.teach.examples import Examples
 
@@ -54,7 +54,7 @@ class School:
         state_dir: the state directory.
         watcher: hears how it goes.
         fit: how pictures are fitted to the embedder's input.
-        normalize: (mean, std) of float inputs; None: as the embedder says.
+        values: the keys of ``model`` about the values of pixels, such as ``normalize``.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
     """
 
@@ -64,12 +64,12 @@ class School:
         watcher: Watcher,
         *,
         fit: str = "stretch",
-        normalize: tuple[float, float] | None = None,
+        values: Mapping[str, Any] | None = None,
         runtime: str = "auto",
     ) -> None:
         self.store = Store(state_dir)
         self._watcher = watcher
-        self._fit, self._normalize, self._runtime = fit, normalize, runtime
+        self._fit, self._values, self._runtime = fit, dict(values or {}), runtime
 
     def teach(self, name: str, examples: Examples, model: Path) -> dict[str, Any]:
         """Teach a model these examples; make it where it does not exist.
@@ -176,7 +176,7 @@ class School:
             interval_s=examples.interval_s,
             answer=known.get(examples.label, 0),
             fit=self._fit,
-            normalize=self._normalize,
+            values=self._values,
             runtime=self._runtime,
         )
 

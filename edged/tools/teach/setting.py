@@ -37,10 +37,13 @@ class Setting:
         return self.pipeline.model.fit if self.pipeline is not None else "stretch"
 
     @property
-    def normalize(self) -> tuple[float, float] | None:
-        """(mean, std) of float inputs; None: as the embedder says."""
-        found = self.pipeline.model.normalize if self.pipeline is not None else None
-        return None if found is None else (found.mean, found.std)
+    def values(self) -> Mapping[str, Any]:
+        """The keys of ``model`` about the values of pixels."""
+        if self.pipeline is None:
+            return {}
+        return self.pipeline.model.model_dump(
+            mode="json", include={"normalize", "channels"}, exclude_none=True
+        )
 
     def camera(self, text: str) -> Mapping[str, Any]:
         """Return the section of the source that a command line names.

@@ -75,6 +75,7 @@ class Trial:
         self._view = view
         self._source = self._reported = ""
         self._numbered = False
+        self._noted: set[str] = set()
         self._shown = 0
         self._checked_isolation = False
         self._done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -138,6 +139,10 @@ class Trial:
             self._publisher.changed(status)
         if self._done.done():
             return
+        for sentence in status.notes.values():
+            if sentence not in self._noted:
+                self._noted.add(sentence)
+                self._view.note(sentence)
         if status.state == "ended":
             self._ended(status)
         elif status.fault:
