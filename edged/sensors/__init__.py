@@ -250,6 +250,11 @@ class SensorConfig(Block):
         return {}
 
     @property
+    def remedy(self) -> str:
+        """What to do where its device is absent, such as the line of config.txt that makes it appear."""
+        return ""
+
+    @property
     def needs(self) -> Needs:
         """What it reads, opens and starts: the sensor worker's walls let nothing else through.
 

@@ -17,16 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from edged import sensors, sources
+from edged.config import needs
+from edged.config.sensor import SENSORS
 from edged.errors import DriverError, ModelError, Unavailable
 from edged.models import bundled
 from edged.sources import discovery
 from edged.system import sandbox
 from edged.system.child import serve
 from edged.system.needs import EVERYTHING, Needs
+from edged.worker import sensor_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edged.sensors import SensorConfig
     from edged.system.child import Tell
 
 Answer = dict[str, Any]
@@ -72,14 +76,24 @@ def library(path: str) -> Answer:
 def driver(kind: str, name: str) -> Answer:
     """Import what a driver needs; ``kind`` is ``source`` or ``sensor``."""
     loaded = (sources if kind == "source" else sensors).load(name)
-    needs = getattr(loaded, "library", None)
-    if needs is not None:
-        needs()
+    library_of = getattr(loaded, "library", None)
+    if library_of is not None:
+        library_of()
     return {}
 
 
+def readings(configs: str) -> Answer:
+    """Open and read sensors once; ``configs`` is a JSON object of their keys, by name."""
+    return sensor_trial.read_once(_sensors(configs))
+
+
+def _sensors(configs: str) -> dict[str, SensorConfig]:
+    return {name: SENSORS.read(keys) for name, keys in json.loads(configs).items()}
+
+
 _QUESTIONS: dict[str, Callable[..., Answer]] = {
-    question.__name__: question for question in (runtime, pictures, cameras, identify, library, driver)
+    question.__name__: question
+    for question in (runtime, pictures, cameras, identify, library, driver, readings)
 }
 
 
@@ -92,6 +106,8 @@ def _needs(question: str, *arguments: str) -> Needs:
     if question == "identify":
         camera = sources.load(*arguments)
         return cast("Needs", camera.needs(camera.Config())) if hasattr(camera, "needs") else EVERYTHING
+    if question == "readings":
+        return needs.of_sensors(_sensors(*arguments).values())
     return Needs()
 
 

@@ -55,7 +55,8 @@ def test_what_a_subscriber_receives(tmp_path: Path) -> None:
     folder = chip(tmp_path / "sys", 1, 21500)
     sensors = (
         f"  attic: {{kind: hwmon, chip: lm75, root: {tmp_path}/sys, interval_s: 0.1, deadband: 0.2}}\n"
-        "  wave: {kind: synthetic, wave: ramp, period: 100, high: 99, interval_s: 0.1, publish: bare}\n"
+        "  wave: {kind: synthetic, wave: ramp, period: 100, high: 99, round: 0, interval_s: 0.1,"
+        " publish: bare}\n"
         "  secret: {kind: synthetic, interval_s: 0.1, publish: none}\n"
         "  door: {kind: synthetic, binary: true, edge_s: 0.3, interval_s: 60, device_class: door}\n"
         "  board: {kind: system, interval_s: 0.2, channels: {disk: {publish: none}}}\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class Config(SensorConfig):
         """Return one quantity, of the channel's type."""
         _, unit, device_class = _type(self.channel)
         return {"": Quantity(unit, device_class)}
+
+    @property
+    def remedy(self) -> str:
+        """The overlay of the chip, where it is known."""
+        return overlays.remedy(self.chip)
 
     @property
     def needs(self) -> Needs:

@@ -41,6 +41,7 @@ from edged.sensors import (
     Reading,
     Sensor,
     SensorConfig,
+    overlays,
     permission,
     turns,
 )
@@ -207,6 +208,11 @@ class Config(SensorConfig):
                 message = f"a pause of {pause_ms:g} ms is not below deadline_s ({self.deadline_s:g} s)"
                 raise wrong(message, key)
         return self
+
+    @property
+    def remedy(self) -> str:
+        """The line that switches the bus on."""
+        return overlays.bus(self.bus)
 
     @property
     def needs(self) -> Needs:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class Config(SensorConfig):
         """Return one quantity, of the channel's type."""
         _, unit, device_class = _type(self.channel)
         return {"": Quantity(unit, _CLASSES.get(self.channel, device_class))}
+
+    @property
+    def remedy(self) -> str:
+        """The overlay of the device, where it is known."""
+        return overlays.remedy(self.device)
 
     @property
     def needs(self) -> Needs:

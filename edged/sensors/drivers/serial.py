@@ -37,6 +37,7 @@ from edged.sensors import (
     Reading,
     Sensor,
     SensorConfig,
+    overlays,
     pattern_bounds,
     serial_frames,
     serial_listeners,
@@ -156,6 +157,11 @@ class Config(SensorConfig):
             message = f"timeout_s ({self.timeout_s:g}) must be below deadline_s ({self.deadline_s:g})"
             raise wrong(message, "timeout_s")
         return self
+
+    @property
+    def remedy(self) -> str:
+        """The line that switches the port on, or where to look."""
+        return overlays.port(self.device)
 
     @property
     def needs(self) -> Needs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, sysfs
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ class Config(SensorConfig):
         can_be_hot = self.id is None or self.id.startswith(_SHARED)
         low, high = _THERMOCOUPLE_C if can_be_hot else _RANGE_C
         return {"": Quantity("°C", "temperature", low=low, high=high)}
+
+    @property
+    def remedy(self) -> str:
+        """The overlay of the bus."""
+        return overlays.remedy("w1")
 
     @property
     def needs(self) -> Needs:

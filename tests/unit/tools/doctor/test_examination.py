@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 NAMES = [
     *("python", "runtime", "cpu-inference", "isolation", "edgetpu", "accelerator", "cameras", "drivers"),
-    *("serial-ports", "configuration", "broker", "state-dir", "clock", "service", "board", "memory"),
+    *(
+        "serial-ports",
+        "sensors",
+        "configuration",
+        "broker",
+        "state-dir",
+        "clock",
+        "service",
+        "board",
+        "memory",
+    ),
 ]
 
 
