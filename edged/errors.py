@@ -103,6 +103,12 @@ class Reason(enum.StrEnum):
     ENDED = "ended"  # a finite source has delivered its last sample
     KEPT = "kept"  # this process could not give it back, so that only its end does
     NETWORK = "network"  # unreachable, refused or reset
+    NETWORK = "network"  # unreachable, or reset
+    HOST = "host"  # no such host is known
+    REFUSED = "refused"  # nothing listens on that port
+    LOGIN = "login"  # user or password is wrong or missing
+    NOT_FOUND = "not-found"  # it has nothing at that path
+    NO_VIDEO = "no-video"  # it answers with something else
 
 
 class Unavailable(EdgedError, OSError):  # noqa: N818 - it is a state of a device rather than an error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edged.config import declarations
 from edged.config.secrets import is_secret_key
 from edged.config.yaml_tree import Mapping, Node, Scalar, Sequence, data, kind
-from edged.system.redaction import redact
+from edged.system.addresses import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

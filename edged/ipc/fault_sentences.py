@@ -23,6 +23,11 @@ _SOURCE = {
     "lost": "its source went away",
     "kept": "its source could not be given back; another worker opens it",
     "network": "its source cannot be reached over the network",
+    "host": "the host of its source is unknown",
+    "refused": "the host of its source refuses the connection",
+    "login": "its source does not accept user and password",
+    "not-found": "its source has nothing at that address",
+    "no-video": "its source answers with something that is not a video",
 }
 _OTHERS = {
     ("picture", "fatal"): "a photograph ended the worker that decoded it, and is left out",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from edged.system import clock
-from edged.system.redaction import redact
+from edged.system.addresses import redact
 from edged.text import printable, printable_lines
 
 if TYPE_CHECKING:

@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from edged.system.needs import Needs
 
 # One thread for linear algebra, which edged hardly does, and one heap: more of either wastes memory. OpenCV
-# decodes no picture that is larger than edged's own bound (edged.sources.picture_header).
+# decodes no picture that is larger than edged's own bound (edged.sources.picture_header), and neither it nor
+# FFmpeg logs anything: edged has sentences of its own, with the pipeline's name and without an address.
 ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 26),
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
 }
 _HOME = "/nonexistent"
 _SPACES = ("user", "pid", "ipc", "uts")

@@ -10,7 +10,7 @@ import pytest
 from edged.config.loader import loads
 from edged.config.secrets import Secret, exposed_passwords, is_secret_key, read_secret
 from edged.errors import ConfigError
-from edged.system.redaction import redact
+from edged.system.addresses import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,10 +98,12 @@ def test_a_world_readable_secret_causes_a_warning(tmp_path: Path, caplog: pytest
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("rtsp://u:p@h:554/1", "rtsp://***@h:554/1"),
-        ("rtsp://u:p@ss/w@h/1", "rtsp://***@h/1"),
-        ("http://token@h", "http://***@h"),
-        ("rtsp://h/1", "rtsp://h/1"),
+        ("rtsp://u:p@h:554/1", "rtsp://h:554"),
+        ("rtsp://u:p@ss/w@h.lan/1", "rtsp://h.lan"),
+        ("rtsp://u:p@ss/w@h/1", "rtsp://…"),
+        ("http://token@h", "http://h"),
+        ("rtsp://h/1", "rtsp://h"),
+        ("see https://github.com/a/b", "see https://github.com/a/b"),
         ("a@b", "a@b"),
     ],
 )

@@ -127,7 +127,7 @@ def test_the_password_of_an_address_is_never_written(form: str) -> None:
     except OSError:
         logger.exception("rtsp://me:secret@cam/1 is away")
     assert "secret" not in stream.getvalue()
-    assert "rtsp://***@cam/1" in stream.getvalue()
+    assert "rtsp://cam is away" in stream.getvalue()
 
 
 class Clock:
