@@ -1,9 +1,8 @@
 """Logs what workers and their libraries print, at a bounded rate.
 
 C++ libraries complain once per frame where a camera or a file is bad, and cannot be silenced. So workers
-print
-into a pipe, and main logs as much as a person can read: a burst, then a line now and then, with the number of
-lines left out.
+print into a pipe, and main logs as much as a person can read: a burst, then a line now and then, with the
+number of lines left out. What is known to repeat a sentence of edged's own is left out at once.
 """
 
 from __future__ import annotations
@@ -28,6 +27,13 @@ LONGEST = 500  # characters per line
 _CHUNK = 16384
 _MOST_PENDING = 4 * _CHUNK  # bytes without a line end
 _PRIORITY = re.compile(r"<([0-7])>")  # in front of a line that edged itself logged: sd-daemon(3)
+# What libjpeg and libpng print about a picture that is damaged, which edged leaves out and names itself.
+_NOISE = (
+    "Corrupt JPEG data: ",
+    "Premature end of JPEG file",
+    "Invalid JPEG file structure",
+    "libpng warning: ",
+)
 _LEVELS = {2: logging.CRITICAL, 3: logging.ERROR, 4: logging.WARNING, 6: logging.INFO, 7: logging.DEBUG}
 
 
@@ -56,7 +62,7 @@ class Lines:
             self._line(line[: 4 * LONGEST].decode(errors="replace").rstrip())
 
     def _line(self, text: str) -> None:
-        if not text:
+        if not text or text.startswith(_NOISE):
             return
         if not self._bucket.take():
             self._left_out += 1

@@ -1,8 +1,8 @@
 """A video file, or a network camera (RTSP, HTTP) through OpenCV and FFmpeg.
 
 A file gives every frame in order, as fast as it is read. A network camera gives its newest frame; the older
-ones are dropped undecoded and counted. A camera's address often includes its password, so messages use
-``shown``.
+ones are dropped undecoded and counted. A camera's address often includes a password, so messages show no more
+of it than scheme, host and port.
 """
 
 from __future__ import annotations
@@ -11,29 +11,23 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-from urllib.parse import quote, unquote, urlsplit
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, StringConstraints, model_validator
 
 from edged.drivers import PathOrUrl, SecretFile, wrong
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, Hint, Offer, Source, SourceConfig, Viewing
-from edged.sources.grabber import Grabber
-from edged.sources.pacing import Pace
-from edged.system import clock
+from edged.sources import Frame, Hint, Offer, Source, SourceConfig, Viewing, jpeg
+from edged.sources.network_camera import NetworkCamera, Settings
+from edged.sources.recording import Recording
+from edged.system import addresses, clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import cv2
-    import numpy as np
-    from numpy.typing import NDArray
-
-_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
-_USER = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#]+)@")
-_EAGER_BELOW_S = 0.1  # for shorter intervals, every frame is decoded ahead of time
+_FILE = re.compile(r"^file://", re.IGNORECASE)
 
 
 class Config(SourceConfig):
@@ -44,8 +38,8 @@ class Config(SourceConfig):
     kind: Literal["video"] = Field(default="video", description="the driver: video")
     url: Annotated[PathOrUrl, StringConstraints(min_length=1, max_length=2048)] = Field(
         repr=False,
-        description="a video file, or a network camera: rtsp://user@host:554/path, http://… "
-        "(with the password in password_file; it is never logged or published)",
+        description="a video file, or a network camera: rtsp://user@host:554/path, http://… for a stream "
+        "or a still picture, fetched every interval_s (never logged or published but for its host and port)",
     )
     password_file: SecretFile | None = Field(
         examples=["yard-password"],
@@ -68,9 +62,15 @@ class Config(SourceConfig):
 
     @model_validator(mode="after")
     def _login(self) -> Config:
-        """A password belongs to a user, and stands in one place."""
-        user = _USER.match(self.url)
-        if self.password_file is not None and (user is None or ":" in user[1]):
+        """It is clear where the host is; a password belongs to a user, and stands in one place."""
+        address = None
+        if addresses.has_scheme(self.url) and not _FILE.match(self.url):
+            try:
+                address = addresses.parse(self.url)
+            except ValueError as error:
+                raise wrong(f"{error}", "url") from None
+        unclear = address is None or address.user is None or address.password is not None
+        if self.password_file is not None and unclear:
             what = "write the user, without a password, into the address: rtsp://USER@host/…"
             raise wrong(f"password_file needs a user: {what}", "password_file")
         return self
@@ -78,16 +78,15 @@ class Config(SourceConfig):
 
 def needs(config: Config) -> Needs:
     """Return the file, or for a network camera the network."""
-    url = urlsplit(config.url) if _SCHEME.match(config.url) else None
-    if url is not None and url.scheme.lower() != "file":
+    if addresses.has_scheme(config.url) and not _FILE.match(config.url):
         return Needs(network=True)
-    return Needs(files=(config.url if url is None else unquote(url.path),))
+    return Needs(files=(str(_path(config)),))
 
 
 def recognise(text: str, viewing: Viewing) -> Offer | None:
     """Return the video where the text is an address, or the path of a file."""
     if "://" in text:
-        return Offer({"url": text}, shown(text), shown(text))
+        return Offer({"url": text}, addresses.shown(text), addresses.shown(text))
     path = Path(text)
     if not path.is_file():
         return None
@@ -95,29 +94,16 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
     return Offer(keys, text, text)
 
 
-def shown(url: str) -> str:
-    """Return the address without user, password and query, for people and logs."""
-    if not _SCHEME.match(url):
-        return url
-    rest = url.split("://", 1)
-    # Not urlsplit: a password may hold characters that a well-formed address would escape ('#', '/', '?').
-    after = rest[1].rsplit("@", 1)
-    host = re.split(r"[?#]", after[-1], maxsplit=1)[0]
-    return f"{rest[0]}://{'***@' if len(after) == 2 else ''}{host}"
-
-
 def create(config: Config, hint: Hint) -> Source:
-    """Return the source; a video comes in its own size, so of the hint only the password is used."""
+    """Return the source; of the hint, a camera takes its password and the size of the model."""
     if not needs(config).network:
         return File(config)
+    address = addresses.parse(config.url)
     password = hint.secrets.get("password_file")
-    return Stream(config, config.url if password is None else _with_password(config.url, password))
-
-
-def _with_password(url: str, password: str) -> str:
-    user = _USER.match(url)
-    at = user.end(1) if user is not None else 0
-    return f"{url[:at]}:{quote(password, safe='')}{url[at:]}" if at else url
+    if password is not None:
+        address = address._replace(password=password)
+    shrink = jpeg.Shrink(config, hint)
+    return NetworkCamera(Settings(address, config.transport, config.timeout_s, config.interval_s, shrink))
 
 
 class File:
@@ -132,17 +118,17 @@ class File:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._path = Path(config.url.removeprefix("file://"))
+        self._path = _path(config)
         self._loop = config.loop
         self._realtime = config.realtime
-        self._pace = Pace(monotonic, sleep)
-        self._capture: cv2.VideoCapture | None = None
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._recording: Recording | None = None
         self._number = 0
+        self._began = 0.0  # when the recording's time was 0
 
     def open(self) -> None:
         """Open the file and check that it is a video."""
-        import cv2
-
         self.close()
         if not self._path.is_file():
             raise Unavailable(Reason.ABSENT, f"there is no file {self._path}; correct `url`")
@@ -150,114 +136,46 @@ class File:
             raise Unavailable(
                 Reason.DENIED, f"{self._path} cannot be read; give the user of edged read access"
             )
-        self._capture = self._start()
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        period_s = 1 / fps if 0 < fps <= 1000 else 1 / 25
-        self._pace.begin(period_s if self._realtime else 0)
+        self._recording = Recording(self._path, loop=self._loop)
+        self._began = self._monotonic() - self._recording.at_s
         self._number = 0
 
-    def read(self, timeout_s: float) -> Frame:
-        """Return the next frame."""
-        if self._capture is None:
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next frame; None where none is due within ``timeout_s``."""
+        recording = self._recording
+        if recording is None:
             raise Unavailable(Reason.LOST, f"{self._path}: not open")
-        skip = self._pace.wait(timeout_s)
-        skipped = 0
-        while skipped < skip and self._capture.grab():
-            skipped += 1
-        pixels = self._decode(self._capture)
-        if pixels is None and self._loop:
-            self._capture.release()
-            self._capture = self._start()
-            pixels = self._decode(self._capture)
-        if pixels is None:
+        if recording.ended:
             raise Unavailable(Reason.ENDED, f"{self._path}: that was the last of {self._number} frames")
+        if self._realtime and not self._is_due(recording.at_s, timeout_s):
+            return None
+        skipped, pixels = 0, recording.take()
+        while self._realtime and self._is_late(recording):
+            skipped, pixels = skipped + 1, recording.take()
         self._number += skipped + 1
         return Frame(pixels, clock.wall(), number=self._number - 1, skipped=skipped)
 
     def close(self) -> None:
         """Close the file."""
-        if self._capture is not None:
-            self._capture.release()
-        self._capture = None
+        if self._recording is not None:
+            self._recording.close()
+        self._recording = None
 
-    def _start(self) -> cv2.VideoCapture:
-        import cv2
+    def _is_late(self, recording: Recording) -> bool:
+        """Return whether the next frame is due already, so that the one before it is old."""
+        return not recording.ended and recording.at_s <= self._now_s()
 
-        capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
-            raise Unavailable(Reason.ABSENT, f"{self._path} contains no video that FFmpeg can read")
-        return capture
+    def _now_s(self) -> float:
+        return self._monotonic() - self._began
 
-    def _decode(self, capture: cv2.VideoCapture) -> NDArray[np.uint8] | None:
-        ok, pixels = capture.read()
-        return pixels if ok else None  # type: ignore[return-value]  # cv2's stubs have no element types
+    def _is_due(self, at_s: float, timeout_s: float) -> bool:
+        """Wait for a time of the recording, but not for longer than ``timeout_s``; return whether it came."""
+        wait_s = at_s - self._now_s()
+        if wait_s > 0:
+            self._sleep(min(wait_s, timeout_s))
+        return wait_s <= timeout_s
 
 
-class Stream:
-    """Gives the newest frame of a network camera."""
-
-    live = True
-
-    def __init__(self, config: Config, url: str) -> None:
-        self._config = config
-        self._url = url
-        self._shown = shown(url)
-        self._grabber: Grabber[Any] | None = None
-        self._number = 0
-
-    def open(self) -> None:
-        """Connect within ``timeout_s`` (name resolution may take longer)."""
-        import cv2
-
-        self.close()
-        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"rtsp_transport;{self._config.transport}"
-        limit = int(self._config.timeout_s * 1000)
-        capture = cv2.VideoCapture()
-        capture.open(
-            self._url,
-            cv2.CAP_FFMPEG,
-            [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit],
-        )
-        if not capture.isOpened():
-            raise Unavailable(
-                Reason.NETWORK,
-                f"{self._shown} could not be reached within {self._config.timeout_s:g} s or gives no video; "
-                "check address, user and password with `ffplay`",
-            )
-        self._number = 0
-        self._grabber = Grabber(
-            "edged-stream",
-            lambda: self._grab(capture),
-            lambda: self._retrieve(capture),
-            capture.release,
-            eager=self._config.interval_s < _EAGER_BELOW_S,
-        )
-        self._grabber.start()
-
-    def read(self, timeout_s: float) -> Frame:
-        """Return the newest frame."""
-        if self._grabber is None:
-            raise Unavailable(Reason.LOST, f"{self._shown}: not open")
-        try:
-            at, pixels, skipped = self._grabber.take(timeout_s)
-        except Unavailable as error:
-            raise Unavailable(error.reason, f"{self._shown}: {error}") from error
-        self._number += skipped + 1
-        return Frame(pixels, at, number=self._number - 1, skipped=skipped)
-
-    def close(self) -> None:
-        """Disconnect; a camera that does not answer is left to its thread."""
-        grabber, self._grabber = self._grabber, None
-        if grabber is not None:
-            grabber.stop()
-
-    def _grab(self, capture: cv2.VideoCapture) -> float:
-        if not capture.grab():
-            raise Unavailable(Reason.NETWORK, "the camera disconnected, or sent nothing for too long")
-        return clock.wall()
-
-    def _retrieve(self, capture: cv2.VideoCapture) -> Any:
-        ok, pixels = capture.retrieve()
-        if not ok:
-            raise Unavailable(Reason.LOST, "a frame could not be decoded")
-        return pixels
+def _path(config: Config) -> Path:
+    """Return the path of a file; an address of one may be encoded."""
+    return Path(unquote(config.url[7:])) if _FILE.match(config.url) else Path(config.url)

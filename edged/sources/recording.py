@@ -1,0 +1,100 @@
+"""The frames of a recording, upright, each with the time at which it was recorded.
+
+The rate that a file states is an average: phones record at a variable one, and a time lapse has a frame in
+ten seconds. So the time of a frame is what the file has for that frame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edged.errors import Reason, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PERIOD_S = 1 / 25  # where the file has neither times nor a rate
+_SILENT = 0  # OpenCV's log level
+
+
+class Recording:
+    """A video file, always at its next frame.
+
+    Attributes:
+        at_s: the time of the next frame since the first one, in s; it goes on when the file begins again.
+        ended: there is no next frame.
+
+    Args:
+        path: the file.
+        loop: begin again at the end.
+
+    Raises:
+        Unavailable: it holds no video.
+    """
+
+    def __init__(self, path: Path, *, loop: bool) -> None:
+        self._path = path
+        self._loop = loop
+        self._first_s = 0.0  # of this round, in the file's own time
+        self._round_s = 0.0  # when this round began
+        self.at_s = 0.0
+        self.ended = False
+        self._open()
+        if self.ended:
+            self.close()
+            raise Unavailable(Reason.ABSENT, f"{path} contains no video that FFmpeg can read")
+
+    def take(self) -> NDArray[np.uint8]:
+        """Return the next frame, BGR, and go on to the one after it.
+
+        Raises:
+            Unavailable: LOST: it cannot be decoded.
+        """
+        import cv2
+
+        ok, found = self._capture.retrieve()
+        if not ok:
+            raise Unavailable(Reason.LOST, f"{self._path}: a frame cannot be decoded")
+        turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+        turn = turns.get(self._turned)
+        pixels: Any = found if turn is None else cv2.rotate(found, turn)
+        self._advance()
+        if self.ended and self._loop:
+            self.close()
+            self._round_s = self.at_s + self._period_s
+            self._open()
+        return pixels  # type: ignore[no-any-return]  # cv2's stubs have no element types
+
+    def close(self) -> None:
+        """Close the file."""
+        self._capture.release()
+
+    def _open(self) -> None:
+        import cv2
+
+        cv2.setLogLevel(_SILENT)
+        self._capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
+        # OpenCV turns the frames or not, depending on its version: here it does not.
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        self._turned = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self._period_s = 1 / fps if 0 < fps <= 1000 else _PERIOD_S
+        self.ended = not self._capture.grab()
+        self._first_s = self._own_s()
+        self.at_s = self._round_s
+
+    def _advance(self) -> None:
+        self.ended = not self._capture.grab()
+        if self.ended:
+            return
+        at_s = self._round_s + self._own_s() - self._first_s
+        # A file without times, or with times that go back: its rate has to do.
+        self.at_s = at_s if at_s > self.at_s else self.at_s + self._period_s
+
+    def _own_s(self) -> float:
+        import cv2
+
+        return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
