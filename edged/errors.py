@@ -102,7 +102,6 @@ class Reason(enum.StrEnum):
     LOST = "lost"  # it went away
     ENDED = "ended"  # a finite source has delivered its last sample
     KEPT = "kept"  # this process could not give it back, so that only its end does
-    NETWORK = "network"  # unreachable, refused or reset
     NETWORK = "network"  # unreachable, or reset
     HOST = "host"  # no such host is known
     REFUSED = "refused"  # nothing listens on that port

@@ -15,9 +15,9 @@ Contract of a Source of pictures, held by one conformance test over every driver
 * ``open()`` touches the device. It raises ``Unavailable`` (device away, busy, denied) or ``DriverError``
   (package missing, with the command that installs it).
 * ``read(timeout_s)`` gives the **newest** frame that is not older than the previous one returned. It blocks
-  for at most ``timeout_s`` and then raises ``Unavailable(Reason.TIMEOUT)``; a finite source that has given
-  everything raises ``Unavailable(Reason.ENDED)``. Frames that were skipped to be newest are counted in
-  ``Frame.skipped``.
+  for at most ``timeout_s`` and then raises ``Unavailable(Reason.TIMEOUT)``, or returns None where the source
+  works and no frame is due yet, as in a time lapse; a finite source that has given everything raises
+  ``Unavailable(Reason.ENDED)``. Frames that were skipped to be newest are counted in ``Frame.skipped``.
 * ``close()`` gives everything back; it may be called twice, and before ``open()``. Where it cannot, it raises
   ``Unavailable(Reason.KEPT)``: the worker ends, and another one opens the device.
 * One thread calls all three.
@@ -167,8 +167,12 @@ class Source(Protocol):
     def open(self) -> None:
         """Touch the device. Raises ``Unavailable`` or ``DriverError``."""
 
-    def read(self, timeout_s: float) -> Frame:
-        """Return the newest frame. Raises ``Unavailable`` with TIMEOUT, LOST or ENDED."""
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the newest frame; None: it works, and none is due within ``timeout_s``.
+
+        Raises:
+            Unavailable: with TIMEOUT, LOST or ENDED.
+        """
 
     def close(self) -> None:
         """Give everything back; harmless when called twice."""

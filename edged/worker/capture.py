@@ -305,8 +305,15 @@ class Capture:
         return False
 
     def _seen(self, source: Source) -> Frame | None:
-        """Read a picture; return it if it is worth classifying."""
+        """Read a picture; return it if one is due and worth classifying."""
         frame = source.read(self._timeout_s)
+        if frame is None:
+            self._away, self._good_at = False, clock.monotonic()
+            if self._gate_news.told is None:
+                self._gate_news.tell("")  # it works, and its first picture may be long in coming
+            self._rest(POLL_S)  # one that answers at once must not keep a core busy
+            self._due = clock.monotonic()
+            return None
         self._granted -= 1
         if frame.skipped:
             self._throughput.dropped["skipped"] += frame.skipped

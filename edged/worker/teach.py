@@ -215,11 +215,11 @@ def _good(source: Source, quality: Quality) -> Frame:
     end = clock.monotonic() + _PATIENCE_S
     while True:
         frame = source.read(_PATIENCE_S)
-        bad = quality.check(frame)
-        if bad is None:
+        bad = quality.check(frame) if frame is not None else None
+        if frame is not None and bad is None:
             return frame
         if clock.monotonic() > end:
-            raise Unavailable(Reason.TIMEOUT, f"the camera gives only {bad} pictures")
+            raise Unavailable(Reason.TIMEOUT, f"the camera gives {f'only {bad}' if bad else 'no'} pictures")
 
 
 def _known(before: head_file.HeadFile | None, labels: tuple[str, ...]) -> tuple[Floats, NDArray[np.intp]]:

@@ -137,15 +137,15 @@ class Folder:
                 return Frame(
                     photograph.pixels, clock.wall(), number=self._number - 1, shrink=photograph.shrink
                 )
-            if not self._loop and not pending and self._number:
+            if not pending and not self._number and self._reason():
+                raise Unavailable(Reason.ABSENT, self._nothing())  # waiting would not help
+            if not self._loop and not pending:
                 raise Unavailable(
                     Reason.ENDED, f"{self._path}: that was the last of {self._number} photographs"
                 )
-            if self._bad and not pending:
-                raise Unavailable(Reason.ABSENT, self._nothing())
             left = deadline - self._monotonic()
-            if left <= 0 or not (self._loop or pending):
-                raise Unavailable(Reason.TIMEOUT if self._loop else Reason.ABSENT, self._nothing())
+            if left <= 0:
+                raise Unavailable(Reason.TIMEOUT, self._nothing())
             self._sleep(min(_POLL_S, left))
 
     def close(self) -> None:
@@ -156,6 +156,10 @@ class Folder:
 
     def _nothing(self) -> str:
         """Return a sentence that tells why there is no photograph."""
+        return self._reason() or f"there is no photograph in {self._path} ({photograph_names.FORMATS})"
+
+    def _reason(self) -> str:
+        """Return a sentence about files that are left out, or that a person takes for photographs."""
         if self._bad:
             name, (_, why) = next(iter(self._bad.items()))
             if self._listing is None:
@@ -163,7 +167,7 @@ class Folder:
             more = f"; {len(self._bad) - 1} more are left out" if len(self._bad) > 1 else ""
             return f"no photograph in {self._path} can be read: {name} is left out: {why}{more}"
         remark = self._listing.remark() if self._listing is not None else ""
-        return f"there is no photograph in {self._path} ({remark or photograph_names.FORMATS})"
+        return f"there is no photograph in {self._path} ({remark})" if remark else ""
 
     def _next(self) -> tuple[photographs.Photograph | None, bool]:
         """Return the next readable photograph, and whether one was skipped that is still being written."""

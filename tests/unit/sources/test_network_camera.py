@@ -129,6 +129,8 @@ class Http(http.server.BaseHTTPRequestHandler):
             except OSError:
                 return
             first = b""
+            if variant == "slow":
+                threading.Event().wait(0.005)
 
     def _page(self, _variant: str) -> None:
         self._head(200, {"Content-Type": "text/html"})
@@ -196,13 +198,12 @@ def test_what_nobody_needs_is_not_decoded(camera: str, monkeypatch: pytest.Monke
     decoded: list[int] = []
     imdecode = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: decoded.append(1) or imdecode(*args))
-    source = opened(f"{camera}/stream", interval_s=1)
+    source = opened(f"{camera}/stream-slow", interval_s=1)
     frames = [source.read(2)]
     threading.Event().wait(0.3)
-    with pytest.raises(Unavailable, match="disconnected"):
-        frames.extend(source.read(2) for _ in range(200))
-    assert frames[-1].number > 100
-    assert len(decoded) <= len(frames) + 1
+    frames += [source.read(2), source.read(2)]
+    assert frames[-1].number > 5
+    assert frames[-1].number > len(decoded) + 3
     source.close()
 
 

@@ -52,11 +52,13 @@ class Scripted:
     def open(self) -> None:
         self.opened += 1
 
-    def read(self, timeout_s: float) -> Frame:
+    def read(self, timeout_s: float) -> Frame | None:
         assert timeout_s > 0
         step = self._script.pop(0) if self._script else Unavailable(Reason.ENDED, "the script is over")
         if isinstance(step, Exception):
             raise step
+        if step is None:
+            return None
         if callable(step):
             step()
             return self.read(timeout_s)
@@ -139,6 +141,19 @@ def test_one_frame_is_prepared_ahead_and_no_more(bench: Callable[..., Bench]) ->
     assert second is not None
     assert second.number == 1
     assert porch.throughput.dropped["skipped"] == 4
+
+
+def test_a_source_that_has_nothing_yet_is_not_away(bench: Callable[..., Bench]) -> None:
+    porch = bench(None, None, picture(50), None, picture(60))
+    assert porch.item() is not None
+    porch.capture.taken()
+    second = porch.item()
+    assert second is not None
+    assert second.number == 1
+    assert porch.source.opened == 1
+    assert porch.faults.empty()
+    assert not porch.capture.blind
+    assert set(porch.throughput.dropped) == {"skipped"}
 
 
 def test_a_finite_source_ends_when_it_gave_everything(bench: Callable[..., Bench]) -> None:
