@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -45,6 +46,15 @@ PLAY = """
 """
 
 
+RELEASE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: edged, tasks_from: release}
+    - ansible.builtin.debug: {msg: "release {{ __edged_release }}"}
+"""
+
+
 def playbook() -> str:
     places = [os.environ.get("EDGED_ANSIBLE_VENV", ""), str(ROOT / ".venv-ansible")]
     path = os.pathsep.join([*(f"{place}/bin" for place in places if place), os.environ["PATH"]])
@@ -54,7 +64,7 @@ def playbook() -> str:
     return found
 
 
-def role(folder: Path, boards: dict[str, str]) -> str:
+def role(folder: Path, boards: dict[str, str], play: str = PLAY, *options: str) -> str:
     """Run the role's assertions for boards with these variables, as YAML; return what is printed."""
     (folder / "host_vars").mkdir(parents=True, exist_ok=True)
     (folder / "group_vars").mkdir()
@@ -69,8 +79,7 @@ def role(folder: Path, boards: dict[str, str]) -> str:
             f"{name} ansible_connection=local ansible_python_interpreter=/usr/bin/python3" for name in boards
         )
     )
-    play = PLAY.replace("ROLE", str(ROLE)).replace("OUT", str(folder))
-    (folder / "play.yml").write_text(play)
+    (folder / "play.yml").write_text(play.replace("ROLE", str(ROLE)).replace("OUT", str(folder)))
     environment = {
         **os.environ,
         "ANSIBLE_ROLES_PATH": str(ROOT / "deploy" / "roles"),
@@ -79,7 +88,7 @@ def role(folder: Path, boards: dict[str, str]) -> str:
     }
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(
-        [playbook(), "-i", str(folder / "hosts"), str(folder / "play.yml")],
+        [playbook(), "-i", str(folder / "hosts"), str(folder / "play.yml"), *options],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -133,3 +142,18 @@ def test_values_that_yaml_took_for_something_else_are_refused(tmp_path: Path) ->
     for name, (_, said) in REFUSED.items():
         told = [line for line in printed.splitlines() if f"[{name}]" in line and "failed" in line]
         assert any(said in line for line in told), (name, told, printed[-3000:])
+
+
+def test_a_release_is_made_anew_where_picamera2_comes_later(tmp_path: Path) -> None:
+    """Such a release keeps numpy from apt, so it is another one."""
+    boards = {}
+    for name, status in (("bare", 1), ("camera", 0)):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+        keys = {"edged_install_from": "pypi", "edged_version": "9.9.9", "edged_python": str(tmp_path / name)}
+        boards[name] = yaml.safe_dump({**keys, "edged_minimum_free_mb": 0})
+    printed = role(tmp_path, boards, RELEASE, "--check")
+    assert "failed=0" in printed, printed[-3000:]
+    found = set(re.findall(r"release (9\.9\.9-\S+?)\"", printed))
+    (bare,) = (release for release in found if not release.endswith("-picamera2"))
+    assert found == {bare, f"{bare}-picamera2"}
