@@ -71,7 +71,19 @@ def remedy(node: str, code: int | None) -> str:
             "the service's unit does not allow it: sudo systemctl edit edged-workers, and below [Service]: "
             f"DeviceAllow={allowed} rw"
         )
+    if "/dma_heap/" in node and _group(node) not in ("", "video"):  # as on Debian and Ubuntu
+        return (
+            "its group is not video: sudo cp systemd/udev/60-edged.rules /etc/udev/rules.d/ && "
+            "sudo udevadm control --reload && sudo udevadm trigger"
+        )
     return "add the user to group video: sudo usermod -aG video $USER"
+
+
+def _group(node: str) -> str:
+    try:
+        return Path(node).group()
+    except (OSError, KeyError):
+        return ""
 
 
 def _numbers(node: Path) -> str:

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import ROOT
 
 from edged.sources import camera_nodes
 from edged.sources.camera_nodes import Refusal
+from edged.sources.drivers import picamera2
+from edged.system import namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +77,42 @@ def test_a_node_that_may_be_opened_is_not(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_the_unit_refuses_is_mended_in_the_unit(node: str, name: str) -> None:
     assert camera_nodes.remedy(node, errno.EPERM).endswith(f"DeviceAllow={name} rw")
     assert "sudo usermod -aG video" in camera_nodes.remedy(node, errno.EACCES)
+
+
+def test_the_group_of_cameras_owns_their_memory_where_the_system_has_no_rule_for_it() -> None:
+    rules = (ROOT / "systemd/udev/60-edged.rules").read_text()
+    assert 'SUBSYSTEM=="dma_heap", GROUP="video", MODE="0660"' in rules
+    workers = (ROOT / "systemd/edged-workers.service").read_text()
+    assert all(f"DeviceAllow={name} rw" in workers for name in camera_nodes.CLASSES.values())
+
+
+def test_what_libcamera_reads_is_within_the_walls() -> None:
+    """Without /run/udev it finds no camera, and says nothing."""
+    command = namespaces.command(["true"], picamera2.needs(picamera2.Config()), bwrap="bwrap")
+    for folder in ("/sys", "/run/udev", "/etc/libcamera"):
+        at = command.index(folder)
+        assert command[at - 1 : at + 2] in (["--ro-bind-try", folder, folder], ["--ro-bind", folder, folder])
+    assert "/usr" in command, "with its data, its modules and its proxies"
+    workers = (ROOT / "systemd/edged-workers.service").read_text()
+    (bound,) = (line for line in workers.splitlines() if line.startswith("BindReadOnlyPaths="))
+    assert {"-/etc/libcamera", "-/run/udev"} <= set(bound.partition("=")[2].split())
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [("root", "60-edged.rules"), ("video", "usermod -aG video"), ("", "usermod -aG video")],
+)
+def test_a_heap_that_the_group_video_does_not_own_needs_a_rule(
+    group: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def owner(_path: Path) -> str:
+        if not group:
+            raise KeyError("no such group")
+        return group
+
+    monkeypatch.setattr(Path, "group", owner)
+    assert words in camera_nodes.remedy("/dev/dma_heap/linux,cma", errno.EACCES)
+    assert "usermod -aG video" in camera_nodes.remedy("/dev/media0", errno.EACCES)
 
 
 @contextlib.contextmanager
