@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 NAME = "check"
-HELP = "list all problems of a configuration; touches no device"
+HELP = "list all problems of a configuration (-c - reads standard input); touches no device"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,19 +27,19 @@ def run(arguments: argparse.Namespace) -> int:
     from edged.config.secrets import exposed_passwords
     from edged.tools.check import examine
 
-    found = examine(arguments.config)
-    problems = found.problems
-    for problem in problems:
+    file = arguments.config
+    found = examine(file)
+    for problem in found.problems:
         terminal.print_line(json.dumps(problem.to_data()) if arguments.json else problem)
-    if problems:
+    if not arguments.json:
+        exposed = exposed_passwords(file) if file != loader.STANDARD_INPUT else []
+        for warning in (*exposed, *found.warnings):
+            terminal.print_line(f"warning: {warning}", stderr=True)
+    if found.problems or found.config is None:
         return terminal.CONFIG
-    if arguments.json:
-        return 0
-    config = loader.load(arguments.config)
-    for warning in (*exposed_passwords(arguments.config), *found.warnings):
-        terminal.print_line(f"warning: {warning}", stderr=True)
-    counts = [_count("pipeline", config.pipelines), _count("sensor", config.sensors)]
-    terminal.print_line(f"{arguments.config}: good: {', '.join(filter(None, counts))}")
+    if not arguments.json:
+        names = [_count("pipeline", found.config.pipelines), _count("sensor", found.config.sensors)]
+        terminal.print_line(f"{file}: good: {', '.join(filter(None, names))}")
     return 0
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,6 +13,7 @@ from edged.config import error_messages, locations, root, yaml_tree
 from edged.config.declarations import Declared
 from edged.config.outputs import Mqtt
 from edged.config.paths import absolute, absolute_in
+from edged.config.pruning import Pruning
 from edged.config.root import Config
 from edged.config.scalars import Reader
 from edged.drivers import Section
@@ -21,8 +23,12 @@ from edged.system.files import read_regular
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edged.config.locations import Place
+
 MAX_BYTES = 64 * 1024
 MAX_PROBLEMS = 50
+STANDARD_INPUT = "-"
+MAX_ROUNDS = 20  # in each of which some mistakes come to light that others hid
 _CONFIG = Declared((Config,))
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,15 +41,21 @@ class Loaded:
         config: the configuration, with absolute paths.
         name: the file's name in messages.
         tree: the file's syntax tree.
+        pruning: the values that were wrong and are not in it.
     """
 
     config: Config
     name: str
     tree: yaml_tree.Mapping
+    pruning: Pruning
 
     def where(self, steps: Sequence[str | int]) -> str:
         """Return ``file:line:column`` of the value at this path, or of the block that would hold it."""
         return yaml_tree.where(self.name, locations.find(self.tree, _CONFIG, steps).mark)
+
+    def is_whole(self, *steps: str | int) -> bool:
+        """Return whether nothing was wrong in the value at this path."""
+        return self.pruning.is_whole(locations.find(self.tree, _CONFIG, steps))
 
     def written(self, steps: Sequence[str | int]) -> str | None:
         """Return the value at this path exactly as written in the file; None where it is not a scalar."""
@@ -81,9 +93,34 @@ def read(path: Path | str) -> Loaded:
 
 def reads(text: str, name: str, base: Path) -> Loaded:
     """Load a text and keep the positions of its values. Raises the same errors as :func:`loads`."""
+    loaded, problems = read_in_part(text, name, base)
+    if loaded is None or problems:
+        raise ConfigError(problems)
+    return loaded
+
+
+def examine(path: Path | str) -> tuple[Loaded | None, list[Problem]]:
+    """Load what is right in a file (``-``: standard input), and return all problems of the rest.
+
+    Returns:
+        The configuration without the values that are wrong, or None where nothing is left; the problems,
+        in file order.
+    """
+    try:
+        if str(path) == STANDARD_INPUT:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+            return read_in_part(_decoded(data, "standard input"), "standard input", Path.cwd())
+        return read_in_part(_text(path), str(path), Path(path).absolute().parent)
+    except ConfigError as error:
+        return None, error.problems
+
+
+def read_in_part(text: str, name: str, base: Path) -> tuple[Loaded | None, list[Problem]]:
+    """Load what is right in a text; see :func:`examine`. Raises ``ConfigError`` where it is not YAML."""
     tree, problems = _tree(text, name)
-    config = _valid(Config, _CONFIG, tree, name, problems)
-    return Loaded(absolute(config, base), name, tree)
+    config, pruning = _right(Config, _CONFIG, tree, name, problems)
+    loaded = None if config is None else Loaded(absolute(config, base), name, tree, pruning)
+    return loaded, in_order(problems)
 
 
 def broker(path: Path | str) -> Mqtt | None:
@@ -94,7 +131,9 @@ def broker(path: Path | str) -> Mqtt | None:
     """
     tree, problems = _tree(_text(path), str(path))
     only = replace(tree, items={key: node for key, node in tree.items.items() if key == "mqtt"})
-    found = _valid(_Broker, Declared((_Broker,)), only, str(path), problems)
+    found, _ = _right(_Broker, Declared((_Broker,)), only, str(path), problems)
+    if found is None or problems:
+        raise ConfigError(in_order(problems))
     return absolute_in(found, Path(path).absolute().parent).mqtt
 
 
@@ -116,11 +155,14 @@ class _Broker(Section):
 
 
 def _text(path: Path | str) -> str:
-    data, _ = read_regular(path, MAX_BYTES)
+    return _decoded(read_regular(path, MAX_BYTES)[0], str(path))
+
+
+def _decoded(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError([_not_utf8(str(path), data, error.start)]) from None
+        raise ConfigError([_not_utf8(name, data, error.start)]) from None
 
 
 def _tree(text: str, name: str) -> tuple[yaml_tree.Mapping, list[Problem]]:
@@ -133,21 +175,27 @@ def _tree(text: str, name: str) -> tuple[yaml_tree.Mapping, list[Problem]]:
     return tree, problems
 
 
-def _valid(
+def _right(
     model: type[M], declared: Declared, tree: yaml_tree.Mapping, name: str, problems: list[Problem]
-) -> M:
-    """Return the model of a tree. Raises ``ConfigError`` with these problems and its own."""
-    reader = Reader(name)
-    data = reader.read(tree, declared)
-    problems += reader.problems
-    config = None
-    try:
-        config = model.model_validate(data)
-    except ValidationError as error:
-        problems += _explained(name, tree, error, declared)
-    if config is None or problems:
-        raise ConfigError(in_order(problems))
-    return config
+) -> tuple[M | None, Pruning]:
+    """Return the model of what is right in a tree, and what was taken out; add the problems to the list."""
+    pruning = Pruning(tree)
+    for _ in range(MAX_ROUNDS):
+        reader = Reader(name)
+        data = reader.read(tree, declared)
+        problems += reader.problems
+        try:
+            return model.model_validate(data), pruning
+        except ValidationError as error:
+            places = [
+                (locations.find(tree, declared, (*item["loc"], *item.get("ctx", {}).get("steps", ()))), item)
+                for item in error.errors(include_url=False, include_input=False)
+            ]
+            problems += _explained(name, places, pruning)
+        removed = [pruning.remove(place) for place, _ in places]
+        if not any(removed) or len(problems) > MAX_PROBLEMS:
+            break
+    return None, pruning
 
 
 def _not_utf8(name: str, data: bytes, at: int) -> Problem:
@@ -158,16 +206,13 @@ def _not_utf8(name: str, data: bytes, at: int) -> Problem:
     return Problem(f"{name}:{line}:{column}", "this character is not UTF-8", "save the file as UTF-8")
 
 
-def _explained(
-    name: str, tree: yaml_tree.Mapping, error: ValidationError, declared: Declared
-) -> list[Problem]:
+def _explained(name: str, places: Sequence[tuple[Place, Any]], pruning: Pruning) -> list[Problem]:
     """Return pydantic's errors as problems, except for values about which a problem was already reported."""
-    found = []
-    for item in error.errors(include_url=False, include_input=False):
-        steps = (*item["loc"], *item.get("ctx", {}).get("steps", ()))
-        place = locations.find(tree, declared, steps)
-        if not place.bad:
-            found.append((place, item))
+    found = [
+        (place, item)
+        for place, item in places
+        if not (place.bad or pruning.may_follow(place) or (pruning.has_cut and item["type"] == "nothing"))
+    ]
     found.sort(key=lambda f: (f[0].mark.line, f[0].mark.column))
     explained = [error_messages.problem(name, place, item) for place, item in found[:MAX_PROBLEMS]]
     if len(found) > MAX_PROBLEMS:

@@ -58,10 +58,12 @@ class Findings:
     Attributes:
         problems: what keeps the configuration from working.
         warnings: what works, but perhaps not as it was meant.
+        config: what is right in the configuration; None where nothing is.
     """
 
     problems: list[Problem]
     warnings: list[Problem]
+    config: Config | None = None
 
 
 def check(path: Path | str) -> list[Problem]:
@@ -70,21 +72,23 @@ def check(path: Path | str) -> list[Problem]:
 
 
 def examine(path: Path | str) -> Findings:
-    """Return all problems and warnings of a configuration file."""
-    try:
-        loaded = loader.read(path)
-    except ConfigError as error:
-        return Findings(error.problems, [])
-    return _Check(loaded).findings()
+    """Return all problems and warnings of a configuration file; ``-`` is standard input."""
+    loaded, problems = loader.examine(path)
+    return Findings(problems, []) if loaded is None else _Check(loaded, problems).findings()
 
 
 class _Check:
-    """The check of one configuration."""
+    """The check of one configuration, or of what is right in it.
 
-    def __init__(self, loaded: loader.Loaded) -> None:
+    Args:
+        loaded: the configuration.
+        problems: those that are known already.
+    """
+
+    def __init__(self, loaded: loader.Loaded, problems: list[Problem]) -> None:
         self._loaded = loaded
         self._config: Config = loaded.config
-        self._problems: list[Problem] = []
+        self._problems = list(problems)
         self._warnings: list[Problem] = []
 
     def findings(self) -> Findings:
@@ -93,10 +97,20 @@ class _Check:
         self._sinks()
         self._devices()
         for name, pipeline in self._config.pipelines.items():
-            self._source(name, pipeline)
-            self._model(name, pipeline)
+            whole = self._is_whole("pipelines", name, "source")
+            if whole:
+                self._source(name, pipeline)
+            if (whole or pipeline.source.gives == "picture") and all(
+                self._is_whole("pipelines", name, key) for key in ("model", "task")
+            ):
+                self._model(name, pipeline)
         self._sensors()
-        return Findings(loader.in_order(self._problems), loader.in_order(self._warnings))
+        problems, warnings = loader.in_order(self._problems), loader.in_order(self._warnings)
+        return Findings(problems, warnings, self._config)
+
+    def _is_whole(self, *steps: Step) -> bool:
+        """Return whether a block is as it was written: no value had to be taken out."""
+        return self._loaded.is_whole(*steps)
 
     def _report(self, steps: Sequence[Step], what: str, hint: str = "") -> None:
         self._problems.append(self._problem(steps, what, hint))
@@ -152,7 +166,8 @@ class _Check:
         taken: dict[tuple[str, str], str] = {}
         for name, pipeline in self._config.pipelines.items():
             source = pipeline.source
-            for key, device in source.holds.items() if pipeline.enabled else ():
+            whole = self._is_whole("pipelines", name, "source")
+            for key, device in source.holds.items() if pipeline.enabled and whole else ():
                 resolved = os.path.realpath(device) if device.startswith("/") else device
                 other = taken.setdefault((source.kind, resolved), name)
                 if other != name:
@@ -175,6 +190,8 @@ class _Check:
         taken: dict[str, str] = {}
         shared: dict[str, tuple[str, str]] = {}
         for name, config in self._config.sensors.items():
+            if not self._is_whole("sensors", name):
+                continue
             try:
                 sensors.load(config.kind).create(config)
             except Exception as error:  # noqa: BLE001 - a third-party driver may raise anything

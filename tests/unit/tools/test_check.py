@@ -51,6 +51,56 @@ def test_what_the_loader_finds_is_reported(base: Path) -> None:
     assert check(base)[0].what == "this is a folder, not a file"
 
 
+MISTAKES = """\
+bogus: 1
+node: Porch Pi
+sensors:
+  attic: {kind: system, interval_s: -3}
+  dud: {kind: nothing-like-that}
+pipelines:
+  a:
+    source: {kind: folder, path: x, interval_s: -1}
+    decision: {threshold: 0.3, exit_threshold: 0.5, ignore: [catt]}
+    attach: [lux, dud/x]
+    trigger: {conditions: [{sensor: dor, equals: true}, {sensor: attic/load, abve: 3}]}
+  b:
+    source: {kind: synthetic}
+    decision: {threshold: 3, exit_threshold: 0.9}
+    model: {file: none.tflite}
+"""
+_FOUND = """\
+1:1: bogus: there is no key
+2:7: node is 'Porch Pi'
+4:37: sensors.attic.interval_s is '-3'
+5:15: sensors.dud.kind is 'nothing-like-that'
+8:49: pipelines.a.source.interval_s is '-1'
+9:48: pipelines.a.decision.exit_threshold: exit_threshold (0.5) is above threshold (0.3)
+9:62: pipelines.a.decision.ignore[0]: the model has no label 'catt'
+10:14: pipelines.a.attach[0]: there is no sensor 'lux'
+11:37: pipelines.a.trigger.conditions[0].sensor: there is no sensor 'dor'
+11:78: pipelines.a.trigger.conditions[1].abve: there is no key 'abve'
+14:27: pipelines.b.decision.threshold is '3'
+15:19: pipelines.b.model.file: /none.tflite: there is no such file
+"""
+
+
+def test_mistakes_of_every_kind_are_found_in_one_pass(base: Path) -> None:
+    """Each hid the later ones. The exit_threshold of b and the sensor dud only follow from other mistakes."""
+    found, expected = said(base, MISTAKES), _FOUND.splitlines()
+    found = [line.removeprefix("/edged.yaml:") for line in found]
+    assert [line[: len(start)] for line, start in zip(found, expected, strict=False)] == expected
+    assert len(found) == len(expected)
+
+
+def test_standard_input_is_a_file(base: Path) -> None:
+    command = [sys.executable, "-m", "edged", "check", "-c", "-"]
+    done = subprocess.run(command, input=PIPELINE, capture_output=True, text=True, check=False, cwd=base)
+    assert (done.returncode, done.stdout) == (0, "-: good: 1 pipeline (a)\n"), done.stderr
+    done = subprocess.run(command, input="x: 1\n", capture_output=True, text=True, check=False, cwd=base)
+    assert done.returncode == 78
+    assert "standard input:1:1: x: there is no key 'x'" in done.stdout
+
+
 def test_a_model_that_is_nowhere_is_told_with_both_places(base: Path) -> None:
     line = one(model(base, "file: x.tflite, labels: m.txt"))
     assert line.startswith("/edged.yaml:4:19: pipelines.a.model.file: /x.tflite: there is no such file")
