@@ -213,6 +213,9 @@ def _explained(name: str, places: Sequence[tuple[Place, Any]], pruning: Pruning)
         for place, item in places
         if not (place.bad or pruning.may_follow(place) or (pruning.has_cut and item["type"] == "nothing"))
     ]
+    # Of a value with several forms, each form reports what it misses; a sentence is worth more.
+    explicit = {id(place.node) for place, item in found if item["type"] == "value_error"}
+    found = [f for f in found if f[1]["type"] == "value_error" or id(f[0].node) not in explicit]
     found.sort(key=lambda f: (f[0].mark.line, f[0].mark.column))
     explained = [error_messages.problem(name, place, item) for place, item in found[:MAX_PROBLEMS]]
     if len(found) > MAX_PROBLEMS:
