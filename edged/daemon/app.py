@@ -291,7 +291,7 @@ class Daemon:
             readings=self._sensor_publisher.newest(),
             counts=counts,
             spool=self._spool.state,
-            broker=health.Broker(str(sink.state), sink.detail, sink.degraded),
+            broker=health.Broker(str(sink.state), sink.detail, sink.degraded, sink.problems),
             processes=health.measure(pids),
             isolation=self._config.isolation,
             complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],

@@ -46,11 +46,13 @@ class Broker(NamedTuple):
         state: the state in a word or two.
         detail: a sentence about it.
         degraded: what a person has to correct there: ``auth``, ``certificate``, or "" for nothing.
+        problems: what it does not let this node do, in sentences.
     """
 
     state: str
     detail: str
     degraded: Literal["", "auth", "certificate"] = ""
+    problems: Sequence[str] = ()
 
 
 class Process(NamedTuple):
@@ -246,6 +248,7 @@ def _impaired(now: Snapshot) -> list[str]:
         found.append(f"spool: {now.spool}")
     if now.broker.state not in _BROKER_FINE:
         found.append(f"broker: {now.broker.state}: {now.broker.detail}")
+    found += [f"broker: {problem}" for problem in now.broker.problems]
     return found
 
 

@@ -96,6 +96,9 @@ class Announcer:
             self._again = True
             self._plan(now + self._uniform(*BIRTH_S))
 
+    def refused(self, topic: str) -> None:
+        """Do nothing: what was refused is named in health."""
+
     def poll(self, now: float) -> list[tuple[str, bytes]]:
         """Return the message that is due."""
         wake = self.wake_at

@@ -85,6 +85,10 @@ class SpoolSink(Protocol):
     def degraded(self) -> Literal["", "auth", "certificate"]:
         """The setting that a person has to put right: ``auth``, ``certificate``, or "" for nothing."""
 
+    @property
+    def problems(self) -> Sequence[str]:
+        """What the other side does not take from this node, in sentences."""
+
     def open(self) -> None:
         """Begin; never raises because the other side is away."""
 
@@ -126,6 +130,9 @@ class Discovery(Protocol):
 
     def message(self, topic: str, payload: bytes, *, retained: bool, now: float) -> None:
         """Take a message on one of the subscriptions."""
+
+    def refused(self, topic: str) -> None:
+        """Note that the other side does not take what is published on a topic, or that it is too large."""
 
     def poll(self, now: float) -> Sequence[tuple[str, bytes]]:
         """Return what is to be published now, retained: topics and payloads."""

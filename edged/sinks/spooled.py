@@ -9,7 +9,7 @@ from edged.errors import Unavailable
 from edged.system.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from edged.sinks import Sink
     from edged.spool import Spool
@@ -53,6 +53,11 @@ class SpooledSink:
     def detail(self) -> str:
         """A sentence that goes with the state."""
         return self._trouble or "events are written as JSON lines"
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Nothing: where a line is not taken, ``detail`` has it."""
+        return ()
 
     @property
     def degraded(self) -> Literal[""]:

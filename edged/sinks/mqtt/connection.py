@@ -41,7 +41,10 @@ log = logging.getLogger(__name__)
 
 CONNECT_S = 5.0  # for TCP and for TLS each
 CONNACK_S = 10.0  # from then to the broker's answer
+CONNACK_OF_SEVERAL_S = 3.0  # while others wait to be tried; a node of a cluster without a leader stays silent
+QUICK_ROUNDS = 4  # in which it is so short
 SHORTEST_S, LONGEST_S = 1.0, 5.0  # between the beginnings of two attempts
+LONGEST_OF_SEVERAL_S = 2.0  # between two rounds of several addresses: one of them is likely to be well
 AT_ONCE_S = 0.1  # instead, before an attempt on other terms
 PATIENT_S = 60.0  # instead of LONGEST_S where a person has to do something first
 STABLE_S = 10.0  # a connection that lived this long starts the back-off anew
@@ -68,8 +71,8 @@ class Listener(Protocol):
     def received(self, message: Message) -> None:
         """Take a message on a topic that was subscribed to."""
 
-    def unsubscribed(self, count: int) -> None:
-        """Note how many subscriptions the broker refused."""
+    def subscribed(self, mid: int, refused: int) -> None:
+        """Take the broker's answer to a subscription: how many of its topics it refused."""
 
     def tick(self) -> None:
         """Do what was planned: the time of ``Connection.wake`` has come."""
@@ -106,6 +109,7 @@ class Connection:
         self._post = post
         self._rotation = Rotation(settings.addresses)
         self._negotiations: dict[Address, Negotiation] = {}
+        self._rounds = 0  # since the last connection, in which no address accepted one
         self._again = False  # at once, on other terms
         self._patient = True  # nothing but a person can help at the addresses of this round
         self._look: Look | None = None
@@ -113,7 +117,8 @@ class Connection:
         self._turn_s = min(TURN_S, settings.keepalive_s / 10)
         # Spread over the whole pause, so that a hundred nodes do not come back to a broker at once.
         self._jitter = jitter
-        self._backoff = Backoff(SHORTEST_S, LONGEST_S, jitter=jitter)
+        longest_s = LONGEST_S if len(settings.addresses) == 1 else LONGEST_OF_SEVERAL_S
+        self._backoff = Backoff(SHORTEST_S, longest_s, jitter=jitter)
         self._renewed = FileChanges(settings.files)
         self._defects = DefectLog()
         self._stopping = threading.Event()
@@ -185,6 +190,7 @@ class Connection:
         else:
             pause_s = self._backoff.pause_s(longest_s=PATIENT_S if self._patient else None)
             self._patient = True
+            self._rounds += 1
             self._rest(pause_s - (clock.monotonic() - began - lived_s))
 
     def _rest(self, seconds: float) -> None:
@@ -253,7 +259,7 @@ class Connection:
             lived_s = clock.monotonic() - self._up_since
             # Not every broker tells a client that another one took its place.
             soon = "" if lived_s >= STABLE_S else " at once; perhaps another client has this node's name"
-            why = self._why or Why(State.LOST, f"the connection broke{soon}")
+            why = self._why or Why(State.LOST, f"the connection broke{soon}", hung_up=True)
             if self._leaving:
                 why = Why(State.CONNECTING, f"going back to broker {self._rotation.first}", by_broker=True)
             return why._replace(where=where), lived_s
@@ -273,7 +279,8 @@ class Connection:
 
     def _loop(self, client: Client) -> None:
         """Run paho's loop until the connection ends."""
-        deadline = clock.monotonic() + CONNACK_S
+        quick = len(self._settings.addresses) > 1 and self._rounds < QUICK_ROUNDS
+        deadline = clock.monotonic() + (CONNACK_OF_SEVERAL_S if quick else CONNACK_S)
         while client.loop(self._wait_s()) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             now = self._alive_at = clock.monotonic()
             if self._up_since is None and now > deadline:
@@ -364,6 +371,7 @@ class Connection:
             return
         self._up_since = now = clock.monotonic()
         self._rotation.connected(now)
+        self._rounds = 0
         self._session = session = Session(
             client,
             window=getattr(properties, "ReceiveMaximum", 0),
@@ -396,10 +404,8 @@ class Connection:
         )
         self._report(self._listener.received, arrived)
 
-    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, codes: Any, _properties: Any) -> None:
-        refused = sum(code.is_failure for code in codes)
-        if refused:
-            self._report(self._listener.unsubscribed, refused)
+    def _on_subscribe(self, _client: Client, _userdata: Any, mid: int, codes: Any, _properties: Any) -> None:
+        self._report(self._listener.subscribed, mid, sum(code.is_failure for code in codes))
 
     def _on_log(self, _client: Client, _userdata: Any, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:

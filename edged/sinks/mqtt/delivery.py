@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 from edged.sinks.mqtt.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from edged.spool import Row, Spool
 
@@ -31,6 +31,9 @@ _MAX_CONFIRMATION = 256  # bytes
 
 class Delivery:
     """Takes rows from the spool for the sink, and settles them there. Times are monotonic, in s.
+
+    Attributes:
+        left_out: pipelines whose rows are not to be sent for now.
 
     Args:
         spool: where events wait.
@@ -52,6 +55,7 @@ class Delivery:
         self._before = 0  # rows up to this sequence waited for the connection
         self._backlog = False  # there may be such rows
         self._credit = 0  # places given to the backlog since one went to a fresh row, at most SHARE - 1
+        self.left_out: Collection[str] = ()  # pipelines whose rows are not to be sent
         self._confirmed = 0  # the highest sequence of this epoch
         self._patience_s = UNCONFIRMED_S
         self._again_at: float | None = None
@@ -168,16 +172,20 @@ class Delivery:
                 rows.append(row)
         return rows
 
+    @property
+    def _shut(self) -> frozenset[str]:
+        return self._refusals.shut.union(self.left_out)
+
     def _fresh(self, room: int) -> Sequence[Row]:
         """Take rows accepted since the connection was made, as far as their share of the places goes."""
         share = (self._credit + room) // SHARE
         if self._strict or not self._backlog or not share:
             return ()
-        return self._spool.pending(share, after=self._before, without=self._refusals.shut)
+        return self._spool.pending(share, after=self._before, without=self._shut)
 
     def _old(self, room: int, fresh: int) -> Sequence[Row]:
         """Take the oldest rows for the places that fresh ones left."""
-        shut = self._refusals.shut
+        shut = self._shut
         rows = self._spool.pending(room, without=shut)
         if self._backlog:
             waited = sum(row.sequence <= self._before for row in rows)

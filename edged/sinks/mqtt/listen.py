@@ -55,8 +55,9 @@ class _Subscriber:
     def received(self, message: Message) -> None:
         self._on_message(message.topic, message.payload)
 
-    def unsubscribed(self, count: int) -> None:
-        self.refused = count
+    def subscribed(self, mid: int, refused: int) -> None:
+        del mid
+        self.refused = refused
 
     def tick(self) -> None:
         """Do nothing: nothing is planned."""

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from edged.sinks.mqtt.hangups import Sent
+
 if TYPE_CHECKING:
     from edged.spool import Row
 
 # A connection is thrown away, however healthy it looks, when an answer is due and none came for ACK_S, or
 # when one message has had no answer for OVERDUE_S although others were answered.
 ACK_S = 15.0
-OVERDUE_S = 120.0
+OVERDUE_S = 30.0
 
 
 class Publish(NamedTuple):
-    """A publish in flight: a row of the spool, or (None) the value of a retained topic."""
+    """A message in flight: a row of the spool, the value of a retained topic, or something else."""
 
     at: float
     topic: str
     row: Row | None = None
+    retained: bool = False
+
+    @property
+    def sent(self) -> Sent:
+        """The message, to be told from others."""
+        return Sent(self.topic, 0 if self.row is None else self.row.sequence)
 
 
 class InFlight:
@@ -58,17 +66,28 @@ class InFlight:
         """Stop waiting for the answers to retained values."""
         self._publishes = {mid: sent for mid, sent in self._publishes.items() if sent.row is not None}
 
+    def waiting(self, since: float) -> list[Publish]:
+        """Return the publishes that were made after a moment and have no answer."""
+        return [publish for publish in self._publishes.values() if publish.at >= since]
+
     def clear(self) -> None:
         """Forget everything: the connection is gone, and nothing will be answered."""
         self._publishes.clear()
 
 
 class RetainedTopics:
-    """The latest value of each retained topic, and which of them the broker does not have yet."""
+    """The latest value of each retained topic, and which of them the broker does not have yet.
+
+    Attributes:
+        refresh_at: monotonic time, in s, at which values are sent again; None: never.
+    """
 
     def __init__(self, topic: str, payload: bytes) -> None:
         self._latest = {topic: payload}
         self._unsent: dict[str, None] = {}  # an ordered set, in the order of the changes
+        self._every_s = 0.0
+        self._again = ""
+        self.refresh_at: float | None = None
 
     def __len__(self) -> int:
         """Return how many values the broker does not have."""
@@ -91,6 +110,30 @@ class RetainedTopics:
     def send_all(self) -> None:
         """Have every value sent: nobody knows what the broker of a new connection has."""
         self._unsent = dict.fromkeys(self._latest)
+        self.refresh_at = None
+
+    def refresh_every(self, seconds: float, now: float) -> None:
+        """Have every value sent again and again: the broker does not keep them."""
+        self._every_s, self._again, self.refresh_at = seconds, "", now + seconds
+
+    def refresh_once(self, topic: str, at: float) -> None:
+        """Have one value sent again at a time."""
+        self._again, self.refresh_at = topic, at
+
+    def refresh(self, now: float) -> None:
+        """Have sent what is due."""
+        if self.refresh_at is None or now < self.refresh_at:
+            return
+        if self._again:
+            self.send_again(self._again)
+            self.refresh_at = None
+        else:
+            self.send_all()
+            self.refresh_at = now + self._every_s
+
+    def holds(self, topic: str) -> bool:
+        """Whether there is a value for this topic."""
+        return topic in self._latest
 
     def send_again(self, topic: str) -> None:
         """Have one value sent, though the broker was assumed to have it."""

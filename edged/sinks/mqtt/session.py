@@ -129,11 +129,13 @@ class Session:
             self._unsent.append(info)
             return True
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe, with QoS 1 where the broker has it."""
+    def subscribe(self, topics: Sequence[str]) -> int:
+        """Subscribe, with QoS 1 where the broker has it; return the id that ``subscribed`` will name."""
         with self._lock:
-            if not self._over:
-                self._client.subscribe([(topic, self.qos) for topic in topics])
+            if self._over:
+                return next(self._unused_ids)
+            _, mid = self._client.subscribe([(topic, self.qos) for topic in topics])
+            return next(self._unused_ids) if mid is None else mid
 
     def disconnect(self) -> None:
         """Disconnect in order, so that the broker does not publish the will."""

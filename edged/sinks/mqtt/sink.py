@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Literal
 from edged.sinks.mqtt.commands import CommandTopics
 from edged.sinks.mqtt.connection import Connection
 from edged.sinks.mqtt.delivery import Delivery
+from edged.sinks.mqtt.hangups import FIRST_ROWS, PROMPT_S, STANDS_S, SUBSCRIPTION
 from edged.sinks.mqtt.inbox import DefectLog, Inbox
 from edged.sinks.mqtt.outgoing import InFlight, Publish, RetainedTopics
 from edged.sinks.mqtt.refusals import HOPELESS
+from edged.sinks.mqtt.rights import REFRESH_S, Rights, lacks
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
-from edged.sinks.mqtt.terms import Will
 from edged.system import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from edged.config.outputs import Mqtt
     from edged.sinks import Discovery
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REFRESH_S = 60.0  # between two times that all values are sent to a broker that retains none
 STATUS_S = 15.0  # after a change of address; the will of the connection before may come late
 
 
@@ -96,11 +96,17 @@ class MqttSink:
         self._where = f"broker {self._settings}"
         self._told: dict[str, State] = {}  # what the log has of each address
         self._leaving = False  # for a preferred address
-        self._refresh_at: float | None = None
+        self._rights = Rights(self._base)
+        self._hang_ups = self._rights.hang_ups
+        self._first_rows = 0
+        self._up_at = 0.0
+        self._subscriptions: list[str] = []  # to be made
+        self._once = Publish(float("-inf"), "")  # the last message with QoS 0
         self._session: Session | None = None
         self._why = Why(State.STOPPED, "not started")
         self._retained = RetainedTopics(self._status, b"online")
         self._in_flight = InFlight()
+        self._subscribing = InFlight()
         self._warned: set[str] = set()  # topics
         self._logged: set[str] = set()  # sentences about brokers
         self._defects = DefectLog()
@@ -126,6 +132,11 @@ class MqttSink:
         return "certificate" if self._why.state is State.CERTIFICATE else ""
 
     @property
+    def problems(self) -> Sequence[str]:
+        """What the broker does not let this node do, in sentences."""
+        return self._rights.sentences()
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """Counters since the start.
 
@@ -149,6 +160,8 @@ class MqttSink:
             return
         fault = self._connection.fault()
         if not fault:
+            if self._session is not None and clock.monotonic() - self._up_at > STANDS_S:
+                self._hang_ups.forget()
             self.tick()
             return
         log.error("%s: %s; starting another", self._where, fault)
@@ -166,7 +179,10 @@ class MqttSink:
         if self._leaving:
             self._leave_in_order(self._session)
             return
-        self._refresh()
+        self._retained.refresh(clock.monotonic())
+        if self._hang_ups.careful and self._first_rows > 0:
+            self._first_rows -= self._send_rows(self._session)
+        self._subscribe(self._session)
         self._send_retained(self._session)
         self._send_discovery(self._session)
         self._send_rows(self._session)
@@ -213,17 +229,23 @@ class MqttSink:
         self._retained.send_all()
         self._become(Why(State.CONNECTED, f"MQTT to {self._where}", where=self._where))
         self._take_terms(session)
+        self._rights.connected()
+        self._up_at, self._first_rows = clock.monotonic(), FIRST_ROWS
         confirmations = [self._confirmations] if self._confirmations else []
-        session.subscribe([*self._commands.subscriptions, *confirmations])
+        self._subscriptions = [*self._commands.subscriptions, *confirmations]
         if self._discovery is not None:
-            session.subscribe(self._discovery.subscriptions)
-            self._discovery.connected(clock.monotonic())
+            self._subscriptions += self._discovery.subscriptions
+            self._discovery.connected(self._up_at)
         self.drain()
+        self._publish_echo(session)
 
     def down(self, why: Why) -> None:
         """Give the rows in flight back."""
-        self._session, self._leaving, self._refresh_at = None, False, None
+        if why.hung_up and not self._closing:
+            self._find_cause()
+        self._session, self._leaving = None, False
         self._in_flight.clear()
+        self._subscribing.clear()
         self._delivery.disconnected(clock.monotonic(), by_broker=why.by_broker)
         if self._discovery is not None:
             self._discovery.disconnected()
@@ -231,13 +253,14 @@ class MqttSink:
 
     def acked(self, mid: int, code: int, name: str) -> None:
         """Account for one answer, then use the place that it left in the window."""
-        now = clock.monotonic()
-        publish = self._in_flight.answered(mid, now)
+        publish = self._in_flight.answered(mid, now := clock.monotonic())
         if publish is None:
             return  # QoS 0, which paho reports too
+        self._answered(publish)
         if code >= 0x80:
             self._refused(publish, code, name, now)
         else:
+            self._rights.took(publish)
             self._delivery.accepted(publish.row, now)
             self._counts["acknowledged"] += publish.row is not None
         self.drain()
@@ -247,6 +270,9 @@ class MqttSink:
         if self._closing:
             return
         now = clock.monotonic()
+        if message.topic == self._rights.echo and not message.retained:
+            self._rights.heard_echo()
+            return
         if message.topic == self._confirmations:
             meant = self._delivery.confirm(message.payload, retained=message.retained, now=now)
             self._counts["confirmed" if meant else "ignored"] += 1
@@ -258,13 +284,22 @@ class MqttSink:
         if not self._commands.handle(message):
             self._counts["ignored"] += 1
 
-    def unsubscribed(self, count: int) -> None:
-        """Warn that switches or commands will not arrive."""
-        log.warning("%s refuses %d subscriptions: switches or commands will not arrive", self._where, count)
+    def subscribed(self, mid: int, refused: int) -> None:
+        """Note that messages on a topic will arrive, or never."""
+        publish = self._subscribing.answered(mid, clock.monotonic())
+        if publish is None:
+            return
+        self._answered(publish)
+        if refused:
+            self._warn_of_refusal(publish.topic, "not authorized")
+        else:
+            self._rights.took(publish)
+        self.drain()
 
     def tick(self) -> None:
         """Do what was planned for now."""
         due = self._in_flight.answer_due
+        self._rights.look(clock.monotonic())
         if due is not None and clock.monotonic() >= due:
             self._connection.abort("acknowledgements stopped")
         else:
@@ -277,6 +312,62 @@ class MqttSink:
 
     # Inside.
 
+    def _answered(self, publish: Publish) -> None:
+        """Note an answer of the broker: it does not hang up at this topic."""
+        self._hang_ups.answered(publish.sent)
+        self._delivery.left_out = self._hang_ups.pipelines(self._base)
+
+    def _find_cause(self) -> None:
+        """Find the message over which the broker hung up, if it did, and send it no more."""
+        now = clock.monotonic()
+        unanswered = [*self._in_flight.waiting(now - PROMPT_S), *self._subscribing.waiting(now - PROMPT_S)]
+        if not unanswered and self._once.at > now - PROMPT_S:
+            unanswered = [self._once]
+        hopeless = self._rights.hung_up(unanswered, now, self._where)
+        if hopeless is None:
+            return
+        if hopeless.row is not None and not self._hang_ups.is_left_out(hopeless.topic):
+            self._delivery.give_up(hopeless.row)
+            self._counts["refused"] += 1
+        elif self._discovery is not None:
+            self._discovery.refused(hopeless.topic)
+        self._delivery.left_out = self._hang_ups.pipelines(self._base)
+
+    def _try_again(self) -> None:
+        """Try the topics again that were left out for long enough."""
+        for topic in self._hang_ups.due(clock.monotonic()):
+            if topic.startswith(SUBSCRIPTION):
+                self._subscriptions.append(topic.removeprefix(SUBSCRIPTION))
+            elif self._retained.holds(topic):
+                self._retained.send_again(topic)
+            self._delivery.left_out = self._hang_ups.pipelines(self._base)
+
+    def _subscribe(self, session: Session) -> None:
+        """Make the subscriptions at once, or one by one where the broker may hang up at one."""
+        wanted = [
+            topic for topic in self._subscriptions if not self._hang_ups.is_left_out(SUBSCRIPTION + topic)
+        ]
+        while wanted and self._free(session) > 0:
+            count = 1 if self._hang_ups.careful else len(wanted)
+            topics, wanted = wanted[:count], wanted[count:]
+            what = Publish(clock.monotonic(), SUBSCRIPTION + ", ".join(topics))
+            self._subscribing.add(session.subscribe(topics), what)
+        self._subscriptions = wanted
+
+    def _publish_echo(self, session: Session) -> None:
+        """Publish what should come back; see ``Rights``. MQTT 5 has reason codes instead."""
+        now = clock.monotonic()
+        if self._session is session and not session.terms.mqtt5 and not self._hang_ups.careful:
+            self._in_flight.add(session.publish(self._rights.echo, b""), Publish(now, self._rights.echo))
+            self._rights.published_echo(now)
+            self._plan()
+
+    def _free(self, session: Session) -> int:
+        """Return how many messages may be sent now: one alone, where the broker may hang up at it."""
+        if self._hang_ups.careful:
+            return 0 if self._in_flight or self._subscribing else 1
+        return session.window - len(self._in_flight)
+
     def _leave_in_order(self, session: Session) -> None:
         if self._in_flight:
             self._plan()
@@ -286,36 +377,14 @@ class MqttSink:
 
     def _take_terms(self, session: Session) -> None:
         """Log, once for each broker, what it does not have, and plan what makes up for it."""
-        lacks = []
-        if self._settings.mqtt5 is None and not session.terms.mqtt5:
-            lacks.append("it speaks MQTT 3.1.1, not 5")
-        if self._settings.retain and not session.retains:
-            every = f"again every {REFRESH_S:g} s"
-            lacks.append(f"it does not retain messages: values are sent {every} for those who come later")
-        if session.terms.will is Will.NONE:
-            lacks.append(f"it takes no will on {self._status}: nobody publishes offline when this node dies")
-        if session.qos == 0:
-            lacks.append("it has QoS 0 only: an event that it loses is lost")
-        for lack in lacks:
+        for lack in lacks(session, self._settings, self._status):
             if (sentence := f"{self._where}: {lack}") not in self._logged:
                 self._logged.add(sentence)
                 log.warning("%s", sentence)
-        if not session.retains:
-            self._refresh_at = clock.monotonic() + REFRESH_S
+        if self._rights.unretained or not session.retains:
+            self._retained.refresh_every(REFRESH_S, clock.monotonic())
         elif len(self._settings.addresses) > 1:
-            self._refresh_at = clock.monotonic() + STATUS_S
-
-    def _refresh(self) -> None:
-        """Send values again where that is due; see ``_take_terms``."""
-        now, session = clock.monotonic(), self._session
-        if session is None or self._refresh_at is None or now < self._refresh_at:
-            return
-        if session.retains:
-            self._refresh_at = None
-            self._retained.send_again(self._status)
-        else:
-            self._refresh_at = now + REFRESH_S
-            self._retained.send_all()
+            self._retained.refresh_once(self._status, clock.monotonic() + STATUS_S)
 
     def _settle(self, deadline: float) -> None:
         """Wait for everything in flight and all that follows it, without the event loop."""
@@ -339,14 +408,18 @@ class MqttSink:
             session.disconnect()
 
     def _send_once(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
-        return self._session is not None and self._session.publish_once(topic, payload, correlation)
+        if self._session is None or self._hang_ups.is_left_out(topic):
+            return False
+        self._once = Publish(clock.monotonic(), topic)
+        return self._session.publish_once(topic, payload, correlation)
 
     def _send_retained(self, session: Session, window: int = 0) -> None:
-        while self._retained and len(self._in_flight) < (window or session.window):
+        self._try_again()
+        while self._retained and (window - len(self._in_flight) if window else self._free(session)) > 0:
             self._publish_retained(session, *self._retained.take())
 
     def _send_discovery(self, session: Session) -> None:
-        if self._discovery is None or self._closing or len(self._in_flight) >= session.window:
+        if self._discovery is None or self._closing or self._free(session) <= 0:
             return
         try:
             due = self._discovery.poll(clock.monotonic())
@@ -357,21 +430,25 @@ class MqttSink:
             self._publish_retained(session, topic, payload)
 
     def _publish_retained(self, session: Session, topic: str, payload: bytes) -> None:
+        if self._hang_ups.is_left_out(topic):
+            return
         if not session.fits(topic, payload):
             self._warn_of_refusal(topic, "its size")
             return
-        mid = session.publish(topic, payload, retain=True)
-        self._in_flight.add(mid, Publish(clock.monotonic(), topic))
+        mid = session.publish(topic, payload, retain=not self._rights.unretained)
+        self._in_flight.add(mid, Publish(clock.monotonic(), topic, retained=True))
 
-    def _send_rows(self, session: Session) -> None:
-        now = clock.monotonic()
-        free = session.window - len(self._in_flight)
-        while free > 0 and not self._saying_goodbye:
-            rows = self._delivery.take(free, now)
+    def _send_rows(self, session: Session) -> int:
+        """Send the rows that go next; return how many."""
+        now, sent = clock.monotonic(), 0
+        free = self._free(session)
+        while free > sent and not self._saying_goodbye:
+            rows = self._delivery.take(free - sent, now)
             placed = sum(self._send_row(session, row, now) for row in rows)
-            free -= placed
+            sent += placed
             if placed == len(rows):
-                return
+                break
+        return sent
 
     def _send_row(self, session: Session, row: Row, now: float) -> bool:
         """Send a row; return whether it takes a place in the window now."""
@@ -392,6 +469,7 @@ class MqttSink:
             self._delivery.refused(publish.row, code, now)
 
     def _warn_of_refusal(self, topic: str, what: str) -> None:
+        self._rights.refused(topic, what)
         if topic not in self._warned:  # once a connection: the cause stays
             self._warned.add(topic)
             log.warning("%s refuses a message on %s: %s", self._where, topic, what.lower())
@@ -399,7 +477,14 @@ class MqttSink:
     def _plan(self) -> None:
         """Set when the connection is to call ``tick`` next."""
         discovery = None if self._discovery is None else self._discovery.wake_at
-        times = (self._in_flight.answer_due, self._delivery.wake_at, discovery, self._refresh_at)
+        times = (
+            self._in_flight.answer_due,
+            self._delivery.wake_at,
+            discovery,
+            self._retained.refresh_at,
+            self._hang_ups.wake_at,
+            self._rights.wake_at,
+        )
         self._connection.wake = min((at for at in times if at is not None), default=None)
 
     def _become(self, why: Why) -> None:
@@ -411,7 +496,5 @@ class MqttSink:
             return
         if why.state is State.CONNECTED:
             log.info("%s: connected", where)
-        elif why.state is State.CONNECTING:
-            log.info("%s: %s", where, why.detail)
-        else:
+        elif why.state is not State.CONNECTING:
             log.warning("%s: %s: %s; trying again", where, why.state.value, why.detail)

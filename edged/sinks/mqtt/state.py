@@ -41,14 +41,19 @@ class Why(NamedTuple):
     Attributes:
         by_broker: the connection was ended in order, so the broker was not killed.
         where: the broker that was tried or lost.
+        hung_up: the broker may have ended it over a message that it was sent.
     """
 
     state: State
     detail: str
     by_broker: bool = False
     where: str = ""
+    hung_up: bool = False
 
 
+# DISCONNECT: malformed, protocol error, specific to the implementation, not authorized, topic name, receive
+# maximum, topic alias, packet too large, payload format, retain and QoS not supported.
+_DUE_TO_MESSAGE = frozenset({0x80, 0x81, 0x82, 0x83, 0x87, 0x90, 0x93, 0x94, 0x95, 0x99, 0x9A, 0x9B})
 _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
     0x84: Why(State.PROTOCOL, "the broker does not speak this version of MQTT: write protocol: auto"),
     0x85: Why(State.PROTOCOL, "the broker does not accept this node's client id"),
@@ -64,6 +69,8 @@ _CODES = {  # of CONNACK and DISCONNECT; paho translates those of MQTT 3.1.1
 def of_code(code: int, name: str, *, connected: bool) -> Why:
     """Explain a reason code with which the broker refuses or ends a connection."""
     state = State.LOST if connected else State.REFUSED
+    if connected and code in _DUE_TO_MESSAGE:
+        return Why(State.LOST, f"the broker's reason: {name.lower()}", by_broker=True, hung_up=True)
     return _CODES.get(code, Why(state, f"the broker's reason: {name.lower()}"))._replace(by_broker=connected)
 
 

@@ -44,7 +44,7 @@ class Negotiation:
         wills = (*((Will.RETAINED,) if retain else ()), Will.SHORT_LIVED, Will.NONE) if will else (Will.NONE,)
         self._ladder = [Terms(version, each) for each, version in itertools.product(wills, versions)]
         self._at = 0
-        self._settled = False
+        self._settled = False  # no silence changes the terms any more
         self._found: int | None = None  # accepted; the best terms are tried once more
         self._suspected = False  # the will, of being why the login is refused
         self._before: int | None = None  # the terms before that
@@ -61,7 +61,7 @@ class Negotiation:
         elif not self._settled and self._before is None:
             self._found, self._at = self._at, 0
             return False
-        self._settled, self._before = self._at > 0, None
+        self._settled, self._before = True, None
         return True
 
     def closed(self) -> bool:

@@ -69,9 +69,11 @@ class Visit:
         """Note that the publication came back."""
         self.over |= message.topic == f"{self.base}/{ECHO}" and not message.retained
 
-    def unsubscribed(self, count: int) -> None:
+    def subscribed(self, mid: int, refused: int) -> None:
         """Note that switches will not arrive, and that nothing will come back."""
-        del count
+        del mid
+        if not refused:
+            return
         self.trouble.append(f"this user may not read {self.base}/{SWITCHES}: switches will not arrive")
         self.over = True
 

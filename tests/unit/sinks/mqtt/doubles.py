@@ -55,8 +55,9 @@ class Broker:
         self.received.append((topic, payload, False))
         return correlation != b"full"
 
-    def subscribe(self, topics: Sequence[str]) -> None:
+    def subscribe(self, topics: Sequence[str]) -> int:
         self.topics += topics
+        return -len(self.topics)
 
     def disconnect(self) -> None:
         self.left = True

@@ -43,8 +43,8 @@ class Listener:
     def received(self, message: Message) -> None:
         self.heard.append(message.topic)
 
-    def unsubscribed(self, count: int) -> None:
-        self.heard.append(count)
+    def subscribed(self, mid: int, refused: int) -> None:
+        self.heard.append((mid, refused))
 
     def tick(self) -> None:
         self.heard.append("tick")
