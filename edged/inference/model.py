@@ -112,7 +112,7 @@ def open_model(
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         threads: threads of the CPU kernels; None: cores, at most 4.
         delegate: the delegate of an accelerator; that of an Edge TPU takes only models compiled for it.
-        must_take_part: refuse a model of which the delegate takes nothing.
+        must_take_part: raise ``NothingTakenError`` where the delegate takes nothing of the model.
         content: a descriptor of sealed memory that holds the file's bytes; None: those that were read.
 
     Raises:
@@ -128,6 +128,8 @@ def open_model(
             delegate=delegate,
             must_take_part=must_take_part,
         )
+    except interpreters.NothingTakenError:
+        raise
     except ModelError as error:
         raise ModelError(f"{loaded.file.path}: {error}") from error
     return Model(loaded, interpreter, name)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class NothingTakenError(ModelError):
+    """A delegate takes no operator of a model, so that the CPU would run it."""
+
+
 class Interpreter(Protocol):
     """The part of either runtime's interpreter that edged uses."""
 
@@ -98,7 +102,7 @@ def open_interpreter(
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
         threads: threads of the CPU kernels.
         delegate: an accelerator's delegate, from the same runtime; None: the CPU.
-        must_take_part: a delegate that takes no operator of the model is an error: it would not say so.
+        must_take_part: raise ``NothingTakenError`` where the delegate takes no operator: it would not say so.
 
     Raises:
         DriverError: the runtime is not installed.
@@ -113,17 +117,21 @@ def open_interpreter(
                 **_where(content), num_threads=threads, experimental_delegates=delegates
             )
             # Looked at now: allocating gives the rest to the runtime's own delegate for the CPU.
-            if must_take_part and not _takes_part(opened):
-                raise ModelError("the accelerator takes no operator of the model, so the CPU would run it")
+            if must_take_part:
+                _look_for_its_part(opened)
             opened.allocate_tensors()
+    except NothingTakenError:
+        raise
     except (RuntimeError, ValueError, MemoryError) as error:
         raise ModelError(f"the runtime refuses the model: {_sentence(error)}") from error
     return opened
 
 
-def _takes_part(interpreter: Any) -> bool:
-    """Return whether a delegate runs an operator of the model; both runtimes call that node alike."""
-    return any(operator["op_name"] == "DELEGATE" for operator in interpreter._get_ops_details())  # noqa: SLF001 - there is no other way
+def _look_for_its_part(interpreter: Any) -> None:
+    """Raise ``NothingTakenError`` where no node is a delegate's; both runtimes call those nodes alike."""
+    operators = interpreter._get_ops_details()  # noqa: SLF001 - there is no other way
+    if not any(operator["op_name"] == "DELEGATE" for operator in operators):
+        raise NothingTakenError("the delegate takes no operator of the model")
 
 
 def _where(content: bytes | int | mmap.mmap) -> dict[str, Any]:

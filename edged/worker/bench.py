@@ -72,6 +72,7 @@ class Measurement:
         self._request = request
         self._tell = tell
         self._told_at = 0.0
+        self._takes_part = True
 
     def run(self) -> dict[str, Any]:
         """Measure, and return everything that was found.
@@ -98,6 +99,7 @@ class Measurement:
             "prepare_ms": prepare_ms,
             "rss_mb": round(largest_mb, 1),
             "model_mb": round(largest_mb - before_mb, 1),
+            "takes_part": self._takes_part,
             **judged,
         }
 
@@ -112,13 +114,13 @@ class Measurement:
         file = tflite_file.read(Path(request.model), request.sha256, edgetpu=compiled)
         file = file.with_output(ModelSection.model_validate(request.model_keys).output)
         loaded = LoadedModel(file, image_classifier.spec(file), tuple(request.labels))
-        model = models.open_model(
-            loaded,
-            runtime=request.runtime,
-            threads=request.threads,
-            delegate=delegate,
-            must_take_part=request.accelerator == "external",
-        )
+        runtime, threads = request.runtime, request.threads
+        if request.accelerator == "external":
+            model, self._takes_part = external.open_model(
+                loaded, delegate, request.library, runtime=runtime, threads=threads
+            )
+        else:
+            model = models.open_model(loaded, runtime=runtime, threads=threads, delegate=delegate)
         return model, image_classifier.picture_input(file)
 
     def _best(self, model: Model, picture: PictureInput) -> dict[str, Any]:

@@ -41,12 +41,11 @@ if TYPE_CHECKING:
     from edged.tasks import Task
     from edged.worker.capture import Item
 
-# What libedgetpu or edged says of a model that an accelerator will never run; the device is in order.
+# What libedgetpu prints of a model that it will never run; the device is in order.
 _REFUSALS = (
     "requires runtime version",
     "Unsupported data type in custom op",
     "Multiple executables",
-    "takes no operator",
 )
 NO_CHECKSUM = "00000000"  # in events, for a measure, which has no file
 
@@ -158,15 +157,14 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         )
         # A model over time is so small that it gains nothing from more than one thread.
         threads = named.threads or (order.threads if sample.gives == "picture" else 1)
-        with _blamed(delegate, section.accelerator.library):
-            model = models.open_model(
-                loaded,
-                runtime=named.runtime,
-                threads=threads,
-                delegate=delegate,
-                must_take_part=delegate is not None,
-                content=files.model,
-            )
+        if delegate is None:
+            model = models.open_model(loaded, runtime=named.runtime, threads=threads, content=files.model)
+        else:
+            library = section.accelerator.library
+            with _blamed(library):
+                model, _ = external.open_model(
+                    loaded, delegate, library, runtime=named.runtime, threads=threads, content=files.model
+                )
     else:
         spec = driver.inspect(None, sample)
         return Engine(driver.create(section.task, spec, spec.labels), spec, None)
@@ -200,7 +198,7 @@ def _external(section: PipelineSection, beat: Beat) -> object:
 
 
 @contextmanager
-def _blamed(delegate: object | None, name: str) -> Iterator[None]:
+def _blamed(name: str) -> Iterator[None]:
     """Blame an accelerator that refuses a model: the file is valid, so something is wrong with the device.
 
     Raises:
@@ -210,7 +208,7 @@ def _blamed(delegate: object | None, name: str) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        if delegate is None or any(refusal in str(error) for refusal in _REFUSALS):
+        if any(refusal in str(error) for refusal in _REFUSALS):
             raise
         raise Unavailable(Reason.LOST, f"{name} refuses a model: {error}") from error
 
@@ -246,7 +244,7 @@ def _on_tpu(
         if files.model is not None or file.exists():
             raise
         raise ModelError(f"{error}; {image_classifier.compile_hint(named.file)}") from None
-    with _blamed(delegate, "the Edge TPU"):
+    with _blamed("the Edge TPU"):
         return models.open_model(
             loaded,
             runtime=named.runtime,

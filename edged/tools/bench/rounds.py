@@ -175,6 +175,8 @@ def _notes(case: Case) -> list[str]:
         notes.append(not_isolated("WARNING: the process that holds the pictures"))
     if tried := case.found.get("tried"):
         notes.append(_compared(case, tried))
+    if not case.found.get("takes_part", True):
+        notes.append(f"{case.candidate.path}: the delegate takes no operator of it: the CPU ran all of it")
     return [*notes, case.problem] if case.problem else notes
 
 

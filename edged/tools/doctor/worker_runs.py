@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edged.supervisor import PipelineStatus
 
 STOP_S = 3.0
+_LINES = 200
 
 
 @dataclass
@@ -43,10 +45,12 @@ class Workers:
 
     Attributes:
         last_words: the last line that a worker or its libraries printed; empty if there was none.
+        printed: the last of these lines.
     """
 
     def __init__(self, root: Path) -> None:
         self.last_words = ""
+        self.printed: deque[str] = deque(maxlen=_LINES)
         forkserver = ForkServer(OutputPump(self._printed))
         self._supervisor = Supervisor(
             {}, isolation="optional", listener=self, forkserver=forkserver, results=True, root=root
@@ -91,6 +95,7 @@ class Workers:
 
     def _printed(self, _level: int, line: str) -> None:
         self.last_words = line
+        self.printed.append(line)
 
     def _is_over(self, run: Run) -> bool:
         ended = run.status is not None and run.status.state == "ended"

@@ -33,6 +33,8 @@ _LIBRARY = re.compile("libedgetpu1-(std|max)$")  # the Debian packages
 _EXTERNAL = (
     "check library and options; its device nodes (nodes) have to be allowed to the service's user and unit"
 )
+_CONVERT = "convert the model for it (many NPUs take 8-bit models alone), or run it on the CPU"
+_NOTHING_TAKEN = "takes no operator of the model"  # of edged.inference.external, in a worker's log
 _CRASHES = ("SIGSEGV", "SIGABRT")
 _BROKEN = "it was probably built for another TensorFlow Lite"
 
@@ -129,7 +131,10 @@ async def external(subject: Subject, workers: Workers) -> Verdict:
     if used := [name for name in wanted if _daemon_has_it(subject, name)]:
         return _of_daemon(subject, used)
     runs = await _runs(wanted, workers)
-    return together([_of_external(name, runs[name], wanted[name].accelerator) for name in wanted])
+    # A delegate does not say so itself, and events would have its name.
+    idle = [line for line in workers.printed if _NOTHING_TAKEN in line]
+    verdicts = [_of_external(name, runs[name], wanted[name].accelerator) for name in wanted]
+    return together([*verdicts, *(warning(line, _CONVERT) for line in dict.fromkeys(idle))])
 
 
 def _of_external(name: str, run: Run, accelerator: Accelerator) -> Verdict:
@@ -139,7 +144,7 @@ def _of_external(name: str, run: Run, accelerator: Accelerator) -> Verdict:
         return error(f"{name}: no inference in time", "dmesg may show what its driver does")
     what, fix = f"{name}: {run.fault.last_error}", _EXTERNAL
     if run.fault.fault == "model":
-        fix = "convert the model for it (many NPUs take 8-bit models alone), or run it on the CPU"
+        fix = _CONVERT
     if any(crash in run.fault.last_error for crash in _CRASHES):
         fix = "install the build of this library for the TensorFlow Lite of this runtime"
     if accelerator.policy == "prefer":
