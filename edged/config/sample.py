@@ -8,12 +8,14 @@ omitted.
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
+from edged import sensors
 from edged.config import declarations
 from edged.config.root import Config, PipelineSection, host_node
 from edged.config.sensor import SENSORS
@@ -22,10 +24,12 @@ from edged.models import bundled
 from edged.sources.discovery import Machine, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic.fields import FieldInfo
+
+    from edged.sensors import Found
 
 _WIDTH = 110
 _COLUMN = 36  # where the description after a value begins
@@ -34,13 +38,20 @@ _OWN = ("## state_dir and run_dir belong to the user who made this file; remove 
 _WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
 
 
-def sample(machine: Machine | None = None, own: tuple[Path, Path] | None = None) -> str:
+def sample(
+    machine: Machine | None = None,
+    own: tuple[Path, Path] | None = None,
+    found: Sequence[Found] | None = None,
+) -> str:
     """Return the text of an initial configuration.
 
     Args:
         machine: the machine to write it for; None: this one.
         own: state_dir and run_dir for a user who cannot write to the service's directories.
+        found: the machine's sensors; None: those of this one, or none of another machine.
     """
+    if found is None:
+        found = sensors.find() if machine is None else ()
     machine = machine if machine is not None else survey()
     lines = [
         "## The configuration of edged: sources, models, decisions, and where events are sent.",
@@ -61,7 +72,7 @@ def sample(machine: Machine | None = None, own: tuple[Path, Path] | None = None)
         elif own is not None and name in ("state_dir", "run_dir"):
             lines += ["", *_entry(name, info, str(own[name == "run_dir"]), "")]
         elif name == "sensors":
-            lines += ["", *_commented(_sensors(info.description or ""))]
+            lines += ["", *_sensors(info.description or "", found)]
         else:
             lines += ["", *_commented(_default(name, info, ""))]
     return "\n".join(lines) + "\n"
@@ -100,9 +111,19 @@ def _source(source: Mapping[str, Any]) -> Iterator[str]:
             yield from _commented(_default(name, info, "      "))
 
 
-def _sensors(sentence: str) -> Iterator[str]:
-    """Write the sensor that every machine has, with all its keys."""
-    yield from _described("sensors:", f"readings, {sentence}", "")
+def _sensors(sentence: str, found: Sequence[Found]) -> Iterator[str]:
+    """Write the sensors that were found, and the one that every machine has with all its keys."""
+    head = _described("sensors:", f"readings, {sentence}", "")
+    if not found:
+        yield from _commented(itertools.chain(head, _board()))
+        return
+    yield from head
+    for sensor in found:
+        yield f"  {sensor.name}: {_yaml(sensor.keys)}"
+    yield from _commented(_board())
+
+
+def _board() -> Iterator[str]:
     yield "  board:"
     for name, info in SENSORS.config("system").model_fields.items():
         yield from _default(name, info, "    ")

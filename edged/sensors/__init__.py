@@ -28,6 +28,9 @@ Contract of a Sensor, tested for every driver by one conformance test:
 A driver that needs a vendor's package also has a function ``library()``, which imports and returns it, or
 raises ``DriverError``; ``edged doctor`` calls it in a separate process.
 
+A driver that can tell without opening a device which sensors the machine has also has a function
+``find(root)``, which returns them as :class:`Found`; ``edged init`` writes them.
+
 A sensor that has events in addition to its state (a gpio line) also has ``wait(timeout_s)``, see
 :class:`EdgeSensor`.
 """
@@ -35,7 +38,10 @@ A sensor that has events in addition to its state (a gpio line) also has ``wait(
 from __future__ import annotations
 
 import enum
+import itertools
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
 
 CHANNEL = r"^[a-z0-9_]{1,32}$"
 STALE_INTERVALS = 3  # a reading is stale after this many intervals, where stale_after_s is not set
+_LONGEST_NAME = 24  # of a sensor that was found; a number may follow
 _TAKEN = frozenset({"state", "availability"})  # levels of a sensor's topic
 
 
@@ -99,6 +106,19 @@ class Quantity:
     binary: bool = False
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A sensor that a driver found on this machine.
+
+    Attributes:
+        name: a name for it in the configuration.
+        keys: its keys, with ``kind``; those that are left out have their defaults.
+    """
+
+    name: str
+    keys: Mapping[str, Any]
 
 
 class Sensor(Protocol):
@@ -346,3 +366,25 @@ def load(kind: str) -> Any:
         DriverError: there is no such driver; the message lists the available ones.
     """
     return _registry.load(kind)
+
+
+def find(root: Path = Path("/")) -> list[Found]:
+    """Return the sensors that drivers find on this machine, each with a name of its own.
+
+    Args:
+        root: the root of the file system; another one in tests.
+    """
+    found: dict[str, Found] = {}
+    for kind in kinds():
+        try:
+            driver = load(kind)
+        except Exception:  # noqa: BLE001, S112 - a third-party driver may fail in any way
+            continue
+        for sensor in driver.find(root) if hasattr(driver, "find") else ():
+            name = re.sub(r"[^a-z0-9-]+", "-", sensor.name.lower()).strip("-")[:_LONGEST_NAME] or kind
+            others = (f"{name}-{number}" for number in itertools.count(2))
+            unique = next(
+                candidate for candidate in (name, *itertools.islice(others, 999)) if candidate not in found
+            )
+            found[unique] = Found(unique, sensor.keys)
+    return list(found.values())

@@ -6,6 +6,7 @@ folder held open by a descriptor, every read fails once the device is gone, what
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +16,7 @@ from edged.sensors import Quality, Reading
 from edged.system import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -99,6 +100,17 @@ class Folder:
         if error.errno in _GONE:
             return Unavailable(Reason.LOST, f"{self._what} is gone, or has no {name}")
         return Unavailable(Reason.LOST, f"{self._what}: {error.strerror}")
+
+
+def folders(parent: Path, pattern: str) -> Iterator[Folder]:
+    """Give each device's folder, open while it is looked at."""
+    for path in sorted(parent.glob(pattern)):
+        with contextlib.suppress(Unavailable, NotMeasured):
+            folder = Folder(path, path.name)
+            try:
+                yield folder
+            finally:
+                folder.close()
 
 
 class Device:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
+from edged.sensors import Found, Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _TYPES: dict[str, tuple[float, str, str]] = {
     "fan": (1.0, "rpm", ""),
     "freq": (1.0, "Hz", "frequency"),
 }
+_ON_I2C = re.compile(r"[0-9]+-00[0-9a-f]{2}")
 _INPUT = re.compile(rf"((?:{'|'.join(_TYPES)})[0-9]+)_input")
 
 
@@ -71,6 +72,29 @@ class Config(SensorConfig):
 def create(config: Config) -> Sensor:
     """Return the sensor."""
     return Hwmon(config)
+
+
+def find(root: Path) -> list[Found]:
+    """Return the channels that measure of each chip on an I²C bus; others belong to the board."""
+    chips: list[tuple[str, str, list[str]]] = []
+    for folder in sysfs.folders(root / "sys/class/hwmon", "hwmon*"):
+        channels = [found[1] for file in folder.names() if (found := _INPUT.fullmatch(file))]
+        if _ON_I2C.fullmatch(_place(folder)):
+            chips.append((folder.text("name"), _place(folder), channels))
+    names = [name for name, *_ in chips]
+    return [
+        Found(
+            f"{name}-{channel}",
+            {
+                "kind": "hwmon",
+                "chip": name,
+                "channel": channel,
+                **({"device": at} if names.count(name) > 1 else {}),
+            },
+        )
+        for name, at, channels in chips
+        for channel in channels
+    ]
 
 
 class Hwmon:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
+from edged.sensors import Found, Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
@@ -96,6 +96,28 @@ class Config(SensorConfig):
 def create(config: Config) -> Sensor:
     """Return the sensor."""
     return Iio(config)
+
+
+def find(root: Path) -> list[Found]:
+    """Return each channel of each device."""
+    devices: list[tuple[str, str, list[str]]] = []
+    for folder in sysfs.folders(root / "sys/bus/iio/devices", "iio:device*"):
+        channels = {found[1] for file in folder.names() if (found := _VALUE.fullmatch(file))}
+        devices.append((folder.text("name"), _place(folder), sorted(channels)))
+    names = [name for name, *_ in devices]
+    return [
+        Found(
+            f"{name}-{channel}",
+            {
+                "kind": "iio",
+                "device": name,
+                "channel": channel,
+                **({"at": at} if names.count(name) > 1 else {}),
+            },
+        )
+        for name, at, channels in devices
+        for channel in channels
+    ]
 
 
 class Iio:

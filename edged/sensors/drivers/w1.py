@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
+from edged.sensors import Found, Quantity, Reading, Sensor, SensorConfig, overlays, sysfs
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ class Config(SensorConfig):
 def create(config: Config) -> Sensor:
     """Return the sensor."""
     return W1(config)
+
+
+def find(root: Path) -> list[Found]:
+    """Return each thermometer."""
+    folders = sysfs.folders(root / "sys/bus/w1/devices", "*-*")
+    ids = [folder.path.name for folder in folders if _is_thermometer(folder)]
+    return [Found("thermometer", {"kind": "w1", "id": id_}) for id_ in ids]
 
 
 class W1:
