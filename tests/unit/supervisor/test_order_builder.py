@@ -58,3 +58,29 @@ def test_a_password_that_cannot_be_read_is_reported_and_left_out(
 ) -> None:
     assert order(tmp_path).pipelines[0].secrets == {}
     assert "yard-password: there is no such file" in caplog.text
+
+
+@pytest.mark.parametrize(("accelerated", "kind", "reset"), [(True, "edgetpu", True), (False, "cpu", False)])
+def test_only_an_accelerator_is_reset(tmp_path: Path, accelerated: bool, kind: str, reset: bool) -> None:
+    text = (
+        "pipelines: {porch: {source: {kind: synthetic}, accelerator: {policy: prefer}, "
+        "model: {file: a.tflite, edgetpu_file: b.tflite, labels: l.txt}}}"
+    )
+    sections = loads(text, "edged.yaml", tmp_path).pipelines
+    made = order_builder.order(
+        sections, {}, accelerated=accelerated, isolation="required", threads=1, reset=True
+    )
+    assert (made.pipelines[0].accelerator, made.pipelines[0].reset) == (kind, reset)
+
+
+def test_an_external_delegate_gets_the_cpus_model_and_is_named_in_the_order(tmp_path: Path) -> None:
+    text = (
+        "pipelines: {porch: {source: {kind: synthetic}, model: {file: a.tflite, labels: l.txt}, "
+        "accelerator: {policy: prefer, library: libvx_delegate.so, options: {x: 1}}}}"
+    )
+    sections = loads(text, "edged.yaml", tmp_path).pipelines
+    files = [tmp_path / "a.tflite", tmp_path / "l.txt"]
+    made = order_builder.order(
+        sections, {}, files, accelerated=True, isolation="required", threads=1
+    ).pipelines[0]
+    assert (made.accelerator, made.model, made.twin) == ("external", 0, 0)
