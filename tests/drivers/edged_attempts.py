@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,29 +20,42 @@ Attempt = Callable[[], object]
 WORD = b"row 7 of the porch"
 _NUMBERS = {
     "x86_64": {
+        "ioctl": 16,
         "ptrace": 101,
         "mount": 165,
+        "init_module": 175,
         "add_key": 248,
         "keyctl": 250,
         "unshare": 272,
         "perf_event_open": 298,
+        "open_by_handle_at": 304,
+        "setns": 308,
         "process_vm_readv": 310,
+        "seccomp": 317,
         "bpf": 321,
         "userfaultfd": 323,
     },
     "aarch64": {
+        "ioctl": 29,
         "ptrace": 117,
         "mount": 40,
+        "init_module": 105,
         "add_key": 217,
         "keyctl": 219,
         "unshare": 97,
         "perf_event_open": 241,
+        "open_by_handle_at": 265,
+        "setns": 268,
         "process_vm_readv": 270,
+        "seccomp": 277,
         "bpf": 280,
         "userfaultfd": 282,
     },
 }[os.uname().machine]
-_PTRACE_SEIZE, _CLONE_NEWUSER, _IO_URING_SETUP = 0x4206, 0x10000000, 425
+_PTRACE_SEIZE, _CLONE_NEWUSER = 0x4206, 0x10000000
+_IO_URING_SETUP, _FSOPEN, _CLONE3, _PIDFD_GETFD = 425, 430, 435, 438  # the same everywhere
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _TIOCSTI, _UEVENTS = 1, 4, 0x5412, 15
+_READ_WRITE = 3  # of mprotect(2)
 _HARMLESS = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "console"}
 _REFUSED = {errno.EPERM, errno.EACCES, errno.ENOSYS}
 
@@ -126,6 +141,7 @@ def _processes(targets: dict[str, Any]) -> Iterator[tuple[str, Attempt]]:
     pid = targets["processes"]["sibling"]
     yield "C2 trace a sibling", lambda: _call(_NUMBERS["ptrace"], _PTRACE_SEIZE, pid, 0, 0)
     yield "C2 read of a sibling", lambda: _call(_NUMBERS["process_vm_readv"], pid, 0, 0, 0, 0, 0)
+    yield "M2 signal by the kernel", lambda: fcntl.fcntl(2, fcntl.F_SETOWN, os.getppid())
 
 
 def _sockets(targets: dict[str, Any]) -> Iterator[tuple[str, Attempt]]:
@@ -134,6 +150,7 @@ def _sockets(targets: dict[str, Any]) -> Iterator[tuple[str, Attempt]]:
         yield f"H2 send to a host service ({kind})", lambda address=address: _send(socket.AF_UNIX, address)
         yield f"H2 send by a socket pair ({kind})", lambda address=address: _send_by_pair(address)
     yield "H2 network configuration (netlink)", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    yield "H2 device events (netlink)", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _UEVENTS)
     yield "C2 send by UDP", lambda: _send(socket.AF_INET, ("127.0.0.1", targets["udp"]))
     yield "C2 connect by TCP", lambda: _connect(targets["tcp"])
     yield "C2 raw packets", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -164,6 +181,14 @@ def _kernel(_targets: dict[str, Any]) -> Iterator[tuple[str, Attempt]]:
         "bpf": (_NUMBERS["bpf"], 0, 0, 0),
         "io_uring": (_IO_URING_SETUP, 1, 0),
         "mount": (_NUMBERS["mount"], 0, 0, 0, 0, 0),
+        "a file system": (_FSOPEN, 0, 0),
+        "a kernel module": (_NUMBERS["init_module"], 0, 0, 0),
+        "a file by its number": (_NUMBERS["open_by_handle_at"], -1, 0, 0),
+        "another's namespace": (_NUMBERS["setns"], -1, 0),
+        "another's descriptor": (_PIDFD_GETFD, -1, 0, 0),
+        "clone3": (_CLONE3, 0, 0),
+        "another filter": (_NUMBERS["seccomp"], 99, 0, 0),
+        "typing on a terminal": (_NUMBERS["ioctl"], 0, _TIOCSTI, 0),
     }
     for name, numbers in calls.items():
         yield f"M9 {name}", lambda numbers=numbers: _reach(*numbers)
@@ -188,6 +213,10 @@ def _reach(number: int, *arguments: int) -> None:
 def _own(_targets: dict[str, Any]) -> Iterator[tuple[str, Attempt]]:
     """Give attempts on what the worker holds; the last one changes the process that makes it."""
     yield "M1 shrink what it shares with main", _shrink
+    yield "M1 write what sensors read", _forge
+    yield "C1 start a program", lambda: subprocess.run(["/bin/true"], check=True)
+    yield "C2 open itself to others", lambda: _own_option(_PR_SET_DUMPABLE, 1)
+    yield "M2 outlive main", lambda: _own_option(_PR_SET_PDEATHSIG, 0)
     yield "H4 main's environment", _inherited
     yield "M9 a user namespace", lambda: _call(_NUMBERS["unshare"], _CLONE_NEWUSER)
 
@@ -202,6 +231,29 @@ def _shrink() -> None:
         except OSError as error:
             last = error
     raise last
+
+
+def _forge() -> None:
+    """Make the readings page writable: its mapping, or what is left of its descriptor."""
+    last = OSError(errno.ENOENT, "no readings in sight")
+    libc = ctypes.CDLL(None, use_errno=True)
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if "/memfd:edged-readings" in line:
+            start, end = (int(each, 16) for each in line.split()[0].split("-"))
+            if libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _READ_WRITE) == 0:
+                return
+            last = OSError(ctypes.get_errno(), "mprotect")
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are enough
+        path = Path(f"/proc/self/fd/{name}")
+        if path.exists() and str(path.readlink()).startswith("/memfd:edged-readings"):
+            _open(path, os.O_RDWR)
+            return
+    raise last
+
+
+def _own_option(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _inherited() -> None:

@@ -22,6 +22,7 @@ pytestmark = [
 ]
 NOT_A_WALL = (  # what no control can take away: seals, an empty environment, a multi-threaded process, init
     "M1 shrink what it shares with main",
+    "M1 write what sensors read",
     "H4 main's environment",
     "M9 ",
     "C2 raw packets",

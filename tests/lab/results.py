@@ -123,6 +123,8 @@ CASES = (
     Case("walls", "the same, on a kernel without Landlock", "--no-landlock", "--no-landlock"),
     Case("walls", "both", "--nobody --no-landlock", "--nobody --no-landlock"),
     Case("walls", "the same without walls", "--control", "--control", control=True),
+    Case("walls_units", "the same under the service's units, in a booted container", "", "container"),
+    Case("walls_units", "the same on the virtual board, beside a camera", "", "board"),
     Case("restart_storm", "a worker killed again and again", "--respawns 50", "--respawns 1000"),
     Case("cameras", "cameras that hang, crash, vanish, freeze, go black, give garbage", "", ""),
     Case("edgetpu", "every failure of an Edge TPU's library", '"abort invoke" "fail open"', ""),

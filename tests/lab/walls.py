@@ -16,10 +16,8 @@ import argparse
 import asyncio
 import ctypes
 import errno
-import json
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from crew import Crew, offer_lab_driver, section, synthetic
+from targets import Place
 from verdict import verdict
 
 NOBODY = 65534
@@ -36,65 +35,6 @@ NO_WALLS = """
 from edged.system import sandbox
 sandbox.confine = lambda needs: sandbox.Walls((), ())
 """
-
-
-class Place:
-    """What the attempts aim at: folders, files and listeners.
-
-    Args:
-        folder: an empty one.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.cue, self.found = folder / "told" / "targets", folder / "found"
-        self.cue.parent.mkdir()
-        self.found.touch()
-        for name in ("home", "state", "secrets"):
-            (folder / name).mkdir()
-        for file in ("state/spool.db", "secrets/password", "secrets/edged.yaml"):
-            (folder / file).write_text("secret\n")
-        self._listeners = [
-            self._listen(socket.AF_UNIX, str(folder / "service")),
-            self._listen(socket.AF_UNIX, f"\0edged-walls-{os.getpid()}"),
-            self._listen(socket.AF_INET, ("127.0.0.1", 0)),
-        ]
-        self._tcp = socket.create_server(("127.0.0.1", 0))
-        self._tcp.setblocking(False)
-        self._targets = {
-            **{name: str(folder / name) for name in ("home", "state", "secrets")},
-            "device": "/dev/fuse" if os.path.exists("/dev/fuse") else os.ttyname(os.openpty()[1]),  # noqa: PTH110 - text
-            "unix": str(folder / "service"),
-            "abstract": f"edged-walls-{os.getpid()}",
-            "udp": self._listeners[2].getsockname()[1],
-            "tcp": self._tcp.getsockname()[1],
-        }
-
-    def tell(self, processes: dict[str, int]) -> None:
-        """Let the worker begin."""
-        told = self.cue.with_suffix(".new")
-        told.write_text(json.dumps(self._targets | {"processes": processes}), "utf-8")
-        told.rename(self.cue)
-
-    def arrived(self) -> int:
-        """Return how many messages and connections reached a listener."""
-        return sum(_drained(listener.recv, 100) for listener in self._listeners) + _drained(self._tcp.accept)
-
-    @staticmethod
-    def _listen(family: int, address: Any) -> socket.socket:
-        listener = socket.socket(family, socket.SOCK_DGRAM)
-        listener.bind(address)
-        listener.setblocking(False)
-        return listener
-
-
-def _drained(take: Any, *arguments: int) -> int:
-    count = 0
-    try:
-        while True:
-            take(*arguments)
-            count += 1
-    except BlockingIOError:
-        return count
 
 
 def without_landlock() -> None:
@@ -127,13 +67,13 @@ def as_nobody() -> None:
 async def attack(place: Place, *, control: bool) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return what became of each attempt, and which walls hold."""
     lab = {"kind": "lab", "do": "attack", "file": str(place.found), "cue": str(place.cue)}
-    pipelines = {"porch": section(lab), "sibling": section(synthetic())}
+    pipelines = {"porch": section(lab, attach=["hall/lux"]), "sibling": section(synthetic())}
     async with Crew(pipelines, isolation="optional" if control else "required") as crew:
         await crew.running()
         forkserver = crew.supervisor.forkserver.pid
         place.tell({"main": os.getpid(), "fork server": forkserver or 1, "sibling": crew.pid("sibling")})
-        await crew.until(lambda: place.found.read_text("utf-8").endswith("}"))
-        return json.loads(place.found.read_text("utf-8")), crew.status("porch").isolation
+        await crew.until(place.answered)
+        return place.results(), crew.status("porch").isolation
 
 
 def main() -> int:
