@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attempts
 import machines
 import services
 from machines import run, until
@@ -257,6 +258,9 @@ def reboot(trial: Trial) -> str:
 step("both units hold: what must work works, what must not does not")(services.sandbox)
 
 
+step("code in a worker tries every way out of its unit, with and without Landlock")(attempts.walls)
+
+
 step("no secret is shown: files are root's, and --diff prints no password of an address")(services.secrets)
 
 
@@ -417,11 +421,14 @@ def main() -> int:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--wheels", type=Path, required=True)
     parser.add_argument("--only", metavar="NAME", help=", ".join(function.__name__ for _, function in STEPS))
+    parser.add_argument("--just", metavar="NAME", help="this step, after those that it needs")
     parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
     since, results = time.monotonic(), []
     with _world(arguments.root, arguments.wheels) as trial:
         for title, function in STEPS:
+            if arguments.just not in {None, function.__name__} and function not in _FIRST:
+                continue
             results.append(_show(trial, title, function))
             if function.__name__ == arguments.only or (function in _FIRST and not results[-1]):
                 break
