@@ -49,7 +49,14 @@ class Board:
             *("setpriv", "--pdeathsig", "KILL", options.emulator),
             *("-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024", "-nodefaults", "-display", "none"),
             *("-no-reboot", "-serial", f"file:{self.console}"),
-            *("-kernel", options.kernel, "-initrd", options.initrd, "-append", KERNEL_LINE),
+            *(
+                "-kernel",
+                options.kernel,
+                "-initrd",
+                options.initrd,
+                "-append",
+                f"{KERNEL_LINE} edged.just={options.just}",
+            ),
             *("-drive", f"file={options.image},format=raw,if=virtio,snapshot=on"),
             *("-device", "virtio-rng-pci", "-device", "virtio-serial"),
             *("-chardev", f"file,id=results,path={self.results}"),
@@ -113,6 +120,7 @@ def options() -> argparse.Namespace:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--limit", type=float, required=True)
+    parser.add_argument("--just", default="")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

@@ -56,7 +56,8 @@ class Service:
             assert field(pid, "Uid").split()[0] != "0"
         users = {field(pid, "Uid").split()[0] for pid in processes.values() if pid != main}
         assert field(main, "Uid").split()[0] not in users, "main and the workers have a user each"
-        filters = int(field(main, "Seccomp_filters")), int(field(worker, "Seccomp_filters"))
+        server = processes["forkserver"]
+        filters = int(field(server, "Seccomp_filters")), int(field(worker, "Seccomp_filters"))
         assert filters[1] > filters[0], f"the worker has no filter of its own: {filters}"
         node = os.path.realpath(camera.DEVICE)
         assert node in _opened(worker), "the worker holds the camera"
@@ -65,9 +66,9 @@ class Service:
         assert not _internet(processes["sensors"]), "nor has the sensors' worker"
         assert _internet(main), "main is connected to the broker"
         return (
-            f"Seccomp: 2 in {', '.join(processes)}, filters {filters[0]} in main and {filters[1]} in the "
-            f"worker; isolation {'+'.join(status['pipelines']['porch']['isolation'])}; the camera is open in "
-            "the worker alone, the broker's socket in main alone"
+            f"Seccomp: 2 in {', '.join(processes)}, filters {filters[0]} in the fork server and "
+            f"{filters[1]} in the worker; isolation {'+'.join(status['pipelines']['porch']['isolation'])}; "
+            "the camera is open in the worker alone, the broker's socket in main alone"
         )
 
     def thermometer(self) -> str:
@@ -160,7 +161,7 @@ class Service:
 
     def _complete(self) -> dict[str, Any] | None:
         status = self._status()
-        return status if {"main", "porch", "sensors"} <= set(status["processes"]) else None
+        return status if {"main", "forkserver", "porch", "sensors"} <= set(status["processes"]) else None
 
     def _status(self) -> dict[str, Any]:
         """What `edged status` reads; the command itself takes an emulator several seconds."""
