@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int16": 7, "int8": 9}
 
@@ -34,6 +38,10 @@ class Packed:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     compression: int = zipfile.ZIP_STORED
+    locales: dict[str, str] = field(default_factory=dict)  # names to show, by language
+    calibration: str | None = None
+    transformation: int = 0
+    default_score: float = 0.0
 
 
 class _Graph:
@@ -247,6 +255,10 @@ def _pack(graph: _Graph, packed: Packed) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", packed.compression) as archive:
         archive.writestr("labels.txt", packed.labels)
+        for locale, labels in packed.locales.items():
+            archive.writestr(f"labels_{locale}.txt", labels)
+        if packed.calibration is not None:
+            archive.writestr("calibration.csv", packed.calibration)
     return file.getvalue()
 
 
@@ -254,11 +266,13 @@ def metadata(packed: Packed) -> bytes:
     """Return TFLite metadata; positions of fields as in ``metadata_schema.fbs``."""
     b = flatbuffers.Builder(256)
 
-    def table(fields: dict[int, tuple[str, int]]) -> int:
+    def table(fields: dict[int, tuple[str, float]]) -> int:
         b.StartObject(8)
         for slot, (kind, value) in fields.items():
             if kind == "offset":
                 b.PrependUOffsetTRelativeSlot(slot, value, 0)
+            elif kind == "float":
+                b.PrependFloat32Slot(slot, value, 0.0)
             else:
                 b.PrependInt8Slot(slot, value, 0)
         return b.EndObject()
@@ -278,9 +292,25 @@ def metadata(packed: Packed) -> bytes:
     scaling = table({0: ("offset", floats(packed.mean)), 1: ("offset", floats(packed.std))})
     unit = table({0: ("byte", 1), 1: ("offset", scaling)})
     picture = table({4: ("offset", tables(unit))})
-    name = b.CreateString("labels.txt")
-    file = table({0: ("offset", name), 2: ("byte", 2)})
-    answer = table({6: ("offset", tables(file))} if packed.labels is not None else {})
+    answer = table(_answer(packed, b, table, tables))
     graph = table({2: ("offset", tables(picture)), 3: ("offset", tables(answer))})
     b.Finish(table({3: ("offset", tables(graph))}), b"M001")
     return bytes(b.Output())
+
+
+def _answer(
+    packed: Packed, b: flatbuffers.Builder, table: Callable[..., int], tables: Callable[..., int]
+) -> dict[int, tuple[str, float]]:
+    """Return the fields of an output's metadata: its label files, and its calibration."""
+    files = [table({0: ("offset", b.CreateString("labels.txt")), 2: ("byte", 2)})]
+    for locale in packed.locales:
+        named, language = b.CreateString(f"labels_{locale}.txt"), b.CreateString(locale)
+        files.append(table({0: ("offset", named), 2: ("byte", 2), 3: ("offset", language)}))
+    fields: dict[int, tuple[str, float]] = {}
+    if packed.calibration is not None:
+        files.append(table({0: ("offset", b.CreateString("calibration.csv")), 2: ("byte", 4)}))
+        options = table({0: ("byte", packed.transformation), 1: ("float", packed.default_score)})
+        fields[4] = ("offset", tables(table({0: ("byte", 2), 1: ("offset", options)})))
+    if packed.labels is not None:
+        fields[6] = ("offset", tables(*files))
+    return fields

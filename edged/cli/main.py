@@ -20,6 +20,7 @@ from edged.cli import (
     doctor,
     fleet,
     init,
+    labels,
     model_options,
     run,
     schema,
@@ -33,7 +34,7 @@ from edged.errors import ConfigError, EdgedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, teach)
+VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, teach)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

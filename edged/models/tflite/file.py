@@ -215,6 +215,7 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
         labels=appended.labels,
         input_range=graph.input_range,
         zero_to_one=appended.zero_to_one,
+        calibrations=_calibrations(metadata.calibrations, dict(appended.files), path),
         normalization=metadata.normalization,
     )
 

@@ -252,3 +252,12 @@ def test_what_leaves_has_no_word_of_a_worker() -> None:
     assert "porch: its own words" in public["problems"]
     assert public["sensors"]["lux"]["last_error"].startswith("it cannot be read")
     assert public["status"] == local["status"]
+
+
+def test_notes_are_no_problems_and_leave_in_mains_words() -> None:
+    noted = status("porch", notes={"labels": "owl: two classes are called cat"})
+    local, public = (health.message(snapshot(noted), public=which) for which in (False, True))
+    assert local["status"] == public["status"] == "ok"
+    assert local["notes"] == ["porch: owl: two classes are called cat"]
+    assert public["notes"] == ["porch: names of its model's labels are not clear; edged check names them"]
+    VALIDATOR.validate(public)

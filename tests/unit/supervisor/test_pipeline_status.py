@@ -172,3 +172,19 @@ def test_the_label_before_is_the_one_that_main_has() -> None:
     for kind, label in (("start", "cat"), ("result", "owl"), ("change", "dog"), ("heartbeat", "dog")):
         status_board.take(dataclasses.replace(CAT, type=kind, label=label, previous="lie"))
     assert [o.previous for o in diary.outcomes] == ["unknown", "cat", "cat", "lie"]
+
+
+def test_what_a_worker_notes_is_logged_once_and_leaves_in_mains_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    diary = Diary()
+    status_board = running(diary, "porch")
+    note = worker_messages.Note("porch", "input-values", "owl.tflite does not say which values it wants")
+    for _ in range(3):  # each new worker sends it
+        status_board.take(note)
+        status_board.take(worker_messages.Note("porch", "gossip", "a reason that edged does not have"))
+    status = only(status_board)
+    assert status.notes == {"input-values": "owl.tflite does not say which values it wants"}
+    assert "write model.normalize" in status.public_notes[0]
+    assert "owl" not in status.public_notes[0]
+    assert [line for line in caplog.messages if "owl" in line] == [f"porch: {note.message}"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tflite_builder import build
+from tflite_builder import Packed, build
 
+from edged.errors import ModelError
 from edged.models.tflite import metadata, packed
 from edged.models.tflite.file import read
 
@@ -86,3 +88,38 @@ def test_an_exporter_that_trains_on_zero_to_one_is_recognised() -> None:
 
 def test_metadata_without_label_files_names_none() -> None:
     assert metadata.Metadata().label_files == ()
+
+
+def _labels(tmp_path: Path, **packed_: Any) -> tuple[str, ...]:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(build(packed=Packed("\n".join(f"/m/{n}" for n in NAMES), **packed_)))
+    found = read(path).labels
+    assert found is not None
+    return found.names
+
+
+def test_the_english_names_are_shown(tmp_path: Path) -> None:
+    german, english = "\n".join("ABCDEFGH"), "\n".join(NAMES)
+    assert _labels(tmp_path, locales={"de": german, "en": english}) == NAMES
+    assert _labels(tmp_path, locales={"en-GB": english}) == NAMES
+    assert _labels(tmp_path, locales={"de": german})[0] == "/m/a"
+
+
+def test_the_calibration_of_the_metadata_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    lines = "1,2,0.5\n\n0.9,3,-1,0.2\n" + "\n" * 4 + "1,1,1"
+    packed_ = Packed("\n".join(NAMES), calibration=lines, transformation=2, default_score=0.25)
+    path.write_bytes(build(packed=packed_))
+    found = read(path).calibration
+    assert found is not None
+    assert (found.transformation, found.default) == ("inverse-logistic", 0.25)
+    assert found.parameters[:3] == ((1.0, 2.0, 0.5, -math.inf), None, (0.9, 3.0, -1.0, 0.2))
+    assert len(found.parameters) == 8
+
+
+@pytest.mark.parametrize("lines", ["a,b,c", "1,2", "-1,2,3", "1,2,nan"])
+def test_a_calibration_that_is_none_is_refused(tmp_path: Path, lines: str) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(build(packed=Packed("\n".join(NAMES), calibration=lines)))
+    with pytest.raises(ModelError, match=r"calibration\.csv packed in it: line 1 is not scale"):
+        read(path)

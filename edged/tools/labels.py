@@ -1,0 +1,115 @@
+"""``edged labels``: what models can say, and the search for a word in it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, NamedTuple
+
+from edged import tasks
+from edged.config import loader
+from edged.config.error_messages import closest
+from edged.errors import ModelError
+from edged.models import bundled, image_classifier, loaded_model
+from edged.models import labels as label_files
+from edged.models.taught import head_file
+from edged.models.taught.store import HEAD
+from edged.models.tflite import file as tflite_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edged.config.pipeline import PipelineSection
+    from edged.models.tflite.file import ModelFile
+
+
+class Vocabulary(NamedTuple):
+    """What one model can say.
+
+    Attributes:
+        name: the pipeline, or the model's file.
+        labels: its labels, by class.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+
+
+def of_model(file: Path, labels: Path | None, output: str | None = None) -> Vocabulary:
+    """Return what a classifier can say.
+
+    Args:
+        file: the .tflite file.
+        labels: the label file; None: the labels packed in the model.
+        output: the output with the scores, where there are several.
+
+    Raises:
+        ModelError: the model or its labels cannot be used.
+    """
+    model = tflite_file.read(file, edgetpu=None).with_output(output)
+    if model.sha256 == bundled.MODEL_SHA256 and labels is None:
+        labels = bundled.LABELS
+    given = label_files.load(labels) if labels is not None else None
+    try:
+        classes = image_classifier.spec(model).classes
+    except ModelError:
+        found = given or model.labels  # a model of another task
+        if found is None:
+            raise
+        return Vocabulary(file.stem, found.names)
+    return Vocabulary(
+        file.stem, label_files.of_model(file, model.labels, classes, given, str(labels or file))
+    )
+
+
+def of_configuration(path: Path | str) -> list[Vocabulary]:
+    """Return what each pipeline of a configuration can say.
+
+    Raises:
+        ConfigError: the configuration is invalid.
+        ModelError: a model or its labels cannot be used.
+    """
+    pipelines = loader.load(path).pipelines
+    return [Vocabulary(name, _of_pipeline(pipeline)) for name, pipeline in pipelines.items()]
+
+
+def of_bundled() -> Vocabulary:
+    """Return what the bundled classifier can say."""
+    return of_model(bundled.MODEL, bundled.LABELS)
+
+
+def _of_pipeline(pipeline: PipelineSection) -> tuple[str, ...]:
+    named = pipeline.model
+    if named.taught is not None:
+        return tuple(head_file.read(named.taught / HEAD).named)
+    file = named.edgetpu_file if named.file is None and named.edgetpu_file else pipeline.model_file()
+    model: ModelFile | None = None
+    if file is not None:
+        compiled = file == named.edgetpu_file
+        model = tflite_file.read(file, edgetpu=compiled).with_output(named.output)
+    spec = tasks.load(pipeline.task.kind).inspect(model, pipeline.source.sample)
+    if model is None:
+        return tuple(spec.labels)
+    labels = bundled.LABELS if pipeline.bundled else named.labels
+    given = label_files.load(labels) if labels is not None else None
+    return loaded_model.labels_of(model, spec, given, str(labels or file))
+
+
+def search(vocabularies: Sequence[Vocabulary], word: str) -> list[Vocabulary]:
+    """Return the labels that contain a word, whatever its case and accents; ``_`` is a space."""
+    wanted = _folded(word)
+    return [
+        Vocabulary(name, tuple(label for label in labels if wanted in _folded(label)))
+        for name, labels in vocabularies
+    ]
+
+
+def nearest(vocabularies: Sequence[Vocabulary], word: str) -> str:
+    """Return a label that may be meant, as a question; empty where none is close."""
+    parts = {part.strip() for _, labels in vocabularies for label in labels for part in label.split(",")}
+    return closest(word.replace("_", " "), sorted(parts))
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in plain if not unicodedata.combining(c)).replace("_", " ").casefold()

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from probe_models import LEVELS, NAMES, Probe, build
+
+from edged.ipc.bench_request import BenchRequest
+from edged.models.tflite import file as tflite_file
+from edged.worker.bench import Measurement
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _measured(tmp_path: Path, probe: Probe, **keys: Any) -> dict[str, Any]:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(build(probe))
+    pictures = []
+    for name, level in LEVELS.items():
+        pictures.append(str(tmp_path / f"{name}.png"))
+        cv2.imwrite(pictures[-1], np.full((32, 32, 3), level, np.uint8))
+    request = BenchRequest(
+        model=str(model),
+        sha256=tflite_file.read(model).sha256,
+        labels=NAMES,
+        pictures=tuple(pictures),
+        answers=NAMES,
+        runtime="litert" if "ai_edge_litert" in sys.modules else "auto",
+        threads=1,
+        accelerator="cpu",
+        device="",
+        library="",
+        options={},
+        model_keys=keys.pop("model_keys", {}),
+        unsure=keys.pop("unsure", False),
+        seconds=0.01,
+    )
+    return Measurement(BenchRequest.from_json(request.to_json()), lambda _: None).run()
+
+
+def test_the_usual_values_are_tried_where_nothing_tells(tmp_path: Path) -> None:
+    for span, best in (((0.0, 1.0), "0..1"), ((0.0, 255.0), "0..255"), ((-1.0, 1.0), "-1..1")):
+        found = _measured(tmp_path, Probe(span), unsure=True)
+        assert (found["normalize"], found["first"], found["images"]) == (best, 3, 3)
+        assert found["tried"][best] == 1.0
+        assert set(found["tried"]) == {"-1..1", "0..1", "0..255", "imagenet", "caffe"}
+
+
+def test_the_values_of_the_command_line_are_used(tmp_path: Path) -> None:
+    assert _measured(tmp_path, Probe(), model_keys={"normalize": "0..1"})["first"] == 3
+    assert _measured(tmp_path, Probe(), model_keys={"normalize": "0..255"})["first"] == 1
+    keys = {"normalize": "0..1", "output": "scores"}
+    assert _measured(tmp_path, Probe(outputs=("features", "scores")), model_keys=keys)["first"] == 3
