@@ -4,6 +4,7 @@
 
     usable ── failure ──▶ CPU for 5 minutes, doubled up to 1 hour ── a probe works ──▶ usable
                            ├─ it opens slowly, and did not before: probe at once, with more time
+                           ├─ it has no firmware when edged starts: the same, and the CPU serves at once
                            ├─ no such device: the same pauses, and never the hour at once
                            ├─ the device is plugged in: probe at once
                            └─ 3 failures in 10 minutes: 1 hour, even if the device is plugged in again
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.supervisor.accelerator_probe import AcceleratorProbe, OrderMaker
-from edged.system import clock
+from edged.system import board, clock
 from edged.system.board import CORAL_USB
 
 if TYPE_CHECKING:
@@ -198,7 +199,13 @@ class Accelerators:
         """Return whether to use an accelerator; its bus is watched from the first call on."""
         if self._presence is None:
             self._presence = AcceleratorPresence(self._root)
-        return self._breakers.setdefault(key, CircuitBreaker()).usable
+        if key not in self._breakers:
+            breaker = self._breakers[key] = CircuitBreaker()
+            if key.startswith(EDGETPU) and any(not stick.ready for stick in board.coral_sticks(self._root)):
+                # To end a worker that loads it would interrupt it, so a probe has the time.
+                log.info("%s: it has no firmware yet; the CPU serves until it has", key)
+                breaker.failed(clock.monotonic(), Loss.SLOW)
+        return self._breakers[key].usable
 
     def slow(self, key: str) -> bool:
         """Return whether an accelerator needs its full time to open."""

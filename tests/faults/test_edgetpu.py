@@ -203,6 +203,30 @@ def test_one_that_opens_slowly_is_used_once_a_probe_has_opened_it(
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
+def test_one_without_firmware_is_opened_beside_the_cpu_from_the_start(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        library = make(tmp_path, "slow open")
+        delegates.plug(tmp_path, "2-1", 4)
+        async with Crew({"porch": pipeline(twins, library)}, root=tmp_path) as crew:
+            assert await crew.running() < stretched(5)  # less than the 6 s that a worker has
+            assert crew.status("porch").degraded
+            since = time.monotonic()
+            await crew.until(crew.probes, "a probe")
+            await asyncio.sleep(1)  # in which the probe has begun to load it
+            delegates.cue(library, "")
+            await crew.until(lambda: not crew.status("porch").degraded, "the accelerator")
+            await crew.running()
+            status = crew.status("porch")
+            # Nothing was ended while it opened, and the CPU went on meanwhile.
+            assert (status.accelerator, status.last_error) == ("edgetpu", "")
+            assert crew.longest_gap("porch", since) < 2
+
+    asyncio.run(scenario())
+
+
 def test_what_the_library_prints_before_it_aborts_is_kept(twins: dict[str, str], tmp_path: Path) -> None:
     lines: list[str] = []
 
