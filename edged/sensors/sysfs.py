@@ -102,6 +102,15 @@ class Folder:
         return Unavailable(Reason.LOST, f"{self._what}: {error.strerror}")
 
 
+def names(parent: Path) -> set[str]:
+    """Return the names of the devices in a folder of them."""
+    found = set()
+    for path in parent.glob("*/name"):
+        with contextlib.suppress(OSError):
+            found.add(path.read_text("utf-8", "replace").strip())
+    return found
+
+
 def folders(parent: Path, pattern: str) -> Iterator[Folder]:
     """Give each device's folder, open while it is looked at."""
     for path in sorted(parent.glob(pattern)):

@@ -29,6 +29,7 @@ _TYPES: dict[str, tuple[float, str, str]] = {
     "fan": (1.0, "rpm", ""),
     "freq": (1.0, "Hz", "frequency"),
 }
+_HUMIDITY = (-5.0, 110.0)  # what can be measured; a saturated chip gives a little more than 100
 _ON_I2C = re.compile(r"[0-9]+-00[0-9a-f]{2}")
 _INPUT = re.compile(rf"((?:{'|'.join(_TYPES)})[0-9]+)_input")
 
@@ -56,7 +57,8 @@ class Config(SensorConfig):
     def gives(self) -> Mapping[str, Quantity]:
         """Return one quantity, of the channel's type."""
         _, unit, device_class = _type(self.channel)
-        return {"": Quantity(unit, device_class)}
+        low, high = _HUMIDITY if device_class == "humidity" else (None, None)
+        return {"": Quantity(unit, device_class, low=low, high=high)}
 
     @property
     def remedy(self) -> str:
@@ -112,6 +114,7 @@ class Hwmon:
             self._known,
             key="device",
             choice=_place,
+            hint=self._hint,
         )
 
     def open(self) -> None:
@@ -137,6 +140,12 @@ class Hwmon:
         if folder.text("name") != self._config.chip or not folder.has(f"{self._config.channel}_input"):
             return False
         return wanted is None or _place(folder) == wanted
+
+    def _hint(self, _names: Sequence[str]) -> str:
+        """Return a sentence where the chip's driver is of the other kind."""
+        if self._config.chip in sysfs.names(self._config.root / "bus/iio/devices"):
+            return f": it is an iio device here; write kind: iio, device: {self._config.chip}"
+        return ""
 
     def _known(self, folder: sysfs.Folder) -> str:
         """Return the chip's name, and its channels where it is the wanted chip."""

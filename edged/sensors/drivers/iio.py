@@ -50,6 +50,14 @@ _CLASSES = {
     "massconcentration_pm2p5": "pm25",
     "massconcentration_pm10": "pm10",
 }
+# What chips can measure; a wrong wire or a chip that lost its calibration gives the rest.
+_HUMIDITY = (-5.0, 110.0)  # a saturated chip gives a little more than it can
+_BOSCH = {"temp": (-40.0, 85.0), "pressure": (300.0, 1100.0)}
+_RANGES: dict[str, Mapping[str, tuple[float, float]]] = {
+    **dict.fromkeys(("bmp180", "bmp280", "bmp380", "bme280", "bme680"), _BOSCH),
+    **{name: {"temp": (-40.0, 80.0)} for name in ("dht11", "dht22")},
+    **{name: {"temp": (-40.0, 125.0)} for name in ("htu21", "si7020", "hdc1008", "hdc100x")},
+}
 _KINDS = "|".join(sorted(_TYPES, key=len, reverse=True))
 _CHANNEL = rf"^({_KINDS})[0-9]*(-({_KINDS})[0-9]*)?(_[a-z0-9]+)*$"
 _VALUE = re.compile(rf"in_((?:{_KINDS})[a-z0-9_-]*?)_(?:raw|input)")
@@ -80,7 +88,15 @@ class Config(SensorConfig):
     def gives(self) -> Mapping[str, Quantity]:
         """Return one quantity, of the channel's type."""
         _, unit, device_class = _type(self.channel)
-        return {"": Quantity(unit, _CLASSES.get(self.channel, device_class))}
+        low, high = self._measurable
+        return {"": Quantity(unit, _CLASSES.get(self.channel, device_class), low=low, high=high)}
+
+    @property
+    def _measurable(self) -> tuple[float | None, float | None]:
+        """What the chip can measure, as far as it is known."""
+        chip = _RANGES.get(self.device.partition("@")[0], {})
+        every = _HUMIDITY if self.channel == "humidityrelative" else (None, None)
+        return chip.get(self.channel, every)
 
     @property
     def remedy(self) -> str:
@@ -190,6 +206,8 @@ class Iio:
                 return (
                     f": without humidity it is a {real.upper()}, as many modules sold as {sold.upper()} are"
                 )
+        if self._config.device in sysfs.names(self._config.root / "class/hwmon"):
+            return f": it is a hwmon chip here; write kind: hwmon, chip: {self._config.device}"
         return ""
 
 

@@ -13,6 +13,8 @@ from edged.system.needs import Needs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_LOW_C, _HIGH_C = -60.0, 200.0  # what a processor can have; drivers sometimes return garbage
+
 
 class Config(SensorConfig):
     """The keys of ``kind: thermal``."""
@@ -26,7 +28,7 @@ class Config(SensorConfig):
 
     def gives(self) -> Mapping[str, Quantity]:
         """Return a temperature."""
-        return {"": Quantity("°C", "temperature")}
+        return {"": Quantity("°C", "temperature", low=_LOW_C, high=_HIGH_C)}
 
     @property
     def needs(self) -> Needs:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from edged.sensors import Quality, Reading
 from edged.sensors.drivers.command import Config as Command
+from edged.sensors.drivers.hwmon import Config as Chip
 from edged.sensors.drivers.iio import Config as Barometer
 from edged.sensors.drivers.synthetic import Config as Synthetic
+from edged.sensors.drivers.thermal import Config as Zone
 from edged.sensors.drivers.w1 import Config as Thermometer
 from edged.worker.sensor_shaping import EDGES, EDGES_PER_S, Channel, Shaped
 
@@ -33,6 +35,41 @@ def take(shaping: Channel, *values: float | bool | None, step_s: float = 1.0) ->
 
 def published(shaping: Channel, *values: float | bool | None, step_s: float = 1.0) -> list[Any]:
     return [s.published.value for s in take(shaping, *values, step_s=step_s) if s.published is not None]
+
+
+@pytest.mark.parametrize(
+    ("config", "value"),
+    [
+        (Barometer(device="bme280", channel="temp"), -144.7),
+        (Barometer(device="bme280", channel="pressure"), 57733.13),
+        (Barometer(device="dht11@4", channel="humidityrelative"), 3304.3),
+        (Barometer(device="unknown", channel="humidityrelative"), -20),
+        (Chip(chip="sht3x", channel="humidity1"), 3304.3),
+        (Zone(), -650788.984),
+    ],
+    ids=lambda value: value.kind if hasattr(value, "kind") else str(value),
+)
+def test_what_a_chip_cannot_measure_is_bad(config: Any, value: float) -> None:
+    (shaped,) = [Channel(config, "").take(reading(value), 0)]
+    assert shaped.published is not None
+    assert (shaped.published.value, shaped.published.quality) == (None, "bad")
+    assert shaped.published.reason.endswith("the sensor cannot measure that")
+
+
+@pytest.mark.parametrize(
+    ("config", "value"),
+    [
+        (Barometer(device="bme280", channel="temp"), -39.5),
+        (Barometer(device="htu21", channel="humidityrelative"), 101.2),
+        (Barometer(device="max31855", channel="temp"), 850),
+        (Zone(), 105),
+    ],
+    ids=lambda value: value.kind if hasattr(value, "kind") else str(value),
+)
+def test_what_it_can_measure_is_good(config: Any, value: float) -> None:
+    (shaped,) = [Channel(config, "").take(reading(value), 0)]
+    assert shaped.published is not None
+    assert (shaped.published.value, shaped.published.quality) == (value, "good")
 
 
 def test_readings_are_converted_to_the_configured_unit_before_they_are_judged() -> None:

@@ -191,6 +191,30 @@ def test_each_line_fills_the_channels_that_it_has(pattern: Any, lines: list[byte
         sensor.close()
 
 
+def test_a_telegram_of_a_smart_meter() -> None:
+    """A P1 port sends all its lines at a time, and nothing in between."""
+    telegram = (
+        b"/XMX5LGBBFFB231158062\r\n\r\n1-3:0.2.8(42)\r\n0-0:1.0.0(160904211031S)\r\n"
+        b"1-0:1.8.1(004017.711*kWh)\r\n1-0:1.8.2(002827.154*kWh)\r\n1-0:1.7.0(00.627*kW)\r\n!4FF5\r\n"
+    )
+    said = itertools.cycle([None, None, None, telegram, None, None, None])
+    with SerialDevice(lambda: next(said), pause_s=0.04) as device:
+        sensor = opened(
+            device,
+            framing="7e1",
+            pattern=[
+                r"1-0:1\.8\.1\((?P<night>[0-9.]+)",
+                r"1-0:1\.8\.2\((?P<day>[0-9.]+)",
+                r"1-0:1\.7\.0\((?P<now>[0-9.]+)",
+            ],
+        )
+        found: dict[str, Any] = {}
+        while len(found) < 3:
+            found |= values(sensor)
+        assert found == {"night": 4017.711, "day": 2827.154, "now": 0.627}
+        sensor.close()
+
+
 def test_a_channel_without_news_is_left_out() -> None:
     said = iter([b"x\n", b"T=1\n", b"H=2\n", *[None] * 10, b"T=3\n"])
     with SerialDevice(lambda: next(said, None), pause_s=0.05) as device:
