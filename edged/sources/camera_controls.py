@@ -21,6 +21,11 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{1,39}$")]
 Value = bool | int | Number | Word | Annotated[tuple[Number, ...], Field(min_length=1, max_length=8)]
 
+_SLOW_FPS = 12.0
+_LONGEST_US = (
+    83_333  # the time of a frame in picamera2's preview, and of one at the slowest rate from the start
+)
+
 # The key that sets the same, and would be contradicted.
 ELSEWHERE = {
     "AfMode": "focus",
@@ -48,6 +53,33 @@ def ready(
         Unavailable: ABSENT, as the camera lacks a control, or its range does not have a value.
     """
     return {name: _value(name, value, advertised, camera, names) for name, value in wanted.items()}
+
+
+def timed(
+    controls: Mapping[str, Any], fps: float | None, *, limited: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide controls into those from the start, and those from the first picture on.
+
+    libcamera does not trust the exposure of the first frames, about eight, which would take too long at a
+    slow rate. It cuts an exposure to the time of a frame: 1/12 s at most, unless that is set as well.
+
+    Args:
+        controls: as libcamera takes them.
+        fps: the configured rate.
+        limited: the camera has the control of that time.
+    """
+    start, later = dict(controls), dict[str, Any]()
+    exposure_us = start.get("ExposureTime", 0)
+    if not limited:
+        return start, later
+    if fps is not None:
+        period_us = round(1e6 / fps)
+        (start if fps >= _SLOW_FPS else later)["FrameDurationLimits"] = (period_us, period_us)
+    elif exposure_us > _LONGEST_US:
+        later["FrameDurationLimits"] = (exposure_us, exposure_us)
+    if exposure_us > _LONGEST_US:
+        later["ExposureTime"] = start.pop("ExposureTime")
+    return start, later
 
 
 def _value(

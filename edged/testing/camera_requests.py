@@ -1,8 +1,10 @@
-"""The requests of the double of picamera2: buffers with a picture in the memory layout of their stream."""
+"""The requests of the double of picamera2, buffers with a picture, and the jobs that wait for them."""
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from edged.testing.scene import BYTES, picture
@@ -11,7 +13,29 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.testing.picamera2 import Board
+    from edged.testing.picamera2 import Board, Picamera2
+
+
+class Job:
+    """A capture in the camera's queue."""
+
+    def __init__(self, camera: Picamera2) -> None:
+        self._camera = camera
+        self._request: Request | None = None
+        self.cancelled = False
+
+    def get_result(self, timeout: float | None = None) -> Request:
+        """Wait for the request."""
+        if self.cancelled:
+            raise CancelledError
+        if self._request is None:
+            self._request = self._camera._next(self, timeout)  # noqa: SLF001 - both classes are parts of one double
+        if self._request is None:
+            if timeout is None:
+                raise AssertionError("this would wait for ever")
+            threading.Event().wait(timeout)
+            raise TimeoutError
+        return self._request
 
 
 class Request:

@@ -21,12 +21,11 @@ import sys
 import threading
 import time
 import types
-from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edged.sources.camera_nodes import Refusal
-from edged.testing.camera_requests import Request, check_stream
+from edged.testing.camera_requests import Job, Request, check_stream
 from edged.testing.scene import BYTES, AwbModeEnum, ColorSpace
 from edged.testing.sensor_modes import HDR, MODES, Mode, nearest
 
@@ -83,6 +82,8 @@ class Board:
             then.
         sensor_hdr: the switch of the sensors' drivers; its modes were read when the cameras were listed.
         started_ns: when a camera was started last, monotonic.
+        manager_fails: libcamera cannot list the cameras at all.
+        exposed_us: the exposure time of the latest frame.
         denied: the error of opening a device of libcamera: it lists no camera then, and gives no reason.
         busy: another process streams from the cameras.
         no_heap: the error of opening /dev/dma_heap, which comes after the camera was acquired.
@@ -106,6 +107,8 @@ class Board:
     tuning: str = ""
     sensor_hdr: bool = False
     started_ns: int = 0
+    manager_fails: bool = False
+    exposed_us: int = 0
     denied: int = 0
     busy: bool = False
     no_heap: int = 0
@@ -141,7 +144,13 @@ class Board:
         return ", ".join(f"{what}: {there}" for what, there in kept.items() if there)
 
     def listing(self) -> None:
-        """Read what libcamera reads when it lists the cameras, once for as long as its manager lives."""
+        """Read what libcamera reads when it lists the cameras, once for as long as its manager lives.
+
+        Raises:
+            RuntimeError: it fails.
+        """
+        if self.manager_fails:
+            raise RuntimeError("Failed to start CameraManager")
         self.tuning = os.environ.get("LIBCAMERA_RPI_TUNING_FILE", "")
         self._listed_hdr = self.sensor_hdr
 
@@ -168,11 +177,11 @@ class Board:
             {
                 "Model": model,
                 "Num": n + len(usb),
-                "Id": f"/base/axi/pcie@1000120000/rp1/i2c@8800{n}/{model}@1a",
+                "Id": f"/base/axi/pcie@1000120000/rp1/i2c@8800{9 - n}/{model}@1a",
             }
             for n, model in enumerate(self.cameras)
         ]
-        return csi + usb
+        return sorted(csi + usb, key=lambda camera: ("/usb" not in camera["Id"], camera["Id"]), reverse=True)
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -204,8 +213,8 @@ class CameraManager:
     def list(self) -> list[dict[str, Any]]:
         """Return the cameras as they were when this process looked first, since it had none."""
         if not self._listed:
-            self._listed = True
             self._board.listing()
+            self._listed = True
         return self._board.information()
 
     def reset(self) -> None:
@@ -326,6 +335,7 @@ class Picamera2:
         self._config = {}
         config = dict(camera_config or self.create_preview_configuration())
         main, lores = config["main"], config["lores"]
+        _check_types(config)
         for name, stream in (("main", main), ("lores", lores)):
             if stream is not None:
                 check_stream(name, stream)
@@ -389,6 +399,7 @@ class Picamera2:
     def set_controls(self, controls: dict[str, Any]) -> None:
         """Change controls, from the next request on."""
         self._check_controls(controls)
+        self.board.controls |= controls
         self._limits_us = controls.get("FrameDurationLimits", self._limits_us)
 
     def _period_s(self) -> float:
@@ -453,31 +464,11 @@ class Picamera2:
         threading.Event().wait(max(0.0, wait_s))
         self._next_at = time.monotonic() + self._period_s()
         self._jobs.remove(job)
+        # An exposure that is longer than a frame may be is cut, without a word.
+        self.board.exposed_us = min(self.board.controls.get("ExposureTime", 20_000), self._limits_us[1])
         self._frames += self.board.between
         self.board.held += 1
         return Request(self.board, self._config, self._frames)
-
-
-class Job:
-    """A capture in the camera's queue."""
-
-    def __init__(self, camera: Picamera2) -> None:
-        self._camera = camera
-        self._request: Request | None = None
-        self.cancelled = False
-
-    def get_result(self, timeout: float | None = None) -> Request:
-        """Wait for the request."""
-        if self.cancelled:
-            raise CancelledError
-        if self._request is None:
-            self._request = self._camera._next(self, timeout)  # noqa: SLF001 - both classes are parts of one double
-        if self._request is None:
-            if timeout is None:
-                raise AssertionError("this would wait for ever")
-            threading.Event().wait(timeout)
-            raise TimeoutError
-        return self._request
 
 
 def _inode(fd: int) -> int:
@@ -491,3 +482,9 @@ def _failed_to_open(why: str) -> RuntimeError:
     error = RuntimeError("Camera __init__ sequence did not complete.")
     error.__cause__ = RuntimeError(f"Failed to acquire camera: {why}")
     return error
+
+
+def _check_types(config: dict[str, Any]) -> None:
+    for kind, key in ((ColorSpace, "colour_space"), (Transform, "transform")):
+        if not isinstance(config[key], kind):
+            raise RuntimeError(f"{key} has incorrect type")  # noqa: TRY004 - picamera2's own

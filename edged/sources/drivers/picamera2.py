@@ -15,9 +15,9 @@ import inspect
 import logging
 import os
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from edged.drivers import wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
@@ -50,7 +50,6 @@ _ORDER = {"BGR888": "rgb", "RGB888": "bgr"}  # as the bytes lie in memory
 _RECEIVERS = ("unicam", "rp1-cfe")  # of the CSI connector on a Pi 4 and a Pi 5
 _YUV = "YUV420"
 _OPENS_WITHIN_S = 20.0
-_SLOW = 12.0  # frames per second, below which a rate is set after the first picture
 _STALE_S = 2.0  # a frame that is older was kept, and is not new
 _LEAST = 64  # pixels of width and of height: the scaler of a Pi 4 gives no less, whatever the shape
 _MANUAL, _CONTINUOUS = 0, 2  # libcamera's AfMode
@@ -122,6 +121,17 @@ class Config(SourceConfig):
                 raise wrong(f"the key `{camera_controls.ELSEWHERE[name]}` sets {name}", name)
         return controls
 
+    @model_validator(mode="after")
+    def _exposed_within_a_frame(self) -> Self:
+        exposure_us = self.controls.get("ExposureTime", 0)
+        if self.fps is not None and isinstance(exposure_us, (int, float)) and exposure_us * self.fps > 1e6:
+            raise wrong(
+                f"an exposure of {exposure_us:g} µs does not fit {self.fps:g} frames a second",
+                "controls",
+                "ExposureTime",
+            )
+        return self
+
     @property
     def opens_within_s(self) -> float:
         """The time to import picamera2, too: a Pi Zero reads its libraries from the SD card."""
@@ -165,6 +175,7 @@ def library() -> Any:
         raise DriverError(f"{_MISSING} ({error})") from error
     except Exception as error:  # libraries built against others than those that are installed raise anything
         raise DriverError(f"{_UNFIT} ({type(error).__name__}: {error})") from error
+    logging.getLogger("picamera2").setLevel(logging.CRITICAL)  # what it logs, it raises as well
     if "timeout" not in inspect.signature(picamera2.Picamera2.wait).parameters:  # older than 0.3.17
         raise DriverError("this picamera2 is too old to wait with a deadline: sudo apt full-upgrade")
     return picamera2
@@ -241,7 +252,8 @@ class PiCamera:
         self._layout: dict[str, Any] = {}
         self._number = 0
         self._stamp_ns = 0
-        self._slowed = False  # the configured rate is in force, where it is a slow one
+        self._controls: dict[str, Any] = {}  # from the start
+        self._later: dict[str, Any] = {}  # from the first picture on
 
     def open(self) -> None:
         """Start the camera."""
@@ -263,7 +275,7 @@ class PiCamera:
         except BaseException:
             self.close()
             raise
-        self._number, self._stamp_ns, self._slowed = 0, 0, False
+        self._number, self._stamp_ns = 0, 0
 
     def read(self, timeout_s: float) -> Frame:
         """Return the newest frame; the camera's buffer is returned before the copy is decoded."""
@@ -370,6 +382,7 @@ class PiCamera:
 
     def _configure(self) -> None:
         """Configure two streams, or one where the camera has no image processor to scale a second one."""
+        self._choose_controls()
         if _PROCESSED not in self._camera.camera_properties:
             if self._lores is not None:
                 log.info("%s gives no second stream; its picture is scaled by the CPU", self._name)
@@ -403,23 +416,19 @@ class PiCamera:
                 fps,
             )
 
-    def _frame_duration(self) -> dict[str, tuple[int, int]]:
-        period_us = round(1e6 / (self._config.fps or _SLOW))
-        return {"FrameDurationLimits": (period_us, period_us)}
-
     def _slow_down(self) -> None:
         """Set a slow rate after the first picture, as the frames before it would take too long."""
-        if self._config.fps is not None and self._config.fps < _SLOW and not self._slowed:
-            self._camera.set_controls(self._frame_duration())
-            self._slowed = True
+        if self._later:
+            self._camera.set_controls(self._later)
+            self._later = {}
 
     def _apply(self, lores: tuple[int, int] | None, raw: tuple[int, int] | None) -> None:
         from libcamera import ColorSpace, Transform
 
         camera, config = self._camera, self._config
         main = {"size": self._size, "format": "BGR888"}
-        more: dict[str, Any] = {"transform": Transform(hflip=config.hflip, vflip=config.vflip)}
-        more["controls"] = self._controls()
+        transform = Transform(hflip=config.hflip, vflip=config.vflip)
+        more: dict[str, Any] = {"transform": transform, "controls": self._controls}
         if raw is not None:
             more["raw"] = {"size": raw}
         if lores is not None:
@@ -431,8 +440,8 @@ class PiCamera:
                 more["colour_space"] = ColorSpace.Smpte170m()
         camera.configure(camera.create_preview_configuration(main=main, display=None, encode=None, **more))
 
-    def _controls(self) -> dict[str, Any]:
-        """Return what is set before the camera starts. Raises ``Unavailable`` where the camera lacks one."""
+    def _choose_controls(self) -> None:
+        """Choose what is set, and when. Raises ``Unavailable`` where the camera lacks a control."""
         from libcamera import controls as names
 
         config, advertised = self._config, self._camera.camera_controls
@@ -446,9 +455,8 @@ class PiCamera:
             controls["HdrMode"] = _SINGLE_EXPOSURE
         elif config.hdr and not self._has_own_hdr:
             log.warning("%s has no HDR on this board: `hdr` changes nothing", self._name)
-        if config.fps is not None and config.fps >= _SLOW and "FrameDurationLimits" in advertised:
-            controls |= self._frame_duration()
-        return controls
+        limited = "FrameDurationLimits" in advertised
+        self._controls, self._later = camera_controls.timed(controls, config.fps, limited=limited)
 
     def _decode(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
         """Return the picture without the padding of its rows, and the order of its colours."""

@@ -372,7 +372,7 @@ class Camera:
         self._queue.append(request)
 
     def start(self, controls: dict[ControlId, Any]) -> None:
-        self.board.controls = {key.name: value for key, value in controls.items()}
+        self.board.controls = {}
         self._obey(controls)
         self._frames = 0
         self._running.set()
@@ -389,6 +389,7 @@ class Camera:
             self._manager.complete(request)
 
     def _obey(self, controls: dict[ControlId, Any]) -> None:
+        self.board.controls |= {key.name: value for key, value in controls.items()}
         self._limits_us = controls.get(control("FrameDurationLimits"), self._limits_us)
 
     def _run(self) -> None:
@@ -404,6 +405,7 @@ class Camera:
                 continue
             request = self._queue.popleft()
             stamp = began + self._frames * period_us * 1000
+            self.board.exposed_us = min(self.board.controls.get("ExposureTime", 20_000), self._limits_us[1])
             request.metadata = {control("SensorTimestamp"): stamp, control("FrameDuration"): period_us}
             self._fill(request, Status.Success if started else Status.Startup)
             request.status = Request.Status.Complete
@@ -443,7 +445,8 @@ class CameraManager:
         self._ready: deque[Request] = deque()
 
     def __del__(self) -> None:
-        os.close(self.event_fd)
+        if hasattr(self, "event_fd"):
+            os.close(self.event_fd)
 
     def complete(self, request: Request) -> None:
         self._ready.append(request)

@@ -14,8 +14,8 @@ import pytest
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sources import Frame, Hint
 from edged.sources.drivers.picamera2 import Config, PiCamera, find, identify, library, lores_size, needs
-from edged.testing.camera_requests import Request
-from edged.testing.picamera2 import Board, Job, Picamera2, Platform
+from edged.testing.camera_requests import Job, Request
+from edged.testing.picamera2 import Board, Picamera2, Platform
 from edged.testing.sensor_modes import HDR
 from unit.sources.real_picamera2 import WHEELS, unpacked
 
@@ -169,6 +169,34 @@ def test_controls_are_set_before_the_first_picture(board: Board) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fps", "exposure_us"), [(None, 500_000), (None, 90_000), (2, 400_000), (30, 30_000)]
+)
+def test_a_long_exposure_is_not_cut_and_the_first_picture_comes_soon(
+    fps: float | None, exposure_us: int, board: Board
+) -> None:
+    source = PiCamera(Config(fps=fps, controls={"ExposureTime": exposure_us}), HINT)
+    source.open()
+    began = time.monotonic()
+    source.read(3)
+    first_s = time.monotonic() - began
+    for _ in range(10):
+        source.read(3)
+        if board.exposed_us == exposure_us:
+            break
+    assert board.exposed_us == exposure_us
+    assert first_s < 8 * 0.0833 * board.slowness + 2
+    source.close()
+
+
+@pytest.mark.parametrize(("fps", "exposure_us"), [(30, 33_334), (2, 600_000)])
+def test_an_exposure_longer_than_a_frame_is_refused(fps: float, exposure_us: int) -> None:
+    with pytest.raises(
+        ValueError, match=f"an exposure of {exposure_us} µs does not fit {fps} frames a second"
+    ):
+        Config(fps=fps, controls={"ExposureTime": exposure_us})
+
+
+@pytest.mark.parametrize(
     ("controls", "sentence"),
     [
         ({"ExposureTimes": 1}, "has no control ExposureTimes; did you mean ExposureTime?"),
@@ -274,6 +302,40 @@ def test_a_missing_permission_is_told_from_a_missing_camera(board: Board, code: 
         with pytest.raises(Unavailable, match=f"/dev/media2 cannot be opened.*{words}") as caught:
             attempt()
         assert caught.value.reason is Reason.DENIED
+
+
+def test_two_cameras_stream_at_once_each_by_its_number(board: Board) -> None:
+    board.cameras = ["imx708", "imx219"]
+    assert [(each.keys["camera"], each.name) for each in identify()] == [(0, "imx708"), (1, "imx219")]
+    both = [PiCamera(Config(camera=n, size=(320, 240)), HINT) for n in (0, 1)]
+    for source in both:
+        source.open()
+    assert board.mode is not None
+    assert board.mode.size == (1640, 1232), "that of the second one, the imx219"
+    for _ in range(3):
+        assert [source.read(2).pixels.shape[0] for source in both] == [240, 240]
+    both[0].close()
+    both[1].read(2)
+    both[1].close()
+
+
+def test_a_libcamera_that_cannot_list_cameras_is_told(board: Board) -> None:
+    board.manager_fails = True
+    for attempt in (lambda: take(board), identify):
+        with pytest.raises(Unavailable, match="Failed to start CameraManager") as caught:
+            attempt()
+        assert caught.value.reason is Reason.LOST
+    board.manager_fails = False
+    take(board)
+
+
+def test_picamera2_adds_no_line_of_its_own_to_each_attempt(
+    board: Board, caplog: pytest.LogCaptureFixture
+) -> None:
+    board.busy = True
+    with pytest.raises(DeviceBusy):
+        take(board)
+    assert [record for record in caplog.records if record.name.startswith("picamera2")] == []
 
 
 def test_a_second_pipeline_on_a_camera_leaves_the_first_one_its_pictures(board: Board) -> None:
