@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edged import sinks
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError, DriverError, Problem, Unavailable
+from edged.homeassistant.announced import AnnouncedTopics
 from edged.homeassistant.announcer import Announcer
 from edged.sinks.drivers import jsonl
 from edged.sinks.spooled import SpooledSink
@@ -147,6 +148,7 @@ def _mqtt(
         discovery_prefix=config.homeassistant.prefix,
         enabled=config.homeassistant.discovery,
         sensors=config.sensors,
+        announced=AnnouncedTopics(config.state_dir),
     )
     file = mqtt.password_file
     sink = MqttSink(

@@ -11,6 +11,7 @@ from edged.homeassistant import payload
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.homeassistant.announced import AnnouncedTopics
     from edged.sensors import SensorConfig
 
 GAP_S = 1.0  # between two discoveries of one node
@@ -32,6 +33,7 @@ class Announcer:
         enabled: announce; otherwise withdraw what an earlier run announced.
         uniform: draws a number between two, which spreads the answers to a birth.
         sensors: their configuration, by name.
+        announced: the topics that hold this node's messages; None: any may, so the topic is read back.
     """
 
     def __init__(
@@ -44,8 +46,14 @@ class Announcer:
         enabled: bool = True,
         uniform: Callable[[float, float], float] = random.uniform,
         sensors: Mapping[str, SensorConfig] | None = None,
+        announced: AnnouncedTopics | None = None,
     ) -> None:
         self._node = node
+        self._announced = announced
+        self._discovery_prefix = discovery_prefix
+        self._split = False  # one message an entity
+        self._given_up = False
+        self._sent: dict[str, bytes] = {}  # over this connection, where it is split
         self._pipelines = tuple(pipelines)
         self._sensors = dict(sensors or {})
         self._prefix = prefix
@@ -61,8 +69,13 @@ class Announcer:
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """The discovery topic, to read it back, and Home Assistant's birth message."""
-        return (self._topic, self._birth)
+        """The discovery topic, to read it back, and Home Assistant's birth message.
+
+        None where discovery is off and nothing is left to withdraw.
+        """
+        if self._enabled or self._announced is None:
+            return (self._topic, self._birth)
+        return (self._topic,) if self._topic in self._announced else ()
 
     @property
     def wake_at(self) -> float | None:
@@ -80,6 +93,7 @@ class Announcer:
     def connected(self, now: float) -> None:
         """Wait for the retained message, to read it back."""
         self._retained = b""
+        self._sent.clear()
         self._due = now + SETTLE_S
 
     def disconnected(self) -> None:
@@ -96,8 +110,17 @@ class Announcer:
             self._again = True
             self._plan(now + self._uniform(*BIRTH_S))
 
-    def refused(self, topic: str) -> None:
-        """Do nothing: what was refused is named in health."""
+    def refused(self, topic: str) -> bool:
+        """Announce one entity at a time where the whole is too large; give up where that does not help.
+
+        Returns:
+            Whether there is another way.
+        """
+        if topic == self._topic and not self._split:
+            self._split, self._due = True, self._sent_at
+            return True
+        self._given_up |= topic.startswith(f"{self._discovery_prefix}/")
+        return False
 
     def poll(self, now: float) -> list[tuple[str, bytes]]:
         """Return the message that is due."""
@@ -105,13 +128,51 @@ class Announcer:
         if wake is None or now < wake:
             return []
         self._due = None
-        text = self._text(now)
-        if text is None or (text == self._retained and not self._again):
+        if self._given_up:
             return []
-        self._again = False
+        again, self._again = self._again, False
+        if self._split and self._enabled:
+            return self._entities(again=again)
+        left = self._left({self._topic})
+        if left and self._enabled:
+            self._plan(now + GAP_S)  # an entity of the same id would be refused while the other is there
+            return left
+        text = self._text(now)
+        if text is None or (text == self._retained and not again):
+            if not self._enabled and self._announced is not None:
+                self._announced.remove([self._topic])
+            return left
         self._retained = text
         self._sent_at = now
-        return [(self._topic, text)]
+        if self._announced is not None:
+            (self._announced.add if text else self._announced.remove)([self._topic])
+        return [*left, (self._topic, text)]
+
+    def _left(self, wanted: set[str]) -> list[tuple[str, bytes]]:
+        """Return the messages that withdraw what lies on other topics than these."""
+        if self._announced is None:
+            return []
+        gone = [topic for topic in self._announced.all() if topic not in wanted]
+        self._announced.remove(gone)
+        return [(topic, b"") for topic in gone]
+
+    def _entities(self, *, again: bool) -> list[tuple[str, bytes]]:
+        """Return a message for each entity that is new, and one that withdraws what is gone."""
+        data, _ = payload(self._node, self._pipelines, prefix=self._prefix, sensors=self._sensors)
+        wanted = {}
+        for id_, component in data["cmps"].items():
+            where = f"{component.pop('p')}/{self._node}/{id_.replace('.', '_')}"
+            whole = {"dev": data["dev"], "o": data["o"], "avty": data["avty"], **component}
+            wanted[f"{self._discovery_prefix}/{where}/config"] = _dumped(whole)
+        left = self._left(set(wanted))
+        if self._announced is None and self._retained:
+            left.append((self._topic, b""))
+        self._retained = b""
+        new = [(topic, text) for topic, text in wanted.items() if again or self._sent.get(topic) != text]
+        self._sent = wanted
+        if self._announced is not None:
+            self._announced.add(wanted)
+        return left + new
 
     def _plan(self, at: float) -> None:
         self._due = at if self._due is None else max(self._due, at)
@@ -131,7 +192,11 @@ class Announcer:
         if moved:
             self._plan(now + GAP_S)
         self._known = known
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+        return _dumped(data)
+
+
+def _dumped(data: object) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _components(text: bytes) -> dict[str, str]:

@@ -131,8 +131,8 @@ class Discovery(Protocol):
     def message(self, topic: str, payload: bytes, *, retained: bool, now: float) -> None:
         """Take a message on one of the subscriptions."""
 
-    def refused(self, topic: str) -> None:
-        """Note that the other side does not take what is published on a topic, or that it is too large."""
+    def refused(self, topic: str) -> bool:
+        """Note that a message is too large, or not taken at all; return whether others come in its place."""
 
     def poll(self, now: float) -> Sequence[tuple[str, bytes]]:
         """Return what is to be published now, retained: topics and payloads."""

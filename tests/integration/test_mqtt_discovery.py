@@ -10,6 +10,7 @@ import pytest
 from broker import Broker
 from node import Node, Subscriber, until
 
+from edged.homeassistant.announced import AnnouncedTopics
 from edged.homeassistant.announcer import Announcer
 
 if TYPE_CHECKING:
@@ -61,6 +62,22 @@ async def life(announced: Announced, other: Subscriber) -> None:
     async with announced.node("a", enabled=False):
         await until(lambda: len(announced.seen()) == 4, "withdrawn")
         assert announced.seen()[3] == b""
+
+
+def test_a_discovery_that_the_broker_cannot_take_is_split(tmp_path: Path) -> None:
+    async def split(other: Subscriber, port: int) -> None:
+        announcer = Announcer("n", ["a", "b"], announced=AnnouncedTopics(tmp_path))
+        async with Node(port=port, discovery=announcer) as node:
+            await node.connected()
+            await until(lambda: other.last("homeassistant/switch/n/b_enabled/config"), "announced")
+            ids = [f"{name}_{what}" for name in "ab" for what in ("label", "fps")]
+            topics = [f"homeassistant/sensor/n/{id_}/config" for id_ in ids]
+            await until(lambda: all(other.on(topic) for topic in topics), "all")
+            assert other.on("homeassistant/device/n/config") == [b""]
+            assert node.sink.problems == []
+
+    with Broker(tmp_path, extra=["max_packet_size 3000"]) as broker, Subscriber(broker.port) as other:
+        asyncio.run(split(other, broker.port))
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from edged.spool import Row
 
-HOPELESS = {0x90: "its topic", 0x95: "its size", 0x99: "its format"}  # PUBACK codes that no retry changes
+TOO_LARGE = 0x95
+HOPELESS = {
+    0x90: "its topic",
+    TOO_LARGE: "its size",
+    0x99: "its format",
+}  # PUBACK codes that no retry changes
 NOT_AUTHORIZED = 0x87  # due to the topic
 QUOTA = 0x97  # never due to the row
 TRIES = 5  # refusals of one row

@@ -12,10 +12,11 @@ from edged.sinks.mqtt.delivery import Delivery
 from edged.sinks.mqtt.hangups import FIRST_ROWS, PROMPT_S, STANDS_S, SUBSCRIPTION
 from edged.sinks.mqtt.inbox import DefectLog, Inbox
 from edged.sinks.mqtt.outgoing import InFlight, Publish, RetainedTopics
-from edged.sinks.mqtt.refusals import HOPELESS
+from edged.sinks.mqtt.refusals import HOPELESS, TOO_LARGE
 from edged.sinks.mqtt.rights import REFRESH_S, Rights, lacks
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
+from edged.sinks.mqtt.subscriptions import Subscriptions
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -98,15 +99,14 @@ class MqttSink:
         self._leaving = False  # for a preferred address
         self._rights = Rights(self._base)
         self._hang_ups = self._rights.hang_ups
-        self._first_rows = 0
-        self._up_at = 0.0
-        self._subscriptions: list[str] = []  # to be made
+        self._first_rows, self._up_at = 0, 0.0
+        self._subscriptions = Subscriptions(self._hang_ups)
+        self._outside: list[tuple[str, bytes]] = []  # of the discovery, to be published
         self._once = Publish(float("-inf"), "")  # the last message with QoS 0
         self._session: Session | None = None
         self._why = Why(State.STOPPED, "not started")
         self._retained = RetainedTopics(self._status, b"online")
         self._in_flight = InFlight()
-        self._subscribing = InFlight()
         self._warned: set[str] = set()  # topics
         self._logged: set[str] = set()  # sentences about brokers
         self._defects = DefectLog()
@@ -182,7 +182,8 @@ class MqttSink:
         self._retained.refresh(clock.monotonic())
         if self._hang_ups.careful and self._first_rows > 0:
             self._first_rows -= self._send_rows(self._session)
-        self._subscribe(self._session)
+        session = self._session
+        self._subscriptions.make(session, lambda: self._free(session) > 0, clock.monotonic())
         self._send_retained(self._session)
         self._send_discovery(self._session)
         self._send_rows(self._session)
@@ -232,9 +233,9 @@ class MqttSink:
         self._rights.connected()
         self._up_at, self._first_rows = clock.monotonic(), FIRST_ROWS
         confirmations = [self._confirmations] if self._confirmations else []
-        self._subscriptions = [*self._commands.subscriptions, *confirmations]
+        self._subscriptions.want([*self._commands.subscriptions, *confirmations])
         if self._discovery is not None:
-            self._subscriptions += self._discovery.subscriptions
+            self._subscriptions.want(self._discovery.subscriptions)
             self._discovery.connected(self._up_at)
         self.drain()
         self._publish_echo(session)
@@ -243,9 +244,9 @@ class MqttSink:
         """Give the rows in flight back."""
         if why.hung_up and not self._closing:
             self._find_cause()
-        self._session, self._leaving = None, False
+        self._session, self._leaving, self._outside = None, False, []
         self._in_flight.clear()
-        self._subscribing.clear()
+        self._subscriptions.clear()
         self._delivery.disconnected(clock.monotonic(), by_broker=why.by_broker)
         if self._discovery is not None:
             self._discovery.disconnected()
@@ -286,7 +287,7 @@ class MqttSink:
 
     def subscribed(self, mid: int, refused: int) -> None:
         """Note that messages on a topic will arrive, or never."""
-        publish = self._subscribing.answered(mid, clock.monotonic())
+        publish = self._subscriptions.answered(mid, refused, clock.monotonic())
         if publish is None:
             return
         self._answered(publish)
@@ -320,7 +321,7 @@ class MqttSink:
     def _find_cause(self) -> None:
         """Find the message over which the broker hung up, if it did, and send it no more."""
         now = clock.monotonic()
-        unanswered = [*self._in_flight.waiting(now - PROMPT_S), *self._subscribing.waiting(now - PROMPT_S)]
+        unanswered = [*self._in_flight.waiting(now - PROMPT_S), *self._subscriptions.waiting(now - PROMPT_S)]
         if not unanswered and self._once.at > now - PROMPT_S:
             unanswered = [self._once]
         hopeless = self._rights.hung_up(unanswered, now, self._where)
@@ -337,22 +338,10 @@ class MqttSink:
         """Try the topics again that were left out for long enough."""
         for topic in self._hang_ups.due(clock.monotonic()):
             if topic.startswith(SUBSCRIPTION):
-                self._subscriptions.append(topic.removeprefix(SUBSCRIPTION))
+                self._subscriptions.want([topic.removeprefix(SUBSCRIPTION)])
             elif self._retained.holds(topic):
                 self._retained.send_again(topic)
             self._delivery.left_out = self._hang_ups.pipelines(self._base)
-
-    def _subscribe(self, session: Session) -> None:
-        """Make the subscriptions at once, or one by one where the broker may hang up at one."""
-        wanted = [
-            topic for topic in self._subscriptions if not self._hang_ups.is_left_out(SUBSCRIPTION + topic)
-        ]
-        while wanted and self._free(session) > 0:
-            count = 1 if self._hang_ups.careful else len(wanted)
-            topics, wanted = wanted[:count], wanted[count:]
-            what = Publish(clock.monotonic(), SUBSCRIPTION + ", ".join(topics))
-            self._subscribing.add(session.subscribe(topics), what)
-        self._subscriptions = wanted
 
     def _publish_echo(self, session: Session) -> None:
         """Publish what should come back; see ``Rights``. MQTT 5 has reason codes instead."""
@@ -365,15 +354,15 @@ class MqttSink:
     def _free(self, session: Session) -> int:
         """Return how many messages may be sent now: one alone, where the broker may hang up at it."""
         if self._hang_ups.careful:
-            return 0 if self._in_flight or self._subscribing else 1
+            return 0 if self._in_flight or self._subscriptions else 1
         return session.window - len(self._in_flight)
 
     def _leave_in_order(self, session: Session) -> None:
         if self._in_flight:
             self._plan()
-            return
-        self._connection.leave()
-        session.disconnect()
+        else:
+            self._connection.leave()
+            session.disconnect()
 
     def _take_terms(self, session: Session) -> None:
         """Log, once for each broker, what it does not have, and plan what makes up for it."""
@@ -426,14 +415,15 @@ class MqttSink:
         except Exception as error:  # noqa: BLE001  a defect there must not hold up the events
             self._defects.add("the discovery", error)
             return
-        for topic, payload in due:
-            self._publish_retained(session, topic, payload)
+        self._outside += due
+        while self._outside and self._free(session) > 0:
+            self._publish_retained(session, *self._outside.pop(0))
 
     def _publish_retained(self, session: Session, topic: str, payload: bytes) -> None:
         if self._hang_ups.is_left_out(topic):
             return
         if not session.fits(topic, payload):
-            self._warn_of_refusal(topic, "its size")
+            self._too_large(topic)
             return
         mid = session.publish(topic, payload, retain=not self._rights.unretained)
         self._in_flight.add(mid, Publish(clock.monotonic(), topic, retained=True))
@@ -464,9 +454,20 @@ class MqttSink:
 
     def _refused(self, publish: Publish, code: int, name: str, now: float) -> None:
         self._counts["refused"] += 1
-        self._warn_of_refusal(publish.topic, HOPELESS.get(code, name))
+        if code == TOO_LARGE:
+            self._too_large(publish.topic)
+        else:
+            self._warn_of_refusal(publish.topic, HOPELESS.get(code, name))
         if publish.row is not None:  # a retained value is sent again with its next change or connection
             self._delivery.refused(publish.row, code, now)
+
+    def _too_large(self, topic: str) -> None:
+        if (
+            self._discovery is None
+            or topic.startswith(f"{self._base}/")
+            or not self._discovery.refused(topic)
+        ):
+            self._warn_of_refusal(topic, HOPELESS[TOO_LARGE])
 
     def _warn_of_refusal(self, topic: str, what: str) -> None:
         self._rights.refused(topic, what)
@@ -482,8 +483,7 @@ class MqttSink:
             self._delivery.wake_at,
             discovery,
             self._retained.refresh_at,
-            self._hang_ups.wake_at,
-            self._rights.wake_at,
+            *(part.wake_at for part in (self._hang_ups, self._rights, self._subscriptions)),
         )
         self._connection.wake = min((at for at in times if at is not None), default=None)
 
