@@ -41,7 +41,10 @@ _HEADINGS = frozenset({*_NAME_KEYS, "labels", "names", "class_names", "descripti
 _ID = re.compile(r"n\d{8}|/[mgt]/\w+")  # of WordNet, or of Google's knowledge graph
 # Runs of blanks are bounded: a pattern must not take long on a file that was made for that.
 _BLOCK = re.compile(r"\b(?:item|entry|label|class)s?\s{0,9}:?\s{0,9}\{([^{}]*)\}")
-_FIELD = re.compile(r"\b(\w{1,40})\s{0,9}:\s{0,9}(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;}]+)")
+_FIELD = re.compile(
+    r"\b(\w{1,40})\s{0,9}:\s{0,9}"
+    r"(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\u2018[^\u2019]*\u2019|\u201c[^\u201d]*\u201d|[^\s,;}]+)"
+)
 _YAML_KEY = re.compile(rf"^(?:{'|'.join(_HOLDERS)})[ \t]*:[ \t]*(.*)$", re.MULTILINE)
 _YAML_ITEM = re.compile(r"\s*(?:-\s+|[\"']?(\d{1,6})[\"']?\s*:\s+)(\S.*?)(?:\s+#.*)?\s*")
 _ASSIGNMENT = re.compile(r"[\w \t*&<>:.,]{1,120}(?:\[\w{0,9}\])?\s{0,9}=\s{0,9}(?=[\[{(])")
@@ -307,7 +310,10 @@ def _of_rows(rows: list[list[str]], delimiter: str) -> Names | Pairs | None:
         return _below_heading(head, rows[1:])
     columns = {len(row) for row in rows}
     if len(columns) == 1:
-        return _of_columns(list(zip(*rows, strict=True)))
+        found = _of_columns(list(zip(*rows, strict=True)))
+        if found is None and delimiter != "," and columns != {1}:
+            raise Unreadable("it looks like a table with several columns; keep the one with the names")
+        return found
     numbers = [_number(row[0]) for row in rows]  # names that contain the delimiter, without quotes
     if all(number is not None for number in numbers):
         joint = delimiter + (" " if delimiter == "," else "")

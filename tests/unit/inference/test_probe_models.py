@@ -40,6 +40,7 @@ KNOWN = {
     "int8-0-to-1": (Probe(given=Kind("int8", 1 / 255, -128)), "0..1"),
     "int8-not-so-bright": (Probe(given=Kind("int8", 0.95 / 255, -128)), "0..1"),
     "int8-minus-one": (Probe((-1, 1), given=Kind("int8", 1 / 127.5, 0)), "-1..1"),
+    "int8-half": (Probe((-0.5, 0.5), given=Kind("int8", 1 / 255, 0)), "-0.5..0.5"),
     "int8-imagenet": (Probe((-2.118, 2.64), given=Kind("int8", 4.758 / 255, -14)), "imagenet"),
     "int16-0-to-255": (Probe((0, 255), given=Kind("int16", 255 / 32767)), "0..255"),
 }
