@@ -88,7 +88,7 @@ def open_delegate(
         before = len(_locked)
         stick = _hold(port, root, patience_s=UDEV_S)
         if reset and stick is not None and len(_locked) > before:  # no other pipeline of this process has it
-            _reset(stick)
+            _reset(stick, root)
         # Looked at again: waiting and resetting take their time, in which sticks come, go and lose firmware.
         ports = [each.port for each in as_the_library_lists(board.coral_sticks(root))]
         if port not in ports:
@@ -200,14 +200,17 @@ def _hold(port: str, root: Path, *, patience_s: float) -> CoralStick | None:
     return stick
 
 
-def _reset(stick: CoralStick) -> None:
-    """Reset a stick as unplugging does, without a hand."""
+def _reset(stick: CoralStick, root: Path) -> None:
+    """Reset a stick as unplugging does, without a hand; one that lost its firmware comes back as another."""
     try:
         fcntl.ioctl(_locked[stick.node], _USBDEVFS_RESET)
     except OSError as error:
         log.warning("the Edge TPU on port %s cannot be reset: %s", stick.port, error.strerror)
     else:
         log.info("the Edge TPU on port %s was reset", stick.port)
+        until = time.monotonic() + UDEV_S
+        while time.monotonic() < until and stick.port not in {s.port for s in board.coral_sticks(root)}:
+            time.sleep(_POLL_S)
 
 
 def _is_open(node: Path) -> bool:

@@ -30,6 +30,9 @@ _SOURCE = {
     "no-video": "its source answers with something that is not a video",
 }
 _OTHERS = {
+    ("accelerator", "absent"): "its accelerator is not there",
+    ("accelerator", "busy"): "another program uses its accelerator",
+    ("accelerator", "denied"): "its accelerator may not be opened",
     ("picture", "fatal"): "a photograph ended the worker that decoded it, and is left out",
     ("model", "file"): "its model or labels cannot be used",
     ("model", "input"): "its model does not take what the source gives",

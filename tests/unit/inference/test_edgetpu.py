@@ -184,6 +184,29 @@ def test_one_that_hung_is_reset_once_before_it_is_opened(
     assert len(asked) == 2
 
 
+def test_one_that_loses_its_firmware_by_a_reset_is_waited_for(
+    tmp_path: Path, asked: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edgetpu, "UDEV_S", 5.0)
+    plug(tmp_path, ready=True)
+    port = tmp_path / "sys/bus/usb/devices/2-1"
+
+    def ioctl(_descriptor: int, _request: int) -> int:
+        for file in port.iterdir():
+            file.unlink()
+        return 0
+
+    def sleep(_seconds: float) -> None:
+        plug(tmp_path, number=9)
+
+    monkeypatch.setattr(edgetpu.fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(edgetpu.time, "sleep", sleep)
+    edgetpu.open_delegate("auto", "lib.so", "usb", reset=True, root=tmp_path)
+    assert asked == [{"device": "usb:0"}]
+    with (tmp_path / "dev/bus/usb/002/009").open("r+b") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def test_one_that_cannot_be_reset_is_opened_all_the_same(
     tmp_path: Path, asked: list[dict[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
