@@ -38,6 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--images", metavar="DIR", type=Path, help="photographs of the label; without --label DIR/LABEL/*.jpg"
     )
     parser.add_argument(
+        "--text",
+        metavar="FILE",
+        type=Path,
+        help="sentences of the label, one a line; or a folder of LABEL.txt",
+    )
+    parser.add_argument(
         "--source", metavar="S", help="take pictures: camera, /dev/videoN, rtsp://…, a video or a folder"
     )
     parser.add_argument(
@@ -117,7 +123,7 @@ def _seconds(text: str) -> float:
 
 def _only(arguments: argparse.Namespace, allowed: Sequence[str]) -> None:
     """Refuse options that have nothing to do with what is to be done."""
-    for key in ("label", "images", "source", "evaluate", "undo"):
+    for key in ("label", "images", "text", "source", "evaluate", "undo"):
         if getattr(arguments, key) and key not in allowed:
             raise Refused(f"--{key} does not go with this", os.EX_USAGE)
 
@@ -126,19 +132,25 @@ def _examples(arguments: argparse.Namespace, setting: Setting) -> Examples | Non
     """Return the examples that the command line names; None where it names none."""
     from edged.tools import teach
 
-    ways = [key for key in ("images", "source") if getattr(arguments, key)]
+    ways = [key for key in ("images", "text", "source") if getattr(arguments, key)]
     if len(ways) > 1:
         raise Refused(f"write --{ways[0]} or --{ways[1]}, not both", os.EX_USAGE)
     if not ways:
         if arguments.label:
-            raise Refused(f"--label {arguments.label}: of what? Write --images or --source", os.EX_USAGE)
+            raise Refused(
+                f"--label {arguments.label}: of what? Write --images, --text or --source", os.EX_USAGE
+            )
         return None
     if arguments.images:
         if arguments.evaluate and arguments.label:
             raise Refused("--evaluate takes the labels from the folders: leave --label out", os.EX_USAGE)
         return teach.photographs(arguments.images, arguments.label)
+    if arguments.text:
+        if arguments.evaluate and arguments.label:
+            raise Refused("--evaluate takes the labels from the files: leave --label out", os.EX_USAGE)
+        return teach.texts(arguments.text, arguments.label)
     if arguments.evaluate:
-        raise Refused("--evaluate judges photographs: write --images", os.EX_USAGE)
+        raise Refused("--evaluate judges files: write --images or --text", os.EX_USAGE)
     if not arguments.label:
         raise Refused("--source needs --label: what does it show?", os.EX_USAGE)
     camera = setting.camera(arguments.source)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 RIDGE = 0.3  # of the mean of the kernel's diagonal without the bias, which is 1
 QUANTILE = 0.05  # of the examples, left out, that a gate turns away
 LEAST = 3  # examples of a label, below which leaving one out tells nothing about it
+NEAREST = 0.15  # the cosine below which nothing is like anything: what chance collisions of features give
 _LOOSE = Gates(cosine=0.4, margin=-0.5)  # where no example can be left out
 _SMALL = 1e-3
 _EDGE = 0.499  # the best score of what a gate turns away
@@ -119,9 +120,8 @@ def _gates(left_out: Floats, nearest: Floats, peers: Numbers) -> Gates:
     told = peers >= LEAST
     if not told.any():
         return _LOOSE
-    return Gates(
-        float(np.quantile(nearest[told], QUANTILE)), float(np.quantile(left_out[told].max(axis=1), QUANTILE))
-    )
+    cosine = max(float(np.quantile(nearest[told], QUANTILE)), NEAREST)
+    return Gates(cosine, float(np.quantile(left_out[told].max(axis=1), QUANTILE)))
 
 
 class Head:

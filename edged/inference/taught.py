@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.errors import ModelError
 from edged.events import ModelTag
-from edged.inference import embedder
+from edged.inference import embedder, text_features
 from edged.inference.head import Head
 from edged.models.spec import Spec
 from edged.models.taught import embedder as embedders
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.inference.model import Model
+    from edged.models.spec import PictureInput, WindowInput
     from edged.models.taught.head_file import HeadFile
 
 
@@ -50,12 +51,7 @@ class TaughtModel:
         self._head = Head(head)
         self._output = model.spec.outputs[0]
         self.labels = self._head.labels
-        self.spec = Spec(
-            model.spec.input,
-            (Tensor("scores", (1, len(self.labels)), "float32"),),
-            len(self.labels),
-            last_step="softmax",  # the scores are final
-        )
+        self.spec = _spec(model.spec.input, len(self.labels))
         self.tag = tag
         self.runtime_name = model.runtime_name
 
@@ -74,6 +70,47 @@ class TaughtModel:
     def close(self) -> None:
         """Free the embedder's memory."""
         self._model.close()
+
+
+class TaughtText:
+    """Judges texts by their n-grams; for one thread at a time. It has the attributes of :class:`TaughtModel`.
+
+    Args:
+        head: what was taught.
+        tag: its tag in events.
+
+    Raises:
+        ModelError: the head was taught with pictures.
+    """
+
+    runtime_name = "numpy"
+
+    def __init__(self, head: HeadFile, tag: ModelTag) -> None:
+        if head.gives != "text" or head.features != text_features.FEATURES:
+            raise ModelError(f"{tag.name} was not taught with text")
+        self._head = Head(head)
+        self.labels = self._head.labels
+        self.spec = _spec(None, len(self.labels))
+        self.tag = tag
+
+    def invoke(self, prepared: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return the scores of a text, ``[labels]``; the text is the one value of the array."""
+        return [self._head.scores(text_features.row(str(prepared.item())))]
+
+    def rehearse(self) -> None:
+        """Judge a text, to find out whether that works."""
+        self._head.scores(text_features.row("rehearsal"))
+
+    def forget(self) -> None:
+        """Do nothing: each text is judged by itself."""
+
+    def close(self) -> None:
+        """Do nothing: there is no interpreter."""
+
+
+def _spec(picture: PictureInput | WindowInput | None, labels: int) -> Spec:
+    """Return a score for each label; the scores are final, as those of a softmax are."""
+    return Spec(picture, (Tensor("scores", (1, labels), "float32"),), labels, last_step="softmax")
 
 
 def tag(name: str, content: bytes | mmap.mmap) -> ModelTag:

@@ -16,7 +16,7 @@ from edged.events import ModelTag
 from edged.inference import edgetpu, external
 from edged.inference import model as models
 from edged.inference import taught as taught_models
-from edged.inference.taught import TaughtModel
+from edged.inference.taught import TaughtModel, TaughtText
 from edged.ipc.heartbeat import Stage
 from edged.models import bundled, image_classifier, loaded_model
 from edged.models.taught import embedder, head_file
@@ -65,7 +65,7 @@ class Engine:
         runtime_name: the runtime that runs it.
     """
 
-    def __init__(self, task: Task, spec: Spec, model: Model | TaughtModel | None) -> None:
+    def __init__(self, task: Task, spec: Spec, model: Model | TaughtModel | TaughtText | None) -> None:
         self.spec = spec
         self.labels = model.labels if model is not None else spec.labels
         self.tag = model.tag if model is not None else ModelTag(spec.measure, NO_CHECKSUM)
@@ -165,6 +165,9 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
                 model, _ = external.open_model(
                     loaded, delegate, library, runtime=named.runtime, threads=threads, content=files.model
                 )
+    elif taught is not None:
+        text = TaughtText(*taught)
+        return Engine(driver.create(section.task, text.spec, text.labels), text.spec, text)
     else:
         spec = driver.inspect(None, sample)
         return Engine(driver.create(section.task, spec, spec.labels), spec, None)

@@ -23,7 +23,7 @@ from edged.config.needs import of_source
 from edged.config.pipeline import ModelSection
 from edged.config.source import SOURCES
 from edged.errors import DriverError, ModelError, Reason, Unavailable
-from edged.inference import embedder, runtime
+from edged.inference import embedder, runtime, text_features
 from edged.inference import head as heads
 from edged.inference import model as models
 from edged.inference.preprocess import Preparer
@@ -35,6 +35,7 @@ from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, jpeg, photographs
 from edged.system import clock, kernel, sandbox
 from edged.system.child import serve
+from edged.system.files import open_regular
 from edged.system.needs import Needs
 from edged.worker.picture_quality import Quality
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 PER_LABEL = 200  # examples that are kept, the newest ones
 _TELL_S = 0.3
+_MAX_TEXT = 4_000_000  # bytes of a file
 _PATIENCE_S = 10.0  # for a camera to give a picture
 _SAME = 0.99999  # the cosine of two examples that count as the same one
 
@@ -82,6 +84,8 @@ class Lesson:
         before = head_file.read(Path(request.head)) if request.head else None
         if request.embedder:
             self._look()
+        else:
+            self._read()
         found = self._examine(before) if request.examine and before is not None else self._teach(before)
         return {**found, "unreadable": self._unreadable}
 
@@ -100,6 +104,18 @@ class Lesson:
             for frame, answer in self._frames(spec):
                 self._rows.append(embedder.row(model.invoke(prepare(frame)), spec.outputs[0]))
                 self._answers.append(answer)
+
+    def _read(self) -> None:
+        """Make features of every line of every file."""
+        for path, answer in zip(self._request.files, self._request.answers, strict=True):
+            try:
+                lines = _lines(Path(path))
+            except OSError:
+                self._unreadable.append(path)
+                continue
+            self._rows += [text_features.row(line) for line in lines]
+            self._answers += [answer] * len(lines)
+            self._progress(len(self._rows))
 
     def _frames(self, spec: Spec) -> Iterator[tuple[Frame, int]]:
         request = self._request
@@ -163,6 +179,15 @@ class Lesson:
                 "right": self._answers,
             }
         return found
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file of text that are not empty. Raises ``OSError``."""
+    with open_regular(path) as file:
+        content = file.read(_MAX_TEXT + 1)
+    if len(content) > _MAX_TEXT:
+        raise OSError(f"{path} is too long")
+    return [line.strip() for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()]
 
 
 def _preparer(request: TeachRequest, spec: Spec) -> Preparer:

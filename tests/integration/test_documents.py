@@ -32,7 +32,7 @@ import pytest
 import yaml
 from broker import Broker
 from daemon import wait_for
-from taught_models import teach
+from taught_models import teach, teach_text
 from unit.docs.documents import PAGES, ROOT, Block, all_blocks, blocks, commands, named
 
 from edged.tools.check import check
@@ -208,7 +208,10 @@ def test_a_configuration_passes_the_check(
     bring_files(tmp_path, TESTDATA)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     for name in re.findall(r"taught: ([a-z]+)", block.text):
-        teach(tmp_path / "state", name, {"cup": 2, "tripod": 12})
+        if "kind: text" in block.text:
+            teach_text(tmp_path / "state", name, {"greeting": ["hello"], "weather": ["rain"]})
+        else:
+            teach(tmp_path / "state", name, {"cup": 2, "tripod": 12})
     path = tmp_path / "edged.yaml"
     path.write_text(block.text, "utf-8")
     assert list(map(str, check(path))) == []

@@ -102,7 +102,7 @@ def texts(path: Path, label: str | None) -> Examples:
         raise Refused(f"{path}: write the --label of its lines", os.EX_USAGE)
     if not path.is_file():
         raise Refused(f"{path}: there is no such file", os.EX_NOINPUT)
-    return Examples("text", ((path, label),))
+    return Examples("text", ((path.absolute(), label),))
 
 
 def _inside(folder: Path) -> list[Path]:

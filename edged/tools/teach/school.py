@@ -192,6 +192,11 @@ class School:
             )
         cut = embedding.cut(whole)
         file = self.store.put_embedder(folder, whole.content[:] if cut is None else cut)
+        if cut is not None and whole.normalization is not None and not self._values:
+            self._watcher.note(
+                f"{model}: what its metadata say of pixels is lost; write it as normalize of the pipeline "
+                "that uses the model, and teach with -c"
+            )
         made = tflite_file.read(file)
         embedder.spec(made)
         return file, made.sha256
@@ -249,9 +254,9 @@ class School:
 
     def _found(self, found: dict[str, Any]) -> dict[str, Any]:
         for path in found.get("unreadable", ()):
-            self._watcher.note(f"{path} is left out: it is not a whole picture")
+            self._watcher.note(f"{path} is left out: it cannot be read as a whole")
         if not found.get("isolation", True):
-            self._watcher.note(not_isolated("WARNING: the process that holds the pictures"))
+            self._watcher.note(not_isolated("WARNING: the process that sees the examples"))
         return found
 
 

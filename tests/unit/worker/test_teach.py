@@ -148,3 +148,13 @@ def test_another_embedder_is_refused(teaching: Teaching) -> None:
     (teaching.folder / "m.tflite").write_bytes(build(shape=(1, 16, 16, 3), axes=(1, 3), head="none"))
     with pytest.raises(ModelError, match="is it another model"):
         teaching.ask(("left",), stripes(teaching.folder, 3, 2), [0] * 2)
+
+
+def test_each_line_of_a_text_is_an_example(tmp_path: Path) -> None:
+    (tmp_path / "hello.txt").write_text("\ufeffhello there\n\ngood morning\nhey you\n", "utf-8")
+    (tmp_path / "bye.txt").write_bytes(b"goodbye\r\nsee you\r\nso long\xff\r\n")
+    files = (str(tmp_path / "hello.txt"), str(tmp_path / "bye.txt"), str(tmp_path / "gone.txt"))
+    request = TeachRequest(labels=("hello", "bye"), files=files, answers=(0, 1, 1))
+    found = Lesson(request, lambda _told: None).run()
+    assert found["answers"] == [0, 0, 0, 1, 1, 1]
+    assert (found["features"], found["unreadable"]) == (4096, [files[2]])

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from edged.errors import Refused
 from edged.tools.teach import examples
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def touched(folder: Path, *names: str) -> Path:
@@ -42,11 +39,13 @@ def test_folders_and_labels_that_do_not_go_together(tmp_path: Path) -> None:
         examples.photographs(tmp_path / "inner", None)
 
 
-def test_texts(tmp_path: Path) -> None:
+def test_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touched(tmp_path, "hello.txt", "bye.txt", "README.md")
     found = examples.texts(tmp_path, None)
     assert found.files == ((tmp_path / "bye.txt", "bye"), (tmp_path / "hello.txt", "hello"))
-    assert examples.texts(tmp_path / "bye.txt", "bye").gives == "text"
+    monkeypatch.chdir(tmp_path)
+    alone = examples.texts(Path("bye.txt"), "bye")
+    assert (alone.gives, alone.files) == ("text", ((tmp_path / "bye.txt", "bye"),))
     for path, label, why in (
         (tmp_path, "bye", "leave --label out"),
         (tmp_path / "bye.txt", None, "write the --label"),

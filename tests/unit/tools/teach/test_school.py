@@ -91,8 +91,8 @@ def test_progress_and_what_is_left_out_are_told(tmp_path: Path, monkeypatch: pyt
     told = [{"done": 0}, {"taken": 1}, {"found": FOUND | {"unreadable": ["/a.jpg"], "isolation": []}}]
     monkeypatch.setattr(school, "answers", answering(*told))
     lessons.examine("garage", None)
-    assert watcher.said[:3] == ["0 of 0", "taken 1 of 0", "/a.jpg is left out: it is not a whole picture"]
-    assert watcher.said[3].startswith("WARNING: the process that holds the pictures is not isolated")
+    assert watcher.said[:3] == ["0 of 0", "taken 1 of 0", "/a.jpg is left out: it cannot be read as a whole"]
+    assert watcher.said[3].startswith("WARNING: the process that sees the examples is not isolated")
 
 
 def test_what_does_not_go_with_the_model_is_refused(tmp_path: Path) -> None:
