@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from tflite_builder import Kind, build
 
 from edged.inference import head as heads
+from edged.inference import text_features
 from edged.models.taught.head_file import HeadFile
 from edged.models.taught.store import Store
 from edged.models.tflite.file import read
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
 SIDE = 16
 # The features are the brightness of each column, so a stripe is a direction of its own.
 EMBEDDER = build(shape=(1, SIDE, SIDE, 3), axes=(1, 3), picture=Kind("uint8", 1 / 255), head="none")
@@ -40,20 +42,33 @@ def teach(state_dir: Path, name: str, columns: dict[str, int], each: int = 6, ve
         np.stack([features(columns[label], seed) for label in labels for seed in range(each)])
     )
     answers = np.repeat(np.arange(len(labels)), each)
-    fitted = heads.fit(rows, answers, len(labels))
     with store.writing(name) as folder:
-        embedder = read(store.put_embedder(folder, EMBEDDER))
-        head = HeadFile(
-            version=version,
-            gives="picture",
-            embedder=embedder.sha256,
-            features=SIDE,
-            labels=labels,
-            answers=tuple(answers.tolist()),
-            gates=fitted.gates,
-            weights=heads.stored(fitted.weights),
-            bias=heads.stored(fitted.bias),
-            examples=heads.stored(rows),
-        )
-        store.put(folder, head)
+        sha256 = read(store.put_embedder(folder, EMBEDDER)).sha256
+        store.put(folder, replace(_head(rows, answers, labels), embedder=sha256, version=version))
     return store.folder(name)
+
+
+def teach_text(state_dir: Path, name: str, sentences: Mapping[str, Sequence[str]]) -> Path:
+    """Teach a model in a state directory sentences of each label; return its folder."""
+    store, labels = Store(state_dir), tuple(sentences)
+    rows = np.stack([text_features.row(line) for label in labels for line in sentences[label]])
+    answers = np.repeat(np.arange(len(labels)), [len(sentences[label]) for label in labels])
+    with store.writing(name) as folder:
+        store.put(folder, replace(_head(rows, answers, labels), gives="text"))
+    return store.folder(name)
+
+
+def _head(rows: np.ndarray, answers: np.ndarray, labels: tuple[str, ...]) -> HeadFile:
+    fitted = heads.fit(rows, answers, len(labels))
+    return HeadFile(
+        version=1,
+        gives="picture",
+        embedder="",
+        features=rows.shape[1],
+        labels=labels,
+        answers=tuple(answers.tolist()),
+        gates=fitted.gates,
+        weights=heads.stored(fitted.weights),
+        bias=heads.stored(fitted.bias),
+        examples=heads.stored(rows),
+    )

@@ -30,7 +30,9 @@ class Config(TaskConfig):
     kind: Literal["classify"] = Field(default="classify", description="the task: classify")
 
     def check(self, gives: Gives, *, model: bool) -> None:
-        """Refuse readings without a model: edged brings a classifier of pictures only."""
+        """Refuse text, and readings without a model: edged brings a classifier of pictures only."""
+        if gives == "text":
+            raise wrong("for text, write task: {kind: text}", "source", "kind")
         if not model:
             what = f"edged brings nothing that classifies {'readings' if gives == 'window' else gives}"
             raise wrong(f"{what}: write model.file, or task: {{kind: anomaly}}", "source", "kind")

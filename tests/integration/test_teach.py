@@ -99,3 +99,43 @@ def test_a_running_pipeline_learns_without_a_restart(folder: Path) -> None:
         events = [json.loads(line) for line in (folder / "stdout").read_text().splitlines()]
         assert {event["model"]["name"] for event in events} == {"discs"}
         assert "its model was taught" in daemon.log
+
+
+CHAT = """node: n
+state_dir: {0}/state
+run_dir: {0}/run
+pipelines:
+  chat:
+    source: {{kind: lines, path: {0}/chat.log}}
+    model: {{taught: chat}}
+    task: {{kind: text}}
+    publish: {{result: true}}
+"""
+SENTENCES = {
+    "greeting": "hello there\ngood morning\nhi, how are you\nhey\nhello my friend\ngood evening\n",
+    "weather": "will it rain today\nhow is the weather\nis it cold outside\nis rain coming\nis it sunny\n",
+}
+
+
+@pytest.mark.slow
+def test_a_pipeline_tells_what_a_line_is_about_and_never_the_line(tmp_path: Path) -> None:
+    (tmp_path / "edged.yaml").write_text(CHAT.format(tmp_path))
+    (tmp_path / "said").mkdir()
+    for label, sentences in SENTENCES.items():
+        (tmp_path / "said" / f"{label}.txt").write_text(sentences)
+    lesson = report(tmp_path, "chat", "--text", str(tmp_path / "said"))
+    assert lesson["examples"] == {"greeting": 6, "weather": 5}
+    assert report(tmp_path, "chat", "--evaluate", "--text", str(tmp_path / "said"))["top1"] == 1.0
+    (tmp_path / "chat.log").write_text("hello from before\n")
+    with Daemon(tmp_path, CHAT.format(tmp_path)) as daemon:
+        for line in ("hello, good morning to you", "how is the weather today", "xylophone quartz zebra"):
+            with (tmp_path / "chat.log").open("a") as log:
+                log.write(f"{line}\n")
+        wait_for(lambda: (tmp_path / "stdout").read_text().count('"result"') >= 3, "three lines judged")
+        printed = (tmp_path / "stdout").read_text() + daemon.log
+    events = [json.loads(line) for line in (tmp_path / "stdout").read_text().splitlines()]
+    results = [event for event in events if event["type"] == "result"]
+    assert [event["label"] for event in results][:2] == ["greeting", "weather"]
+    assert results[2]["score"] < 0.5
+    assert events[-1]["type"] in {"end", "result"}
+    assert not [word for word in ("morning", "today", "xylophone", "before") if word in printed]

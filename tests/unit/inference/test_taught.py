@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-from taught_models import EMBEDDER, SIDE, stripe, teach
+from taught_models import EMBEDDER, SIDE, stripe, teach, teach_text
 from tflite_builder import build
 
 from edged.config.pipeline import PipelineSection
@@ -23,8 +24,11 @@ from edged.worker.engines import Engine, Files, open_engine
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
 
+INTENTS = {
+    "greeting": ("hello there", "good morning", "hi, how are you", "hey", "hello my friend", "morning all"),
+    "weather": ("will it rain today", "how is the weather", "is it cold outside", "is rain coming", "sunny?"),
+}
 COLUMNS = {"left": 2, "right": 12}
 
 
@@ -109,3 +113,30 @@ def test_it_is_not_the_bundled_model(tmp_path: Path) -> None:
     assert not pipeline.bundled
     assert pipeline.thresholds() == pytest.approx((0.5, 0.35))
     assert (pipeline.model_file() or tmp_path).read_bytes() == EMBEDDER
+
+
+def speaking(folder: Path) -> PipelineSection:
+    source = {"kind": "lines", "path": folder / "chat"}
+    return PipelineSection.model_validate(
+        {"source": source, "model": {"taught": folder}, "task": {"kind": "text"}}
+    )
+
+
+def test_a_taught_text_names_what_a_line_is_about(tmp_path: Path) -> None:
+    engine = opened(speaking(teach_text(tmp_path, "chat", INTENTS)))
+
+    def said(line: str) -> dict[str, float]:
+        item = Item(np.array([line]), 0.0, 0, 0.0)
+        return {f.label: f.score for f in engine.decode(item, engine.run(item)) or ()}
+
+    assert max(found := said("hello, good morning"), key=lambda one: found[one]) == "greeting"
+    assert max(found := said("how is the weather today"), key=lambda one: found[one]) == "weather"
+    assert max(said("zebra crossing quartz").values()) < 0.5
+    assert max(said("").values()) < 0.5
+    engine.rehearse()
+    assert (engine.tag.name, engine.runtime_name) == ("chat", "numpy")
+
+
+def test_a_model_of_pictures_takes_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="garage was not taught with text"):
+        opened(speaking(teach(tmp_path, "garage", COLUMNS)))

@@ -35,6 +35,7 @@ PICTURES = replace(WINDOWS, inputs=(Tensor("picture", (1, 8, 8, 3), "uint8", 1 /
 WORKS: dict[str, list[tuple[ModelFile | None, SampleSpec]]] = {
     "classify": [(PICTURES, PICTURE), (WINDOWS, WINDOW)],
     "anomaly": [(WINDOWS, WINDOW), (None, WINDOW)],
+    "text": [],  # taught models alone, which need no inspection: unit/inference/test_taught.py
 }
 CASES = [(kind, *case) for kind in KINDS for case in WORKS[kind]]
 
@@ -115,9 +116,13 @@ def test_the_findings_are_scores_best_first(kind: str, model: ModelFile | None, 
 def test_classify_needs_a_model_and_anomaly_needs_windows() -> None:
     config("classify").check("picture", model=True)
     config("anomaly", history=9).check("window", model=False)
+    config("text").check("text", model=True)
     config("anomaly", limit=0.2).check("window", model=True)
     refused: list[tuple[TaskConfig, Any, bool, str]] = [
         (config("classify"), "window", False, "edged brings nothing that classifies readings"),
+        (config("classify"), "text", True, "write task: {kind: text}"),
+        (config("text"), "picture", True, "text works on lines of text"),
+        (config("text"), "text", False, "write model: {taught: NAME}"),
         (config("anomaly"), "picture", True, "anomaly works on readings over time"),
         (config("anomaly"), "window", True, "with a model, write limit"),
         (config("anomaly", limit=1, history=9), "window", True, "history is for anomaly without a model"),
