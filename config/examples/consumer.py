@@ -1,15 +1,16 @@
 """Receives each event of a node exactly once, reports missing ones, and confirms events to the node.
 
     pip install paho-mqtt
-    consumer.py broker.lan[:1883] porch-pi seen.json [PATIENCE_S]
+    consumer.py broker.lan[:1883] porch-pi seen.json [--user NAME --password-file FILE] [--ca FILE]
 
 Events are printed to standard output, gaps to standard error. With `spool: {ack: application}` the node keeps
 each event until this program confirms it, so process events where they are printed, before the file is
-written.
-A number that does not arrive within PATIENCE_S (600) was dropped by the node and is skipped.
+written. A number that does not arrive within --patience (600 s) was dropped by the node and is skipped.
 """
 
+import argparse
 import json
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -18,9 +19,19 @@ from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-host, _, port = sys.argv[1].partition(":")
-node, file = sys.argv[2], Path(sys.argv[3])
-patience_s = float(sys.argv[4]) if len(sys.argv) > 4 else 600.0
+parser = argparse.ArgumentParser(description="Print each event of a node exactly once.")
+parser.add_argument("broker", help="HOST or HOST:PORT")
+parser.add_argument("node", help="the node's name")
+parser.add_argument("file", type=Path, help="where to remember which events were printed")
+parser.add_argument("--user", help="user name at the broker")
+parser.add_argument("--password-file", type=Path, help="file that holds the password")
+parser.add_argument("--ca", help="certificates (PEM) to verify the broker with; switches TLS on")
+parser.add_argument("--cert", help="this program's certificate (PEM), where the broker demands one")
+parser.add_argument("--key", help="the key of that certificate (PEM)")
+parser.add_argument("--patience", type=float, default=600.0, metavar="S", help="wait this long for a number")
+options = parser.parse_args()
+host, _, port = options.broker.partition(":")
+node, file, patience_s = options.node, options.file, options.patience
 # By epoch (the middle part of an id): all numbers up to one, and those beyond it that arrived early.
 seen = json.loads(file.read_text()) if file.exists() else {}
 moved = {}  # by epoch: when up_to last grew
@@ -52,13 +63,30 @@ def advance(client, epoch, mine):
         client.publish(f"edged/{node}/ack", confirmed, qos=1, retain=True)
 
 
+def on_connect(client, _userdata, _flags, reason, _properties):
+    if reason.is_failure:
+        print(f"the broker refuses the login: {reason}", file=sys.stderr)
+        client.disconnect()
+    client.subscribe([(f"edged/{node}/{topic}", 1) for topic in ("+/event", "gap")])
+
+
 client = Client(CallbackAPIVersion.VERSION2, client_id=f"consumer-{node}", protocol=MQTTv5)
-client.on_connect = lambda client, *_: client.subscribe(
-    [(f"edged/{node}/{t}", 1) for t in ("+/event", "gap")]
-)
+client.on_connect = on_connect
 client.on_message = on_message
 client.reconnect_delay_set(1, 5)
 session = Properties(PacketTypes.CONNECT)
 session.SessionExpiryInterval = 7 * 24 * 3600  # the broker keeps events while this program is away
-client.connect(host, int(port or 1883), clean_start=False, properties=session)
+if options.user is not None:
+    password = options.password_file.read_text("utf-8-sig").splitlines()[0] if options.password_file else None
+    client.username_pw_set(options.user, password)
+if options.ca or options.cert:
+    context = ssl.create_default_context(cafile=options.ca)
+    if options.cert:
+        context.load_cert_chain(options.cert, options.key)
+    client.tls_set_context(context)
+default_port = 8883 if options.ca or options.cert else 1883
+try:
+    client.connect(host, int(port or default_port), clean_start=False, properties=session)
+except OSError as error:
+    sys.exit(f"the broker {options.broker} cannot be reached: {error}")
 client.loop_forever()

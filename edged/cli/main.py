@@ -1,15 +1,17 @@
 """The entry point of the command line. Exit statuses are those of sysexits.h.
 
-64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 75 busy, 77 no permission,
-78 configuration; 1 where a check found something; 130 after Ctrl-C. A missing file, a closed pipe or Ctrl-C
-never shows a traceback.
+64 usage, 66 no such file, 69 unavailable, 70 defect, 73 cannot create, 74 cannot write, 75 busy,
+77 no permission, 78 configuration; 1 where a check found something; 130 after Ctrl-C. A missing file, a
+closed pipe or Ctrl-C never shows a traceback.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 import edged
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, teach)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # errors of a standard output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,23 +52,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return terminal.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has closed the pipe. Python would report this again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except ConfigError as error:
-        terminal.print_error(*error.problems)
-        return terminal.CONFIG
-    except EdgedError as error:
-        terminal.print_error(error)
-        return error.status
-    except Exception:  # noqa: BLE001 - the last place that can report it with an exit status of its own
-        import traceback
-
-        terminal.print_document(traceback.format_exc(), stderr=True)
-        terminal.print_error("this is a defect in edged; please report it with the lines above")
-        return terminal.SOFTWARE
+    except Exception as error:  # noqa: BLE001 - the last place that can report it with an exit status of its own
+        return _report(error)
     return code
+
+
+def _report(error: Exception) -> int:
+    """Print what ended a verb; return the exit status."""
+    match error:
+        case BrokenPipeError():
+            _drop_output()  # the reader has closed the pipe
+            return 0
+        case ConfigError():
+            terminal.print_error(*error.problems)
+            return terminal.CONFIG
+        case EdgedError():
+            terminal.print_error(error)
+            return error.status
+        case OSError(filename=None, errno=number) if number in _FULL:
+            _drop_output()
+            terminal.print_error(f"standard output cannot be written: {(error.strerror or '').lower()}")
+            return os.EX_IOERR
+    terminal.print_document("".join(traceback.format_exception(error)), stderr=True)
+    terminal.print_error("this is a defect in edged; please report it with the lines above")
+    return terminal.SOFTWARE
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere: Python would report the same error when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fill_streams() -> None:

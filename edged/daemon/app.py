@@ -131,7 +131,7 @@ class Daemon:
             await self._supervisor.settle(SETTLE_S)
             self._tick()
             self._notifier.ready()
-            log.info("ready: %s", health.headline(health.message(self._snapshot())))
+            log.info("started: %s", health.started(health.message(self._snapshot())))
             while True:
                 await self._reload.wait()
                 self._reload.clear()

@@ -202,14 +202,25 @@ def essence(data: Mapping[str, Any]) -> object:
     )
 
 
+def started(data: Mapping[str, Any]) -> str:
+    """Return the summary for the log, which has the problems already."""
+    problems = len(data["problems"])
+    count = f"; {problems} problem{'' if problems == 1 else 's'}: see above" if problems else ""
+    return f"{_running(data)}{count}"
+
+
 def headline(data: Mapping[str, Any]) -> str:
     """Return the summary in one line that ``systemctl status`` shows."""
+    line = _running(data)
+    return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
+
+
+def _running(data: Mapping[str, Any]) -> str:
     pipelines = data["pipelines"].values()
     running = sum(p["state"] in ("running", "ended") for p in pipelines)
     enabled = sum(p["enabled"] for p in pipelines)
     queue = f"{data['queue']} event{'' if data['queue'] == 1 else 's'} queued"
-    line = f"{running} of {enabled} pipelines running, {queue}"
-    return f"{line}; {'; '.join(data['problems'])}" if data["problems"] else line
+    return f"{running} of {enabled} pipelines running, {queue}"
 
 
 def measure(pids: Mapping[str, int]) -> dict[str, Process]:

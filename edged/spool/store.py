@@ -185,7 +185,8 @@ class Store:
             )
         found = self._database.rows("PRAGMA quick_check(1)")
         if found != [("ok",)]:
-            raise DiskError(Trouble.DAMAGED, str(found[0][0]) if found else "quick_check returns nothing")
+            why = " ".join(str(found[0][0]).split()) if found else "quick_check returns nothing"
+            raise DiskError(Trouble.DAMAGED, why)
 
     def ledger(self) -> Ledger:
         """Return the ledger as it was written last."""

@@ -31,7 +31,8 @@ def setup(form: str = "text", stream: TextIO | None = None, level: int = logging
     """Log to standard error.
 
     Args:
-        form: ``text`` for people and the journal, ``json`` for one object per line.
+        form: ``text`` for people and the journal, ``json`` for one object per line, ``journal`` for a reader
+            that takes the journal's form from a pipe.
         stream: standard error by default.
         level: the lowest level that is written.
     """
@@ -49,7 +50,9 @@ def setup(form: str = "text", stream: TextIO | None = None, level: int = logging
 def _formatter(form: str, stream: TextIO) -> logging.Formatter:
     if form == "json":
         return Json()
-    return Journal() if is_journal(stream) or not stream.isatty() else Terminal("%(message)s")
+    if form == "journal" or is_journal(stream):
+        return Journal()
+    return Terminal() if stream.isatty() else File()
 
 
 def is_journal(stream: TextIO) -> bool:
@@ -94,6 +97,12 @@ class Terminal(Plain):
         return f"{time}  {record.levelname.lower():<8}{redact(super().format(record))}"
 
 
+class File(Terminal):
+    """Formats a message as ``2026-01-31 12:00:00  warning  the sentence``, for a file or a pipe."""
+
+    default_time_format = "%Y-%m-%d %H:%M:%S"
+
+
 class Json(Plain):
     """Formats a message as one JSON object: ts, level, logger, message, and traceback if there is one."""
 
@@ -108,6 +117,12 @@ class Json(Plain):
         if record.exc_info:
             data["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(data, ensure_ascii=False)
+
+
+def _again(count: int, within_s: float) -> str:
+    """Return how often a message came again: ``once more in 8 min``, ``60 more times in 60 s``."""
+    times = "once more" if count == 1 else f"{count} more times"
+    return f"{times} in {within_s:.0f} s" if within_s < 120 else f"{times} in {within_s / 60:.0f} min"
 
 
 def _on_one_line(message: str) -> str:
@@ -143,7 +158,7 @@ class Repeats(logging.Filter):
         silent_s = now - seen.told_at
         if silent_s < GAPS_S[seen.gap]:
             return False
-        record.msg = f"{key[2]} ({seen.count} times in {silent_s:.0f} s)"
+        record.msg = f"{key[2]} ({_again(seen.count, silent_s)})"
         record.args, record.exc_info, record.exc_text = (), None, None
         self._seen[key] = _Seen(now, min(seen.gap + 1, len(GAPS_S) - 1))
         return True

@@ -7,6 +7,7 @@ any machine, also without a camera or an accelerator.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from edged.system.child import Tell
 
 Step = str | int
+_SHOWN = 5  # labels that a suggestion lists
 
 
 def respond(data: bytes, tell: Tell) -> None:
@@ -341,9 +343,16 @@ class _Check:
 
 
 def _suggestion(label: str, known: Sequence[str]) -> str:
-    """Return a suggestion if a label is similar. A label in lists such as ImageNet's may hold synonyms."""
+    """Return a suggestion: the label with its synonyms, those that hold the word, or a similar one."""
     synonyms = (name for name in known if label in map(str.strip, name.split(",")))
-    return f"write '{name}'" if (name := next(synonyms, "")) else error_messages.closest(label, known)
+    if name := next(synonyms, ""):
+        return f"write '{name}'"
+    word = re.compile(rf"\b{re.escape(label)}s?\b", re.IGNORECASE)
+    holding = [name for name in known if word.search(name)]
+    if not holding:
+        return error_messages.closest(label, known)
+    more = f" and {len(holding) - _SHOWN} more; `edged labels` lists them" if len(holding) > _SHOWN else ""
+    return f"labels with that word: {', '.join(holding[:_SHOWN])}{more}"
 
 
 def _models(pipeline: PipelineSection) -> list[tuple[str, Path | None, str | None]]:

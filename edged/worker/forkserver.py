@@ -228,7 +228,7 @@ def main(arguments: list[str]) -> NoReturn:
         arguments: the descriptor of the socket to main; none where systemd hands over a listening one.
     """
     kernel.close_memory()  # no worker may reach into it
-    logs.setup()
+    logs.setup("journal")  # main reads the priorities
     for sent in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; main stops in order
         signal.signal(sent, signal.SIG_IGN if arguments else signal.SIG_DFL)
     kernel.name_process("edged-fork")

@@ -32,7 +32,7 @@ class Consumer:
             self._process = subprocess.Popen(
                 [
                     sys.executable, PROGRAM, f"127.0.0.1:{broker.port}", "n", folder / "seen.json",
-                    str(patience_s),
+                    "--patience", str(patience_s),
                 ],
                 stdout=out,
                 stderr=err,
@@ -116,3 +116,28 @@ def test_what_the_node_had_to_drop_is_named_and_passed_over(tmp_path: Path) -> N
                     assert consumer.complaints == f"missing: {epoch} 2-3\n"
 
     asyncio.run(life())
+
+
+def test_it_logs_in_and_says_in_a_line_what_is_wrong(tmp_path: Path) -> None:
+    def run(*arguments: str) -> str:
+        command = [sys.executable, PROGRAM, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "the following arguments are required" in run()
+    file = str(tmp_path / "seen.json")
+    (tmp_path / "password").write_text("p\n")
+    (tmp_path / "wrong").write_text("q\n")
+    with Broker(tmp_path, users={"u": "p"}, acl=["topic readwrite #"]) as broker:
+        address = f"127.0.0.1:{broker.port}"
+        refused = run(address, "n", file, "--user", "u", "--password-file", str(tmp_path / "wrong"))
+        assert "the broker refuses the login: Not authorized" in refused
+        command = [sys.executable, PROGRAM, address, "n", file, "--user", "u"]
+        process = subprocess.Popen([*command, "--password-file", tmp_path / "password"])
+        try:
+            asyncio.run(until(lambda: "as consumer-n (" in broker.log, "the login"))
+        finally:
+            process.kill()
+            process.wait()
+    assert f"the broker {address} cannot be reached: " in run(address, "n", file)

@@ -157,6 +157,18 @@ def test_init_writes_own_directories_for_an_ordinary_user(
     assert "\n# state_dir: " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("verb", ["schema", "init"])
+def test_a_full_disk_behind_standard_output_is_74(verb: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edged", verb], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        74,
+        "edged: standard output cannot be written: no space left on device\n",
+    )
+
+
 def test_init_into_a_missing_folder_is_73(tmp_path: Path) -> None:
     done = call("init", "-o", str(tmp_path / "none" / "edged.yaml"))
     assert done.returncode == 73

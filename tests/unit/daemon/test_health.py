@@ -207,6 +207,13 @@ def test_what_was_lost_is_said_for_an_hour() -> None:
     assert losses.sentences({"full": 1, "age": 2}) == []
 
 
+def test_the_line_in_the_log_repeats_no_problem() -> None:
+    fine = health.message(snapshot(status()))
+    assert health.started(fine) == "1 of 1 pipelines running, 1 event queued"
+    bad = health.message(snapshot(status(state="waiting", fault="source", last_error="away")))
+    assert health.started(bad) == "0 of 1 pipelines running, 1 event queued; 1 problem: see above"
+
+
 def test_the_headline() -> None:
     fine = health.message(snapshot(status(), status("yard", state="starting")))
     assert health.headline(fine) == "1 of 2 pipelines running, 1 event queued"

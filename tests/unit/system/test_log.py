@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pty
+import re
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -38,8 +39,15 @@ def fail(error: Exception) -> NoReturn:
     raise error
 
 
-def test_elsewhere_than_on_a_terminal_each_line_has_its_priority() -> None:
+def test_a_file_gets_the_date_and_the_level_of_each_line() -> None:
     stream, logger = written()
+    logger.warning("two")
+    (line,) = stream.getvalue().splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  warning two", line)
+
+
+def test_the_journal_gets_the_priority_of_each_line() -> None:
+    stream, logger = written("journal")
     logger.info("one")
     logger.warning("two")
     logger.error("four")
@@ -47,7 +55,7 @@ def test_elsewhere_than_on_a_terminal_each_line_has_its_priority() -> None:
     assert stream.getvalue().splitlines() == ["<6>one", "<4>two", "<3>four"]
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["journal", "json"])
 def test_words_of_others_begin_no_line_and_steer_no_terminal(form: str) -> None:
     stream, logger = written(form)
     logger.warning("camera: %s", "gone\n<6>porch: running\x1b[2J\x9b1A\u202e")
@@ -57,7 +65,7 @@ def test_words_of_others_begin_no_line_and_steer_no_terminal(form: str) -> None:
 
 
 def test_a_traceback_steers_no_terminal_either() -> None:
-    stream, logger = written()
+    stream, logger = written("journal")
     try:
         fail(RuntimeError("broken\x1b]0;owned\x07"))
     except RuntimeError:
@@ -66,7 +74,7 @@ def test_a_traceback_steers_no_terminal_either() -> None:
 
 
 def test_a_traceback_has_it_on_every_line() -> None:
-    stream, logger = written()
+    stream, logger = written("journal")
     try:
         fail(RuntimeError("broken"))
     except RuntimeError:
@@ -152,11 +160,11 @@ def test_the_same_warning_comes_once_and_is_then_counted_at_growing_intervals() 
             told.append((second, one.getMessage()))
     assert told == [
         (0, "camera away"),
-        (10, "camera away (10 times in 10 s)"),
-        (70, "camera away (60 times in 60 s)"),
-        (670, "camera away (600 times in 600 s)"),
-        (4270, "camera away (3600 times in 3600 s)"),
-        (7870, "camera away (3600 times in 3600 s)"),
+        (10, "camera away (10 more times in 10 s)"),
+        (70, "camera away (60 more times in 60 s)"),
+        (670, "camera away (600 more times in 10 min)"),
+        (4270, "camera away (3600 more times in 60 min)"),
+        (7870, "camera away (3600 more times in 60 min)"),
     ]
 
 

@@ -154,6 +154,13 @@ def test_one_of_the_synonyms_in_a_label_is_told_the_whole_label(base: Path) -> N
     assert last.endswith("the model has no label 'tabby cat' (write 'tabby, tabby cat')")
 
 
+def test_a_word_gets_the_labels_that_hold_it(base: Path) -> None:
+    """Not a word that is spelled alike: dough for dog, crate for cat."""
+    lines = said(base, f"{PIPELINE}    decision: {{ignore: [cat, dog]}}\n")
+    assert "the model has no label 'cat' (labels with that word: tiger cat, Persian cat, " in lines[0]
+    assert "(labels with that word: Maltese dog, " in lines[1]
+
+
 def test_labels_that_the_decision_names_must_exist(base: Path) -> None:
     decision = "    decision:\n      labels: {tabbi: {threshold: 0.4}}\n      ignore: [tabby, expresso]\n"
     expected = [

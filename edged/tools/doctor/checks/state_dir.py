@@ -59,9 +59,15 @@ def _writable(folder: Path, user: str) -> Verdict:
         what = f"{service.me()} cannot see whether {user} can write {folder}"
         return skipped(what, "run edged doctor as root, or as the user of the service")
     if not may:
-        fix = f"sudo chown {user}: {folder} && sudo chmod u+rwx {folder}, or write another state_dir"
-        return error(f"{user} cannot write {folder}", fix)
+        return error(f"{user} cannot write {folder}", _remedy(folder, user))
     return ok(f"{user} can write {folder}")
+
+
+def _remedy(folder: Path, user: str) -> str:
+    """Return what to do about a folder; it keeps its owner where a person runs edged without a service."""
+    if user == service.me() and os.geteuid() != 0:
+        return "write a state_dir and a run_dir of your own: `edged init` does"
+    return f"sudo chown {user}: {folder} && sudo chmod u+rwx {folder}, or write another state_dir"
 
 
 def can_write(folder: Path, user: str) -> bool | None:
