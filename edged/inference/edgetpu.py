@@ -27,7 +27,7 @@ from edged.errors import DeviceBusy, Reason, Unavailable
 from edged.inference import external
 from edged.inference import runtime as runtimes
 from edged.models.libedgetpu import RELEASES
-from edged.system import board
+from edged.system import board, permission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -235,10 +235,6 @@ def _open(node: Path, patience_s: float) -> int | None:
             if time.monotonic() < until and error.errno == errno.EACCES:
                 time.sleep(_POLL_S)
                 continue
-            remedy = "add its user to the group plugdev"
-            if error.errno == errno.EPERM:
-                remedy = "add DeviceAllow=char-usb_device rw to its unit"
-            what = f"this process may not open the Edge TPU {node}: {remedy}"
-            raise Unavailable(Reason.DENIED, what) from error
+            raise permission.denied(error.errno, f"{node}", "plugdev") from error
         except OSError:
             return None

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edged import drivers
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import permission, turns
-from edged.system import clock
+from edged.sensors import turns
+from edged.system import clock, permission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

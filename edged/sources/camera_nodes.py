@@ -11,13 +11,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-# Patterns, and the names that systemd's DeviceAllow= has for them.
-CLASSES = {
-    "dev/media*": "char-media",
-    "dev/video*": "char-video4linux",
-    "dev/v4l-subdev*": "char-video4linux",
-    "dev/dma_heap/*": "char-dma_heap",
-}
+from edged.system import permission
+
+NODES = ("dev/media*", "dev/video*", "dev/v4l-subdev*", "dev/dma_heap/*")
+_GROUP = "video"
 
 
 class Refusal(NamedTuple):
@@ -34,7 +31,7 @@ class Refusal(NamedTuple):
 
 def refusal(root: Path = Path("/")) -> Refusal | None:
     """Return the first node that this process may not read and write; None where it may use all of them."""
-    for pattern in CLASSES:
+    for pattern in NODES:
         for node in sorted(root.glob(pattern)):
             code = _error(node)
             if code in {errno.EACCES, errno.EPERM}:
@@ -59,24 +56,14 @@ def holder(root: Path = Path("/")) -> str:
 
 
 def remedy(node: str, code: int | None) -> str:
-    """Return what to do about a node that cannot be opened.
-
-    The mode of a file refuses with EACCES; the list of devices of a systemd unit refuses with EPERM, whatever
-    groups the user is in.
-    """
-    if code == errno.EPERM:
-        path = Path(node.lstrip("/"))
-        allowed = next((name for pattern, name in CLASSES.items() if path.match(pattern)), node)
-        return (
-            "the service's unit does not allow it: sudo systemctl edit edged-workers, and below [Service]: "
-            f"DeviceAllow={allowed} rw"
-        )
-    if "/dma_heap/" in node and _group(node) not in ("", "video"):  # as on Debian and Ubuntu
+    """Return what to do about a node that cannot be opened."""
+    heap = code != errno.EPERM and "/dma_heap/" in node
+    if heap and _group(node) not in ("", _GROUP):  # as on Debian and Ubuntu
         return (
             "its group is not video: sudo cp systemd/udev/60-edged.rules /etc/udev/rules.d/ && "
             "sudo udevadm control --reload && sudo udevadm trigger"
         )
-    return "add the user to group video: sudo usermod -aG video $USER"
+    return permission.remedy(code, node, _GROUP)
 
 
 def _group(node: str) -> str:

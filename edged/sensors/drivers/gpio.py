@@ -17,8 +17,8 @@ from pydantic import Field, StringConstraints, model_validator
 from edged import drivers
 from edged.drivers import wrong
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import Quantity, Reading, Sensor, SensorConfig, permission
-from edged.system import clock
+from edged.sensors import Quantity, Reading, Sensor, SensorConfig
+from edged.system import clock, permission
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:

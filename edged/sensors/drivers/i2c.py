@@ -42,10 +42,9 @@ from edged.sensors import (
     Sensor,
     SensorConfig,
     overlays,
-    permission,
     turns,
 )
-from edged.system import clock
+from edged.system import clock, permission
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from edged.errors import Reason, Unavailable
-from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, permission, sysfs
-from edged.system import clock
+from edged.sensors import Quality, Quantity, Reading, Sensor, SensorConfig, sysfs
+from edged.system import clock, permission
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:

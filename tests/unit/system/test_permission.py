@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.errors import Reason
-from edged.sensors import permission
+from edged.system import permission
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,8 @@ def test_the_mode_of_a_device_is_a_matter_of_groups() -> None:
         ("/dev/ttyUSB0", "char-ttyUSB"),
         ("/dev/ttyAMA10", "char-ttyAMA"),
         ("/dev/vcio", "char-vcio"),
+        ("/dev/bus/usb/001/004", "char-usb_device"),
+        ("/dev/apex_0", "char-apex"),
     ],
 )
 def test_what_the_unit_forbids_is_allowed_by_a_line_of_the_unit(device: str, name: str) -> None:
