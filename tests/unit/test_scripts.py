@@ -1,9 +1,12 @@
-"""Scripts that no quick test runs: what they import from edged is there."""
+"""Scripts that no quick test runs: what they import from edged is there, and which camera one takes."""
 
 from __future__ import annotations
 
 import ast
 import importlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,29 @@ def is_there(module: str, name: str) -> bool:
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(TESTS)))
 def test_what_a_script_imports_is_there(path: Path) -> None:
     assert [found for found in imported(path) if not is_there(*found)] == []
+
+
+CSI, WEBCAM = "/base/soc/i2c0mux/i2c@1/imx219@10", "/base/scb/pcie@7d500000/pci/usb@0,0-1.3:1.0-0c45:6366"
+
+
+@pytest.mark.parametrize(
+    ("cameras", "kind"),
+    [([CSI], "picamera2"), ([CSI, WEBCAM], "picamera2"), ([WEBCAM], "other"), ([], "other")],
+)
+def test_quickstart_takes_no_webcam_for_a_csi_camera(cameras: list[str], kind: str, tmp_path: Path) -> None:
+    """libcamera lists both; with a webcam alone, the driver for CSI cameras would never give a picture."""
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python"
+    python.write_text(f'#!/bin/sh\nshift\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')  # without -I
+    python.chmod(0o755)
+    listed = [{"Id": camera} for camera in cameras]
+    (tmp_path / "picamera2.py").write_text(
+        f"class Picamera2:\n    global_camera_info = staticmethod(lambda: {listed})\n"
+    )
+    quickstart = (TESTS.parent / "deploy/quickstart").read_text()
+    function = re.search(r"^source_line\(\) {$.*?^}$", quickstart, re.DOTALL | re.MULTILINE)
+    assert function is not None
+    program = f"camera=yes; prefix={tmp_path}; failed() {{ echo other; exit 1; }}\n{function[0]}\nsource_line"
+    program = program.replace("/dev/v", f"{tmp_path}/dev/v")  # without the cameras of this machine
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
+    assert (f"kind: {kind}" in done.stdout) or done.stdout == f"{kind}\n", done.stdout + done.stderr
