@@ -91,3 +91,10 @@ def test_drawings_name_modules_that_exist() -> None:
     )
     for path in named_in:
         assert "NAME" in path or (ROOT / "edged" / path).exists(), path
+
+
+def test_tests_that_the_page_on_hardware_names_exist() -> None:
+    named_there = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/hardware.md").read_text("utf-8")))
+    texts = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    assert named_there
+    assert [name for name in sorted(named_there) if not any(f"def {name}(" in text for text in texts)] == []
