@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from edged.drivers import Section, wrong
-from edged.sensors import ChannelName, Finite, Quantity
+from edged.sensors import ChannelName, Finite, Quantity, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,8 +187,8 @@ class Frame(Section):
     def values(self, frame: bytes) -> dict[str, float]:
         """Return the values of a complete frame, without the digits that binary fractions add."""
         return {
-            name: round(
-                int.from_bytes(frame[f.at : f.at + f.bytes], f.order, signed=f.signed) * f.scale + f.offset, 9
+            name: units.tidy(
+                int.from_bytes(frame[f.at : f.at + f.bytes], f.order, signed=f.signed) * f.scale + f.offset
             )
             for name, f in self.fields.items()
         }

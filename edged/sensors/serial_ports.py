@@ -260,5 +260,8 @@ def explained(device: str, error: Exception) -> Unavailable:
     if code == errno.EAGAIN or "lock" in text:
         return DeviceBusy(f"{device} is in use by another program")
     if code == errno.ENOENT or "No such file" in text:
-        return Unavailable(Reason.ABSENT, f"there is no {device}; `ls /dev/serial/by-id` lists the ports")
+        name = os.path.basename(device)  # noqa: PTH119 - text
+        meant = f"; did you mean /dev/{name}?" if name.startswith("tty") and f"/dev/{name}" != device else ""
+        message = f"there is no {device}{meant or '; `ls /dev/serial/by-id` lists the ports'}"
+        return Unavailable(Reason.ABSENT, message)
     return Unavailable(Reason.LOST, f"{device}: {text}")

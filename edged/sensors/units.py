@@ -110,6 +110,11 @@ _SPELLINGS = {
 _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
 
 
+def tidy(value: float) -> float:
+    """Return a computed value without the digits that binary fractions add: 70.7, not 70.69999999999999."""
+    return float(f"{value:.12g}")
+
+
 def conversion(given: str, wanted: str) -> tuple[float, float] | None:
     """Return the factor and the offset that make a value in ``wanted`` of one in ``given``.
 

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edged.sensors import Quality, Reading
+from edged.sensors import Quality, Reading, units
 
 if TYPE_CHECKING:
     from edged.sensors import Quantity, SensorConfig
@@ -128,7 +128,9 @@ class Channel:
         if self._quantity.binary:
             return replace(reading, value=bool(raw), unit=unit)
         number = float(raw)
-        value = (number * self._factor + self._shift) * self._scale + self._offset
+        value = number
+        if (self._factor, self._shift, self._scale, self._offset) != (1.0, 0.0, 1.0, 0.0):
+            value = units.tidy((number * self._factor + self._shift) * self._scale + self._offset)
         reason, quality = self._doubt(number, value)
         if not reason:
             return replace(reading, value=value, unit=unit)

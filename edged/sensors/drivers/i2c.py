@@ -43,6 +43,7 @@ from edged.sensors import (
     SensorConfig,
     overlays,
     turns,
+    units,
 )
 from edged.system import clock, permission
 from edged.system.needs import Needs
@@ -368,7 +369,7 @@ class I2c:
         value = _value(part, answer[part.at : part.at + _size(part)])
         if value is None:
             return Reading(name, None, part.unit, clock.wall(), Quality.BAD, "the checksum is wrong")
-        return Reading(name, round(value * part.scale + part.offset, 9), part.unit, clock.wall())
+        return Reading(name, units.tidy(value * part.scale + part.offset), part.unit, clock.wall())
 
     def _explained(self, error: OSError) -> Unavailable:
         path, address = f"/dev/i2c-{self._config.bus}", f"0x{self._address:02x}"

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from edged.drivers import Section, wrong
+from edged.drivers import PathOrUrl, Section, wrong
 from edged.errors import Reason, Unavailable
 from edged.sensors import (
     ChannelName,
@@ -85,7 +85,7 @@ class Config(SensorConfig):
     """The keys of ``kind: serial``."""
 
     kind: Literal["serial"] = Field(default="serial", description="the driver: serial")
-    device: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+    device: Annotated[PathOrUrl, StringConstraints(min_length=1, max_length=4096)] = Field(
         description="the port, such as /dev/serial0 or one in /dev/serial/by-id/"
     )
     baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(default=9600, description="bits per second")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -46,6 +47,16 @@ def test_there_and_back_is_the_same_value(a: str, b: str, value: float) -> None:
 @given(st.sampled_from(ALL))
 def test_the_same_unit_changes_nothing(unit: str) -> None:
     assert units.conversion(unit, unit) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "tidy"),
+    [(70.69999999999999, 70.7), (180.20000000000002, 180.2), (1.5e-12, 1.5e-12), (1e300, 1e300)],
+)
+def test_what_binary_fractions_add_is_left_out(value: float, tidy: float) -> None:
+    assert units.tidy(value) == tidy
+    assert math.isnan(units.tidy(math.nan))
+    assert units.tidy(-math.inf) == -math.inf
 
 
 def config(kind: str, **keys: Any) -> SensorConfig:

@@ -7,12 +7,13 @@ import sys
 import termios
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edged.config.loader import loads
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.sensors import serial_frames, serial_ports
 from edged.sensors.drivers.serial import Config, Serial
@@ -387,6 +388,18 @@ def test_a_port_in_use_is_busy_and_a_missing_one_absent() -> None:
     with pytest.raises(Unavailable, match="there is no /dev/ttyNOWHERE") as caught:
         Serial(Config(device="/dev/ttyNOWHERE", protocol="mhz19")).open()
     assert caught.value.reason is Reason.ABSENT
+
+
+def test_a_port_may_be_named_relative_to_the_configuration(tmp_path: Path) -> None:
+    config = loads("sensors: {a: {kind: serial, device: ttyUSB0, protocol: mhz19}}", "edged.yaml", tmp_path)
+    sensor = Serial(cast("Config", config.sensors["a"]))
+    with pytest.raises(Unavailable, match=rf"there is no {tmp_path}/ttyUSB0; did you mean /dev/ttyUSB0\?"):
+        sensor.open()
+    with SerialDevice(lambda: mhz19_frame(612, 24), asked=ASKED) as device:
+        (tmp_path / "ttyUSB0").symlink_to(device.path)
+        sensor.open()
+        assert values(sensor)["co2"] == 612
+        sensor.close()
 
 
 def test_a_port_that_failed_is_opened_anew() -> None:
