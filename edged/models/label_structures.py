@@ -33,6 +33,9 @@ _HOLDERS = (  # keys whose value is the list, in the order of preference
     "labelmap",
     "categories",
     "items",
+    "label",
+    "class",
+    "tags",
 )
 _NAME_KEYS = ("display_name", "displayname", "name", "label", "class_name", "classname", "title", "class")
 _NUMBER_KEYS = ("id", "index", "idx", "class_id", "classid", "label_id", "number", "class_index", "class_idx")
@@ -40,6 +43,7 @@ _HEADINGS = frozenset({*_NAME_KEYS, "labels", "names", "class_names", "descripti
 
 _ID = re.compile(r"n\d{8}|/[mgt]/\w+")  # of WordNet, or of Google's knowledge graph
 # Runs of blanks are bounded: a pattern must not take long on a file that was made for that.
+_BLOCK_START = re.compile(r"\b(?:item|entry|label|class)s?\s{0,9}:?\s{0,9}\{")
 _BLOCK = re.compile(r"\b(?:item|entry|label|class)s?\s{0,9}:?\s{0,9}\{([^{}]*)\}")
 _FIELD = re.compile(
     r"\b(\w{1,40})\s{0,9}:\s{0,9}"
@@ -82,6 +86,8 @@ def literal(text: str) -> Names | Pairs | None:
         # An object becomes a list of pairs, so that a key that stands twice is not lost.
         found = _of_json(json.loads(text, object_pairs_hook=list))
     except (ValueError, RecursionError):
+        if (found := _json_lines(text)) is not None:
+            return found
         value, end = _Literal(text).read()
         if re.sub(r"#[^\n]*", "", text[end:]).strip():
             raise Unreadable("it looks like JSON or a Python list with more behind its end") from None
@@ -92,6 +98,17 @@ def literal(text: str) -> Names | Pairs | None:
             'or {"labels": ["cat"]}'
         )
     return found
+
+
+def _json_lines(text: str) -> Names | Pairs | None:
+    """Read a JSON object in each line."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) < 2 or not all(line.startswith("{") and line.rstrip().endswith("}") for line in lines):
+        return None
+    try:
+        return _of_json(json.loads(f"[{','.join(lines)}]", object_pairs_hook=list))
+    except (ValueError, RecursionError):
+        return None
 
 
 class _Literal:
@@ -182,7 +199,14 @@ def _of_object(entries: list[tuple[Any, Any]], depth: int) -> Names | Pairs | No
     for holder in _HOLDERS:
         if holder in inside and (found := _of_json(inside[holder], depth + 1)):
             return found
-    return None
+    below = [
+        found for value in inside.values() if _is_object(value) and (found := _of_object(value, depth + 1))
+    ]
+    return below[0] if len(below) == 1 and depth < _DEEPEST else None
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, tuple) for entry in value)
 
 
 def _record(value: Any) -> tuple[int | None, str] | None:
@@ -237,7 +261,8 @@ def label_map(text: str) -> Names | Pairs | None:
             names.append(name)
         else:
             pairs.append((number, name))
-    if not (pairs or names) or (pairs and names):
+    complete = len(pairs) + len(names) == len(_BLOCK_START.findall(text))
+    if not (pairs or names) or (pairs and names) or not complete:
         raise Unreadable("it looks like a label map (pbtxt) that is cut off, or only some items have an id")
     return pairs or names
 
@@ -277,6 +302,8 @@ def _yaml_block(lines: Sequence[str]) -> Names | Pairs | None:
         if item is None or not (line[0].isspace() or line.startswith("-")):
             break
         name = _plain(item[2]) if item[2][:1] == item[2][-1:] else item[2]
+        if item[1] is None and re.match(r"(?:name|label|id|class)\s?:\s", name):
+            raise Unreadable("it looks like YAML whose names are blocks of keys; write one name an item")
         if item[1] is None:
             names.append(name)
         else:
@@ -306,7 +333,7 @@ def _of_rows(rows: list[list[str]], delimiter: str) -> Names | Pairs | None:
     rows = [[cell.strip() for cell in row] for row in rows]
     head = [cell.lower().replace(" ", "_") for cell in rows[0]]
     known = [cell in _HEADINGS or cell in _NUMBER_KEYS or cell == "mid" for cell in head]
-    if sum(known) >= 2 or (len(head) > 1 and len(rows) > 1 and head[0] in _NUMBER_KEYS):
+    if sum(known) >= 2 or (len(head) > 1 and len(rows) > 1 and {head[0], head[-1]} & {*_NUMBER_KEYS}):
         return _below_heading(head, rows[1:])
     columns = {len(row) for row in rows}
     if len(columns) == 1:
@@ -322,19 +349,28 @@ def _of_rows(rows: list[list[str]], delimiter: str) -> Names | Pairs | None:
 
 
 def _below_heading(head: list[str], rows: list[list[str]]) -> Names | Pairs:
-    at = next(
-        (head.index(key) for key in (*_NAME_KEYS, "labels", "names", "description") if key in head), None
-    )
-    if at is None or not rows or any(len(row) != len(head) for row in rows):
+    columns = list(zip(*rows, strict=True)) if rows and all(len(row) == len(head) for row in rows) else []
+    numeric = [all(_number(cell) is not None for cell in column) for column in columns]
+    named = [head.index(key) for key in (*_NAME_KEYS, "labels", "names", "description") if key in head]
+    at = next((n for n in named if columns and not numeric[n]), None)
+    if at is None and numeric.count(False) == 1:
+        at = numeric.index(False)
+    if at is None and columns and named:
+        at = named[0]  # digits
+    if at is None:
         raise Unreadable(
             f"it looks like a table with the columns {', '.join(head)}, of which none is the name"
         )
-    number = next((head.index(key) for key in _NUMBER_KEYS if key in head), None)
-    if number is None:
-        return [row[at] for row in rows]
-    numbers = [_number(row[number]) for row in rows]
-    if any(found is None for found in numbers):
-        raise Unreadable(f"it looks like a table, and its column {head[number]} is not a number in each line")
+    numbered = [head.index(key) for key in _NUMBER_KEYS if key in head]
+    others = [
+        n for n, cells in enumerate(columns) if numeric[n] and n != at and len(set(cells)) == len(cells)
+    ]
+    if numbered and not numeric[numbered[0]]:
+        what = f"its column {head[numbered[0]]} is not a number in each line"
+        raise Unreadable(f"it looks like a table, and {what}")
+    number = next(iter(numbered or others), None)
+    if number is None or number == at:
+        return list(columns[at])
     return [(int(row[number]), row[at]) for row in rows]
 
 

@@ -86,6 +86,8 @@ def _misfit(labels: LabelList, classes: int) -> str:
     background = names[0].lower() in _BACKGROUND
     if len(names) == classes + 1 and background:
         hint = f"this model does not have a background class: remove the first line ({names[0]})"
+    elif classes == 2 and len(names) == 1:
+        hint = "write two: first the one for a low score, then the one for a high score"
     elif len(names) == classes - 1 and background:
         hint = "a line is missing, and it is not the background class: the file may be truncated"
     elif len(names) == classes - 1:
