@@ -20,6 +20,7 @@ class Tensor:
         scale, zero_point: real = (stored - zero_point) * scale; scale is 0 where it is not quantised.
         dynamic: the positions of the dimensions that the file leaves open.
         channels: the number of scales; more than 1 means that it is quantised per channel.
+        unsized: the file has a size of -1 in the shape itself, which no runtime accepts.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Tensor:
     zero_point: int = 0
     dynamic: tuple[int, ...] = ()
     channels: int = 1
+    unsized: bool = False
 
     @property
     def shown(self) -> str:
@@ -60,6 +62,8 @@ class Tensor:
         """
         if self.dtype not in _TYPES:
             return f"its {what} is {self.dtype}, not uint8, int8, int16, float16 or float32"
+        if self.unsized:
+            return f"its {what} has a size of -1, which no runtime accepts; convert it with a fixed size"
         if self.channels > 1:
             return f"its {what} is quantised per channel"
         if self.scale < 0:

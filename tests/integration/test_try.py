@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import jsonschema
+import probe_models
 import pytest
 from broker import Broker
 from commandline import EDGED, call, on_terminal, python_path
 from node import Subscriber
+from probe_models import Probe
 
 import edged
 
@@ -149,3 +151,17 @@ def test_the_table_shows_bars_times_and_walls() -> None:
     ):
         assert words in shown
     assert shown.rstrip().endswith("\x1b[?25h")  # the cursor is there again
+
+
+def test_what_is_assumed_of_a_model_is_noted_once_with_the_key(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(probe_models.build(Probe()))
+    (tmp_path / "l.txt").write_text("0 cars\n1 car\n2 cars")
+    model = ["--model", str(tmp_path / "m.tflite"), "--labels", str(tmp_path / "l.txt")]
+    done = call("try", "--json", "--source", "photos", "--count", "3", *model)
+    assert done.returncode == 0
+    assumed, twins = done.stderr.splitlines()
+    assert assumed.startswith("edged: m does not say which values its input wants")
+    assert "--normalize" in assumed
+    assert "classes 0 and 2 have the same name, 'cars'" in twins
+    done = call("try", "--json", "--source", "photos", "--count", "1", *model, "--normalize", "-1..1")
+    assert done.stderr.splitlines() == [twins]

@@ -115,6 +115,7 @@ def _tensor(table: Table, buffers: int) -> Tensor:
         zero_point=int(zeros[0]) if zeros else 0,
         dynamic=tuple(i for i, size in enumerate(signature) if size == -1),
         channels=len(scales),
+        unsized=-1 in declared,
     )
 
 

@@ -13,6 +13,10 @@ WINDOW = Tensor("window", (1, 64, 3), "int8", 0.1)
     ("change", "says"),
     [
         ({"dtype": "float64"}, "its input is float64, not uint8, int8, int16, float16 or float32"),
+        (
+            {"unsized": True},
+            "its input has a size of -1, which no runtime accepts; convert it with a fixed size",
+        ),
         ({"channels": 3}, "its input is quantised per channel"),
         ({"scale": -0.1}, "its input has a negative scale"),
         ({"scale": 0.0}, "its int8 input has no scale"),

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import probe_models
 import pytest
+from probe_models import Probe
 from taught_models import teach
-from tflite_builder import build, lstm
+from tflite_builder import Kind, build, lstm
 
 from edged.models import bundled
 from edged.tools.check import check, examine
@@ -555,3 +557,41 @@ def test_an_embedder_for_the_accelerator_must_give_as_many_features(base: Path, 
     compiled = testdata / "models" / "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
     lines = model(base, f"taught: garage, edgetpu_file: {compiled}", "    accelerator: {policy: prefer}\n")
     assert "gives 1001 features, and garage was taught with 16" in one(lines)
+
+
+def _warned(tmp_path: Path, content: bytes, keys: str = "") -> list[str]:
+    (tmp_path / "m.tflite").write_bytes(content)
+    (tmp_path / "l.txt").write_text("dark\nmid\nbright\n")
+    path = tmp_path / "edged.yaml"
+    model_keys = f"{{file: m.tflite, labels: l.txt{keys}}}"
+    path.write_text(f"{PIPELINE}    model: {model_keys}\n")
+    found = examine(path)
+    assert found.problems == []
+    return [str(warning).removeprefix(f"{path}:") for warning in found.warnings]
+
+
+def test_values_that_are_assumed_get_one_warning_with_the_key(tmp_path: Path) -> None:
+    (assumed,) = _warned(tmp_path, probe_models.build(Probe()))
+    assert assumed.startswith(
+        "4:19: pipelines.a.model.file: m.tflite does not say which values its input wants"
+    )
+    assert "assumes -1..1" in assumed
+    assert "write model.normalize" in assumed
+    assert _warned(tmp_path, probe_models.build(Probe()), ", normalize: 0..1") == []
+    assert _warned(tmp_path, probe_models.build(Probe(steps=[(probe_models.MUL, (1 / 255,))]))) == []
+
+
+def test_values_without_effect_get_a_warning(tmp_path: Path) -> None:
+    content = probe_models.build(Probe(given=Kind("int8", 1 / 255, -128)))
+    (warning,) = _warned(tmp_path, content, ", normalize: imagenet")
+    assert "m.tflite is quantised for 0..1, so model.normalize has no effect on it" in warning
+    assert _warned(tmp_path, content, ", normalize: 0..1") == []
+
+
+def test_an_output_that_is_not_there_is_named(base: Path) -> None:
+    content = probe_models.build(Probe(outputs=("features", "scores")))
+    (base / "two.tflite").write_bytes(content)
+    (base / "l.txt").write_text("dark\nmid\nbright\n")
+    line = one(model(base, "file: two.tflite, labels: l.txt, output: nosuch, normalize: 0..1"))
+    assert "it has no output nosuch; its outputs are 0 (mean: 1 x 3) or 1 (scores: 1 x 3)" in line
+    assert model(base, "file: two.tflite, labels: l.txt, output: scores, normalize: 0..1") == []
