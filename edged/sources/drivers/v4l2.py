@@ -24,6 +24,7 @@ from edged.sources import (
     Source,
     SourceConfig,
     Viewing,
+    jpeg,
     pixel_formats,
     video_devices,
 )
@@ -95,9 +96,8 @@ def needs(config: Config) -> Needs:
 
 
 def create(config: Config, hint: Hint) -> Source:
-    """Return the source; USB cameras scale badly, so the hint is not used."""
-    del hint
-    return Camera(config)
+    """Return the source; JPEG pictures are decoded as small as is enough for the hint."""
+    return Camera(config, hint)
 
 
 class Camera:
@@ -105,8 +105,10 @@ class Camera:
 
     live = True
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, hint: Hint = Hint()) -> None:  # noqa: B008 - it is frozen
         self._config = config
+        self._shrink = jpeg.Shrink(config, hint)
+        self._shrunk = 1
         self._device = config.device
         self._grabber: Grabber[NDArray[np.uint8]] | None = None
         self._number = 0
@@ -140,7 +142,7 @@ class Camera:
                 error.reason, f"{self._device} gave {error}; unplug it and plug it in again"
             ) from error
         self._number += skipped + 1
-        return Frame(pixels, at, number=self._number - 1, skipped=skipped)
+        return Frame(pixels, at, number=self._number - 1, skipped=skipped, shrink=self._shrunk)
 
     def close(self) -> None:
         """Release the camera; one that hangs is left to its thread."""
@@ -159,7 +161,10 @@ class Camera:
         if not capture.isOpened():
             raise Unavailable(Reason.LOST, f"{self._device}: OpenCV cannot open it as a camera")
         try:
-            decoder = _Decoder(capture, self._negotiate(capture, wishes), self._device)
+            given = self._negotiate(capture, wishes)
+            compressed = given.fourcc in pixel_formats.COMPRESSED
+            self._shrunk = self._shrink(given.width, given.height) if compressed else 1
+            decoder = _Decoder(capture, given, self._device, self._shrunk)
             while capture.grab():
                 if decoder.retrieve() is not None:
                     return capture, decoder
@@ -239,10 +244,13 @@ def _format(capture: cv2.VideoCapture) -> str:
 class _Decoder:
     """Decodes the frames of a camera; USB drops packets, so single frames may be cut or empty."""
 
-    def __init__(self, capture: cv2.VideoCapture, given: pixel_formats.Format, device: str) -> None:
+    def __init__(
+        self, capture: cv2.VideoCapture, given: pixel_formats.Format, device: str, shrink: int
+    ) -> None:
         self._capture = capture
         self._given = given
         self._device = device
+        self._shrink = shrink
         self._broken = 0  # in a row
         self._since = 0.0
 
@@ -253,7 +261,7 @@ class _Decoder:
             Unavailable: LOST, because nothing but broken frames came for too long.
         """
         ok, raw = self._capture.retrieve()
-        pixels = pixel_formats.decode(raw, self._given) if ok else None
+        pixels = pixel_formats.decode(raw, self._given, self._shrink) if ok else None
         if pixels is not None:
             self._broken = 0
             return pixels

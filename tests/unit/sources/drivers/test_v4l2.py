@@ -48,6 +48,35 @@ def test_the_colours_are_right_whatever_the_camera_gives(only: str, device: Devi
     np.testing.assert_allclose(frame.pixels[100, 100].astype(int), expected, atol=8)
 
 
+@pytest.mark.parametrize(
+    ("size", "model", "shrink"), [((1280, 720), 224, 2), ((1280, 720), 96, 4), ((640, 480), 320, 1)]
+)
+def test_jpeg_buffers_are_decoded_as_small_as_the_model_allows(
+    device: Device, tmp_path: Path, size: tuple[int, int], model: int, shrink: int
+) -> None:
+    """Real JPEG data without tables, as webcams send them; only the device is a double."""
+    device.no_tables = True
+    source = create(
+        Config(device=str(tmp_path / "video0"), size=size, format="mjpg", interval_s=0), Hint(model, model)
+    )
+    source.open()
+    frames = [source.read(2) for _ in range(5)]
+    source.close()
+    for frame in frames:
+        assert frame.shrink == shrink
+        assert frame.pixels.shape == (size[1] // shrink, size[0] // shrink, 3)
+        np.testing.assert_allclose(frame.pixels[50, 50].astype(int), [40, 30, 200], atol=8)
+
+
+@pytest.mark.usefixtures("device")
+def test_uncompressed_pictures_keep_their_size(tmp_path: Path) -> None:
+    source = create(Config(device=str(tmp_path / "video0"), format="yuyv"), Hint(96, 96))
+    source.open()
+    frame = source.read(2)
+    source.close()
+    assert (frame.shrink, frame.pixels.shape) == (1, (480, 640, 3))
+
+
 @pytest.mark.parametrize("only", ["YUYV", "NV12", "RGB3"])
 def test_what_pads_the_rows_is_no_part_of_the_picture(only: str, device: Device, tmp_path: Path) -> None:
     device.formats, device.padding = (only,), 32
