@@ -95,6 +95,7 @@ class Daemon:
         self._outputs = self._wire(config)
         self._health = HealthSchedule(config.run_dir)
         self._supervisor = supervise(self._publisher)
+        self._supervisor.places.keep_in(config.state_dir / "places")
         self._sensor_publisher = SensorPublisher(self._publisher, config.node)
         self._sensors = SensorWorker(
             self._sensor_publisher, self._supervisor.readings_page, self._supervisor.forkserver

@@ -178,13 +178,31 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """A sample was judged whose place main remembers (:mod:`edged.sources.progress`).
+
+    Attributes:
+        mark: the sample's mark, or its place in a recording.
+        changed_s: when its file was last changed, s since 1970.
+        each: every one is remembered, not only the last.
+        number: how many samples there were, with this one.
+    """
+
+    pipeline: str
+    mark: int
+    changed_s: float
+    each: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A finite source gave its last sample, and all samples were classified."""
 
     pipeline: str
 
 
-Report = Ready | Labels | Running | Outcome | Beat | Fault | Held | Note | Ended
+Report = Ready | Labels | Running | Outcome | Beat | Fault | Held | Note | Done | Ended
 
 
 def _finding(value: Any) -> Finding:
@@ -272,10 +290,14 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "reason": _word,
     "message": _sentence,
     "held_by": _sentence,
+    "mark": codec.count,
+    "changed_s": codec.time,
+    "each": codec.flag,
+    "number": codec.count,
     "view": _view,
 }
 CODEC: Codec[Report] = Codec(
-    (Ready, Labels, Running, Outcome, Beat, Fault, Held, Note, Ended),
+    (Ready, Labels, Running, Outcome, Beat, Fault, Held, Note, Done, Ended),
     _PARSERS,
     max_bytes=MAX_BYTES,
     sentences={"message", "held_by"},

@@ -31,6 +31,9 @@ class PipelineOrder:
         secrets: the content of the files of its source that hold secrets, by key.
         tell_labels: report the labels, which main does not know.
         reset: reset the accelerator first: it hung or crashed.
+        marks: marks of the samples that were judged, each with the time of its last change; the latest last.
+        floor_s: whatever was changed before this was judged, s since 1970.
+        number: how many were judged.
         fatal: marks of samples that ended an earlier worker while it decoded them: they are left out.
     """
 
@@ -49,6 +52,9 @@ class PipelineOrder:
     tell_labels: bool = False
     reset: bool = False
     fatal: tuple[int, ...] = ()
+    marks: tuple[tuple[int, float], ...] = ()
+    floor_s: float = 0.0
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,13 @@ class Order:
     def from_data(cls, data: dict[str, Any]) -> Order:
         """Read it back."""
         pipelines = tuple(
-            PipelineOrder(**{**pipeline, "fatal": tuple(pipeline["fatal"])})
+            PipelineOrder(
+                **{
+                    **pipeline,
+                    "fatal": tuple(pipeline["fatal"]),
+                    "marks": tuple(map(tuple, pipeline["marks"])),
+                }
+            )
             for pipeline in data.pop("pipelines")
         )
         return cls(**{**data, "walls": tuple(data.pop("walls"))}, pipelines=pipelines)

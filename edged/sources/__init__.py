@@ -55,6 +55,7 @@ from pydantic import Field, StringConstraints
 from edged.drivers import Registry, Section
 from edged.models.spec import Gives, SampleSpec
 from edged.sources.decoding import Decoding
+from edged.sources.progress import Place, Progress
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -84,6 +85,7 @@ class Hint:
             none.
         secrets: the content of each file that a key of the type :data:`edged.drivers.SecretFile` names, by
             key; main reads them, as a worker may not.
+        progress: how far the source has come, for a driver of files or recordings.
         decoding: where a driver that decodes files notes which one, so that a file that ends its worker is
             left out by the next one.
     """
@@ -94,6 +96,7 @@ class Hint:
     readings: Reader | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     decoding: Decoding = field(default_factory=Decoding, repr=False)
+    progress: Progress = field(default_factory=Progress, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class Frame:
         skipped: frames dropped since the previous one because a newer one was there.
         shrink: the picture was decoded at 1/shrink of its size: 1, 2, 4 or 8. What is given in pixels of the
             picture, as ``crop`` is, refers to its own size.
+        place: where it is, for main to remember over a restart.
     """
 
     pixels: NDArray[np.uint8]
@@ -118,6 +122,7 @@ class Frame:
     number: int = 0
     skipped: int = 0
     shrink: int = 1
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

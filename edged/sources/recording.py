@@ -26,23 +26,28 @@ class Recording:
     Attributes:
         at_s: the time of the next frame since the first one, in s; it goes on when the file begins again.
         ended: there is no next frame.
+        index: the number of the next frame in the file.
 
     Args:
         path: the file.
         loop: begin again at the end.
+        start: the number of the first frame to give; where the file has no such frame, it is the first.
 
     Raises:
         Unavailable: it holds no video.
     """
 
-    def __init__(self, path: Path, *, loop: bool) -> None:
+    def __init__(self, path: Path, *, loop: bool, start: int = 0) -> None:
         self._path = path
         self._loop = loop
         self._first_s = 0.0  # of this round, in the file's own time
         self._round_s = 0.0  # when this round began
         self.at_s = 0.0
         self.ended = False
-        self._open()
+        self._open(start)
+        if self.ended and start:
+            self.close()
+            self._open()
         if self.ended:
             self.close()
             raise Unavailable(Reason.ABSENT, f"{path} contains no video that FFmpeg can read")
@@ -72,7 +77,7 @@ class Recording:
         """Close the file."""
         self._capture.release()
 
-    def _open(self) -> None:
+    def _open(self, start: int = 0) -> None:
         import cv2
 
         cv2.setLogLevel(_SILENT)
@@ -82,11 +87,15 @@ class Recording:
         self._turned = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._period_s = 1 / fps if 0 < fps <= 1000 else _PERIOD_S
+        if start:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, start)
+        self.index = start
         self.ended = not self._capture.grab()
         self._first_s = self._own_s()
         self.at_s = self._round_s
 
     def _advance(self) -> None:
+        self.index += 1
         self.ended = not self._capture.grab()
         if self.ended:
             return

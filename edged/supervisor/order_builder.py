@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.config.secrets import read_secret, secret_files
 from edged.errors import ConfigError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from edged.config.root import PipelineSection
     from edged.sources import InputConfig
+    from edged.sources.progress import Progress
 
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def order(
     armed: Collection[str] = (),
     known: Collection[str] = (),
     fatal: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    places: Mapping[str, Progress] = MappingProxyType({}),
     reset: bool = False,
 ) -> Order:
     """Return the order for a worker.
@@ -55,6 +57,7 @@ def order(
         known: the pipelines whose labels main knows; others report theirs.
         reset: whether to reset the accelerator first.
         fatal: marks of the samples that they leave out, by pipeline.
+        places: how far their sources have come, by pipeline.
     """
     pipelines = tuple(
         PipelineOrder(
@@ -73,12 +76,19 @@ def order(
             tell_labels=name not in known and not probe,
             reset=reset and accelerated,
             fatal=tuple(fatal.get(name, ())),
+            **_place(places.get(name)),
         )
         for name, section in sections.items()
     )
     looks = any(section.looks_at for section in sections.values()) and not probe
     readings_page = len(models) if looks else -1  # its descriptor follows those of the models
     return Order(pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page)
+
+
+def _place(progress: Progress | None) -> dict[str, Any]:
+    if progress is None:
+        return {}
+    return {"marks": progress.marks, "floor_s": progress.floor_s, "number": progress.number}
 
 
 def _secrets(source: InputConfig) -> dict[str, str]:

@@ -161,6 +161,7 @@ class ReportScreen:
         self._results = TokenBucket(*self._pace, now)
         self._states = TokenBucket(STATES_PER_S, STATES_BURST, now)
         self._beats = TokenBucket(BEATS_PER_S, BEATS_BURST, now)
+        self._places = TokenBucket(*self._pace, now)
         self._all_results = all_results
         self._may_publish_results = all_results or section.publish.result
         self._network = needs.of_pipelines([section]).network
@@ -186,7 +187,7 @@ class ReportScreen:
 
     def refill(self) -> None:
         """Let pass what piled up while this process itself was suspended."""
-        for bucket in (self._news, self._results, self._states, self._beats):
+        for bucket in (self._news, self._results, self._states, self._beats, self._places):
             bucket.refill()
 
     def check(self, report: Report, *, behind: bool = False) -> Report | None:
@@ -208,7 +209,10 @@ class ReportScreen:
             case worker_messages.Beat():
                 self._spend(self._beats, "figures", BEATS_PER_S, behind=behind)
                 return self._figures(report)
-        self._spend(self._states, "changes of its state", STATES_PER_S, behind=behind)
+        if isinstance(report, worker_messages.Done):
+            self._spend(self._places, "places", self._pace.per_second, behind=behind)
+        else:
+            self._spend(self._states, "changes of its state", STATES_PER_S, behind=behind)
         if isinstance(report, worker_messages.Ready):
             return self._ready(report)
         if isinstance(report, worker_messages.Held):

@@ -19,6 +19,7 @@ from edged.supervisor.fatal_samples import FatalSamples
 from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.model_cache import ModelCache
 from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
+from edged.supervisor.places import Places
 from edged.supervisor.report_screen import ReportScreen, ReportScreens, known_of
 from edged.supervisor.worker_lifecycle import AWAY_S, WorkerGroup, WorkerLifecycle
 from edged.system import clock, process_memory
@@ -84,6 +85,7 @@ class Supervisor:
         self.readings_page = self._model_cache.readings_page  # shows workers what sensors read
         self._groups: dict[str, WorkerGroup] = {}
         self._fatal = FatalSamples()
+        self.places = Places()  # how far the sources have come
         self._screens: dict[str, tuple[PipelineSection, ReportScreen]] = {}
         self._accelerators = Accelerators(
             self.forkserver, self._probe_order, self._arrange, self._plugged_in, root
@@ -204,6 +206,7 @@ class Supervisor:
         for server in (self.forkserver, self._networked):
             server.stop()
         self._model_cache.close()
+        self.places.save()
 
     # Inside.
 
@@ -266,6 +269,7 @@ class Supervisor:
             screens=ReportScreens({name: self._screen(name, section) for name, section in sections.items()}),
             lost=functools.partial(self._lost, key),
             fatal=self._fatal,
+            places=self.places,
             after=list(self._closing),
         )
         for status in status_board.all():
@@ -336,6 +340,7 @@ class Supervisor:
             known=self._known(sections, models, accelerated=group.accelerated),
             reset=self._accelerators.hung(key),
             fatal={name: self._fatal.of(name) for name in sections},
+            places={name: self.places.of(name, section) for name, section in sections.items()},
         )
         readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
         return order, [*models.values(), *readings_page]

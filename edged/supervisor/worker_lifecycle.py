@@ -17,6 +17,7 @@ from edged.supervisor.accelerator_probe import in_words
 from edged.supervisor.accelerators import Loss
 from edged.supervisor.fatal_samples import FROM_OUTSIDE, FatalSamples, decoded_by, is_certain
 from edged.supervisor.model_cache import PATIENCE_S
+from edged.supervisor.places import Places
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock, isolation, kernel
@@ -62,6 +63,7 @@ class WorkerLifecycle:
         screens: decide what to take of the reports of its pipelines.
         lost: called with a sentence and the way when the accelerator was lost. It may retire this lifecycle.
         fatal: takes what workers decoded when they ended.
+        places: takes how far its sources have come.
         after: tasks to wait for before the first start: the ends of workers that hold the same cameras.
     """
 
@@ -76,6 +78,7 @@ class WorkerLifecycle:
         screens: ReportScreens,
         lost: Callable[[str, Loss], object] = lambda _why, _loss: None,
         fatal: FatalSamples | None = None,
+        places: Places | None = None,
         after: Collection[asyncio.Task[None]] = (),
     ) -> None:
         self._order = order
@@ -87,6 +90,7 @@ class WorkerLifecycle:
         self._looked_at = clock.monotonic()
         self._lost = lost
         self._fatal = fatal or FatalSamples()
+        self._places = places or Places()
         self._after = after
         self._backoff = between_restarts()
         self._worker: WorkerProcess | None = None
@@ -183,6 +187,11 @@ class WorkerLifecycle:
         if screened is None:
             return
         report = screened
+        if isinstance(report, worker_messages.Done):
+            self._places.done(report)
+            return
+        if isinstance(report, worker_messages.Ended):
+            self._places.ended(report.pipeline)
         if isinstance(report, worker_messages.Fault):
             if report.kind == "accelerator":
                 self._accelerator_failed = True

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edged.events import Attached
     from edged.ipc.heartbeat import Beat
     from edged.sources import FeedSource, Source, Text
+    from edged.sources.progress import Place
     from edged.worker.gating import PipelineGate
     from edged.worker.throughput import Throughput
 
@@ -67,6 +68,7 @@ class Item(NamedTuple):
         capture_ms: what it took to get and prepare it.
         readings: readings of the sensors that the pipeline attaches.
         begins: it does not go on where the one before ended.
+        place: where it is, for main to remember.
     """
 
     tensor: NDArray[np.generic]
@@ -75,6 +77,7 @@ class Item(NamedTuple):
     capture_ms: float
     readings: tuple[Attached, ...] = ()
     begins: bool = False
+    place: Place | None = None
 
 
 class Ended(Exception):  # noqa: N818 - it is not an error
@@ -386,6 +389,7 @@ class Capture:
                 (time.perf_counter() - began) * 1000,
                 readings,
                 begins=isinstance(sample, Window) and sample.begins,
+                place=sample.place if isinstance(sample, Frame) else None,
             )
         )
 

@@ -20,6 +20,7 @@ from edged.models.spec import PictureInput, WindowInput
 from edged.pipeline.decision import Change, Decision
 from edged.sources import SourceConfig
 from edged.sources.decoding import Decoding
+from edged.sources.progress import Progress
 from edged.system import clock
 from edged.system.token_bucket import TokenBucket
 from edged.worker.capture import Capture, Item
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
     from edged.sources import Text, Window
+    from edged.sources.progress import Place
     from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,11 @@ class PipelineRunner:
         published = self._section.publish.result
         self._results = TokenBucket(bound.per_second, bound.workers_burst) if published else None
         self._told: str | None = "start"  # what main was told: None is running, else a reason why not
+        self._progress = Progress(
+            ((int(mark), float(changed_s)) for mark, changed_s in order.marks), order.floor_s, order.number
+        )
+        self._unsent: worker_messages.Done | None = None
+        self._places = TokenBucket(bound.per_second, bound.workers_burst)
         self._engine: Engine
 
     def load(
@@ -106,7 +113,9 @@ class PipelineRunner:
         picture = self._engine.spec.input
         width, height = (picture.width, picture.height) if isinstance(picture, PictureInput) else (0, 0)
         decoding = Decoding(capture_beat.note, self._order.fatal, self._left_out)
-        hint = sources.Hint(width, height, patience_s, readings_page, self._order.secrets, decoding)
+        hint = sources.Hint(
+            width, height, patience_s, readings_page, self._order.secrets, decoding, self._progress
+        )
         driver = sources.load(source.kind)
         self.watch = self._watch(readings_page)
         self.capture = Capture(
@@ -164,6 +173,12 @@ class PipelineRunner:
             self.beat(clock.monotonic())
             self._reports.send(worker_messages.Ended(self.name))
             return
+        self._judge(item)
+        if item.place is not None:
+            self._remember(item.place, (item.number or 0) + 1)
+
+    def _judge(self, item: Item) -> None:
+        """Run the model on an item, decide, and report news."""
         perf = time.perf_counter
         self.capture.taken()
         self._beat.enter(Stage.INVOKE)
@@ -192,6 +207,18 @@ class PipelineRunner:
             best = findings[0]
             change = Change("result", best.label, best.score, self._decision.label)
             self._reports.offer(self._outcome(item, findings, invoke_ms, change))
+
+    def _remember(self, place: Place, number: int) -> None:
+        """Let main remember that a sample was judged: each one at once, or the last one every second."""
+        self._progress.done(place, number)
+        done = worker_messages.Done(self.name, place.mark, place.changed_s, place.each, number)
+        if not place.each:
+            self._unsent = done
+            return
+        while not self._places.take():
+            self._beat.enter(Stage.IDLE)
+            time.sleep(min(_NAP_S, self._places.wait_s()))
+        self._reports.send(done)
 
     def _pause(self) -> None:
         """End the decision, because the gate closed and its label is no longer seen."""
@@ -247,7 +274,10 @@ class PipelineRunner:
             self._reports.send(report)
 
     def beat(self, now: float) -> None:
-        """Report the throughput to main."""
+        """Report the throughput to main, and how far the source has come."""
+        if self._unsent is not None:
+            self._reports.offer(self._unsent)
+            self._unsent = None
         rates = self._throughput.rates(now)
         self._reports.offer(
             worker_messages.Beat(

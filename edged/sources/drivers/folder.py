@@ -1,8 +1,12 @@
-"""Photographs from a folder (or a single one), sorted by name; new ones are included as they arrive."""
+"""Photographs from a folder (or a single one), sorted by name; new ones are included as they arrive.
+
+With ``watch`` it is a drop folder: each file is given once, in the order of arrival, whatever restarts.
+"""
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import logging
 import time
 from pathlib import Path
@@ -24,17 +28,19 @@ from edged.sources import (
 )
 from edged.sources.decoding import mark_of
 from edged.sources.folder_listing import SETTLE_NS, Listing
+from edged.sources.progress import Place
 from edged.system import clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5  # between two photographs that a person looks at
 _CACHE_BYTES = 16 * 1024 * 1024  # so that a small folder in a loop is decoded once
 _POLL_S = 0.1
+_LOOKED = 20  # files of a drop folder that are looked at again in one poll: they may have another content
 
 _Stamp = tuple[int, int]  # modification time in ns, size in bytes
 
@@ -47,6 +53,11 @@ class Config(SourceConfig):
     kind: Literal["folder"] = Field(default="folder", description="the driver: folder")
     path: Path = Field(description=f"a folder of photographs, or one photograph ({photograph_names.FORMATS})")
     recursive: bool = Field(default=False, description="true: the photographs in its sub-folders, too")
+    watch: bool = Field(
+        default=False,
+        description="true: a drop folder, of which each new file is given once, also over restarts; loop has "
+        "no meaning then",
+    )
     loop: bool = Field(
         default=True, description="true: start again after the last photograph; false: stop after it"
     )
@@ -96,7 +107,9 @@ class Folder:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = config.path
-        self._loop = config.loop
+        self._loop = config.loop and not config.watch
+        self._watch = config.watch
+        self._progress = hint.progress
         self._recursive = config.recursive
         self._shrink = jpeg.Shrink(config, hint)
         self._decoding = hint.decoding
@@ -106,6 +119,10 @@ class Folder:
         self._opened = False
         self._names: list[str] = []
         self._cursor = ""  # the name of the last photograph
+        self._stamp: _Stamp = (0, 0)  # of the file that was looked at last
+        self._place = Place(0)  # of the last photograph
+        self._given: dict[str, _Stamp] = {}  # of a drop folder
+        self._looked: Iterator[str] = iter(())  # those of them that are looked at again
         self._number = 0
         self._bad: dict[str, tuple[_Stamp, str]] = {}  # with the reason
         self._cache: dict[str, tuple[_Stamp, photographs.Photograph]] = {}
@@ -115,7 +132,7 @@ class Folder:
         """Check that the path can be read."""
         import cv2  # noqa: F401 - the first read should not pay for it
 
-        self._cursor, self._number = "", 0
+        self._cursor, self._number = "", self._progress.number
         try:
             # Without a listing, it is a single photograph.
             self._listing = None if self._path.is_file() else Listing(self._path, recursive=self._recursive)
@@ -123,30 +140,47 @@ class Folder:
             raise self._gone(error) from error
         self._list()
         self._leave_out_fatal()
+        self._resume()
         self._opened = True
 
-    def read(self, timeout_s: float) -> Frame:
-        """Return the next photograph by name; waits for one where there is none."""
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next photograph, or wait for one; None: a drop folder has no new one."""
         if not self._opened:
             raise Unavailable(Reason.LOST, f"{self._path}: not open")
         deadline = self._monotonic() + timeout_s
         while True:
-            photograph, pending = self._next()
+            photograph, pending = self._next_new() if self._watch else self._next()
             if photograph is not None:
-                self._number += 1
-                return Frame(
-                    photograph.pixels, clock.wall(), number=self._number - 1, shrink=photograph.shrink
-                )
+                return self._frame(photograph)
+            if self._watch:
+                if not self._pause(deadline):
+                    return None
+                continue
             if not pending and not self._number and self._reason():
                 raise Unavailable(Reason.ABSENT, self._nothing())  # waiting would not help
             if not self._loop and not pending:
                 raise Unavailable(
                     Reason.ENDED, f"{self._path}: that was the last of {self._number} photographs"
                 )
-            left = deadline - self._monotonic()
-            if left <= 0:
+            if not self._pause(deadline):
                 raise Unavailable(Reason.TIMEOUT, self._nothing())
+
+    def _frame(self, photograph: photographs.Photograph) -> Frame:
+        self._number += 1
+        return Frame(
+            photograph.pixels,
+            clock.wall(),
+            number=self._number - 1,
+            shrink=photograph.shrink,
+            place=self._place,
+        )
+
+    def _pause(self, deadline: float) -> bool:
+        """Wait a little; return False where there is no time left."""
+        left = deadline - self._monotonic()
+        if left > 0:
             self._sleep(min(_POLL_S, left))
+        return left > 0
 
     def close(self) -> None:
         """Forget the photographs."""
@@ -185,9 +219,57 @@ class Folder:
             except _LeftOut:
                 continue
             else:
-                self._cursor = name
+                self._cursor, self._place = name, Place(mark_of(name, *self._stamp))
                 return photograph, False
         return None, pending
+
+    def _next_new(self) -> tuple[photographs.Photograph | None, bool]:
+        """Return the file that came first of those that were not given yet."""
+        self._list()
+        for changed_ns, name, stamp in sorted(self._new()):
+            try:
+                photograph = self._load(name)
+            except _LeftOut:
+                continue
+            self._given[name] = stamp
+            self._place = Place(mark_of(name, *stamp), changed_ns / 1e9, each=True)
+            return photograph, False
+        return None, False
+
+    def _new(self) -> Iterator[tuple[int, str, _Stamp]]:
+        """Yield each file that was not given yet, or not as it is now: when it was changed, name, stamp."""
+        again = set(itertools.islice(self._looked, _LOOKED))
+        if len(again) < _LOOKED:
+            self._looked = iter(tuple(self._given))
+        for name in self._names:
+            given = self._given.get(name)
+            if given is not None and name not in again:
+                continue
+            try:
+                stat = self._file(name).stat()
+            except OSError:
+                continue
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            if stamp == given:
+                continue
+            if self._progress.has(mark_of(name, *stamp), stat.st_ctime_ns / 1e9):
+                self._given[name] = stamp
+            else:
+                yield stat.st_ctime_ns, name, stamp
+
+    def _resume(self) -> None:
+        """Go on behind the photograph that was judged last, where it is still there."""
+        last = self._progress.last
+        if self._watch or not last or self._listing is None:
+            return
+        for name in self._names:
+            try:
+                stat = self._file(name).stat()
+            except OSError:
+                continue
+            if mark_of(name, stat.st_mtime_ns, stat.st_size) == last:
+                self._cursor = name
+                return
 
     def _load(self, name: str) -> photographs.Photograph:
         """Return the photograph. Raises ``_LeftOut`` or ``_Unsettled``."""
@@ -199,6 +281,7 @@ class Folder:
                 self._listing.again()
             raise _LeftOut("it is gone") from error
         stamp = (stat.st_mtime_ns, stat.st_size)
+        self._stamp = stamp
         cached = self._cache.get(name)
         if cached is not None and cached[0] == stamp:
             return cached[1]
@@ -268,6 +351,7 @@ class Folder:
 
     def _forget(self, present: set[str]) -> None:
         """Drop what was kept about files that were removed."""
+        self._given = {name: stamp for name, stamp in self._given.items() if name in present}
         self._bad = {name: bad for name, bad in self._bad.items() if name in present}
         self._cache = {name: kept for name, kept in self._cache.items() if name in present}
         self._cached_bytes = sum(kept.pixels.nbytes for _, kept in self._cache.values())

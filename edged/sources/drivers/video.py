@@ -20,6 +20,7 @@ from edged.drivers import PathOrUrl, SecretFile, wrong
 from edged.errors import Reason, Unavailable
 from edged.sources import Frame, Hint, Offer, Source, SourceConfig, Viewing, jpeg
 from edged.sources.network_camera import NetworkCamera, Settings
+from edged.sources.progress import Place
 from edged.sources.recording import Recording
 from edged.system import addresses, clock
 from edged.system.needs import Needs
@@ -97,7 +98,7 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
 def create(config: Config, hint: Hint) -> Source:
     """Return the source; of the hint, a camera takes its password and the size of the model."""
     if not needs(config).network:
-        return File(config)
+        return File(config, hint)
     address = addresses.parse(config.url)
     password = hint.secrets.get("password_file")
     if password is not None:
@@ -114,6 +115,7 @@ class File:
     def __init__(
         self,
         config: Config,
+        hint: Hint = Hint(),  # noqa: B008 - it is frozen
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -121,6 +123,7 @@ class File:
         self._path = _path(config)
         self._loop = config.loop
         self._realtime = config.realtime
+        self._progress = hint.progress
         self._monotonic = monotonic
         self._sleep = sleep
         self._recording: Recording | None = None
@@ -136,9 +139,9 @@ class File:
             raise Unavailable(
                 Reason.DENIED, f"{self._path} cannot be read; give the user of edged read access"
             )
-        self._recording = Recording(self._path, loop=self._loop)
+        self._recording = Recording(self._path, loop=self._loop, start=self._progress.last)
         self._began = self._monotonic() - self._recording.at_s
-        self._number = 0
+        self._number = self._progress.number
 
     def read(self, timeout_s: float) -> Frame | None:
         """Return the next frame; None where none is due within ``timeout_s``."""
@@ -153,7 +156,8 @@ class File:
         while self._realtime and self._is_late(recording):
             skipped, pixels = skipped + 1, recording.take()
         self._number += skipped + 1
-        return Frame(pixels, clock.wall(), number=self._number - 1, skipped=skipped)
+        place = Place(recording.index)
+        return Frame(pixels, clock.wall(), number=self._number - 1, skipped=skipped, place=place)
 
     def close(self) -> None:
         """Close the file."""

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.errors import Reason, Unavailable
-from edged.sources.drivers.video import Config, File
+from edged.sources import Hint
+from edged.sources.drivers.video import Config, File, create
+from edged.sources.progress import Progress
 from edged.sources.recording import Recording
 from unit.sources import video_files
 
@@ -109,6 +111,24 @@ def test_what_is_late_is_skipped_up_to_the_newest_frame_and_not_beyond(tmp_path:
     assert frame is not None
     assert (value(frame), frame.skipped, frame.number) == (2, 1, 2)
     source.close()
+
+
+def test_the_place_in_a_recording_is_kept_over_a_restart(video: Path) -> None:
+    progress = Progress()
+    source = create(Config(url=str(video)), Hint(progress=progress))
+    source.open()
+    for _ in range(4):
+        frame = source.read(0)
+        progress.done(frame.place, frame.number + 1)
+    source.close()
+    again = create(Config(url=str(video)), Hint(progress=progress))
+    again.open()
+    frame = again.read(0)
+    again.close()
+    assert (value(frame), frame.number) == (4, 4)
+    shorter = Recording(video, loop=False, start=99)
+    assert round((float(shorter.take().mean()) - 20) / 20) == 0
+    shorter.close()
 
 
 def test_the_cases_from_the_field(testdata: Path) -> None:

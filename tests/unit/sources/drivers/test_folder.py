@@ -14,6 +14,7 @@ from edged.ipc.heartbeat import MARKS
 from edged.sources import Hint
 from edged.sources.decoding import Decoding, mark_of
 from edged.sources.drivers.folder import Config, Folder, create
+from edged.sources.progress import Progress
 from edged.testing.pictures import drain, paint, value_of
 
 if TYPE_CHECKING:
@@ -285,3 +286,82 @@ def test_a_large_photograph_is_decoded_small_for_a_small_model(tmp_path: Path) -
         frame = source.read(0)
         assert frame.pixels.shape == shape
         assert frame.shrink == 1080 // shape[0]
+
+
+def dropped(path: Path, progress: Progress | None = None) -> Folder:
+    source = create(Config(path=path, watch=True), Hint(progress=progress or Progress()))
+    assert isinstance(source, Folder)
+    source.open()
+    return source
+
+
+def taken(source: Folder, progress: Progress | None = None) -> list[int]:
+    """The values of what is new now; they count as judged."""
+    found = []
+    while (frame := source.read(0)) is not None:
+        found.append(value_of(frame.pixels))
+        assert frame.place is not None
+        if progress is not None:
+            progress.done(frame.place, frame.number + 1)
+    return found
+
+
+def test_a_drop_folder_gives_each_file_once_in_the_order_of_arrival(tmp_path: Path) -> None:
+    source = dropped(tmp_path)
+    assert taken(source) == []
+    paint(tmp_path / "b.png", 50)
+    time.sleep(0.01)
+    paint(tmp_path / "a.png", 100)
+    assert taken(source) == [50, 100]
+    assert taken(source) == []
+    os.utime(tmp_path / "a.png", (1e9, 1e9))  # a copy that kept its date is new, too
+    paint(tmp_path / "old.png", 150)
+    os.utime(tmp_path / "old.png", (1e9, 1e9))
+    assert 150 in taken(source)
+    (tmp_path / "b.png").unlink()
+    assert taken(source) == []
+
+
+def test_a_drop_folder_waits_for_a_file_that_is_being_written(tmp_path: Path) -> None:
+    paint(tmp_path / "whole.jpg", 50)
+    data = (tmp_path / "whole.jpg").read_bytes()
+    source = dropped(tmp_path)
+    assert taken(source) == [50]
+    (tmp_path / "new.jpg").write_bytes(data[: len(data) // 2])
+    assert taken(source) == []
+    (tmp_path / "new.jpg").write_bytes(data)
+    assert taken(source) == [50]
+
+
+def test_a_file_that_is_replaced_is_new(tmp_path: Path) -> None:
+    paint(tmp_path / "snapshot.png", 50)
+    source = dropped(tmp_path)
+    assert taken(source) == [50]
+    paint(tmp_path / "snapshot.png", 100, size=(80, 60))
+    assert [value for _ in range(3) for value in taken(source)] == [100]
+
+
+def test_a_drop_folder_is_remembered_over_a_restart(tmp_path: Path) -> None:
+    progress = Progress()
+    for n in range(3):
+        paint(tmp_path / f"{n}.png", 50 * (n + 1))
+    assert taken(dropped(tmp_path), progress) == [50, 100, 150]
+    paint(tmp_path / "0a.png", 200)
+    again = dropped(tmp_path, Progress(progress.marks, progress.floor_s, progress.number))
+    frame = again.read(0)
+    assert frame is not None
+    assert (value_of(frame.pixels), frame.number) == (200, 3)
+    assert again.read(0) is None
+
+
+def test_the_place_in_a_folder_is_kept_over_a_restart(photographs: Path) -> None:
+    progress = Progress()
+    source = create(Config(path=photographs), Hint(progress=progress))
+    source.open()
+    for _ in range(2):
+        frame = source.read(0)
+        progress.done(frame.place, frame.number + 1)
+    again = create(Config(path=photographs), Hint(progress=progress))
+    again.open()
+    frame = again.read(0)
+    assert (value_of(frame.pixels), frame.number) == (150, 2)
