@@ -154,6 +154,7 @@ class Stream:
         boundary = str(answer.headers.get_param("boundary") or "").strip("-").encode("latin-1", "replace")
         self._boundary = re.compile(rb"\r?\n-+" + re.escape(boundary))
         self._part = b""
+        self._lengths = True  # what headers tell is right
         self._broken = 0
         self._since = 0.0
 
@@ -182,6 +183,7 @@ class Stream:
             if pixels is not None:
                 self._broken = 0
                 return photographs.Photograph(pixels, shrink)
+        self._lengths = False  # some cameras tell a wrong one; a boundary ends a picture, too
         self._count_broken()
         return None
 
@@ -200,7 +202,7 @@ class Stream:
     def _next(self) -> bytes:
         """Return the content of the next part: as long as its header tells, else up to the boundary."""
         header = self._until(_HEADER_END, _MOST_HEADER)
-        length = _LENGTH.search(header)
+        length = _LENGTH.search(header) if self._lengths else None
         if length is None:
             return self._until(self._boundary, _MOST_PICTURE)
         size = int(length[1])

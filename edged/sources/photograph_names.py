@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Files called .heic are JPEG often enough, as phones convert them on their way; what one is, it says itself.
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".heic", ".heif"),
+)
 FORMATS = "jpg, jpeg, png, bmp, gif, webp, tif"
 
 _CONVERT = "convert them to JPEG"
 _OTHERS = {
-    ".heic": _CONVERT,
-    ".heif": _CONVERT,
     ".avif": _CONVERT,
     ".jxl": _CONVERT,
     ".dng": _CONVERT,

@@ -21,6 +21,7 @@ from edged.system.addresses import parse, redact, shown
         ("rtsp://me:100%sure@cam/1", "me", "100%sure", "rtsp://cam", "rtsp://me:100%25sure@cam/1"),
         ("rtsp://me:a:b@cam/1", "me", "a:b", "rtsp://cam", "rtsp://me:a%3Ab@cam/1"),
         ("rtsp://me:a#b/c?d@10.0.0.7/1", "me", "a#b/c?d", "rtsp://10.0.0.7", None),
+        ("rtsp://me:pw#$@@10.0.0.7:554/live", "me", "pw#$@", "rtsp://10.0.0.7:554", None),
         ("rtsp://me:p@s/w@10.0.0.7/1", "me", "p@s/w", "rtsp://10.0.0.7", None),
         ("rtsp://me:pw@10.0.0.7/1@v2", "me", "pw", "rtsp://10.0.0.7", None),
         ("rtsp://me@cam/1?to=a@b", "me", None, "rtsp://cam", None),
