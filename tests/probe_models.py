@@ -55,7 +55,8 @@ def build(probe: Probe, size: int = 16) -> bytes:
     if probe.first:
         at = _transposed(graph, at, (1, size, size, 3))
     if probe.given.dtype != "float32":
-        code = DEQUANTIZE if probe.given.scale else CAST
+        stored = probe.given.scale or probe.given.dtype == "float16"
+        code = DEQUANTIZE if stored else CAST
         at = _unary(graph, code, at, "real", (1, size, size, 3))
     for number, step in enumerate(probe.steps):
         at = _arithmetic(graph, at, step, (f"step{number}", (1, size, size, 3)), half=probe.half)

@@ -69,6 +69,9 @@ _NOTES = {
 }
 
 
+NOTES = len(_NOTES)
+
+
 def note(reason: str) -> str:
     """Return what a note says, in words of edged alone; empty for a reason that edged does not have."""
     return _NOTES.get(reason, "")

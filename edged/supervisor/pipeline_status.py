@@ -94,7 +94,7 @@ class PipelineStatus:
     @property
     def public_notes(self) -> list[str]:
         """The notes in main's words alone: what may leave this machine."""
-        return [fault_sentences.note(reason) for reason in self.notes]
+        return [fault_sentences.note(reason) for reason in sorted(self.notes)]
 
 
 _NONE_KNOWN: Mapping[str, PipelineStatus] = MappingProxyType({})

@@ -36,6 +36,7 @@ KNOWN = {
     "times-255": (Probe((0, 255), [(MUL, (255.0,))]), "0..1"),
     "from-minus-one": (Probe((0, 1), [(MUL, (0.5,)), (ADD, (0.5,))]), "-1..1"),
     "channels-first-rescaling": (Probe(steps=RESCALED, first=True), "0..255"),
+    "float16-rescaling": (Probe(steps=RESCALED, given=Kind("float16")), "0..255"),
     "uint8-cast": (Probe(steps=RESCALED, given=Kind("uint8")), "0..255"),
     "int8-0-to-1": (Probe(given=Kind("int8", 1 / 255, -128)), "0..1"),
     "int8-not-so-bright": (Probe(given=Kind("int8", 0.95 / 255, -128)), "0..1"),
@@ -50,6 +51,7 @@ TOLD = {
     "0..255": (Probe((0, 255)), "0..255"),
     "none": (Probe((0, 255)), "0..255"),
     "int16-0-to-1": (Probe(given=Kind("int16", 1 / 32767)), "0..1"),
+    "float16-0-to-1": (Probe(given=Kind("float16")), "0..1"),
 }
 
 

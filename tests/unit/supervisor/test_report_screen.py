@@ -394,6 +394,7 @@ def test_no_event_carries_more_bits_than_the_documents_say() -> None:
     figures = 4 * math.log2(900 * 18) + counters * math.log2(MAX_GROWTH + 1)
     figures += math.log2(10 * 768)  # the memory of its process, to 0.1 MB
     figures += math.log2(fault_sentences.SENTENCES * 5 * 2)  # with its state, and whether it is online
+    figures += fault_sentences.NOTES  # each there or not
     said = Path(__file__).parents[3].joinpath("docs/security.md").read_text("utf-8")
     for number, unit in (
         (round(sum(bits.values())), "bits an event"),
