@@ -230,6 +230,12 @@ class SensorConfig(Block):
         default=0.0,
         description="time between opening the device and the first reading, in s, for a chip that warms up",
     )
+    shared_device: Annotated[str, StringConstraints(max_length=64)] = Field(
+        examples=["adc"],
+        default="",
+        description="a name for a device that sensors share: those with the same name are read one after the "
+        "other, also of different kinds. On one chip (i2c) or port (serial) sensors take turns without it",
+    )
     hold_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
         default=0.0,
         description="for this time, in s, the last good reading stands in for bad ones, for a chip that "

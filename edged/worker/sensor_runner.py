@@ -12,23 +12,25 @@ after all, the sensor is closed and opened again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged import sensors
-from edged.errors import DriverError, Reason, Unavailable
+from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
 from edged.ipc.sensor_messages import SensorState
-from edged.sensors import EdgeSensor
+from edged.sensors import EdgeSensor, Quality, Reading, turns
 from edged.system import clock
 from edged.system.backoff import Backoff
 from edged.worker.sensor_shaping import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from edged.sensors import Reading, Sensor, SensorConfig
+    from edged.sensors import Sensor, SensorConfig
 
 log = logging.getLogger(__name__)
 
@@ -180,21 +182,40 @@ class _Loop:
     def _serve(self, sensor: Sensor) -> None:
         """Open a sensor and read it until it fails; close it whatever happens."""
         try:
-            self._call(sensor.open, self._config.deadline_s)
+            with self._in_turn():
+                self._call(sensor.open, self._config.deadline_s)
             first_after_s = self._config.first_after_s
             due = time.monotonic() + first_after_s + (self._phase_s if not self._reads else 0.0)
             with self._lock:
                 for channel in self._channels.values():
                     channel.opened(time.monotonic() + first_after_s, clock.wall())
             while not self._rest(sensor, due):
-                readings = self._call(sensor.read, self._config.deadline_s)
+                readings = self._read(sensor)
                 self._reads += 1
                 self._becomes("running", self._error)
                 self._take(readings)
                 missed = max(0, int((time.monotonic() - due) / self._config.interval_s))
                 due += (1 + missed) * self._config.interval_s
+        except turns.Waited as waited:
+            raise DeviceBusy(str(waited)) from waited
         finally:
             sensor.close()
+
+    def _in_turn(self) -> AbstractContextManager[None]:
+        """Hold the device that it shares with other sensors, if it does."""
+        shared = self._config.shared_device
+        return turns.take(shared, self._config.deadline_s) if shared else contextlib.nullcontext()
+
+    def _read(self, sensor: Sensor) -> Sequence[Reading]:
+        """Read a sensor in its turn; its readings are bad where the turn does not come."""
+        with contextlib.suppress(turns.Waited), self._in_turn():
+            readings: Sequence[Reading] = self._call(sensor.read, self._config.deadline_s)
+            return readings
+        ts, given = clock.wall(), self._config.gives()
+        reason = (
+            f"{self._config.shared_device} was in use by another sensor for {self._config.deadline_s:g} s"
+        )
+        return [Reading(name, None, q.unit, ts, Quality.BAD, reason) for name, q in given.items()]
 
     def _rest(self, sensor: Sensor, due: float) -> bool:
         """Wait until the next reading is due, and take the edges that come; return whether to stop."""

@@ -30,9 +30,9 @@ def read_once(configs: Mapping[str, SensorConfig]) -> dict[str, dict[str, Any]]:
     }
     for thread in threads.values():
         thread.start()
-    until = time.monotonic() + max((longest_s(config) for config in configs.values()), default=0.0)
+    began = time.monotonic()
     for name, thread in threads.items():
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, began + longest_s(configs[name]) - time.monotonic()))
         if name not in found:
             hung = f"no answer within {configs[name].deadline_s:g} s: its bus or its driver hangs"
             found[name] = {"problem": hung, "absent": False}

@@ -14,7 +14,7 @@ import pytest
 
 from edged import sensors
 from edged.errors import DriverError, Reason, Unavailable
-from edged.sensors import Reading
+from edged.sensors import Reading, turns
 from edged.sensors.drivers.synthetic import Config
 from edged.worker import sensor_runner as runner_module
 from edged.worker.sensor_runner import SensorRunner
@@ -153,6 +153,42 @@ def test_a_chip_that_warms_up_is_read_later_after_each_opening(run: Any) -> None
     times = [at - began for at, _, _ in ear.readings]
     assert times[0] >= 0.3
     assert times[2] - times[1] >= 0.3, "it was opened again"
+
+
+def test_sensors_of_different_kinds_take_turns_at_a_device_that_they_share(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, most = [0], [0]
+
+    def read(_: Any) -> list[Reading]:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        pause.wait(0.005)
+        inside[0] -= 1
+        return [Reading("", 1.0, "", 1.0)]
+
+    pause = threading.Event()
+    for kind in ("Synthetic", "Command"):
+        module = sensors.load(kind.lower())
+        monkeypatch.setattr(getattr(module, kind), "read", read)
+    shared = {"interval_s": 0.01, "deadline_s": 5, "shared_device": "adc"}
+    command = sensors.load("command").Config(command=["true"], timeout_s=1, **shared)
+    _, ear = run(a=Config(**shared), b=Config(**shared), c=command)
+    ear.until(lambda: all(len(ear.of(name)) >= 10 for name in "abc"))
+    assert most[0] == 1
+
+
+def test_a_turn_that_does_not_come_is_a_bad_reading(run: Any) -> None:
+    shared = {"shared_device": "bus", "deadline_s": 0.2}
+    with turns.take("bus", 1):
+        _, ear = run(a=config(**shared))
+        ear.until(lambda: "waiting" in ear.states_of("a"))
+        assert "bus was in use by another sensor" in ear.states[-1].last_error
+    ear.until(lambda: ear.of("a"))
+    with turns.take("bus", 1):
+        ear.until(lambda: any(r.quality == "bad" for _, _, r in ear.readings))
+    reasons = {reading.reason for _, _, reading in ear.readings if reading.quality == "bad"}
+    assert "bus was in use by another sensor for 0.2 s" in reasons
 
 
 def test_a_hung_sensors_last_reading_becomes_stale(run: Any) -> None:
