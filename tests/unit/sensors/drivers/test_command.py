@@ -36,6 +36,7 @@ def test_a_program_prints_a_number(printed: str, value: float) -> None:
     [
         ("temp=48.3'C", 48.3),
         ("21,5", 21.5),
+        ("40,78", 40.78),
         ("21.5 C", 21.5),
         ("-0,25 °C", -0.25),
         ("Temperature: 21.5°C", 21.5),

@@ -337,6 +337,13 @@ def test_sds011_and_a_checksum_of_a_part_of_the_frame() -> None:
         own.close()
 
 
+def test_a_sum_of_more_than_eight_bits_is_cut() -> None:
+    frame, rest, damaged = serial_frames.KNOWN["sds011"].find(bytes.fromhex("aac02c0037007e2304ab"))
+    assert (rest, damaged) == (b"", False)
+    assert frame is not None
+    assert serial_frames.KNOWN["sds011"].values(frame) == {"pm2_5": 4.4, "pm10": 5.5}
+
+
 def test_modbus_checksum_is_that_of_its_specification() -> None:
     assert serial_frames._crc16_modbus(bytes.fromhex("01040000000a")).to_bytes(2, "little").hex() == "700d"
 
