@@ -135,16 +135,12 @@ def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
         now = _in_own_words(now)
     failing = _failing(now)
     impaired = _impaired(now)
-    problems = [_bounded(sentence) for sentence in [*failing, *impaired]]
-    if len(problems) > MOST_PROBLEMS:
-        more = len(problems) - MOST_PROBLEMS + 1
-        problems = [*problems[: MOST_PROBLEMS - 1], f"and {more} more"]
     return {
         "v": VERSION,
         "node": now.node,
         "version": edged.__version__,
         "status": "problem" if failing else "degraded" if impaired else "ok",
-        "problems": problems,
+        "problems": _problems([*failing, *impaired]),
         "notes": [_bounded(sentence) for sentence in _notes(now, public=public)][:MOST_PROBLEMS],
         "uptime_s": round(now.uptime_s),
         "ts": clock.rfc3339(now.at),
@@ -158,23 +154,37 @@ def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
         },
         "queue": now.counts.queued,
         "spool": _bounded(now.spool),
-        "events": {
-            "accepted": now.counts.accepted,
-            "acknowledged": now.counts.acknowledged,
-            "queued": now.counts.queued,
-            "dropped": dict(now.counts.dropped),
-        },
-        "broker": {
-            "state": now.broker.state,
-            "detail": _bounded(now.broker.detail),
-            **({"degraded": now.broker.degraded} if now.broker.degraded else {}),
-        },
+        "events": _events(now.counts),
+        "broker": _broker(now.broker),
         "processes": {
             name: {"pid": process.pid, "rss_mb": round(process.rss_mb, 1)}
             for name, process in now.processes.items()
         },
         "isolation": now.isolation,
     }
+
+
+def _problems(sentences: Sequence[str]) -> list[str]:
+    """Return a bounded number of sentences of a bounded length."""
+    problems = [_bounded(sentence) for sentence in sentences]
+    if len(problems) <= MOST_PROBLEMS:
+        return problems
+    more = len(problems) - MOST_PROBLEMS + 1
+    return [*problems[: MOST_PROBLEMS - 1], f"and {more} more"]
+
+
+def _events(counts: Counts) -> dict[str, Any]:
+    return {
+        "accepted": counts.accepted,
+        "acknowledged": counts.acknowledged,
+        "queued": counts.queued,
+        "dropped": dict(counts.dropped),
+    }
+
+
+def _broker(broker: Broker) -> dict[str, str]:
+    degraded = {"degraded": broker.degraded} if broker.degraded else {}
+    return {"state": broker.state, "detail": _bounded(broker.detail), **degraded}
 
 
 def _in_own_words(now: Snapshot) -> Snapshot:

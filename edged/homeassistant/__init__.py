@@ -119,13 +119,18 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
     Only label and score depend on the pipeline's availability: the switch must work while it is off, and the
     problem must show while its camera is away.
     """
-    topic, name = f"{base}/{pipeline}", title(pipeline, node)
+    name = title(pipeline, node)
+    return _decided(base, pipeline, name) | _switch(base, pipeline, name) | _in_health(base, pipeline, name)
+
+
+def _decided(base: str, pipeline: str, name: str) -> dict[str, Component]:
+    """Return the label and its score."""
+    topic = f"{base}/{pipeline}"
     seen = {
         "stat_t": f"{topic}/state",
         "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
         "avty_mode": "all",
     }
-    mine = f"(v.pipelines | default({{}})).get('{pipeline}', {{}})"
     return {
         f"{pipeline}_label": {
             "p": "sensor",
@@ -149,6 +154,12 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
             "val_tpl": READ + "{{ (v.score * 100) | round(1) if v.score is defined else 'None' }}",
             **seen,
         },
+    }
+
+
+def _switch(base: str, pipeline: str, name: str) -> dict[str, Component]:
+    topic = f"{base}/{pipeline}"
+    return {
         f"{pipeline}_enabled": {
             "p": "switch",
             "name": f"{name} enabled",
@@ -156,6 +167,13 @@ def _pipeline(base: str, pipeline: str, node: str) -> dict[str, Component]:
             "cmd_t": f"{topic}/enabled/set",
             "stat_t": f"{topic}/enabled/state",
         },
+    }
+
+
+def _in_health(base: str, pipeline: str, name: str) -> dict[str, Component]:
+    """Return the pipeline's problem and its rate, which are in the node's health."""
+    mine = f"(v.pipelines | default({{}})).get('{pipeline}', {{}})"
+    return {
         f"{pipeline}_problem": {
             "p": "binary_sensor",
             "name": f"{name} problem",
