@@ -8,6 +8,7 @@ declare messages as dataclasses and give each field its parser.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -113,6 +114,23 @@ def text(longest: int, *, empty: bool = False) -> Callable[[Any], str]:
         if not isinstance(value, str) or len(value) > longest or not (value or empty):
             raise expected(f"text of at most {longest} characters")
         return printable(value)
+
+    return parse
+
+
+def matching(pattern: str, what: str) -> Callable[[Any], str]:
+    """Return a parser of text that matches a pattern from end to end.
+
+    Args:
+        pattern: a regular expression.
+        what: what such a text is, for errors.
+    """
+    compiled = re.compile(pattern)
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise expected(what)
+        return value
 
     return parse
 

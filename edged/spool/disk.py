@@ -59,6 +59,22 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
+def _accounts(opened: Opened | None, why: str, node: str, ages: Ages, max_bytes: int) -> RowAccounts:
+    """Return the accounts of what the file holds; of nothing, in memory, where it could not be opened."""
+    accounts = RowAccounts(
+        opened.ledger if opened else Ledger(node),
+        opened.present if opened else Ranges(),
+        ages,
+        min(MEMORY_BYTES, max_bytes),
+    )
+    if opened is None:
+        log.error("spool: %s; events wait in memory until it can be written", why)
+        accounts.go_volatile(why, readable=False)
+    elif opened.reset:
+        accounts.add_record(gap_records.reset(opened.reset, opened.salvaged, opened.lost))
+    return accounts
+
+
 class DiskSpool:
     """Keeps rows in ``<state_dir>/spool.db``.
 
@@ -105,17 +121,16 @@ class DiskSpool:
         self._lock = LockFile(state_dir / LOCK, busy=lambda pid: StateBusy(state_dir, pid))
         ages = Ages(max_age_h * 3600, time or Time())
         opened, why = self._open(state_dir / NAME, node, ages, connect)
-        self._accounts = RowAccounts(
-            opened.ledger if opened else Ledger(node),
-            opened.present if opened else Ranges(),
+        max_bytes = int(max_mb * 1_000_000)
+        self._accounts = _accounts(opened, why, node, ages, max_bytes)
+        commits = Commits(
+            self._accounts,
+            self._busy,
             ages,
-            min(MEMORY_BYTES, int(max_mb * 1_000_000)),
+            max_pages=max_bytes // PAGE,
+            min_free=int(min_free_mb * 1_000_000),
+            free=lambda: free(state_dir),
         )
-        if opened is None:
-            log.error("spool: %s; events wait in memory until it can be written", why)
-            self._accounts.go_volatile(why, readable=False)
-        elif opened.reset:
-            self._accounts.add_record(gap_records.reset(opened.reset, opened.salvaged, opened.lost))
         self._writer = Writer(
             state_dir / NAME,
             connect,
@@ -123,14 +138,7 @@ class DiskSpool:
             accounts=self._accounts,
             busy=self._busy,
             opened=opened,
-            commits=Commits(
-                self._accounts,
-                self._busy,
-                ages,
-                max_pages=int(max_mb * 1_000_000) // PAGE,
-                min_free=int(min_free_mb * 1_000_000),
-                free=lambda: free(state_dir),
-            ),
+            commits=commits,
             low_wear_s=low_wear_s,
             announce=self._announce,
         )

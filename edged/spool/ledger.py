@@ -7,18 +7,18 @@ commit. It is written only when something is taken out; ``last`` may therefore b
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from edged.ipc import codec
+from edged.ipc.codec import WireError
+
 if TYPE_CHECKING:
     from edged.spool.ages import Boots
 
 REASONS = frozenset({"full", "age", "min_free", "memory_full", "refused", "damaged"})  # for a drop
-_NODE, _EPOCH = re.compile(r"[a-z0-9-]{0,32}"), re.compile(r"[0-9a-f]{0,32}")
-_ID = re.compile(r"[a-z0-9-]{0,32}/[0-9a-f]{0,32}/[0-9]{1,19}")
 _MAX_COUNT = 1 << 62
 EPOCHS = 64  # remembered; only the latest one counts on
 
@@ -142,23 +142,25 @@ class Ledger:
         """Read a stored ledger. Raises ``ValueError`` for anything else."""
         try:
             return cls._read(json.loads(text))
+        except WireError as error:
+            raise ValueError(f"this is not a ledger: {error}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("this is not a ledger") from error
 
     @classmethod
     def _read(cls, data: dict[str, Any]) -> Ledger:
-        epochs = [(_count(first), _matching(_EPOCH, name)) for first, name in data["epochs"]]
+        epochs = [(_count(first), _epoch(name)) for first, name in data["epochs"]]
         if not epochs:
             raise ValueError("this ledger has no epoch")
         return cls(
-            node=_matching(_NODE, data["node"]),
+            node=_node(data["node"]),
             base=_count(data["base"]),
             last=_count(data["last"]),
             acknowledged=_count(data["acknowledged"]),
             clean=bool(data["clean"]),
             dropped=Counter({_reason(reason): _count(count) for reason, count in data["dropped"].items()}),
             gaps={
-                _reason(reason): Gap(_matching(_ID, first), _matching(_ID, last), _count(number), 0.0)
+                _reason(reason): Gap(_id(first), _id(last), _count(number), 0.0)
                 for reason, (first, last, number) in data["gaps"].items()
             },
             epochs=epochs,
@@ -169,19 +171,13 @@ class Ledger:
         )
 
 
-def _matching(pattern: re.Pattern[str], value: Any) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError("this is not a ledger: its names and ids are none of edged's")
-    return value
+_node = codec.matching(r"[a-z0-9-]{0,32}", "a ledger's node")
+_epoch = codec.matching(r"[0-9a-f]{0,32}", "a ledger's epoch")
+_id = codec.matching(r"[a-z0-9-]{0,32}/[0-9a-f]{0,32}/[0-9]{1,19}", "an id")
+_reason = codec.one_of(REASONS)
 
 
 def _count(value: Any) -> int:
     if type(value) is not int or not -_MAX_COUNT < value < _MAX_COUNT:
         raise ValueError("this is not a ledger: its counts are not counts")
     return value
-
-
-def _reason(value: Any) -> str:
-    if value not in REASONS:
-        raise ValueError("this is not a ledger: its rows were dropped for no reason of edged's")
-    return str(value)

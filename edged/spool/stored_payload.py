@@ -33,17 +33,6 @@ class BadPayloadError(ValueError):
     """The payload of a row is not what edged writes."""
 
 
-def _matching(pattern: str, what: str) -> Parser:
-    compiled = re.compile(pattern)
-
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise codec.expected(what)
-        return value
-
-    return parse
-
-
 def _constant(wanted: object) -> Parser:
     def parse(value: Any) -> object:
         if type(value) is not type(wanted) or value != wanted:
@@ -71,12 +60,12 @@ def _rounded(most: float, digits: int) -> Parser:
     return lambda value: round(parse(value), digits)
 
 
-_name = _matching(_NAME, "a name")
-_channel = _matching(r"[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?", "a sensor or a channel")
-_id = _matching(_ID, "an id")
-_time = _matching(_TIME, "a time")
+_name = codec.matching(_NAME, "a name")
+_channel = codec.matching(r"[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?", "a sensor or a channel")
+_id = codec.matching(_ID, "an id")
+_time = codec.matching(_TIME, "a time")
 _label, _score, _number = codec.text(worker_messages.LONGEST_LABEL), _rounded(1.0, 4), _rounded(1e9, 3)
-_model = _object({"name": codec.text(128), "sha256": _matching("[0-9a-f]{8}", "hex digits")})
+_model = _object({"name": codec.text(128), "sha256": codec.matching("[0-9a-f]{8}", "hex digits")})
 _finding = _object({"label": _label, "score": _score})
 _clock = codec.one_of(frozenset({"synced", "unsynced"}))
 _reading = _object(
