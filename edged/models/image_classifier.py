@@ -12,6 +12,7 @@ from edged.models.tflite import file as tflite_file
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edged.models.calibration import Calibration
     from edged.models.tensor import Tensor
     from edged.models.tflite.file import ModelFile
 
@@ -28,6 +29,7 @@ def spec(model: ModelFile) -> Spec:
     try:
         picture, scores = picture_input(model), _scores(model)
         classes = _classes(scores, model)
+        calibration = _calibration(model, classes)
     except ModelError as error:
         raise ModelError(f"{error}; {_RUNS}") from None
     return Spec(
@@ -36,8 +38,18 @@ def spec(model: ModelFile) -> Spec:
         max(2, classes),
         last_step=model.last_step,
         binary=classes == 1,
-        calibration=model.calibration,
+        calibration=calibration,
     )
+
+
+def _calibration(model: ModelFile, classes: int) -> Calibration | None:
+    found = model.calibration
+    if found is None or classes == 1:
+        return None
+    if len(found.parameters) != classes:
+        what = f"its scores are calibrated for {len(found.parameters)} classes, but it has {classes}"
+        raise ModelError(f"{model.path}: {what}")
+    return found
 
 
 def picture_input(model: ModelFile) -> PictureInput:

@@ -140,3 +140,13 @@ def test_checking_a_model_needs_neither_numpy_nor_a_runtime() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_calibration_of_another_number_of_classes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    names = "\n".join("abcdefgh")
+    path.write_bytes(build(packed=Packed(names, calibration="1,2,3\n" * 8)))
+    assert image_classifier.spec(tflite_file.read(path)).calibration is not None
+    path.write_bytes(build(packed=Packed(names, calibration="1,2,3\n" * 7)))
+    with pytest.raises(ModelError, match="its scores are calibrated for 7 classes, but it has 8"):
+        image_classifier.spec(tflite_file.read(path))
