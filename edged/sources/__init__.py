@@ -41,7 +41,8 @@ it has a default:
   init``, ``edged try`` and ``edged doctor``. It opens none for capture and imports nothing heavy.
 * ``identify() -> list[Offer]``: the same as the vendor's package tells, where only that can. It is called in
   a process of its own, after ``find`` found something, and raises ``DriverError`` or ``Unavailable``. It may
-  disturb a device in use, so it is not called while a pipeline of this kind runs.
+  disturb a device in use: it is not called while a pipeline of this kind runs, or ``in_use`` names a process.
+* ``in_use() -> str``: the process that uses one of its devices now, as far as it is seen without opening one.
 * ``recognise(text, viewing) -> Offer | None``: what ``edged try --source`` names, if it is of this kind.
 """
 

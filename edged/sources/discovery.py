@@ -51,6 +51,12 @@ def identify(kind: str) -> list[Offer]:
     return [_of_kind(kind, offer) for offer in sources.load(kind).identify()]
 
 
+def in_use(kind: str) -> str:
+    """Return the process that uses a device of a driver now; empty where none is seen to."""
+    driver = sources.load(kind)
+    return str(driver.in_use()) if hasattr(driver, "in_use") else ""
+
+
 def needs_identifying(kind: str) -> bool:
     """Return whether only the vendor's package of a driver tells which devices there are."""
     return hasattr(sources.load(kind), "identify")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_LONGEST_AGO_S = 10.0
 _TIMESYNCD = Path("/run/systemd/timesync/synchronized")  # created by systemd-timesyncd once the clock is set
 
 
@@ -22,6 +23,12 @@ def monotonic() -> float:
 def wall() -> float:
     """Return seconds since 1970 on the system's clock, which may be wrong by years before NTP."""
     return time.time()
+
+
+def wall_at(monotonic_s: float) -> float:
+    """Return the wall time of a moment of the last 10 s on the monotonic clock; now, where it is none."""
+    age_s = time.monotonic() - monotonic_s
+    return wall() - age_s if monotonic_s > 0 and 0 <= age_s < _LONGEST_AGO_S else wall()
 
 
 def rfc3339(epoch_s: float) -> str:

@@ -188,6 +188,11 @@ def find(root: Path) -> list[Offer]:
     return [Offer({}, "the camera on the CSI connector", "CSI", ("0",))] if there else []
 
 
+def in_use() -> str:
+    """Return the process that uses a camera on the CSI connectors."""
+    return camera_nodes.holder()
+
+
 def identify() -> list[Offer]:
     """Return the cameras on the CSI connectors, in the order of ``camera``; opens none.
 
@@ -296,7 +301,7 @@ class PiCamera:
         skipped = self._skipped(metadata)
         self._number += skipped + 1
         picture, order = self._decode(pixels)
-        at = _exposed_at(metadata.get("SensorTimestamp"))
+        at = clock.wall_at(float(metadata.get("SensorTimestamp") or 0) / 1e9)
         return Frame(picture, at, order=order, number=self._number - 1, skipped=skipped)
 
     def _request(self, wait_s: float, timeout_s: float) -> Any:
@@ -491,9 +496,3 @@ def _is_stale(metadata: Mapping[str, Any]) -> bool:
         return False
     age_s = time.monotonic() - float(stamp_ns) / 1e9
     return age_s > max(_STALE_S, 3e-6 * float(period_us or 0))
-
-
-def _exposed_at(stamp_ns: int | None) -> float:
-    """Return the sensor's monotonic time as wall time; without one, the time now."""
-    age = time.monotonic() - (stamp_ns or 0) / 1e9
-    return clock.wall() - age if 0 <= age < 10 else clock.wall()

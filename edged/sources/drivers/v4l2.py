@@ -219,7 +219,7 @@ class Camera:
             if video_devices.captures(Path(self._device)) is None:
                 raise Unavailable(Reason.LOST, f"{self._device} is gone; it may have been unplugged")
             raise Unavailable(Reason.LOST, f"{self._device} stopped giving pictures")
-        return _exposed_at(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        return clock.wall_at(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
 
 
 def _choose(device: str) -> str:
@@ -288,9 +288,3 @@ def _refused(device: str, formats: Sequence[str]) -> Unavailable:
         f"{device} gives only the pixel format {named}{more}, which edged does not decode; it takes "
         f"{', '.join(pixel_formats.KNOWN)}",
     )
-
-
-def _exposed_at(stamp_s: float) -> float:
-    """Turn the kernel's monotonic time of a frame into wall time; now, where the driver gave nonsense."""
-    age = time.monotonic() - stamp_s
-    return clock.wall() - age if 0 <= age < 10 else clock.wall()

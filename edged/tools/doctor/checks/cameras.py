@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from edged.config.root import PipelineSection
 from edged.config.source import SOURCES
+from edged.sources import discovery
 from edged.tools.doctor.checks import service
 from edged.tools.doctor.probe import Unanswered, answer, ask
 from edged.tools.doctor.verdict import Verdict, absent, error, ok, together, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from edged.tools.doctor.probe import Ask
     from edged.tools.doctor.subject import Subject
@@ -21,6 +22,7 @@ COUNT = 2  # pictures: the second one is of a camera that streams
 OPEN_S, CAPTURE_S = 20.0, 8.0
 LONGEST_S = 45.0  # for all cameras at once
 MOST = 8  # cameras that are opened
+_END_IT = "end what holds it: only one program gets its pictures"
 
 
 async def cameras(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdict:
@@ -64,26 +66,41 @@ async def _found(
     except Unanswered as why:
         verdicts.append(error(str(why), "unplug the cameras one by one; dmesg says more"))
         return
-    # Where only the vendor's package knows the cameras, to list them disturbs one that streams: libcamera
-    # resets the flips of each sensor.
-    left = {kind: busy[kind] for kind in there["identify"] if kind in busy}
-    for name, section in list(wanted.items()):
-        if section.source.kind in left:
-            verdicts.append(_left_alone(name, left[section.source.kind], subject))
-            del wanted[name]
+    left = _leave_alone(subject, there["identify"], wanted, busy, verdicts)
     for camera in there["cameras"]:
         kind = camera["keys"]["kind"]
-        if kind in left:
+        if user := left.get(kind):
+            if kind not in busy:
+                verdicts.append(warning(f"{camera['name']}: in use (held by {user})", _END_IT))
             continue
         for each in await _identified(asked, camera, verdicts) if kind in there["identify"] else [camera]:
             if named.isdisjoint((kind, alias) for alias in each["aliases"]):
                 wanted[f"{each['name']} ({each['place']})"] = _section(each["keys"])
 
 
-def _left_alone(name: str, other: str, subject: Subject) -> Verdict:
-    """Report a camera that is not opened, as another one of its kind streams."""
+def _leave_alone(
+    subject: Subject,
+    kinds: Iterable[str],
+    wanted: dict[str, PipelineSection],
+    busy: Mapping[str, str],
+    verdicts: list[Verdict],
+) -> dict[str, str]:
+    """Return who uses a camera, by the kinds of which only the vendor's package knows the cameras.
+
+    To list them disturbs one that streams: libcamera resets the flips of each sensor.
+    """
+    left = {kind: busy.get(kind) or discovery.in_use(kind) for kind in kinds}
+    for name, section in list(wanted.items()):
+        if user := left.get(section.source.kind):
+            verdicts.append(_left_alone(name, user, subject))
+            del wanted[name]
+    return left
+
+
+def _left_alone(name: str, user: str, subject: Subject) -> Verdict:
+    """Report a camera that is not opened, as a pipeline or another program uses one of its kind."""
     told = subject.daemon_says(name).get("last_error")
-    what = f"{name}: not opened, as that would disturb {other}, which the running daemon has"
+    what = f"{name}: not opened, as that would disturb {user}, which uses a camera of the same kind"
     fix = "stop the service, then run edged doctor again"
     return warning(f"{what}; it reports: {told}", fix) if told else ok(what)
 
@@ -121,7 +138,7 @@ def _of(name: str, run: Run, *, daemon: bool) -> Verdict:
         return error(f"{name}: no picture within {LONGEST_S:g} s", "unplug it and plug it in again")
     what = f"{name}: {fault.last_error}"
     if fault.reason == "busy":
-        return ok(what) if daemon else warning(what, "end what holds it: only one program gets its pictures")
+        return ok(what) if daemon else warning(what, _END_IT)
     if fault.reason == "denied":
         return error(what, f"sudo usermod -aG video {service.me()}, then log in again")
     if fault.fault == "driver":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edged.sources import camera_nodes
 from edged.tools.doctor.checks import cameras as _cameras
 from edged.tools.doctor.worker_runs import Run
 from unit.tools.doctor.doubles import Survey, Ward, faulty, good, subject
@@ -135,6 +136,19 @@ def test_no_csi_camera_is_listed_or_opened_while_one_of_them_streams() -> None:
     found = asyncio.run(_cameras.cameras(subject(CSI_CAMERAS, daemon=daemon), ward, survey))
     assert (found.status, found.fix) == ("warning", "stop the service, then run edged doctor again")
     assert "it reports: camera 1 is absent" in found.detail
+
+
+@pytest.mark.parametrize("text", ["", CSI_CAMERAS])
+def test_no_csi_camera_is_listed_or_opened_while_another_program_uses_one(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_nodes, "holder", lambda: "rpicam-vid (pid 7)")
+    ward, survey = Ward(), Survey(there(LOGI, pi=True) | libcamera("imx708", "imx219"))
+    found = asyncio.run(_cameras.cameras(subject(text), ward, survey))
+    assert (found.status, found.fix) == ("warning", "end what holds it: only one program gets its pictures")
+    assert "the camera on the CSI connector: in use (held by rpicam-vid (pid 7))" in found.detail
+    assert ward.sections.keys() == {f"Logi ({LOGI[0]})"}
+    assert not any("identify" in words for words in survey.asked)
 
 
 def test_csi_cameras_are_opened_where_none_of_them_streams() -> None:
