@@ -113,6 +113,30 @@ def test_each_example_goes_through_the_role_unchanged(tmp_path: Path) -> None:
     assert "char-ttyUSB" in (tmp_path / "greenhouse.workers.conf").read_text("utf-8")
 
 
+NPU = """
+edged_libedgetpu_pair: true
+edged_config:
+  pipelines:
+    porch:
+      source: {kind: v4l2}
+      accelerator: {policy: prefer, library: libvx_delegate.so, nodes: [/dev/galcore, "/dev/dri/*"]}
+  sensors: {meter: {kind: serial, device: /dev/serial/by-id/usb-a, protocol: mhz19}}
+"""
+
+
+def test_the_workers_may_open_what_is_plugged_in_later_and_the_nodes_of_an_accelerator(
+    tmp_path: Path,
+) -> None:
+    printed = role(tmp_path, {"npu": NPU})
+    assert "failed=0" in printed, printed[-3000:]
+    lines = (tmp_path / "npu.workers.conf").read_text("utf-8").splitlines()
+    # systemd allows a class of devices only once its driver is loaded.
+    for module in ("usbserial", "cdc_acm"):
+        assert f"After=modprobe@{module}.service" in lines
+    assert "DeviceAllow=char-ttyUSB rw" in lines
+    assert [line for line in lines if "/dev/" in line] == ["DeviceAllow=/dev/galcore rw"]
+
+
 def test_a_board_with_sensors_only_is_deployed(tmp_path: Path) -> None:
     printed = role(
         tmp_path,
@@ -129,6 +153,10 @@ REFUSED = {
     "time": ("edged_config: {pipelines: {p: {trigger: {at: ['07:30', 17:30]}}}}", "at: 1050"),
     "no": ("edged_config: {pipelines: {p: {decision: {ignore: [background, no]}}}}", "ignore: false"),
     "node": ("edged_node: 0123", "edged_node"),
+    "library": (
+        f"edged_libedgetpu_sha256: {'0' * 64}\nedged_libedgetpu_url: https://x/libedgetpu1-std_16.0_arm64.deb",
+        "edged_libedgetpu_pair installs one that fits",
+    ),
     "nothing": ("edged_config: {mqtt: {host: a}}", "neither pipelines nor sensors"),
 }
 
