@@ -29,6 +29,15 @@ def test_a_line_has_the_priority_that_is_in_front_of_it() -> None:
     ]
 
 
+def test_what_libraries_print_about_a_damaged_picture_is_left_out() -> None:
+    log = Log()
+    log.lines.feed(
+        b"Corrupt JPEG data: 1 extraneous bytes before marker 0xd5\nPremature end of JPEG file\n"
+        b"libpng warning: bad adaptive filter value\n<4>b.jpg is left out\n"
+    )
+    assert log.written == [(logging.WARNING, "b.jpg is left out")]
+
+
 def test_lines_come_in_pieces() -> None:
     log = Log()
     for piece in (b"<4>ha", b"lf", b"\n\n<6>whole\nres"):
