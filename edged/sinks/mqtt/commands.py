@@ -15,8 +15,9 @@ log = logging.getLogger(__name__)
 
 MAX_COMMAND = 8192  # bytes
 SWITCHES = "+/enabled/set"
-# One that no pipeline's name fits: published and read back, it shows what the broker lets this node do.
-ECHO = "edged.echo/enabled/set"
+# One that no pipeline's name fits: published and read back, it shows what the broker lets this node do. NATS
+# hangs up at topics with a dot.
+ECHO = "edged_echo/enabled/set"
 _PIPELINE = re.compile(r"[a-z0-9-]{1,32}")
 _VERB = re.compile(r"[a-z0-9_-]{1,32}")
 # Last levels of the topics of pipelines and sensors.
