@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Self
 import jsonschema
 import pytest
 import yaml
-from broker import Broker
+from broker import Broker, certificates
 from daemon import wait_for
 from taught_models import teach, teach_text
 from unit.docs.documents import PAGES, ROOT, Block, all_blocks, blocks, commands, named
@@ -206,6 +206,8 @@ def test_a_configuration_passes_the_check(
     if "edgetpu_file" in block.text and not TESTDATA.is_dir():
         pytest.skip(f"no model that is compiled for an Edge TPU: {TESTDATA}")
     bring_files(tmp_path, TESTDATA)
+    if "porch.pem" in block.text:
+        certificates(tmp_path, "porch")
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     for name in re.findall(r"taught: ([a-z]+)", block.text):
         if "kind: text" in block.text:
