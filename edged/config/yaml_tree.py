@@ -22,6 +22,9 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _EMPTY = {"", "~", "null", "Null", "NULL"}
+_TYPOGRAPHIC = re.compile(
+    "[\u201c\u201d\u201e\u2018\u2019\u201a].*[\u201c\u201d\u201f\u2018\u2019\u201b]", re.DOTALL
+)
 # Looks like a space or like nothing, comes from web pages and word processors, and is neither to YAML.
 _LOOKALIKE = re.compile("[\u00a0\u00ad\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
 
@@ -153,8 +156,12 @@ class _Builder:
 
     def _node(self, event: yaml.NodeEvent) -> bool:
         mark = event.start_mark
-        if isinstance(event, yaml.ScalarEvent) and not event.style and self._has_lookalike(event):
-            return False
+        if isinstance(event, yaml.ScalarEvent) and not event.style:
+            if self._has_lookalike(event):
+                return False
+            if _TYPOGRAPHIC.fullmatch(event.value):
+                hint = "write ' or \"; typographic ones come with text from a web page"
+                self._report(mark, f"{event.value[0]} is not a quotation mark", hint)
         node = self._node_of(event)
         node.bad = self._refused(event)
         parent = self._open[-1] if self._open else None

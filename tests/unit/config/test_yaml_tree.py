@@ -83,6 +83,7 @@ def test_refusals_have_a_position(text: str, expected: str) -> None:
         ("a: b\u200b\n", "f:1:5: U+200B (zero width space)"),
         ("a: one\n  two\u3000three\n", "f:2:6: U+3000 (ideographic space)"),
         ("a: [b,\n\u202fc]\n", "f:2:1: U+202F (narrow no-break space)"),
+        ("a: \u201cb\u201d\n", "f:1:4: \u201c is not a quotation mark (write ' or \"; "),
         ("a: b # \u00a0\n\ufeffc: d\n", "f:2:1: U+FEFF (zero width no-break space)"),
     ],
 )
