@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MAX_LINE = 512  # bytes
 _MAX_LINES = 64  # of one piece of data that are parsed
 _QUIET_S = 0.1  # silence before the first byte: it begins a line
+_LITERAL = re.compile(r"(?:[\w=:#@/,;<>!&%\"'~ -]|\\[^\w\s])(?![?*{])")  # that a pattern begins with
 
 
 class Lines:
@@ -29,6 +30,7 @@ class Lines:
 
     def __init__(self, patterns: Iterable[str], quantities: Mapping[str, Quantity], opened_at: float) -> None:
         self._patterns = [re.compile(pattern) for pattern in patterns]
+        self._begin_with_text = [pattern for pattern in self._patterns if _begins_with_text(pattern.pattern)]
         self._quantities = quantities
         self._opened_at = opened_at
         self._rest: bytes | None = None  # the beginning of an incomplete line; None before the first byte
@@ -48,19 +50,26 @@ class Lines:
         return [fresh[name] for name in self._quantities if name in fresh]
 
     def feed(self, data: bytes, now: float, ts: float) -> None:
-        """Take the next bytes. A line that was under way when the port was opened is left out."""
+        """Take the next bytes.
+
+        Of a line that was under way when the port was opened only its end is here. It counts for patterns
+        that begin with a text, such as ``T=``: what follows that text is whole.
+        """
         if self._rest is None:
             self._rest, self._begun = b"", now - self._opened_at >= _QUIET_S
         *lines, rest = re.split(rb"[\r\n]+", self._rest + data)
         self._rest = rest[-_MAX_LINE:]
         if lines and not self._begun:
-            lines, self._begun = lines[1:], True
+            end, *lines = lines
+            self._line(end, self._begin_with_text, ts)
+            self._begun, self.fault = True, ""
         for line in lines[-_MAX_LINES:]:
-            self._line(line[-_MAX_LINE:].decode("utf-8", "replace").strip(), ts)
+            self._line(line, self._patterns, ts)
 
-    def _line(self, text: str, ts: float) -> None:
+    def _line(self, line: bytes, patterns: Iterable[re.Pattern[str]], ts: float) -> None:
+        text = line[-_MAX_LINE:].decode("utf-8", "replace").strip()
         found: dict[str, str] = {}
-        for pattern in self._patterns:
+        for pattern in patterns:
             for match in pattern.finditer(text):
                 for name, value in match.groupdict().items():
                     if value is not None:
@@ -118,6 +127,19 @@ class Frames:
             values = self._frame.values(frame)
             self._fresh = [Reading(name, value, units[name].unit, ts) for name, value in values.items()]
             self._waits = not self._asked
+
+
+def _begins_with_text(pattern: str) -> bool:
+    """Return whether every alternative of a pattern begins with a character that has to be there."""
+    alternatives, depth, start = [], 0, 0
+    for at, character in enumerate(pattern):
+        escaped = (len(pattern[:at]) - len(pattern[:at].rstrip("\\"))) % 2 == 1
+        if not escaped:
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            if character == "|" and depth == 0:
+                alternatives.append(pattern[start:at])
+                start = at + 1
+    return all(_LITERAL.match(alternative) for alternative in (*alternatives, pattern[start:]))
 
 
 def _reading(name: str, text: str, unit: str, ts: float) -> Reading:

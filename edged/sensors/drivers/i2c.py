@@ -258,9 +258,7 @@ class I2c:
         self._unanswered = 0
         try:
             self._bus = smbus2.SMBus(self._config.bus)
-            if self._descriptor >= 0:
-                # The message that carries a command would reach the chip although a kernel driver uses it.
-                _ioctl(self._descriptor, _SELECT, self._address)
+            self._select()
             if self._config.setup:
                 with self._turn():
                     self._set_up()
@@ -300,6 +298,16 @@ class I2c:
     def _descriptor(self) -> int:
         """The bus's descriptor; -1 where the library has none."""
         return getattr(self._bus, "fd", None) or -1
+
+    def _select(self) -> None:
+        """Refuse a chip that a kernel driver holds: a command would reach it behind the driver's back."""
+        if self._descriptor < 0:
+            return
+        try:
+            _ioctl(self._descriptor, _SELECT, self._address)
+        except OSError as error:
+            if error.errno != errno.ENOTTY:  # which is what anything but a bus of the kernel answers
+                raise
 
     def _turn(self) -> AbstractContextManager[None]:
         """Hold the chip for a conversation."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edged.config.loader import loads
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sensors import serial_frames, serial_ports
+from edged.sensors import serial_frames, serial_listeners, serial_ports
 from edged.sensors.drivers.serial import Config, Serial
 from edged.testing.serial_devices import SerialDevice, mhz19_frame, pms5003_frame
 
@@ -93,7 +93,7 @@ def test_lines_by_a_pattern() -> None:
 
 
 def test_the_newest_frame_between_two_readings_is_returned() -> None:
-    lines = iter([b"W:0\n", b"W:1\nW:2\n", None, b"W:3\nW:4\nW:"])
+    lines = iter([b"W:1\nW:2\n", None, None, b"W:3\nW:4\nW:"])
     with SerialDevice(lambda: next(lines, None), pause_s=0.05) as device:
         sensor = opened(device, pattern="W:(?P<weight>[0-9]+)", timeout_s=0.3)
         assert values(sensor) == {"weight": 2}
@@ -175,6 +175,29 @@ def test_the_first_line_does_not_count_where_it_may_be_a_part() -> None:
         sensor = opened(device, pattern="(?P<weight>[0-9.]+)")
         assert values(sensor) == {"weight": 12.5}
         sensor.close()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("W:(?P<w>[0-9.]+)", [12.5]),
+        ("[A-Z]:(?P<w>[0-9.]+)", []),
+        ("(?P<w>[0-9.]+)", []),
+        (r"\w:(?P<w>[0-9.]+)", []),
+        ("W:(?P<w>[0-9.]+)|(?P<v>[0-9.]+)", []),
+        ("W:(?P<w>[0-9.]+)|V(?P<v>[0-9.]+)", [12.5]),
+        ("W?:(?P<w>[0-9.]+)", []),
+    ],
+)
+def test_of_a_line_under_way_counts_what_follows_a_text(pattern: str, expected: list[float]) -> None:
+    config = Config(device="/dev/null", pattern=pattern)
+    lines = serial_listeners.Lines(config.patterns, config.gives(), opened_at=5.0)
+    lines.feed(b"99 W:12", 5.01, 1.0)
+    lines.feed(b".5\n", 5.02, 2.0)
+    assert [(reading.value, reading.ts) for reading in lines.take()] == [(value, 2.0) for value in expected]
+    assert lines.fault == ""
+    lines.feed(b"W:7\n", 6.0, 3.0)
+    assert [reading.value for reading in lines.take()] == [7]
 
 
 @pytest.mark.parametrize(
