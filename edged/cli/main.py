@@ -8,8 +8,10 @@ closed pipe or Ctrl-C never shows a traceback.
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import os
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
@@ -38,13 +40,18 @@ if TYPE_CHECKING:
 
 VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, teach)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # errors of a standard output
+_WRONG_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")  # argparse's sentence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit status."""
     _fill_streams()
     words = model_options.joined(sys.argv[1:] if argv is None else argv)
-    arguments, unknown = _parser().parse_known_args(words)
+    parser = _parser()
+    if not words:
+        parser.print_help()
+        return 0
+    arguments, unknown = parser.parse_known_args(_as_options(words))
     if unknown:
         arguments.parser.refuse(unknown, arguments)
     try:
@@ -55,6 +62,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last place that can report it with an exit status of its own
         return _report(error)
     return code
+
+
+def _as_options(words: Sequence[str]) -> list[str]:
+    """Return ``help``, ``help VERB`` and ``version`` as the options that people mean by them."""
+    match list(words):
+        case ["help"]:
+            return ["--help"]
+        case ["help", verb, *_]:
+            return [verb, "--help"]
+        case ["version"]:
+            return ["--version"]
+        case others:
+            return others
 
 
 def _report(error: Exception) -> int:
@@ -99,7 +119,11 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser that exits with the status that sysexits has for wrong usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
+        verb = _WRONG_VERB.match(message)
+        if verb is not None:
+            message = _no_such_verb(verb[1])
+        else:
+            self.print_usage(sys.stderr)
         self.exit(terminal.USAGE, f"{self.prog}: {message}\n")
 
     def refuse(self, words: Sequence[str], arguments: argparse.Namespace) -> NoReturn:
@@ -111,6 +135,13 @@ class _Parser(argparse.ArgumentParser):
                     hint = f"; write {option} {words[0]}"
                     break
         self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+
+
+def _no_such_verb(word: str) -> str:
+    names = [verb.NAME for verb in VERBS]
+    close = difflib.get_close_matches(word, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names[:-1])} and {names[-1]}"
+    return f"there is no verb {word}: {hint}"
 
 
 def _parser() -> argparse.ArgumentParser:

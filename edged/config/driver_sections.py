@@ -51,6 +51,16 @@ class ByKind(Generic[C]):
             raise DriverError(f"{what}: its Config is not a {self.base.__name__}")
         return config
 
+    def meant(self, word: str) -> str:
+        """Return the kind whose driver lists the word in ``ALSO_CALLED``; empty where none does."""
+        for kind in self.kinds():
+            try:
+                if word.lower() in getattr(self.load(kind), "ALSO_CALLED", ()):
+                    return kind
+            except Exception:  # noqa: BLE001, S112 - a third party's driver may fail in any way
+                continue
+        return ""
+
     def keys(self, kind: str) -> set[str]:
         """Return the keys of a driver; none where it cannot be loaded."""
         try:
@@ -74,7 +84,7 @@ class ByKind(Generic[C]):
             state = "no_kind" if "kind" not in value else "bad_kind"
             raise PydanticCustomError(state, "kind must be the name of a driver", {"steps": ("kind",)})
         if kind not in (known := self.kinds()):
-            context = {"steps": ("kind",), "kinds": known}
+            context = {"steps": ("kind",), "kinds": known, "meant": self.meant(kind)}
             raise PydanticCustomError("unknown_kind", "there is no driver of that kind", context)
         try:
             config = self.config(kind)

@@ -47,7 +47,7 @@ def problem(name: str, place: Place, error: Any) -> Problem:
         hint = place.declared.description if place.declared else ""
         return Problem(at, f"{place.path} is missing", _missing_space(place) or hint)
     if type_ == "unknown_kind":
-        return _unknown_kind(at, place, error["ctx"]["kinds"])
+        return _unknown_kind(at, place, error["ctx"]["kinds"], error["ctx"]["meant"])
     return _wrong_value(at, place)
 
 
@@ -71,9 +71,11 @@ def _unknown_key(at: str, place: Place) -> Problem:
     return Problem(at, f"{place.path}: there is no key '{shown(place.name)}'", hint)
 
 
-def _unknown_kind(at: str, place: Place, kinds: list[str]) -> Problem:
+def _unknown_kind(at: str, place: Place, kinds: list[str], meant: str) -> Problem:
     text = data(place.node)
     hint = closest(text, kinds) if isinstance(text, str) else ""
+    if meant:
+        hint = f"write kind: {meant}"
     return Problem(at, f"{place.path} is {place.quoted}, but must be {_either(kinds)}", hint)
 
 

@@ -44,6 +44,7 @@ it has a default:
   disturb a device in use: it is not called while a pipeline of this kind runs, or ``in_use`` names a process.
 * ``in_use() -> str``: the process that uses one of its devices now, as far as it is seen without opening one.
 * ``recognise(text, viewing) -> Offer | None``: what ``edged try --source`` names, if it is of this kind.
+* ``ALSO_CALLED``: words that others use for this kind, in lower case, such as ``webcam``.
 """
 
 from __future__ import annotations

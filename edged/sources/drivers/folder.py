@@ -44,6 +44,8 @@ _LOOKED = 20  # files of a drop folder that are looked at again in one poll: the
 
 _Stamp = tuple[int, int]  # modification time in ns, size in bytes
 
+ALSO_CALLED = ("photos", "photographs", "images", "pictures", "directory")
+
 
 class Config(SourceConfig):
     """The keys of ``kind: folder``."""

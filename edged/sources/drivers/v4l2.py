@@ -48,6 +48,8 @@ _ERRORS = 2  # OpenCV's log level: edged has its own message for a camera that i
 _MOST_BROKEN, _BROKEN_S = 30, 3.0  # frames, or seconds, of broken frames in a row: more than a hiccup
 _NAMED = 4  # pixel formats that a message lists
 
+ALSO_CALLED = ("webcam", "usb", "usbcam", "uvc", "opencv")
+
 
 class Config(SourceConfig):
     """The keys of ``kind: v4l2``."""

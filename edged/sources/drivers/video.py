@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _FILE = re.compile(r"^file://", re.IGNORECASE)
 
+ALSO_CALLED = ("rtsp", "onvif", "ipcam", "ip", "http", "https", "mjpeg", "stream", "url", "file")
+
 
 class Config(SourceConfig):
     """The keys of ``kind: video``."""

@@ -61,8 +61,6 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        (),
-        ("fly",),
         ("try", "--count", "0"),
         ("try", "--count", "x"),
         ("run", "--log", "xml"),
@@ -155,6 +153,24 @@ def test_init_writes_own_directories_for_an_ordinary_user(
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edged")
     assert main.main(["init"]) == 0
     assert "\n# state_dir: " in capsys.readouterr().out
+
+
+def test_without_a_verb_and_with_help_the_help_is_printed() -> None:
+    whole = call("--help").stdout
+    assert "verbs:" in whole
+    for argv in ((), ("help",)):
+        done = call(*argv)
+        assert (done.returncode, done.stdout) == (0, whole)
+    assert call("help", "check").stdout == call("check", "--help").stdout
+    assert call("version").stdout == f"edged {edged.__version__}\n"
+
+
+def test_a_verb_with_a_slip_is_suggested() -> None:
+    done = call("chekc")
+    assert (done.returncode, done.stderr) == (64, "edged: there is no verb chekc: did you mean check?\n")
+    done = call("xyz")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith("edged: there is no verb xyz: there are try, run, check, ")
 
 
 @pytest.mark.parametrize("verb", ["schema", "init"])

@@ -15,7 +15,7 @@ from edged.config.loader import load, loads
 from edged.config.sample import sample
 from edged.config.schema import schema, text
 from edged.config.sensor import SENSORS
-from edged.errors import DriverError
+from edged.errors import ConfigError, DriverError
 from edged.sensors.drivers.synthetic import Config as Synthetic
 from edged.sources.discovery import Machine
 
@@ -139,6 +139,16 @@ def test_the_schema_accepts_the_sample_and_refuses_mistakes() -> None:
         {"kind": "w1", "round": -1},
     ):
         assert list(validator.iter_errors({"sensors": {"a": keys}})), keys
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("webcam", "v4l2"), ("usb", "v4l2"), ("RTSP", "video"), ("csi", "picamera2")]
+)
+def test_the_word_that_others_use_for_a_source_is_understood(word: str, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        loads(f"pipelines: {{a: {{source: {{kind: {word}}}}}}}\n", "f", tmp_path)
+    (problem,) = refused.value.problems
+    assert problem.hint == f"write kind: {kind}"
 
 
 def test_the_sample_with_all_keys_is_read(tmp_path: Path) -> None:
