@@ -96,6 +96,6 @@ def _running() -> dict[str, Any] | None:
     if not STATUS.exists():
         return None
     status: dict[str, Any] = json.loads(STATUS.read_text())
-    states = {name: pipeline["state"] for name, pipeline in status["pipelines"].items()}
     there = {"main", "forkserver", "porch"} <= status["processes"].keys()
-    return status if there and states.get("red") == states.get("porch") == "running" else None
+    red = status["pipelines"].get("red", {}).get("state")
+    return status if there and red == "running" else None
