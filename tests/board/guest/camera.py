@@ -29,7 +29,7 @@ CLOSE = 8  # of 255: what limited-range YCbCr costs, and the 5 bits of RGBP
 
 def load() -> str:
     run("modprobe", "vivid")
-    wait("the virtual camera", lambda: Path(DEVICE).exists(), 20)
+    wait("the virtual camera", lambda: Path(DEVICE).exists(), 90)
     return text(Path("/sys/module/vivid/initstate"))
 
 
