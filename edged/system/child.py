@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _BY_SIGNAL = 128  # added to the number of a signal, in an exit status of bubblewrap or a shell
 _INIT = 1  # the parent of a process in a PID namespace of its own
+_GONE_S = 3.0  # for a killed process to be gone
 _LONGEST = 300  # characters of the last line that a process printed before it died
 
 
@@ -114,8 +115,7 @@ def answers(
         except subprocess.TimeoutExpired:
             raise _hung(patience_s) from None
         finally:
-            process.kill()
-            process.wait()
+            _end(process)
         if bwrap is not None and status > _BY_SIGNAL:
             status = _BY_SIGNAL - status  # bubblewrap's word for the signal that ended its child
         if status:
@@ -176,6 +176,17 @@ def _lines(answers: IO[bytes], patience_s: float) -> Iterator[bytes]:
                 return
             *lines, rest = (rest + data).split(b"\n")
             yield from lines
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process. Raises ``ChildFailed`` where it stays: its driver hangs in the kernel."""
+    process.kill()
+    try:
+        process.wait(_GONE_S)
+    except subprocess.TimeoutExpired:
+        raise ChildFailed(
+            "its process stays in the kernel, where no signal reaches it: reboot the board; dmesg says more"
+        ) from None
 
 
 def _hung(patience_s: float) -> ChildFailed:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from edged.system import child
 from edged.system.child import ChildFailed, answers
 
 if TYPE_CHECKING:
@@ -66,6 +68,25 @@ def test_a_process_that_hangs_is_ended(modules: Path) -> None:
 def test_a_process_that_hangs_at_its_end_is_ended_too(modules: Path) -> None:
     with pytest.raises(ChildFailed, match="its process hung"):
         received(modules, "out.close()\nwhile True: signal.pause()\n", 2.0)
+
+
+def test_a_process_that_no_signal_ends_is_left_to_the_kernel(
+    modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a camera whose cable came loose; here, the signal is not sent."""
+    left: list[subprocess.Popen[bytes]] = []
+
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        left.append(process)
+
+    monkeypatch.setattr(child, "_GONE_S", 0.05)
+    with monkeypatch.context() as context:
+        context.setattr(subprocess.Popen, "kill", kill)
+        with pytest.raises(ChildFailed, match=r"stays in the kernel.*reboot the board"):
+            received(modules, "threading.Event().wait(60)\n", patience_s=0.5)
+    for process in left:
+        process.kill()
+        process.wait()
 
 
 def test_leaving_the_answers_ends_the_process(modules: Path) -> None:
