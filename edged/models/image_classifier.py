@@ -124,7 +124,9 @@ def _scores(model: ModelFile) -> Tensor:
         what = (
             "it looks like an object detector" if len(model.outputs) == 4 else "it is not a plain classifier"
         )
-        choice = f"; if one of them is the scores, write model.output: {model.output_choices}"
+        choice = (
+            f"; if one of them is the scores, write model.output (option --output): {model.output_choices}"
+        )
         raise ModelError(f"{model.path}: {what}, with {len(model.outputs)} outputs{choice}")
     tensor = model.outputs[0]
     if unfit := tensor.unfit("output", scaled=True):

@@ -89,7 +89,8 @@ def of_input(
     tensor = picture.tensor
     if tensor.is_float:
         return _of_float(picture, given, order)
-    if is_plain(tensor):
+    # Whole pixels are what a quantised input can always be given: "none".
+    if is_plain(tensor) or (given == PRESETS["0..255"] and tensor.dtype != "int16"):
         mean, std = (0.0,), (1.0,)
         return InputValues(mean, std, order or "rgb", _whole(tensor), "type", plain=True)
     if given is None and picture.normalization is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -163,6 +164,29 @@ def test_half_floats_and_planes_hold_the_same_values(dtype: str, *, first: bool)
     expected = (pixels - np.array(given.mean)) / np.array(given.std)
     got = tensor[0].transpose(1, 2, 0) if first else tensor[0]
     assert np.abs(got.astype(float) - expected).max() < 0.01
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_planes_of_whole_pixels(dtype: str, order: Any) -> None:
+    tensor = replace(_float(dtype, (1, 3, 16, 16)), scale=1 / 255, zero_point=0 if dtype == "uint8" else -128)
+    spec = image_classifier.PictureInput(16, 16, 3, tensor, channels_first=True)
+    pixels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    prepared = Preparer(spec, order=order).prepare(Frame(pixels, 0.0, order))
+    stored = prepared[0].transpose(1, 2, 0).astype(int) + (0 if dtype == "uint8" else 128)
+    assert (stored == pixels).all()
+
+
+def test_none_is_whole_pixels_for_a_quantised_input_of_any_range() -> None:
+    section = ModelSection.model_validate({"normalize": "none"})
+    tensor = replace(_float("uint8"), scale=0.001, zero_point=7)
+    spec = image_classifier.PictureInput(16, 16, 3, tensor)
+    prepared = Preparer(spec, normalize=section.normalization).prepare(_grey(99))
+    assert set(prepared.reshape(-1).tolist()) == {99}
+
+
+def _grey(level: int) -> Frame:
+    return Frame(np.full((16, 16, 3), level, np.uint8), 0.0)
 
 
 def _float(dtype: str = "float32", shape: tuple[int, ...] = (1, 16, 16, 3)) -> Any:
