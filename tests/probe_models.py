@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from tflite_builder import Kind, _Graph
+from tflite_builder import Graph, Kind
 
 NAMES = ("dark", "mid", "bright")
 LEVELS = {"dark": 12, "mid": 128, "bright": 243}  # of the grey pictures to classify
@@ -47,7 +47,7 @@ class Probe:
 
 def build(probe: Probe, size: int = 16) -> bytes:
     """Return the model."""
-    graph = _Graph()
+    graph = Graph()
     shape = (1, 3, size, size) if probe.first else (1, size, size, 3)
     source = at = graph.tensor("picture", shape, probe.given)
     if probe.batch != 1:
@@ -69,7 +69,7 @@ def build(probe: Probe, size: int = 16) -> bytes:
     return graph.bytes()
 
 
-def _head(graph: _Graph, probe: Probe, mean: int) -> int:
+def _head(graph: Graph, probe: Probe, mean: int) -> int:
     low, high = probe.span
     width = high - low
     if probe.head == "sigmoid":
@@ -99,7 +99,7 @@ def _head(graph: _Graph, probe: Probe, mean: int) -> int:
 
 
 def _arithmetic(
-    graph: _Graph,
+    graph: Graph,
     at: int,
     step: tuple[int, tuple[float, ...]],
     out: tuple[str, tuple[int, ...]],
@@ -124,14 +124,14 @@ def _arithmetic(
     return result
 
 
-def _unary(graph: _Graph, code: int, at: int, name: str, shape: tuple[int, ...]) -> int:
+def _unary(graph: Graph, code: int, at: int, name: str, shape: tuple[int, ...]) -> int:
     out = graph.tensor(name, shape, Kind())
     options = (schema.CastOptionsT(), schema.BuiltinOptions.CastOptions) if code == CAST else (None, 0)
     graph.operator(code, [at], out, *options, version=3 if code == DEQUANTIZE else 1)
     return out
 
 
-def _transposed(graph: _Graph, at: int, shape: tuple[int, ...]) -> int:
+def _transposed(graph: Graph, at: int, shape: tuple[int, ...]) -> int:
     order = graph.tensor("order", (4,), Kind("int32"), np.array([0, 2, 3, 1], np.int32))
     out = graph.tensor("last", shape, Kind())
     graph.operator(

@@ -44,7 +44,7 @@ class Packed:
     default_score: float = 0.0
 
 
-class _Graph:
+class Graph:
     def __init__(self) -> None:
         self.model = schema.ModelT()
         self.model.version = 3
@@ -120,7 +120,7 @@ def build(
     """
     picture = picture or Kind()
     scores = scores or picture
-    graph = _Graph()
+    graph = Graph()
     kept = tuple(size for axis, size in enumerate(shape) if axis not in axes)
     source = graph.tensor("picture", shape, picture)
     over = graph.tensor("axes", (len(axes),), Kind("int32"), np.array(axes, np.int32))
@@ -135,7 +135,7 @@ def build(
     return graph.bytes() + archive
 
 
-def _head(graph: _Graph, head: str, gain: float, source: int, target: int) -> None:
+def _head(graph: Graph, head: str, gain: float, source: int, target: int) -> None:
     if head == "softmax":
         options = schema.SoftmaxOptionsT()
         options.beta = gain
@@ -175,7 +175,7 @@ def stack(
         softmax: the type of the output of a last step of that kind; None: there is none.
         copies: how many times to name the output.
     """
-    graph = _Graph()
+    graph = Graph()
     source = at = graph.tensor("window", shape, given)
     before = given
     for number, layer in enumerate(layers):
@@ -199,7 +199,7 @@ def stack(
 def lstm(steps: int, channels: int, units: int, seed: int = 1) -> bytes:
     """Return a float LSTM ``[1, steps, channels]`` that keeps its state from one run to the next."""
     random = np.random.default_rng(seed)
-    graph = _Graph()
+    graph = Graph()
     source = graph.tensor("window", (1, steps, channels), Kind())
 
     def constant(name: str, *shape: int) -> int:
@@ -231,7 +231,7 @@ def lstm(steps: int, channels: int, units: int, seed: int = 1) -> bytes:
     return graph.bytes()
 
 
-def _parameters(graph: _Graph, number: int, layer: Layer, before: Kind) -> tuple[int, int]:
+def _parameters(graph: Graph, number: int, layer: Layer, before: Kind) -> tuple[int, int]:
     if layer.kind.dtype == "float32":
         weights, kind, bias_kind = layer.weights.astype(np.float32), Kind(), Kind()
         bias = layer.bias.astype(np.float32)
@@ -246,7 +246,7 @@ def _parameters(graph: _Graph, number: int, layer: Layer, before: Kind) -> tuple
     )
 
 
-def _pack(graph: _Graph, packed: Packed) -> bytes:
+def _pack(graph: Graph, packed: Packed) -> bytes:
     entry = schema.MetadataT()
     entry.name, entry.buffer = b"TFLITE_METADATA", graph.buffer(metadata(packed))
     graph.model.metadata.append(entry)
