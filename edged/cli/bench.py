@@ -26,7 +26,13 @@ _ONLY_WIDE = frozenset({"prepare", "top-5", "file"})  # left out on a narrow ter
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("models", metavar="MODEL", type=Path, nargs="+", help="a .tflite file")
+    parser.add_argument(
+        "models",
+        metavar="MODEL",
+        type=Path,
+        nargs="+",
+        help="a .tflite file, or the folder of a taught model",
+    )
     parser.add_argument(
         "--labels",
         metavar="F",

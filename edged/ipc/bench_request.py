@@ -34,6 +34,7 @@ class BenchRequest:
         model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
         unsure: nothing says which values the model wants for pixels: find the best of the usual ones.
         seconds: how long to run the model to time it.
+        head: the file of the head, where the model is the embedder of a taught one.
     """
 
     model: str
@@ -50,6 +51,7 @@ class BenchRequest:
     model_keys: dict[str, Any]
     unsure: bool
     seconds: float
+    head: str = ""
 
     def to_json(self) -> bytes:
         """Return the request as text."""

@@ -22,15 +22,17 @@ import cv2
 from edged.config.needs import of_accelerator
 from edged.config.pipeline import ModelSection
 from edged.errors import DriverError, ModelError, Unavailable
-from edged.inference import edgetpu, external
+from edged.inference import edgetpu, external, taught
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
 from edged.inference.decoding import scores
 from edged.inference.preprocess import Preparer
+from edged.inference.taught import TaughtModel
 from edged.ipc.bench_request import Answers, BenchRequest
 from edged.models import image_classifier
 from edged.models.loaded_model import LoadedModel
 from edged.models.normalization import BGR, PRESETS, USUAL
+from edged.models.taught import embedder, head_file
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
 from edged.system import clock, kernel, sandbox
@@ -103,8 +105,10 @@ class Measurement:
             **judged,
         }
 
-    def _open(self) -> tuple[Model, PictureInput]:
+    def _open(self) -> tuple[Model | TaughtModel, PictureInput]:
         request = self._request
+        if request.head:
+            return self._taught(Path(request.head))
         delegate = None
         if request.accelerator == "edgetpu":
             delegate = edgetpu.open_delegate(request.runtime, request.library, request.device)
@@ -123,7 +127,18 @@ class Measurement:
             model = models.open_model(loaded, runtime=runtime, threads=threads, delegate=delegate)
         return model, image_classifier.picture_input(file)
 
-    def _best(self, model: Model, picture: PictureInput) -> dict[str, Any]:
+    def _taught(self, file: Path) -> tuple[TaughtModel, PictureInput]:
+        """Open a taught model: its embedder and its head."""
+        request, head = self._request, head_file.read(file)
+        found = tflite_file.read(Path(request.model), request.sha256)
+        spec = embedder.spec(found, head.named)
+        model = models.open_model(
+            LoadedModel(found, spec, head.named), runtime=request.runtime, threads=request.threads
+        )
+        tag = taught.tag(file.parent.name, head.to_bytes())
+        return TaughtModel(model, head, tag), image_classifier.picture_input(found)
+
+    def _best(self, model: Model | TaughtModel, picture: PictureInput) -> dict[str, Any]:
         """Judge with each of the usual values for pixels, and return the best result."""
         found = {
             name: self._judge(model, Preparer(picture, normalize=PRESETS[name], order=_order(name)))
@@ -133,7 +148,7 @@ class Measurement:
         tried = {name: judged["first"] / max(1, judged["images"]) for name, judged in found.items()}
         return {**found[best], "normalize": best, "tried": tried}
 
-    def _judge(self, model: Model, preparer: Preparer) -> dict[str, Any]:
+    def _judge(self, model: Model | TaughtModel, preparer: Preparer) -> dict[str, Any]:
         """Classify every photograph and count the right answers."""
         decoder = scores.decoder(model.spec, model.labels, TOP)
         answers = Answers(model.labels)
@@ -175,7 +190,7 @@ class Measurement:
             raise ModelError(f"{among}; the first is {self._request.pictures[0]}")
         return tensors, took
 
-    def _time(self, model: Model, tensors: Sequence[Tensor]) -> list[float]:
+    def _time(self, model: Model | TaughtModel, tensors: Sequence[Tensor]) -> list[float]:
         """Return what each run of the model took, in ms."""
         for seconds, least in ((WARM_S, WARM_RUNS), (self._request.seconds, LEAST_RUNS)):
             took: list[float] = []
@@ -219,7 +234,7 @@ def _spread(paths: Sequence[str], count: int) -> Iterator[str]:
 
 def _needs(request: BenchRequest) -> Needs:
     folders = {str(Path(picture).parent) for picture in request.pictures}
-    needs = Needs(files=(request.model, *sorted(folders)))
+    needs = Needs(files=(request.model, *sorted(folders), *([request.head] if request.head else [])))
     return needs | of_accelerator(request.accelerator, request.library, request.device)
 
 

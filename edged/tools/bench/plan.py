@@ -10,6 +10,8 @@ from edged.config.pipeline import Accelerator, ModelSection
 from edged.errors import DriverError, ModelError, Refused
 from edged.models import bundled, image_classifier, loaded_model, normalization, runtimes
 from edged.models import labels as label_files
+from edged.models.taught import head_file
+from edged.models.taught.store import EMBEDDER, HEAD
 from edged.models.tflite import file as tflite_file
 from edged.sources import discovery
 from edged.tools.bench import photographs
@@ -28,7 +30,7 @@ class Candidate:
     """A model to be measured.
 
     Attributes:
-        path: the file, as it was typed.
+        path: the file, or the folder of a taught model, as it was typed.
         size: the size of the file, in bytes.
         sha256: the checksum of the file; empty where it cannot be used.
         labels: one per class; empty where they are not needed.
@@ -40,6 +42,7 @@ class Candidate:
         unsure: nothing says which values it wants for pixels.
         warnings: what is odd about it; it is measured all the same.
         problem: why it cannot be used; empty where it can.
+        taught: it is the folder of a taught model.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class Candidate:
     unsure: bool = False
     warnings: tuple[str, ...] = ()
     problem: str = ""
+    taught: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ def _candidate(
     path: Path, named: LabelList | None, options: Options, judged: bool, accelerator: Accelerator
 ) -> Candidate:
     """Read a model, as ``edged check`` does."""
+    if (path / HEAD).is_file():
+        return _taught(path, options, judged)
     section = ModelSection.model_validate(options.model_keys)
     found = Candidate(path, _size(path), model_keys=options.model_keys)
     try:
@@ -156,6 +162,28 @@ def _candidate(
         classes=spec.classes,
         accelerator="edgetpu" if file.for_edgetpu else "cpu",
         device=(discovery.survey().coral or accelerator.port) if file.for_edgetpu else "",
+    )
+
+
+def _taught(folder: Path, options: Options, judged: bool) -> Candidate:
+    """Read a taught model: it is measured with its embedder and its head."""
+    size = _size(folder / EMBEDDER) + _size(folder / HEAD)
+    found = Candidate(folder, size, model_keys=options.model_keys, taught=True)
+    try:
+        head = head_file.read(folder / HEAD)
+        if head.gives != "picture":
+            problem = f"{folder}: it was taught with texts; edged teach NAME --evaluate judges it"
+            return replace(found, problem=problem)
+        file = tflite_file.read(folder / EMBEDDER, head.embedder)
+        picture = image_classifier.picture_input(file)
+    except ModelError as error:
+        return replace(found, problem=str(error))
+    return replace(
+        found,
+        sha256=head.embedder,
+        labels=head.named if judged else (),
+        picture=(picture.width, picture.height, picture.channels),
+        classes=len(head.named),
     )
 
 

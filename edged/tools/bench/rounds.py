@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.config.needs import of_accelerator
 from edged.ipc.bench_request import BenchRequest
+from edged.models.taught.store import EMBEDDER, HEAD
 from edged.system.child import ChildFailed, answers
 from edged.system.isolation import not_isolated
 from edged.system.needs import Needs
@@ -126,7 +127,7 @@ def measure(plan: Plan, watcher: Watcher) -> list[dict[str, Any]]:
 def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
     model = case.candidate
     request = BenchRequest(
-        model=str(model.path),
+        model=str(model.path / EMBEDDER if model.taught else model.path),
         sha256=model.sha256,
         labels=model.labels,
         pictures=plan.pictures,
@@ -140,6 +141,7 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
         model_keys=dict(model.model_keys),
         unsure=model.unsure,
         seconds=plan.seconds / ROUNDS,
+        head=str(model.path.absolute() / HEAD) if model.taught else "",
     )
     try:
         case.add(_answer(request, watcher))
@@ -165,7 +167,7 @@ def _needs(request: BenchRequest) -> Needs:
     """Return what a measurement reaches: the model, the photographs, and an Edge TPU where it is for one."""
     named = [os.path.abspath(request.model), *map(os.path.abspath, request.pictures)]  # noqa: PTH100 - text
     folders = {os.path.dirname(path) for path in (*named[1:], *map(os.path.realpath, named))}  # noqa: PTH120 - text
-    needed = Needs(files=(named[0], *sorted(folders)))
+    needed = Needs(files=(named[0], *sorted(folders), *([request.head] if request.head else [])))
     return needed | of_accelerator(request.accelerator, request.library, request.device)
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from edged.config.root import PipelineSection
 from edged.errors import Refused
 from edged.models import bundled
+from edged.models.taught.store import HEAD
 from edged.sources import Offer, Viewing, discovery
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Options:
 
     Attributes:
         source: path, /dev/videoN, URL, ``camera``, ``photos`` or ``synthetic``; None: a camera, else photos.
-        model: the .tflite file; None: the bundled classifier.
+        model: the .tflite file, or the folder of a taught model; None: the bundled classifier.
         labels: the label file; None: the labels packed in the model.
         count: stop after this many inferences; None: when the source ends.
         broker: HOST[:PORT] of a broker to publish to.
@@ -58,10 +59,11 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
     """
     source, description = _source(options, found)
     model: dict[str, Any] = {"runtime": options.runtime, **options.model_keys}
-    for key, path in (("file", options.model), ("labels", options.labels)):
+    taught = options.model is not None and (options.model / HEAD).is_file()
+    for key, path in (("taught" if taught else "file", options.model), ("labels", options.labels)):
         if path is not None:
             model[key] = _file(path, key)
-    if "labels" in model and "file" not in model:
+    if "labels" in model and options.model is None:
         raise Refused("--labels needs a model: write --model too", os.EX_USAGE)
     try:
         section = {"source": source, "model": model, "deadlines": _DEADLINES}
@@ -72,7 +74,7 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
 
 def _file(path: Path, key: str) -> Path:
     if not os.path.lexists(path):
-        option = "--model" if key == "file" else "--labels"
+        option = "--labels" if key == "labels" else "--model"
         raise Refused(f"{option} {path}: there is no such file", os.EX_NOINPUT)
     return path.absolute()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 from probe_models import LEVELS, NAMES, Probe, build
+from taught_models import stripe, teach
 
 from edged.ipc.bench_request import BenchRequest
 from edged.models.tflite import file as tflite_file
@@ -54,3 +55,29 @@ def test_the_values_of_the_command_line_are_used(tmp_path: Path) -> None:
     assert _measured(tmp_path, Probe(), model_keys={"normalize": "0..255"})["first"] == 1
     keys = {"normalize": "0..1", "output": "scores"}
     assert _measured(tmp_path, Probe(outputs=("features", "scores")), model_keys=keys)["first"] == 3
+
+
+def test_a_taught_model_is_measured_with_its_head(tmp_path: Path) -> None:
+    folder = teach(tmp_path, "garage", {"left": 2, "right": 12})
+    pictures = [str(tmp_path / f"{column}.png") for column in (2, 12)]
+    for path, column in zip(pictures, (2, 12), strict=True):
+        cv2.imwrite(path, stripe(column, seed=0))
+    request = BenchRequest(
+        model=str(folder / "embedder.tflite"),
+        sha256=tflite_file.read(folder / "embedder.tflite").sha256,
+        labels=("left", "right"),
+        pictures=tuple(pictures),
+        answers=("left", "right"),
+        runtime="litert" if "ai_edge_litert" in sys.modules else "auto",
+        threads=1,
+        accelerator="cpu",
+        device="",
+        library="",
+        options={},
+        model_keys={},
+        unsure=False,
+        seconds=0.01,
+        head=str(folder / "head"),
+    )
+    found = Measurement(request, lambda _: None).run()
+    assert (found["first"], found["images"]) == (2, 2)

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from taught_models import teach, teach_text
 from tflite_builder import Packed, build
 
 from edged.errors import ModelError, Refused
@@ -122,3 +123,12 @@ def test_all_runtimes_are_those_that_work_here(colours: Path) -> None:
     left_out = [note for note in notes if "is left out" in note]
     assert len(plan.runtimes) + len(left_out) == len(runtimes.available())
     assert plan.runtimes[0] == runtimes.choose("auto")
+
+
+def test_the_folder_of_a_taught_model_is_measured_with_its_head(tmp_path: Path) -> None:
+    folder = teach(tmp_path / "state", "garage", {"left": 2, "right": 12})
+    [candidate] = planned(folder, images=folders(tmp_path, "left", "right")).candidates
+    assert (candidate.labels, candidate.classes, candidate.taught) == (("left", "right"), 2, True)
+    assert (candidate.picture, candidate.problem) == ((16, 16, 3), "")
+    text = teach_text(tmp_path / "state", "chat", {"greeting": ["hello"]})
+    assert "it was taught with texts" in planned(text).candidates[0].problem

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from taught_models import teach
 
 from edged.errors import Refused
 from edged.models import bundled
@@ -115,3 +116,9 @@ def test_model_labels_and_runtime_go_into_the_pipeline(tmp_path: Path) -> None:
     assert (model.file, model.labels, model.runtime) == (tmp_path / "m.tflite", tmp_path / "l.txt", "litert")
     with pytest.raises(Refused, match="write --model too"):
         pipeline(Options(labels=tmp_path / "l.txt"), NOTHING)
+
+
+def test_the_folder_of_a_taught_model_is_a_model(tmp_path: Path) -> None:
+    folder = teach(tmp_path, "garage", {"left": 2, "right": 12})
+    model = pipeline(Options(source="photos", model=folder))[0].model
+    assert (model.taught, model.file) == (folder, None)
