@@ -63,6 +63,6 @@ class Decoding:
         if not files:
             return
         more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-        verb, them = ("are", "them") if len(files) > 1 else ("is", "it")
-        names = ", ".join(files[:_NAMED])
-        self._left_out(f"{names}{more} {verb} left out: decoding {them} ended an earlier worker")
+        them = "them" if len(files) > 1 else "it"
+        names = ", ".join(files[:_NAMED])  # last: a sentence that is too long is cut
+        self._left_out(f"left out, since decoding {them} ended an earlier worker: {names}{more}")

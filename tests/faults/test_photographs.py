@@ -19,7 +19,7 @@ CRASH = {"crash": "was ended by SIGSEGV"}
 KILLED = {"short of memory": "was ended by SIGKILL"}
 BOMB = {"bomb": r"had grown to \d+ MB"}
 ENDLESS = {"endless": "hung reading a frame"}
-NAMED = "left out: decoding"
+NAMED = "left out, since decoding"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,6 @@ def test_a_name_that_is_not_unicode_has_a_mark() -> None:
 def test_a_sentence_names_a_few_files() -> None:
     said: list[str] = []
     Decoding(left_out=said.append).leave_out(["a", "b", "c", "d", "e"])
-    assert said == ["a, b, c and 2 more are left out: decoding them ended an earlier worker"]
+    assert said == ["left out, since decoding them ended an earlier worker: a, b, c and 2 more"]
     Decoding(left_out=said.append).leave_out([])
     assert len(said) == 1

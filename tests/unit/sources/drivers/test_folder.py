@@ -205,7 +205,7 @@ def test_leaves_out_what_ended_a_worker_until_it_is_replaced(photographs: Path) 
     source = Folder(Config(path=photographs), Hint(decoding=Decoding(fatal=[mark], left_out=said.append)))
     source.open()
     assert [value_of(source.read(0).pixels) for _ in range(3)] == [100, 150, 100]
-    assert said == [f"{bad} is left out: decoding it ended an earlier worker"]
+    assert said == [f"left out, since decoding it ended an earlier worker: {bad}"]
     paint(bad, 220, size=(80, 60))
     assert value_of(source.read(0).pixels) == 220
 
