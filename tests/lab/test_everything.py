@@ -63,3 +63,9 @@ def test_others_go_through_the_same() -> None:
     assert verdict["edged"]["missing"] == 0
     for peer in ("edged", "paho", "bridge", "bridge-saved"):
         assert 0 < verdict[peer]["heard"] <= verdict[peer]["accepted"]
+
+
+def test_a_fleet_is_read_in_full() -> None:
+    verdict = said("fleet_reading", "--nodes", "20", "--kind", "mosquitto", holds=False)
+    assert verdict["listed"] == [20]
+    assert verdict["read_mb"] <= 120
