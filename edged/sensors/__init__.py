@@ -23,6 +23,9 @@ Contract of a Sensor, tested for every driver by one conformance test:
   driver never returns ``stale`` and does not handle unit, scale, range or deadband;
   ``edged.worker.sensor_shaping`` does.
 * ``close()`` releases everything; it may be called twice, and before ``open()``.
+* A conversation of several steps (command, pause, answer) holds the device from its first byte to its last,
+  by :func:`edged.sensors.turns.take` with a name that all drivers use which may talk to it. Serial ports are
+  shared with :mod:`edged.sensors.serial_ports`.
 * One thread makes all these calls, and a call may block: each sensor has its own thread and its own deadline.
 
 A driver that needs a vendor's package also has a function ``library()``, which imports and returns it, or

@@ -319,17 +319,18 @@ def test_sensors_on_one_line_ask_one_after_the_other(reads: int) -> None:
 
 
 def test_a_late_answer_is_not_taken_for_the_next_ones() -> None:
-    slaves, pause = Slaves(), threading.Event()
+    slaves, given_up = Slaves(), threading.Event()
 
     def answer(request: bytes) -> bytes:
         if not slaves.asked:
-            pause.wait(0.25)  # longer than the sensor waits
+            given_up.wait(10)
         return slaves.answer(request)
 
     with SerialDevice(answer, asked=8) as device:
         late = opened(device, frame=modbus(1, 0), timeout_s=0.15)
         next_one = opened(device, frame=modbus(1, 5), timeout_s=2)
         assert [r.quality.value for r in late.read()] == ["bad", "bad"]
+        given_up.set()
         assert values(next_one) == {"slave": 1, "register": 5}
         late.close()
         next_one.close()
