@@ -44,6 +44,29 @@ def test_active_low_with_a_pull_up_is_off_until_the_contact_closes(header: Heade
     sensor.close()
 
 
+def test_pulses_are_counted_also_those_that_the_kernel_dropped(header: Header) -> None:
+    sensor = opened(count=True)
+    assert Config(line="GPIO17", count=True).gives().keys() == {"rate", "total"}
+    threading.Event().wait(0.05)
+    assert {r.channel: r.value for r in sensor.read()} == {"rate": 0.0, "total": 0.0}
+    began = time.monotonic()
+    for _ in range(1000):  # more than the kernel keeps
+        header.set(17, True)
+        header.set(17, False)
+    threading.Event().wait(0.1)
+    rate, total = sensor.read()
+    assert total.value == 1000
+    assert rate.value == pytest.approx(1000 / (time.monotonic() - began), rel=0.2)
+    header.set(17, True)
+    threading.Event().wait(0.02)
+    assert sensor.read()[1].value == 1001
+    sensor.close()
+    sensor.open()
+    threading.Event().wait(0.02)
+    assert sensor.read()[-1].value == 0
+    sensor.close()
+
+
 def test_edges_come_in_order_with_the_time_of_the_kernel(header: Header) -> None:
     sensor = opened()
     began = time.time()
