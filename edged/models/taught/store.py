@@ -9,7 +9,8 @@
 
 A version is written beside the others, flushed to the disk and renamed; ``head`` is a second name of it,
 which replaces the one before in one step. So whatever happens meanwhile, a pipeline finds a whole head.
-Everything is for its owner alone, which is the owner of the state directory, whoever teaches.
+Everything is for its owner alone, which is the owner of the state directory, whoever teaches; root acts as
+that user, so no link that lies there leads it elsewhere.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ KEPT = 10  # versions
 EMBEDDER, HEAD = "embedder.tflite", "head"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
 _VERSIONS = "versions"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Store:
@@ -89,13 +91,11 @@ class Store:
         """
         folder = self.folder(name)
         try:
-            missing = [path for path in (folder, *folder.parents) if not path.exists()]
-            for path in reversed(missing):
-                path.mkdir(mode=0o700 if path.is_relative_to(self._root) else 0o755)
-                self._give(path)
-            (folder / _VERSIONS).mkdir(mode=0o700, exist_ok=True)
-            self._give(folder / _VERSIONS)
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._make_root()
+            with self._as_owner():
+                for path in (folder, folder / _VERSIONS):
+                    path.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(folder, _FOLDER)
         except OSError as error:
             raise self._refused(error) from None
         try:
@@ -108,22 +108,24 @@ class Store:
             raise self._refused(error) from None
         finally:
             os.close(descriptor)
-            with contextlib.suppress(OSError):  # of a lesson that failed before there was a first version
-                if not (folder / HEAD).exists():
+            with contextlib.suppress(OSError), self._as_owner():
+                if not (folder / HEAD).exists():  # the first lesson failed
                     shutil.rmtree(folder)
 
     def put_embedder(self, folder: Path, content: bytes | memoryview) -> Path:
         """Write the embedder of a model that is being written; return its file."""
-        self._write(folder / EMBEDDER, content)
+        with self._as_owner():
+            _write(folder / EMBEDDER, content)
         return folder / EMBEDDER
 
     def put(self, folder: Path, head: HeadFile) -> None:
         """Make a head the newest version of a model that is being written."""
         file = folder / _VERSIONS / f"{head.version:04}"
-        self._write(file, head.to_bytes())
-        self._point(folder, file)
-        for old in self._versions(folder)[:-KEPT]:
-            old.unlink()
+        with self._as_owner():
+            _write(file, head.to_bytes())
+            _point(folder, file)
+            for old in _versions(folder)[:-KEPT]:
+                old.unlink()
 
     def undo(self, name: str) -> HeadFile:
         """Take back the last lesson; return the head before it.
@@ -132,8 +134,8 @@ class Store:
             Refused: there is no version before, or no such model.
             ModelError: the version before is damaged too.
         """
-        with self.writing(name) as folder:
-            versions = self._versions(folder)
+        with self.writing(name) as folder, self._as_owner():
+            versions = _versions(folder)
             with contextlib.suppress(ModelError):
                 current = head_file.read(folder / HEAD).version
                 versions = [file for file in versions if int(file.name) <= current]
@@ -141,7 +143,7 @@ class Store:
                 why = "there is no version before it" if versions else "there is no such taught model"
                 raise Refused(f"{name}: {why}", os.EX_NOINPUT)
             head = head_file.read(versions[-2])
-            self._point(folder, versions[-2])
+            _point(folder, versions[-2])
             versions[-1].unlink()
             return head
 
@@ -152,40 +154,49 @@ class Store:
             if not folder.exists():
                 raise Refused(f"there is no taught model {name}", os.EX_NOINPUT)
             gone = folder.with_name(f".{folder.name}.removed")
-            shutil.rmtree(gone, ignore_errors=True)
-            folder.rename(gone)  # at once; a pipeline finds all of it or nothing
-            shutil.rmtree(gone)
+            with self._as_owner():
+                shutil.rmtree(gone, ignore_errors=True)
+                folder.rename(gone)  # at once; a pipeline finds all of it or nothing
+                shutil.rmtree(gone)
         except OSError as error:
             raise self._refused(error) from None
 
-    def _versions(self, folder: Path) -> list[Path]:
-        return sorted(file for file in (folder / _VERSIONS).iterdir() if file.name.isdecimal())
+    def _make_root(self) -> None:
+        """Make the folder of all taught models. Raises ``OSError``, also where a link leads elsewhere."""
+        if os.geteuid() != 0:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return
+        self._state_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        owner, at = self._state_dir.stat(), os.open(self._state_dir, _FOLDER)
+        try:
+            # The owner of the state directory may have put a link there, which root must not follow.
+            for name, mode in (("models", 0o755), ("taught", 0o700)):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, mode, dir_fd=at)
+                    os.chown(name, owner.st_uid, owner.st_gid, dir_fd=at, follow_symlinks=False)
+                inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=at)
+                os.close(at)
+                at = inner
+        finally:
+            os.close(at)
 
-    def _point(self, folder: Path, file: Path) -> None:
-        """Let ``head`` be another name of a version."""
-        following = folder / f".{HEAD}.next"
-        following.unlink(missing_ok=True)
-        os.link(file, following)
-        following.rename(folder / HEAD)
-        _flush(folder)
-
-    def _write(self, file: Path, content: bytes | memoryview) -> None:
-        following = file.with_name(f".{file.name}.next")
-        following.unlink(missing_ok=True)
-        descriptor = os.open(following, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        self._give(following)
-        following.rename(file)
-        _flush(file.parent)
-
-    def _give(self, path: Path) -> None:
-        """Give a file that root made to the owner of the state directory, so that the service can read it."""
-        if os.geteuid() == 0:
-            owner = self._state_dir.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
+    @contextlib.contextmanager
+    def _as_owner(self) -> Iterator[None]:
+        """Act as the owner of the state directory, where this is root: so no link there misleads it."""
+        owner = self._state_dir.stat()
+        if os.geteuid() != 0 or owner.st_uid == 0:
+            yield
+            return
+        group, groups = os.getegid(), os.getgroups()
+        os.setgroups([])
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(group)
+            os.setgroups(groups)
 
     def _refused(self, error: OSError) -> Refused:
         why = (error.strerror or str(error)).lower()
@@ -198,8 +209,33 @@ class Store:
         return Refused(f"{what}{hint}", os.EX_NOPERM if hint else os.EX_CANTCREAT)
 
 
+def _versions(folder: Path) -> list[Path]:
+    return sorted(file for file in (folder / _VERSIONS).iterdir() if file.name.isdecimal())
+
+
+def _point(folder: Path, file: Path) -> None:
+    """Let ``head`` be another name of a version."""
+    following = folder / f".{HEAD}.next"
+    following.unlink(missing_ok=True)
+    os.link(file, following)
+    following.rename(folder / HEAD)
+    _flush(folder)
+
+
+def _write(file: Path, content: bytes | memoryview) -> None:
+    following = file.with_name(f".{file.name}.next")
+    following.unlink(missing_ok=True)
+    descriptor = os.open(following, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    following.rename(file)
+    _flush(file.parent)
+
+
 def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(folder, _FOLDER)
     try:
         os.fsync(descriptor)
     finally:

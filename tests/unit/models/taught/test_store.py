@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from edged.models.taught.store import EMBEDDER, HEAD, KEPT, Store
 from unit.models.taught.test_head_file import head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from edged.models.taught.head_file import HeadFile
@@ -42,9 +44,13 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_root_gives_what_it_makes_to_the_owner_of_the_state_directory(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
-    os.chown(tmp_path, 12345, 23456)
-    taught(Store(tmp_path), "garage", 1)
-    owners = {(p.stat().st_uid, p.stat().st_gid) for p in tmp_path.rglob("*")}
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 12345, 23456)
+    for folder in (tmp_path, *list(tmp_path.parents)[:-2]):
+        folder.chmod(0o755)
+    taught(Store(state), "garage", 1)
+    owners = {(p.stat().st_uid, p.stat().st_gid) for p in state.rglob("*")}
     assert owners == {(12345, 23456)}
 
 
@@ -137,3 +143,51 @@ def test_a_state_directory_of_others_is_told(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file in the way")
     with pytest.raises(Refused, match="models"):
         taught(Store(tmp_path), "garage", 1)
+
+
+def test_no_link_leads_root_out_of_the_state_directory(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root could be led there")
+    state, outside = tmp_path / "state", tmp_path / "outside"
+    for folder in (state, outside):
+        folder.mkdir()
+    os.chown(state, 12345, 23456)
+    tmp_path.chmod(0o755)
+    store = Store(state)
+    (state / "models").symlink_to(outside)
+    with pytest.raises(Refused):
+        taught(store, "garage", 1)
+    (state / "models").unlink()
+    taught(store, "porch", 1)
+    (state / "models" / "taught" / "garage").symlink_to(outside)
+    with pytest.raises(Refused, match="permission denied"):
+        taught(store, "garage", 1)
+    assert list(outside.iterdir()) == []
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_a_death_at_any_step_leaves_one_head_or_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    store, left = Store(tmp_path), [step]
+    taught(store, "garage", 1)
+
+    def dies(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return real(*given, **named)
+
+        return call
+
+    for name in ("fsync", "rename", "link", "unlink"):
+        monkeypatch.setattr(os, name, dies(getattr(os, name)))
+    with contextlib.suppress(KeyboardInterrupt):
+        taught(store, "garage", 2)
+    monkeypatch.undo()
+    found = store.read("garage")
+    assert found in {head(version=1), head(version=2)}
+    assert taught(store, "garage", found.version + 1 if found else 1).version > 1
+    assert store.undo("garage") == found
