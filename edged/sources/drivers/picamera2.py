@@ -384,7 +384,8 @@ class PiCamera:
             if sensor_hdr.switch(camera, on=self._config.hdr):
                 picamera2_objects.list_anew(driver)
         except OSError as error:
-            log.warning("%s: its HDR cannot be switched: %s", self._name, error)
+            level = logging.WARNING if self._config.hdr else logging.DEBUG
+            log.log(level, "%s: its HDR cannot be switched: %s", self._name, error)
 
     def _configure(self) -> None:
         """Configure two streams, or one where the camera has no image processor to scale a second one."""

@@ -80,5 +80,6 @@ def board(
     monkeypatch.setattr(picamera2, "_ours", set())  # one failure is to be one
     with pi.installed():
         yield pi
-        gc.collect()  # a camera object that nobody closed complains when it goes
+        if version != "double":
+            gc.collect()  # a camera object that nobody closed complains when it goes
         assert not pi.left_behind(), "the driver did not give this back"

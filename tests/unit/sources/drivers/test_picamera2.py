@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edged.errors import DeviceBusy, DriverError, Reason, Unavailable
-from edged.sources import Frame, Hint
+from edged.sources import Frame, Hint, sensor_hdr
 from edged.sources.drivers.picamera2 import Config, PiCamera, find, identify, library, lores_size, needs
 from edged.testing.camera_requests import Job, Request
 from edged.testing.picamera2 import Board, Picamera2, Platform
@@ -231,6 +231,18 @@ def test_the_sensors_own_hdr_is_switched_before_its_modes_are_read(board: Board)
     assert board.mode is not None
     assert board.mode.size == (2304, 1296)
     assert board.mode.fps > HDR[0].fps
+
+
+@pytest.mark.parametrize("hdr", [False, True])
+def test_a_sensor_without_its_switch_gives_pictures(
+    hdr: bool, board: Board, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(camera: str, *, on: bool) -> bool:
+        raise FileNotFoundError(f"the sensor {camera} has no v4l-subdev for {on}")
+
+    monkeypatch.setattr(sensor_hdr, "switch", fail)
+    take(board, hdr=hdr)
+    assert ("its HDR cannot be switched" in caplog.text) is hdr
 
 
 def test_a_pi_5_has_hdr_with_any_sensor(board: Board, caplog: pytest.LogCaptureFixture) -> None:
