@@ -26,8 +26,8 @@ def test_what_runs_in_the_check_of_a_reload_reaches_nothing(needs: Needs | None,
     target.write_text("kept")
     source = f"{{kind: lab, do: build, file: {target}}}"
     path.write_text(f"pipelines:\n  porch:\n    source: {source}\n    memory_mb: lots\n")
-    (wrong,) = answers("edged.tools.check", os.fsencode(path), 30, needs)
-    assert "memory_mb" in wrong["what"], "it still finds what is wrong"
+    wrong = list(answers("edged.tools.check", os.fsencode(path), 30, needs))
+    assert any("memory_mb" in problem["what"] for problem in wrong), wrong
     path.write_text(f"pipelines:\n  porch:\n    source: {source}\n")
     (problem,) = answers("edged.tools.check", os.fsencode(path), 30, needs)
     found = json.loads(re.sub(r"^.*cannot be built: ", "", problem["what"]))
