@@ -78,12 +78,11 @@ def library() -> Any:
 
 
 @contextlib.contextmanager
-def _opening(device: str) -> Iterator[str]:
-    """Hold the turn to open or close a port; return its resolved path."""
-    path = os.path.realpath(device)
+def _opening(path: str) -> Iterator[None]:
+    """Hold the turn to open or close a port, by its resolved path."""
     try:
         with turns.take(f"the opening of {path}", _OPEN_S):
-            yield path
+            yield
     except turns.Waited as waited:
         raise DeviceBusy(str(waited)) from waited
 
@@ -96,10 +95,11 @@ def attach(settings: Settings, listener: Listener) -> Port:
         Unavailable: the port is absent, denied, or open with other settings (``DeviceBusy``).
     """
     serial = library()
-    with _opening(settings.device) as path:
+    path = os.path.realpath(settings.device)
+    with _opening(path):
         port = _PORTS.get(path)
         if port is None or port.error is not None:
-            port = _PORTS[path] = Port(settings, _opened(serial, settings))
+            port = _PORTS[path] = Port(settings, path, _opened(serial, settings))
         elif (port.settings.baud, port.settings.framing) != (settings.baud, settings.framing):
             raise DeviceBusy(f"{settings.device} is open with other settings for another sensor")
         port.add(listener)
@@ -108,9 +108,11 @@ def attach(settings: Settings, listener: Listener) -> Port:
 
 def detach(port: Port, listener: Listener) -> None:
     """Stop listening; close the port after its last listener. May be called twice."""
-    with _opening(port.settings.device) as path:
-        if port.remove(listener) and _PORTS.get(path) is port:
-            del _PORTS[path]
+    with _opening(
+        port.path
+    ):  # not the path that its name leads to now: it may have been plugged in elsewhere
+        if port.remove(listener) and _PORTS.get(port.path) is port:
+            del _PORTS[port.path]
 
 
 class Port:
@@ -118,13 +120,15 @@ class Port:
 
     Attributes:
         settings: how it was opened.
+        path: where its name led to at that time.
         news: notified when data came, or when the port failed; holds the listeners' state.
         error: why it failed; None while it works.
         listeners: those who take its data.
     """
 
-    def __init__(self, settings: Settings, serial: Any) -> None:
+    def __init__(self, settings: Settings, path: str, serial: Any) -> None:
         self.settings = settings
+        self.path = path
         self.news = threading.Condition()
         self.error: Exception | None = None
         self.listeners: list[Listener] = []

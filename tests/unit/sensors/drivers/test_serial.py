@@ -433,6 +433,22 @@ def test_a_port_may_be_named_relative_to_the_configuration(tmp_path: Path) -> No
         sensor.close()
 
 
+def test_a_port_whose_name_leads_elsewhere_now_is_closed(tmp_path: Path) -> None:
+    link = tmp_path / "by-id"
+    with SerialDevice(lambda: b"T=1\n") as one, SerialDevice(lambda: b"T=2\n") as other:
+        link.symlink_to(one.path)
+        first = Serial(Config(device=str(link), pattern="T=(?P<t>[0-9]+)"))
+        first.open()
+        link.unlink()
+        link.symlink_to(other.path)
+        first.close()
+        link.unlink()
+        link.symlink_to(one.path)
+        first.open()
+        assert values(first) == {"t": 1}
+        first.close()
+
+
 def test_a_port_that_failed_is_opened_anew() -> None:
     with SerialDevice(lambda: None) as device:
         first, second = (opened(device, protocol="pms5003") for _ in range(2))
