@@ -37,6 +37,16 @@ def values(sensor: Serial) -> dict[str, float | bool | None]:
     return {reading.channel: reading.value for reading in sensor.read()}
 
 
+def eventually(sensor: Serial, expected: dict[str, float]) -> None:
+    """Read until the newest values are these: on a busy machine the device's thread is late."""
+    seen: dict[str, float | bool | None] = {}
+    for _ in range(200):
+        seen |= values(sensor)
+        if seen == expected:
+            return
+    raise AssertionError(seen)
+
+
 def test_pms5003() -> None:
     frames = (pms5003_frame(n, 2 * n, 3 * n) for n in itertools.count(5))
     with SerialDevice(lambda: next(frames)) as device:
@@ -70,7 +80,7 @@ def test_a_damaged_frame_is_skipped() -> None:
 def test_damaged_frames_only_are_bad_readings() -> None:
     frame = mhz19_frame(612, 24)
     with SerialDevice(lambda: frame[:-1] + bytes([frame[-1] ^ 1]), asked=ASKED) as device:
-        sensor = opened(device, protocol="mhz19", timeout_s=0.2)
+        sensor = opened(device, protocol="mhz19", timeout_s=0.6)
         readings = sensor.read()
         assert [(r.value, r.quality, r.reason) for r in readings] == [
             (None, "bad", "the checksum is wrong")
@@ -97,8 +107,7 @@ def test_the_newest_frame_between_two_readings_is_returned() -> None:
     with SerialDevice(lambda: next(lines, None), pause_s=0.05) as device:
         sensor = opened(device, pattern="W:(?P<weight>[0-9]+)", timeout_s=0.3)
         assert values(sensor) == {"weight": 2}
-        threading.Event().wait(0.3)
-        assert values(sensor) == {"weight": 4}
+        eventually(sensor, {"weight": 4})
         assert list(sensor.read()) == [], "nothing new"
         sensor.close()
 
@@ -107,15 +116,16 @@ def test_what_piles_up_between_two_readings_is_read_to_its_end() -> None:
     said = iter([pms5003_frame(1, 1, 1) * 64, pms5003_frame(2, 2, 2) * 64, pms5003_frame(3, 3, 3)])
     with SerialDevice(lambda: next(said, None), pause_s=0.01) as device:
         sensor = opened(device, protocol="pms5003")
-        threading.Event().wait(0.3)
-        assert values(sensor)["pm1"] == 3
+        eventually(sensor, {"pm1": 3, "pm2_5": 3, "pm10": 3})
         sensor.close()
 
 
 def test_lines_that_never_match_are_bad_readings() -> None:
     with SerialDevice(lambda: b"noise\n") as device:
         sensor = opened(device, pattern="W:(?P<weight>[0-9]+)", timeout_s=0.2)
-        (reading,) = sensor.read()
+        (reading,) = next(
+            filter(None, (sensor.read() for _ in range(50)))
+        )  # on a busy machine lines come late
         assert (reading.value, reading.quality) == (None, "bad")
         assert reading.reason == "no line matches the pattern; the last one is 'noise'"
         sensor.close()
@@ -146,8 +156,7 @@ def test_silence_is_no_reading_and_no_reason_to_close() -> None:
         assert list(sensor.read()) == []
         port = sensor._port
         assert list(sensor.read()) == []
-        threading.Event().wait(0.5)
-        assert values(sensor)["pm1"] == 1
+        eventually(sensor, {"pm1": 1, "pm2_5": 2, "pm10": 3})
         assert sensor._port is port
         sensor.close()
 
@@ -210,8 +219,7 @@ def test_each_line_fills_the_channels_that_it_has(pattern: Any, lines: list[byte
     said = itertools.cycle(lines)
     with SerialDevice(lambda: next(said)) as device:
         sensor = opened(device, pattern=pattern, values={"t": {"unit": "°C"}})
-        threading.Event().wait(0.2)
-        assert values(sensor) == {"t": 21.5, "h": 40}
+        eventually(sensor, {"t": 21.5, "h": 40})
         sensor.close()
 
 
@@ -243,8 +251,7 @@ def test_a_channel_without_news_is_left_out() -> None:
     said = iter([b"x\n", b"T=1\n", b"H=2\n", *[None] * 10, b"T=3\n"])
     with SerialDevice(lambda: next(said, None), pause_s=0.05) as device:
         sensor = opened(device, pattern=["T=(?P<t>[0-9]+)", "H=(?P<h>[0-9]+)"])
-        threading.Event().wait(0.4)
-        assert values(sensor) == {"t": 1, "h": 2}
+        eventually(sensor, {"t": 1, "h": 2})
         assert values(sensor) == {"t": 3}
         sensor.close()
 
@@ -254,13 +261,12 @@ def test_sensors_share_a_port() -> None:
     with SerialDevice(lambda: next(lines)) as device:
         sensors = [opened(device, pattern=f"{name.upper()}=(?P<{name}>[0-9.]+)") for name in "thpx"]
         assert len({id(sensor._port) for sensor in sensors}) == 1
-        threading.Event().wait(0.2)
-        assert [values(sensor) for sensor in sensors[:3]] == [{"t": 21.5}, {"h": 40}, {"p": 1013}]
+        for sensor, expected in zip(sensors, [{"t": 21.5}, {"h": 40.0}, {"p": 1013.0}], strict=False):
+            eventually(sensor, expected)
         assert list(sensors[3].read()) == [], "the lines are the others'"
         sensors[0].close()
         sensors[0].close()
-        threading.Event().wait(0.2)
-        assert values(sensors[1]) == {"h": 40}
+        eventually(sensors[1], {"h": 40})
         with pytest.raises(DeviceBusy, match="is open with other settings for another sensor"):
             opened(device, pattern="(?P<a>.)", baud=19200)
         for sensor in sensors:
