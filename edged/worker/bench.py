@@ -29,7 +29,7 @@ from edged.inference.decoding import scores
 from edged.inference.preprocess import Preparer
 from edged.inference.taught import TaughtModel
 from edged.ipc.bench_request import Answers, BenchRequest
-from edged.models import image_classifier
+from edged.models import image_classifier, normalization
 from edged.models.loaded_model import LoadedModel
 from edged.models.normalization import BGR, PRESETS, USUAL
 from edged.models.taught import embedder, head_file
@@ -144,9 +144,10 @@ class Measurement:
             name: self._judge(model, Preparer(picture, normalize=PRESETS[name], order=_order(name)))
             for name in USUAL
         }
-        best = max(found, key=lambda name: (found[name]["first"], found[name]["sure"]))
+        assumed = normalization.of_input(picture).shown
+        best = max(found, key=lambda name: (found[name]["first"], name == assumed, found[name]["sure"]))
         tried = {name: judged["first"] / max(1, judged["images"]) for name, judged in found.items()}
-        return {**found[best], "normalize": best, "tried": tried}
+        return {**found[best], "normalize": best, "assumed": assumed, "tried": tried}
 
     def _judge(self, model: Model | TaughtModel, preparer: Preparer) -> dict[str, Any]:
         """Classify every photograph and count the right answers."""

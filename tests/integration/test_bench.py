@@ -31,7 +31,7 @@ needs_matplotlib = pytest.mark.skipif(not HAS_MATPLOTLIB, reason="matplotlib com
 def model(tmp_path: Path) -> str:
     """A model that names the strongest colour."""
     path = tmp_path / "colours.tflite"
-    path.write_bytes(build(axes=(1, 2), packed=Packed(labels="\n".join(COLOURS))))
+    path.write_bytes(build(axes=(1, 2), packed=Packed("\n".join(COLOURS), (127.5,), (127.5,))))
     return str(path)
 
 
@@ -293,7 +293,8 @@ def test_main_never_imports_what_holds_pixels(model: str, images: Path) -> None:
 
 def test_ctrl_c_is_130_and_leaves_nobody_behind(tmp_path: Path) -> None:
     slow = tmp_path / "slow.tflite"
-    slow.write_bytes(build(shape=(1, 512, 512, 3), axes=(1, 2)))
+    known = Packed(mean=(127.5,), std=(127.5,))
+    slow.write_bytes(build(shape=(1, 512, 512, 3), axes=(1, 2), packed=known))
     command = ["env", "--default-signal=INT", *EDGED, "bench", str(slow), "--seconds", "3000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

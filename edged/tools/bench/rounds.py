@@ -185,11 +185,12 @@ def _notes(case: Case) -> list[str]:
 def _compared(case: Case, tried: dict[str, float]) -> str:
     """Return what the usual values gave, where nothing says which ones the model wants."""
     best = case.found["normalize"]
+    told = f"{case.candidate.path.name} does not say which values its input wants"
     others = ", ".join(f"{name} {100 * top1:.0f} %" for name, top1 in tried.items() if name != best)
-    return (
-        f"{case.candidate.path.name} does not say which values its input wants; {best} answers best: "
-        f"{100 * tried[best]:.0f} % right (the others: {others}). Write normalize: {best}"
-    )
+    right = f"{100 * tried[best]:.0f} % right"
+    if best == case.found["assumed"]:
+        return f"{told}; none of the usual ones answers better than {best}: {right} (the others: {others})"
+    return f"{told}; {best} answers best: {right} (the others: {others}). Write normalize: {best}"
 
 
 def _note_once(watcher: Watcher, noted: set[str], sentences: Iterable[str]) -> None:

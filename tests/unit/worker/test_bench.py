@@ -81,3 +81,8 @@ def test_a_taught_model_is_measured_with_its_head(tmp_path: Path) -> None:
     )
     found = Measurement(request, lambda _: None).run()
     assert (found["first"], found["images"]) == (2, 2)
+
+
+def test_the_assumed_values_stay_where_no_others_are_better(tmp_path: Path) -> None:
+    found = _measured(tmp_path, Probe((-1.0, 1.0), outputs=("scores",)), unsure=True)
+    assert (found["normalize"], found["assumed"]) == ("-1..1", "-1..1")
