@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edged.sensors import load, turns
+from edged.sensors import Reading, load, turns
 from edged.testing.i2c import Bus, Chip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from edged.sensors import Reading
 
 SENSORS = 8
 
@@ -47,6 +46,23 @@ def on_one_chip(number: int) -> Callable[[], Sequence[Reading]]:
     return read
 
 
+def of_another_driver(number: int) -> Callable[[], Sequence[Reading]]:
+    """Make a sensor as another package's driver would be: it shares nothing but the name of the turn."""
+    import smbus2
+
+    bus, pause = smbus2.SMBus(1), threading.Event()
+
+    def read() -> Sequence[Reading]:
+        with turns.take("/dev/i2c-1 0x48", 60):
+            bus.i2c_rdwr(smbus2.i2c_msg.write(0x48, [0x10 + number]))
+            pause.wait(random.choice([0, 0.0001]))
+            answer = smbus2.i2c_msg.read(0x48, 2)
+            bus.i2c_rdwr(answer)
+        return [Reading("", float(int.from_bytes(bytes(answer), "big")), "", 0.0)]
+
+    return read
+
+
 def mixed(reads: int) -> int:
     """Read from all sensors at random intervals; return how many values were another sensor's."""
     wrong, pause = [], threading.Event()
@@ -59,7 +75,11 @@ def mixed(reads: int) -> int:
             if random.random() < 0.2:
                 pause.wait(random.random() * 0.001)
 
-    threads = [threading.Thread(target=run, args=(n, on_one_chip(n))) for n in range(SENSORS)]
+    made = [on_one_chip(n) for n in range(SENSORS - 1)]
+    threads = [
+        threading.Thread(target=run, args=(n, read))
+        for n, read in enumerate([*made, of_another_driver(SENSORS - 1)])
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
