@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--config",
         metavar="FILE",
-        help="of the pipelines of this configuration (default: of the bundled classifier)",
+        help=f"of the pipelines of this configuration (default: {terminal.DEFAULT_CONFIG} where it is, else "
+        "the bundled classifier)",
     )
     parser.add_argument("--model", metavar="F.tflite", type=Path, help="of this model")
     parser.add_argument(
@@ -43,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.parser.error("write -c or --model, not both")
     if arguments.model is not None:
         known = [labels.of_model(arguments.model, arguments.labels, arguments.output)]
-    elif arguments.config is not None:
-        known = labels.of_configuration(arguments.config)
+    elif arguments.config is not None or Path(terminal.DEFAULT_CONFIG).is_file():
+        known = labels.of_configuration(arguments.config or terminal.DEFAULT_CONFIG)
     else:
         known = [labels.of_bundled()]
     found = known if arguments.word is None else labels.search(known, arguments.word)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from probe_models import NAMES, Probe, build
 
+from edged.cli import terminal
 from edged.cli.main import main
 
 if TYPE_CHECKING:
@@ -46,6 +47,18 @@ def test_lists_the_pipelines_of_a_configuration(model: Path, capsys: pytest.Capt
     out = capsys.readouterr().out
     assert out.startswith("porch:\n  dark\n")
     assert "yard:\n" in out
+
+
+def test_the_configuration_of_the_service_is_the_default(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = model.with_name("edged.yaml")
+    config.write_text(
+        "pipelines:\n  porch:\n    source: {kind: synthetic}\n    model: {file: m.tflite, labels: l.txt}\n"
+    )
+    monkeypatch.setattr(terminal, "DEFAULT_CONFIG", str(config))
+    assert main(["labels"]) == 0
+    assert capsys.readouterr().out.split() == list(NAMES)
 
 
 @pytest.mark.parametrize(
