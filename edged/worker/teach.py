@@ -69,6 +69,7 @@ class Lesson:
         self._tell = tell
         self._told_at = 0.0
         self._unreadable: list[str] = []
+        self._why = ""  # the first one cannot be read
         self._rows: list[Floats] = []
         self._answers: list[int] = []
 
@@ -110,8 +111,8 @@ class Lesson:
         for path, answer in zip(self._request.files, self._request.answers, strict=True):
             try:
                 lines = _lines(Path(path))
-            except OSError:
-                self._unreadable.append(path)
+            except OSError as error:
+                self._leave_out(path, error)
                 continue
             self._rows += [text_features.row(line) for line in lines]
             self._answers += [answer] * len(lines)
@@ -131,8 +132,8 @@ class Lesson:
                 found = photographs.read(
                     Path(path), lambda width, height: jpeg.shrink((width, height), least)
                 )
-            except OSError:
-                self._unreadable.append(path)
+            except OSError as error:
+                self._leave_out(path, error)
             else:
                 yield Frame(found.pixels, clock.wall(), shrink=found.shrink), answer
 
@@ -142,16 +143,24 @@ class Lesson:
             self._told_at = now
             self._tell({"done": done})
 
+    def _leave_out(self, path: str, error: OSError) -> None:
+        self._unreadable.append(path)
+        if not self._why:
+            self._why = f" ({path}: {(error.strerror or str(error)).lower()})"
+
     # What they teach.
 
     def _teach(self, before: head_file.HeadFile | None) -> dict[str, Any]:
         """Fit a head to the examples so far and to the new ones."""
-        rows, answers = _merged(*_known(before, self._request.labels), self._rows, self._answers)
+        known = _known(before, self._request.labels)
+        rows, answers = _merged(*known, self._rows, self._answers)
         if not len(rows):
-            raise ModelError("there is no example that can be read")
-        missing = sorted(set(range(len(self._request.labels))) - set(answers.tolist()))
-        if missing:
-            raise ModelError(f"no example of {self._request.labels[missing[0]]} can be read")
+            raise ModelError(f"there is no example that can be read{self._why}")
+        for label in sorted(set(range(len(self._request.labels))) - set(answers.tolist())):
+            name = self._request.labels[label]
+            if label in known[1]:
+                raise ModelError(f"all examples of {name} were shown as another label: forget {name} first")
+            raise ModelError(f"no example of {name} can be read{self._why}")
         fitted = heads.fit(rows, answers, len(self._request.labels))
         return {
             "features": rows.shape[1],

@@ -139,3 +139,17 @@ def test_a_pipeline_tells_what_a_line_is_about_and_never_the_line(tmp_path: Path
     assert results[2]["score"] < 0.5
     assert events[-1]["type"] in {"end", "result"}
     assert not [word for word in ("morning", "today", "xylophone", "before") if word in printed]
+
+
+def test_root_teaches_what_the_service_owns(folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can teach for others")
+    (folder / "state").mkdir()
+    os.chown(folder / "state", 12345, 23456)
+    for path in (folder, *list(folder.parents)[:-2]):
+        path.chmod(0o755)
+    for colour in ("red", "blue"):
+        edged(folder, "teach", "discs", "--label", colour, "--images", str(folder / "shown" / colour))
+    assert report(folder, "discs", "--evaluate")["leave_one_out"] == 1.0
+    owned = {(path.stat().st_uid, path.stat().st_mode & 0o77) for path in (folder / "state").rglob("head")}
+    assert owned == {(12345, 0)}

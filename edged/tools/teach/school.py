@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import os
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +22,20 @@ from edged.models.taught.store import EMBEDDER, HEAD, Store
 from edged.models.tflite import embedding
 from edged.models.tflite import file as tflite_file
 from edged.system.child import ChildFailed, answers
+from edged.system.files import copy_regular
 from edged.system.isolation import not_isolated
 from edged.system.needs import Needs
 from edged.tools.teach import evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from edged.tools.teach.examples import Examples
 
 PATIENCE_S = 90.0  # without an answer: slow boards import for 10 s, a camera needs a while
 _MODULE = "edged.worker.teach"
+_DENIED = "Permission denied"
+_HINT = "; put the examples where everybody may read them: the process that looks at them has no privileges"
 
 
 class Watcher(Protocol):
@@ -236,6 +240,10 @@ class School:
 
     def _ask(self, request: TeachRequest) -> dict[str, Any]:
         """Have a process of its own look at the examples. Raises ``Refused`` where it fails."""
+        with _readable(request) as own:
+            return self._answered(own)
+
+    def _answered(self, request: TeachRequest) -> dict[str, Any]:
         reached = answers(_MODULE, request.to_json(), PATIENCE_S, _needs(request))
         try:
             with contextlib.closing(reached) as received:
@@ -249,7 +257,7 @@ class School:
                     else:
                         self._watcher.progress(int(answer["done"]), len(request.files))
         except ChildFailed as failed:
-            raise Refused(str(failed)) from None
+            raise Refused(f"{failed}{_HINT if _DENIED in str(failed) else ''}") from None
         raise Refused("its process ended without an answer")
 
     def _found(self, found: dict[str, Any]) -> dict[str, Any]:
@@ -276,6 +284,24 @@ def _checked(
         raise ModelError(
             f"its process sent something that is not a result ({type(error).__name__})"
         ) from None
+
+
+@contextlib.contextmanager
+def _readable(request: TeachRequest) -> Iterator[TeachRequest]:
+    """Let the process read embedder and head.
+
+    Started by root it has no privileges, and both are the service's: so root hands over copies of its own.
+    """
+    named = {"embedder": request.embedder, "head": request.head}
+    if os.geteuid() != 0 or not any(named.values()):
+        yield request
+        return
+    with tempfile.TemporaryDirectory(prefix="edged-teach-") as folder:
+        copies = {key: str(Path(folder, key)) if path else "" for key, path in named.items()}
+        for key, path in named.items():
+            if path:
+                copy_regular(Path(path), Path(copies[key]), tflite_file.MAX_BYTES)
+        yield replace(request, embedder=copies["embedder"], head=copies["head"])
 
 
 def _needs(request: TeachRequest) -> Needs:

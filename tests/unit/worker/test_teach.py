@@ -97,6 +97,10 @@ def test_the_same_picture_again_is_a_correction(teaching: Teaching) -> None:
     assert len(teaching.ask(("left", "right"), left, [0] * 4)["answers"]) == 8
     corrected = teaching.ask(("left", "right"), [left[0]], [1])
     assert sorted(corrected["answers"]) == [0] * 3 + [1] * 5
+    with pytest.raises(
+        ModelError, match="all examples of left were shown as another label: forget left first"
+    ):
+        teaching.ask(("left", "right"), left, [1] * 4)
 
 
 def test_a_label_that_is_left_out_takes_its_examples_along(teaching: Teaching) -> None:
@@ -125,7 +129,7 @@ def test_what_cannot_be_read_is_left_out_by_name(teaching: Teaching) -> None:
 
 
 def test_a_label_without_a_readable_example_is_refused(teaching: Teaching) -> None:
-    with pytest.raises(ModelError, match="no example of right can be read"):
+    with pytest.raises(ModelError, match=r"no example of right can be read \(/nowhere.jpg: no such file"):
         teaching.ask(("left", "right"), [*stripes(teaching.folder, 2, 2), "/nowhere.jpg"], [0, 0, 1])
     with pytest.raises(ModelError, match="no example that can be read"):
         teaching.ask(("left",), ["/nowhere.jpg"], [0])
