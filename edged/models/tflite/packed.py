@@ -107,7 +107,11 @@ def read(
     except _BAD_ARCHIVE as error:
         raise Malformed(f"packed files: {error}") from None
     packed = _described(description, where)
-    labels = label_text.read(data, f"{where}: {found} packed in it") if found else packed.labels
+    labels = packed.labels
+    if found in label_files:
+        labels = label_text.read(data, f"{where}: {found} packed in it")
+    elif found:  # nobody said that it has labels
+        labels = _list(data, where) or labels
     return Packed(labels, packed.zero_to_one, files)
 
 

@@ -65,6 +65,7 @@ def test_names_that_no_metadata_mentions_are_found(tmp_path: Path, appended: byt
         b'{"task": "detect"}',
         _zip(readme__txt="a\nb"),
         _zip(metadata__json="{}"),
+        _zip(labels__txt='"a\nb'),
     ],
 )
 def test_what_names_no_classes_is_passed_over(tmp_path: Path, appended: bytes) -> None:
