@@ -16,6 +16,8 @@ from daemon import Daemon, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow  # the quick suite has tests/unit/cli/test_teach.py
+
 COLOURS = {"red": (40, 40, 220), "blue": (220, 60, 40), "green": (60, 200, 60)}
 
 
@@ -84,7 +86,6 @@ def test_a_model_from_the_first_photograph_to_the_last_command(folder: Path) -> 
     assert edged(folder, "teach", "list").startswith("no model was taught here")
 
 
-@pytest.mark.slow
 def test_a_running_pipeline_learns_without_a_restart(folder: Path) -> None:
     shown = folder / "shown"
     edged(folder, "teach", "discs", "--images", str(shown))
@@ -117,7 +118,6 @@ SENTENCES = {
 }
 
 
-@pytest.mark.slow
 def test_a_pipeline_tells_what_a_line_is_about_and_never_the_line(tmp_path: Path) -> None:
     (tmp_path / "edged.yaml").write_text(CHAT.format(tmp_path))
     (tmp_path / "said").mkdir()
