@@ -60,12 +60,19 @@ class Bench:
         answer = subprocess.run(
             [*command, str(self.seconds), *more], capture_output=True, text=True, check=True
         )
-        return float(answer.stdout)
+        return float(answer.stdout.split()[0])
 
     def pipelines(self, model: Path, count: int) -> tuple[float, list[PipelineStatus]]:
         """Return frames a second of all pipelines together, flat out, and what each says of itself."""
         config = loader.loads(self.yaml(model, count), "bench", Path("/"))
         return asyncio.run(_flat_out(config.pipelines, self.seconds))
+
+    def bundled(self) -> float:
+        """Return frames a second of one pipeline with the bundled classifier, flat out."""
+        config = loader.loads(
+            f"pipelines: {{p: {{source: {SOURCE}, model: {{threads: 1}}}}}}\n", "bench", Path("/")
+        )
+        return asyncio.run(_flat_out(config.pipelines, self.seconds))[0]
 
 
 class Silent:
@@ -118,8 +125,8 @@ def throughput(bench: Bench) -> None:
         ratios = [e / b for e, b in zip(edged, bare, strict=True)]
         others = [c / b for c, b in zip(careful, bare, strict=True)]
         row = {
-            "bare": _median(bare), "edged": _median(edged), "careful": _median(careful),
-            "ratio": _median(ratios), "ratio_careful": _median(others), "added_ms": _median(added),
+            "bare": median(bare), "edged": median(edged), "careful": median(careful),
+            "ratio": median(ratios), "ratio_careful": median(others), "added_ms": median(added),
             "capture_ms": statuses[0].capture_p50_ms, "invoke_p50_ms": statuses[0].invoke_p50_ms,
         }  # fmt: skip
         bench.results.setdefault("throughput", {})[name] = row
@@ -145,14 +152,14 @@ def many(bench: Bench) -> None:
             for what, seen in rates.items():
                 seen.append((before[what] + bench.plain(what, model, str(count))) / 2)
         ratio = {
-            what: _median([e / r for e, r in zip(edged, seen, strict=True)]) for what, seen in rates.items()
+            what: median([e / r for e, r in zip(edged, seen, strict=True)]) for what, seen in rates.items()
         }
         bench.results.setdefault("many", {})[str(count)] = {
-            "edged": _median(edged), "ratio": ratio, **{what: _median(seen) for what, seen in rates.items()}
+            "edged": median(edged), "ratio": ratio, **{what: median(seen) for what, seen in rates.items()}
         }  # fmt: skip
         print(
-            f"  {count}: edged {_median(edged):7.1f}   careful threads {_median(rates['careful']):7.1f} "
-            f"({ratio['careful']:.3f})   bare threads {_median(rates['bare']):7.1f} ({ratio['bare']:.3f})"
+            f"  {count}: edged {median(edged):7.1f}   careful threads {median(rates['careful']):7.1f} "
+            f"({ratio['careful']:.3f})   bare threads {median(rates['bare']):7.1f} ({ratio['bare']:.3f})"
         )
 
 
@@ -185,7 +192,7 @@ def latency(bench: Bench) -> None:
     source = "{kind: folder, path: PHOTOS, interval_s: 0.02}".replace("PHOTOS", str(daemon.PHOTOS))
     with daemon.Daemon(bench.yaml(bench.models["MobileNet v2 1.0/224"], 1, source)) as running:
         delays = running.subscriber.delays(count=1000, timeout_s=90)  # one stall of the disk is 5 of them
-    row = {"p50_ms": _median(delays), "p99_ms": _share(delays, 0.99), "count": len(delays)}
+    row = {"p50_ms": median(delays), "p99_ms": _share(delays, 0.99), "count": len(delays)}
     bench.results["latency"] = row
     print(f"\ndecided -> subscriber: p50 {row['p50_ms']:.2f} ms, p99 {row['p99_ms']:.2f} ms")
 
@@ -219,11 +226,11 @@ def start(bench: Bench) -> None:
         began = time.perf_counter()
         subprocess.run([daemon.EDGED, "--help"], stdout=subprocess.DEVNULL, check=True)
         helps.append(time.perf_counter() - began)
-    bench.results["start"] = {"ready_s": _median(ready), "help_s": min(helps)}
-    print(f"\nstart -> READY {_median(ready):.2f} s; edged --help {min(helps) * 1000:.0f} ms")
+    bench.results["start"] = {"ready_s": median(ready), "help_s": min(helps)}
+    print(f"\nstart -> READY {median(ready):.2f} s; edged --help {min(helps) * 1000:.0f} ms")
 
 
-def _median(values: Sequence[float]) -> float:
+def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 

@@ -1,0 +1,198 @@
+"""Measures the speed of edged beside its peers, in one run, interleaved: prints ratios.
+
+    python tests/bench/bench.py                              about four minutes; a table
+    python tests/bench/bench.py --mediapipe PYTHON           … beside MediaPipe Tasks, which that Python has
+    python tests/bench/bench.py --parts pictures,rest --json out.json
+
+* pictures: a JPEG of 1920x1080 to the tensor of a model, CPU time decoded small against decoded whole.
+* peers: one pipeline against bare invoke(), a careful loop, a loop as in pycoral's examples, MediaPipe Tasks.
+* many: 2 and 8 pipelines against as many threads of one process, in frames a second.
+* rest: CPU time and wake-ups of main and of the worker, at rest and at one frame a second.
+
+Machines are noisy, so read the ratios. The models are those of ``tests/bench/throughput.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import logging
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import daemon
+import throughput
+from throughput import HERE, Bench
+
+from edged.inference.preprocess import Preparer
+from edged.models import bundled
+from edged.models.spec import PictureInput
+from edged.models.tensor import Tensor
+from edged.sources import Frame, jpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import psutil
+
+PARTS = ("pictures", "peers", "many", "rest")
+V2 = "MobileNet v2 1.0/224"
+
+
+def pictures(bench: Bench) -> None:
+    """From the bytes of a photograph in 1920x1080 to the tensor, in milliseconds of CPU time."""
+    print("\na JPEG of 1920x1080 to a tensor, ms of CPU time, and the ratio to decoding all of it")
+    cv2.setNumThreads(1)
+    for side in (224, 128, 96):
+        spec = PictureInput(side, side, 3, Tensor("picture", (1, side, side, 3), "uint8", 1 / 128, 128))
+        shrink = jpeg.shrink((1920, 1080), (side, side))
+        photographs = [_large(path) for path in sorted(bundled.PHOTOS.glob("*.jpg"))]
+        whole, small = (
+            sum(_least(functools.partial(_prepare, Preparer(spec), data, by)) for data in photographs) / 3
+            for by in (1, shrink)
+        )
+        bench.results.setdefault("pictures", {})[str(side)] = {
+            "whole_ms": whole, "small_ms": small, "ratio": small / whole
+        }  # fmt: skip
+        print(f"  {side:3d}: whole {whole:5.2f}   1/{shrink} {small:5.2f} ({small / whole:.3f})")
+
+
+def _large(path: Path) -> bytes:
+    picture = cv2.resize(cv2.imread(str(path)), (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, 90))[1].tobytes()
+
+
+def _prepare(preparer: Preparer, data: bytes, shrink: int) -> None:
+    pixels = jpeg.decode(data, shrink)
+    assert pixels is not None
+    preparer.prepare(Frame(pixels, 0.0, shrink=shrink))
+
+
+def _least(step: Callable[[], object]) -> float:
+    def once() -> float:
+        began = time.thread_time()
+        step()
+        return (time.thread_time() - began) * 1000
+
+    return min(once() for _ in range(12))
+
+
+def peers(bench: Bench, mediapipe: str | None) -> None:
+    """One pipeline, flat out, against each peer of the same round."""
+    print("\none pipeline, frames a second, 1 thread (ratio of edged to each)")
+    for name, model in bench.models.items():
+        rates: dict[str, list[float]] = {"bare": [], "careful": [], "pycoral": []}
+        edged = []
+        for _ in range(bench.rounds):
+            edged.append(bench.pipelines(model, 1)[0])
+            for what, seen in rates.items():
+                seen.append(bench.plain(what, model))
+        _print_row(bench, name, edged, rates)
+    if mediapipe is not None:
+        edged, seen = [], []
+        for _ in range(bench.rounds):
+            edged.append(bench.bundled())
+            command = [mediapipe, str(HERE / "mediapipe_loop.py"), str(bundled.MODEL), str(bench.seconds)]
+            answer = subprocess.run(command, capture_output=True, text=True, check=True)
+            seen.append(float(answer.stdout))
+        _print_row(bench, "the bundled classifier", edged, {"mediapipe": seen})
+
+
+def _print_row(bench: Bench, name: str, edged: Sequence[float], rates: dict[str, list[float]]) -> None:
+    ratios = {
+        what: throughput.median([e / r for e, r in zip(edged, seen, strict=True)])
+        for what, seen in rates.items()
+    }
+    bench.results.setdefault("peers", {})[name] = {"edged": throughput.median(edged), "ratios": ratios}
+    words = "   ".join(
+        f"{what} {throughput.median(rates[what]):7.1f} ({ratio:.3f})" for what, ratio in ratios.items()
+    )
+    print(f"  {name:22s} edged {throughput.median(edged):7.1f}   {words}")
+
+
+def many(bench: Bench) -> None:
+    """Several pipelines against as many threads of one careful process."""
+    print("\nseveral pipelines, frames a second in all (ratio to threads of one process)")
+    for count in (2, 8):
+        rates: dict[str, list[float]] = {"careful": [], "pycoral": []}
+        edged = []
+        for _ in range(bench.rounds):
+            edged.append(bench.pipelines(bench.models[V2], count)[0])
+            for what, seen in rates.items():
+                seen.append(bench.plain(what, bench.models[V2], str(count)))
+        _print_row(bench, f"{count} pipelines", edged, rates)
+
+
+def rest(bench: Bench) -> None:
+    """The daemon with one pipeline: at rest, and at one frame a second."""
+    print("\nCPU time (ms a second) and wake-ups a second")
+    for name, interval_s in (("at rest", 86400), ("1 frame a second", 1)):
+        yaml = bench.yaml(
+            bench.models[V2], 1, f"{{kind: synthetic, size: [640, 480], interval_s: {interval_s}}}"
+        )
+        with daemon.Daemon(yaml) as running:
+            running.subscriber.wait_online(1)
+            time.sleep(5)
+            rows = _watched({"main": running.processes()[0], "worker": running.worker()}, 10)
+        bench.results.setdefault("rest", {})[name] = rows
+        words = "   ".join(
+            f"{who} {row['cpu_ms']:5.2f} ms, {row['wakeups']:5.1f} wake-ups" for who, row in rows.items()
+        )
+        print(f"  {name:17s} {words}")
+
+
+def _watched(processes: dict[str, psutil.Process], seconds: float) -> dict[str, dict[str, float]]:
+    def look() -> dict[str, tuple[float, int]]:
+        return {who: (sum(p.cpu_times()[:2]), _switches(p)) for who, p in processes.items()}
+
+    before = look()
+    time.sleep(seconds)
+    after = look()
+    return {
+        who: {
+            "cpu_ms": (after[who][0] - before[who][0]) / seconds * 1000,
+            "wakeups": (after[who][1] - before[who][1]) / seconds,
+        }
+        for who in processes
+    }
+
+
+def _switches(process: psutil.Process) -> int:
+    """Return how often its threads began to wait, which is how often they were woken."""
+    count = 0
+    for task in Path(f"/proc/{process.pid}/task").iterdir():
+        lines = (task / "status").read_text("ascii", "replace").splitlines()
+        count += next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    default = HERE.parents[2] / "shared" / "testdata"
+    parser.add_argument("--models", type=Path, default=default, help="a folder with the models")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="of each comparison")
+    parser.add_argument("--parts", default=",".join(PARTS), help="which, with commas: " + ", ".join(PARTS))
+    parser.add_argument("--mediapipe", help="a Python that has the package mediapipe")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)  # the labels of these models have two cranes, and each pipeline says so
+    bench = Bench(options.models, options.seconds, options.rounds)
+    parts: dict[str, Callable[[], Any]] = {
+        "pictures": lambda: pictures(bench),
+        "peers": lambda: peers(bench, options.mediapipe),
+        "many": lambda: many(bench),
+        "rest": lambda: rest(bench),
+    }
+    for part in options.parts.split(","):
+        parts[part]()
+    if options.json is not None:
+        options.json.write_text(json.dumps(bench.results, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
