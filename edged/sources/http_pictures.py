@@ -64,24 +64,28 @@ class Client:
             self._opener.add_handler(handler)
         self._request = urllib.request.Request(url, headers={"User-Agent": "edged", "Accept": "*/*"})  # noqa: S310 - http(s) alone has a handler
 
-    def get(self) -> http.client.HTTPResponse:
+    def get(self, timeout_s: float | None = None) -> http.client.HTTPResponse:
         """Return the camera's answer, whose content is not read yet.
+
+        Args:
+            timeout_s: at most this instead, for the connection and for each piece of the answer.
 
         Raises:
             Unavailable: the camera cannot be reached, or refuses; the sentence tells which.
         """
+        limit_s = min(self._timeout_s, timeout_s or self._timeout_s)
         try:
-            answer = self._opener.open(self._request, timeout=self._timeout_s)
+            answer = self._opener.open(self._request, timeout=limit_s)
         except urllib.error.HTTPError as error:
             error.close()
             raise refusals.of_status(self._address, error.code) from None
         except urllib.error.URLError as error:
             cause = error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason))
-            raise refusals.of_connection(self._address, cause, self._timeout_s) from None
+            raise refusals.of_connection(self._address, cause, limit_s) from None
         except (http.client.HTTPException, ValueError):
             raise refusals.no_protocol(self._address, "HTTP") from None
         except OSError as error:
-            raise refusals.of_connection(self._address, error, self._timeout_s) from None
+            raise refusals.of_connection(self._address, error, limit_s) from None
         if not isinstance(answer, http.client.HTTPResponse):
             raise refusals.no_video(self._address)
         return answer
@@ -110,19 +114,23 @@ class Still:
         self._shrink = shrink
         self._first: http.client.HTTPResponse | None = first
 
-    def read(self) -> Photograph:
+    def read(self, timeout_s: float) -> Photograph:
         """Return the picture as it is now.
+
+        Args:
+            timeout_s: for all of it; a camera that hangs gets half of that for each step.
 
         Raises:
             Unavailable: the camera is away, or sent something else.
         """
-        answer, self._first = self._first or self._client.get(), None
+        limit_s = timeout_s / 2
+        answer, self._first = self._first or self._client.get(limit_s), None
         try:
             with answer:
                 data = answer.read(_MOST_PICTURE + 1)
         except (OSError, http.client.HTTPException) as error:
             cause = error if isinstance(error, OSError) else OSError(errno.EPIPE, "it sent half a picture")
-            raise refusals.of_connection(self._address, cause, 0) from None
+            raise refusals.of_connection(self._address, cause, limit_s) from None
         if len(data) > _MOST_PICTURE:
             raise refusals.no_video(self._address, f"more than {_MOST_PICTURE // 1_000_000} MB at once")
         try:

@@ -80,7 +80,7 @@ class NetworkCamera:
     def read(self, timeout_s: float) -> Frame:
         """Return the newest picture."""
         if self._still is not None:
-            photograph, at, skipped = self._still.read(), clock.wall(), 0
+            photograph, at, skipped = self._still.read(timeout_s), clock.wall(), 0
         elif self._grabber is None:
             raise Unavailable(Reason.LOST, f"{self._shown}: not open")
         else:

@@ -6,6 +6,7 @@ import http.server
 import re
 import socketserver
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -105,6 +106,8 @@ class Http(http.server.BaseHTTPRequestHandler):
 
     def _still(self, variant: str) -> None:
         self.pictures.append(self.path)
+        if variant == "hang" and len(self.pictures) > 1:
+            threading.Event().wait(1)
         data = cv2.imencode(".jpg", np.full((48, 64, 3), 10 * len(self.pictures), np.uint8))[1].tobytes()
         if variant == "cut":
             data = data[: len(data) // 2]
@@ -173,6 +176,16 @@ def test_a_still_picture_is_fetched_anew_for_each_read(camera: str) -> None:
     assert Http.pictures == ["/still?key=secret"] * 3
     assert not source.live, "a still picture may stay as it is"
     source.close()
+    source.close()
+
+
+def test_a_camera_that_hangs_is_given_up_in_time(camera: str) -> None:
+    source = opened(f"{camera}/still-hang")
+    source.read(2)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match=r"does not answer within 0\.2 s"):
+        source.read(0.4)
+    assert time.monotonic() - began < 0.9
     source.close()
 
 
