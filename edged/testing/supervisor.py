@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edged.events import Finding, ModelTag
 from edged.ipc.worker_messages import Outcome
 from edged.supervisor import ForkServer, PipelineStatus
+from edged.supervisor.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,7 @@ class Supervised:
         hangs: stopping never ends.
         readings_page: not a descriptor, since nothing reads it here.
         forkserver: a real one, which is not started.
+        places: real ones; no source comes anywhere.
         sensors_wait: set by the daemon, and not called.
     """
 
@@ -71,6 +73,7 @@ class Supervised:
         self.hangs = False
         self.readings_page = -1
         self.forkserver = ForkServer()
+        self.places = Places()
         self.sensors_wait: Callable[[], bool] = lambda: False
         self._listener = listener
         self._sections: dict[str, PipelineSection] = {}
