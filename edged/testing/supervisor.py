@@ -65,7 +65,6 @@ class Supervised:
         forkserver: a real one, which is not started.
         places: real ones; no source comes anywhere.
         sensors_wait: set by the daemon, and not called.
-        places: real ones, of no source.
     """
 
     def __init__(self, listener: Listener) -> None:
