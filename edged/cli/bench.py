@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "models",
         metavar="MODEL",
         type=Path,
-        nargs="+",
-        help="a .tflite file, or the folder of a taught model",
+        nargs="*",
+        help="a .tflite file, or the folder of a taught model (default: the bundled classifier)",
     )
     parser.add_argument(
         "--labels",
@@ -77,10 +77,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, show and write the results; return 1 where a model could not be measured."""
+    from edged.models import bundled
     from edged.tools import bench
 
     options = bench.Options(
-        models=tuple(dict.fromkeys(arguments.models)),
+        models=tuple(dict.fromkeys(arguments.models)) or (bundled.MODEL,),
         labels=arguments.labels,
         images=arguments.images,
         threads=arguments.threads,

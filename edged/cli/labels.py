@@ -27,7 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"of the pipelines of this configuration (default: {terminal.DEFAULT_CONFIG} where it is, else "
         "the bundled classifier)",
     )
-    parser.add_argument("--model", metavar="F.tflite", type=Path, help="of this model")
+    parser.add_argument(
+        "--model", metavar="F.tflite", type=Path, help="of this model, or of this folder of a taught model"
+    )
     parser.add_argument(
         "--labels", metavar="F", type=Path, help="its label file (default: the labels packed in the model)"
     )

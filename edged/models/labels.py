@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BYTES", "MAX_CHARACTERS", "MAX_CLASSES", "LabelList"]
 
-_FEATURES = "if these are features and not classes, it is an embedding extractor, which edged cannot run"
+_FEATURES = (
+    "if these are features and not classes, it is an embedding extractor, which only edged teach can use"
+)
 _BACKGROUND = frozenset({"background", "__background__", "_background_", "???"})
 _MOST_TWINS = 3  # named in a sentence
 

@@ -251,7 +251,7 @@ class _Check:
                 spec = _inspect(pipeline, model)
                 if spec.labels:
                     known, owner = spec.labels, "this task"
-                if model is not None and not pipeline.bundled:
+                if model is not None and (pipeline.model.normalization or not pipeline.bundled):
                     self._input_values((name, key), pipeline, model, spec)
                 if not spec.labels and model is not None and usable:
                     known = loaded_model.labels_of(model, spec, from_file, str(labels or file))

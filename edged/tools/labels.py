@@ -39,13 +39,15 @@ def of_model(file: Path, labels: Path | None, output: str | None = None) -> Voca
     """Return what a classifier can say.
 
     Args:
-        file: the .tflite file.
+        file: the .tflite file, or the folder of a taught model, which has labels of its own.
         labels: the label file; None: the labels packed in the model.
         output: the output with the scores, where there are several.
 
     Raises:
         ModelError: the model or its labels cannot be used.
     """
+    if (file / HEAD).is_file():
+        return Vocabulary(file.name, _taught(file))
     model = tflite_file.read(file, edgetpu=None).with_output(output)
     if model.sha256 == bundled.MODEL_SHA256 and labels is None:
         labels = bundled.LABELS
@@ -81,7 +83,7 @@ def of_bundled() -> Vocabulary:
 def _of_pipeline(pipeline: PipelineSection) -> tuple[str, ...]:
     named = pipeline.model
     if named.taught is not None:
-        return tuple(head_file.read(named.taught / HEAD).named)
+        return _taught(named.taught)
     file = named.edgetpu_file if named.file is None and named.edgetpu_file else pipeline.model_file()
     model: ModelFile | None = None
     if file is not None:
@@ -93,6 +95,10 @@ def _of_pipeline(pipeline: PipelineSection) -> tuple[str, ...]:
     labels = bundled.LABELS if pipeline.bundled else named.labels
     given = label_files.load(labels) if labels is not None else None
     return loaded_model.labels_of(model, spec, given, str(labels or file))
+
+
+def _taught(folder: Path) -> tuple[str, ...]:
+    return tuple(head_file.read(folder / HEAD).named)
 
 
 def search(vocabularies: Sequence[Vocabulary], word: str) -> list[Vocabulary]:

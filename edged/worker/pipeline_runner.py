@@ -295,13 +295,11 @@ class PipelineRunner:
 def _notes(section: PipelineSection, engine: Engine) -> Iterator[tuple[str, str]]:
     """Yield what a person should know about the model: a word for programs, and a sentence."""
     picture, model = engine.spec.input, section.model
-    if section.bundled:
-        return
-    if isinstance(picture, PictureInput):
+    if isinstance(picture, PictureInput) and (model.normalization is not None or not section.bundled):
         values = normalization.of_input(picture, model.normalization, model.order)
         if sentence := normalization.remark(engine.tag.name, values, model.normalization):
             yield "no-effect" if values.plain else "input-values", sentence
-    if odd := label_files.warnings(engine.labels):
+    if not section.bundled and (odd := label_files.warnings(engine.labels)):
         yield "labels", f"{engine.tag.name}: {'; '.join(odd)}"
 
 

@@ -129,6 +129,11 @@ def test_the_accuracy_of_real_models_is_that_of_a_plain_loop(
     assert result["model_mb"] > 0
 
 
+def test_without_a_model_the_bundled_classifier_is_measured() -> None:
+    [result] = bench()
+    assert (Path(result["model"]).stem, result["error"]) == ("efficientnet_lite0_uint8", None)
+
+
 def test_what_cannot_be_decoded_is_named_and_counted(model: str, images: Path) -> None:
     whole = (images / "RED" / "1.png").read_bytes()
     (images / "RED" / "half.png").write_bytes(whole[: len(whole) // 2])
@@ -182,7 +187,6 @@ def test_every_kind_of_tensor_is_measured(tmp_path: Path, images: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "sentence"),
     [
-        ((), 64, "the following arguments are required: MODEL"),
         (("MODEL", "--threads", "0"), 64, "write numbers from 1 to 64, such as 1,2"),
         (("MODEL", "--threads", "1,,2"), 64, "write numbers from 1 to 64"),
         (("MODEL", "--seconds", "nan"), 64, "write a number above 0"),

@@ -165,3 +165,9 @@ def test_what_is_assumed_of_a_model_is_noted_once_with_the_key(tmp_path: Path) -
     assert "classes 0 and 2 have the same name, 'cars'" in twins
     done = call("try", "--json", "--source", "photos", "--count", "1", *model, "--normalize", "-1..1")
     assert done.stderr.splitlines() == [twins]
+
+
+def test_values_that_the_bundled_classifier_does_not_need_are_noted() -> None:
+    done = call("try", "--json", "--source", "photos", "--count", "1", "--normalize", "imagenet")
+    assert done.returncode == 0
+    assert "is quantised for -1..1, so model.normalize has no effect on it" in done.stderr

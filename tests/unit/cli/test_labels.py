@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from probe_models import NAMES, Probe, build
+from taught_models import teach
 
 from edged.cli import terminal
 from edged.cli.main import main
@@ -22,6 +23,12 @@ def model(tmp_path: Path) -> Path:
 def test_lists_what_a_model_can_say(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels", "--model", str(model), "--labels", str(model.with_name("l.txt"))]) == 0
     assert capsys.readouterr().out.split() == list(NAMES)
+
+
+def test_lists_what_a_taught_model_can_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = teach(tmp_path, "garage", {"left": 2, "right": 12})
+    assert main(["labels", "--model", str(folder)]) == 0
+    assert capsys.readouterr().out.split() == ["left", "right"]
 
 
 def test_searches_whatever_the_case_and_the_accents(capsys: pytest.CaptureFixture[str]) -> None:

@@ -588,6 +588,15 @@ def test_values_without_effect_get_a_warning(tmp_path: Path) -> None:
     assert _warned(tmp_path, content, ", normalize: 0..1") == []
 
 
+def test_values_without_effect_on_the_bundled_classifier_get_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "edged.yaml"
+    path.write_text("pipelines: {a: {source: {kind: synthetic}, model: {normalize: imagenet}}}\n")
+    (warning,) = examine(path).warnings
+    assert "so model.normalize has no effect on it" in str(warning)
+    path.write_text("pipelines: {a: {source: {kind: synthetic}}}\n")
+    assert not examine(path).warnings
+
+
 def test_an_output_that_is_not_there_is_named(base: Path) -> None:
     content = probe_models.build(Probe(outputs=("features", "scores")))
     (base / "two.tflite").write_bytes(content)
