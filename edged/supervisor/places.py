@@ -6,6 +6,7 @@ source: a mark, a time and a number, which only the worker can connect with a fi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -45,6 +46,7 @@ class _Kept:
         self.saved_at = 0.0
         self.unsaved = False
         self.bytes = 0
+        self.failed = False  # the last attempt to write it
 
 
 class Places:
@@ -75,7 +77,7 @@ class Places:
         kept.unsaved = True
         if report.each and kept.bytes:
             self._write(report.pipeline, kept, "a", _line(report.mark, report.changed_s, report.number))
-        elif report.each or clock.monotonic() - kept.saved_at >= SAVE_S:
+        elif (report.each and not kept.failed) or clock.monotonic() - kept.saved_at >= SAVE_S:
             self._write(report.pipeline, kept, "w")
 
     def ended(self, name: str) -> None:
@@ -99,15 +101,27 @@ class Places:
             lines = [_line(mark, changed_s, progress.number) for mark, changed_s in progress.marks]
             mode, text = "w", "".join((f"{kept.source} {progress.floor_s:.6f}\n", *lines))
             kept.bytes = 0
+        file = self._folder / name
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            with (self._folder / name).open(mode, encoding="ascii") as file:
-                file.write(text)
+            written = file if mode == "a" else file.with_suffix(".next")
+            with written.open(mode, encoding="ascii") as out:
+                out.write(text)
+            if mode == "w":
+                written.replace(file)  # at once: a full disk or a power cut leaves the one before
         except OSError as error:
-            log.warning("%s: its place cannot be kept: %s", name, (error.strerror or str(error)).lower())
+            self._failed(name, kept, error)
             return
         kept.bytes += len(text)
-        kept.saved_at, kept.unsaved = clock.monotonic(), False
+        kept.saved_at, kept.unsaved, kept.failed = clock.monotonic(), False, False
+
+    def _failed(self, name: str, kept: _Kept, error: OSError) -> None:
+        """Warn once until it can be written again, and write the whole file then."""
+        kept.saved_at, kept.bytes = clock.monotonic(), 0
+        if not kept.failed:
+            why = (error.strerror or str(error)).lower()
+            log.warning("%s: how far its source has come cannot be kept in %s: %s", name, self._folder, why)
+        kept.failed = True
 
     def _read(self, name: str, source: str) -> _Kept:
         """Return what the state directory has; nothing where it has another source, or nonsense."""
@@ -116,19 +130,24 @@ class Places:
             return kept
         try:
             data, _ = read_regular(self._folder / name, 2 * _MOST_BYTES)
-            text = data.decode("ascii")
-            head, *lines = text.splitlines()
+            head, *lines = data.decode("ascii", "replace").splitlines()
             of, floor_s = head.split()
-            if of != source:
-                return kept
             progress = Progress(floor_s=float(floor_s))
-            for line in lines:
-                mark, changed_s, number = line.split()
-                progress.done(Place(int(mark), float(changed_s), each=True), int(number))
         except (ConfigError, ValueError):
             return kept
-        kept.progress, kept.bytes = progress, len(text)
+        if of == source:
+            # Without its size, the file is written anew: its last line may lack its end.
+            kept.progress = progress
+            for line in lines:
+                _add(line, progress)
         return kept
+
+
+def _add(line: str, progress: Progress) -> None:
+    """Add the sample of a line; none where a power cut damaged the line."""
+    with contextlib.suppress(ValueError):
+        mark, changed_s, number = line.split()
+        progress.done(Place(int(mark), float(changed_s), each=True), int(number))
 
 
 def _line(mark: int, changed_s: float, number: int) -> str:

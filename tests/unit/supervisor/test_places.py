@@ -74,9 +74,26 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     progress = found.of("drop", section())
     found.done(Done("drop", 1, 1.0, True, 1))
     found.done(Done("nobody", 1, 1.0, True, 1))
+    found.done(Done("drop", 2, 2.0, True, 2))
     found.save()
-    assert progress.last == 1
-    assert "its place cannot be kept" in caplog.text
+    assert progress.last == 2
+    assert caplog.text.count("cannot be kept") == 1, "one line, not one a photograph"
+    (tmp_path / "places").unlink()
+    found.save()
+    assert kept(tmp_path).of("drop", section()).marks == ((1, 1.0), (2, 2.0))
+
+
+def test_a_line_that_a_power_cut_damaged_costs_one_photograph(tmp_path: Path) -> None:
+    first = kept(tmp_path)
+    first.of("drop", section())
+    for n in range(1, 4):
+        first.done(Done("drop", n, 100.0 + n, True, n))
+    file = tmp_path / "places" / "drop"
+    file.write_bytes(file.read_bytes()[:-4] + b"\0\0")
+    again = kept(tmp_path)
+    assert again.of("drop", section()).marks == ((1, 101.0), (2, 102.0))
+    again.done(Done("drop", 4, 104.0, True, 4))
+    assert kept(tmp_path).of("drop", section()).marks == ((1, 101.0), (2, 102.0), (4, 104.0))
 
 
 def test_the_message_crosses_the_pipe() -> None:
