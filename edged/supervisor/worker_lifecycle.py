@@ -394,6 +394,7 @@ class WorkerGroup:
         status_board: the statuses of its pipelines.
         lifecycle: keeps its worker running.
         files: the state of its model files when the worker was started; empty before.
+        looking: a thread looks at these files now.
     """
 
     sections: Mapping[str, PipelineSection]
@@ -402,6 +403,7 @@ class WorkerGroup:
     status_board: StatusBoard
     lifecycle: WorkerLifecycle
     files: tuple[object, ...] = ()
+    looking: bool = False
 
     def is_configured_as(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
         """Return whether its pipelines are configured like this."""
@@ -423,11 +425,20 @@ class WorkerGroup:
 
     async def renew_when_taught(self) -> None:
         """Replace the worker where its model was taught more; a disk that hangs keeps nobody waiting."""
+        if self.looking:  # still, on a disk that hangs: no thread more for each look
+            return
+        self.looking = True
         with contextlib.suppress(OSError):  # TimeoutError is one
-            files = await within(PATIENCE_S, lambda: order_builder.signature(self.sections))
+            files = await within(PATIENCE_S, self._look)
             if self.files not in {(), files}:
                 self.files = files
                 self.lifecycle.replace("its model was taught")
+
+    def _look(self) -> tuple[object, ...]:
+        try:
+            return order_builder.signature(self.sections)
+        finally:
+            self.looking = False
 
     def waits_for_files(self) -> bool:
         """Return whether a model cannot be used, or replaces one that cannot."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,10 +11,10 @@ from edged.events import ModelTag
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Reading, Stage
 from edged.ipc.worker_order import Order, PipelineOrder
-from edged.supervisor import PipelineStatus, worker_lifecycle
+from edged.supervisor import PipelineStatus, order_builder, worker_lifecycle
 from edged.supervisor.pipeline_status import StatusBoard
 from edged.supervisor.stall_detector import Overdue
-from edged.supervisor.worker_lifecycle import KILLED_S, WorkerLifecycle
+from edged.supervisor.worker_lifecycle import KILLED_S, WorkerGroup, WorkerLifecycle
 from edged.system import clock, kernel
 from edged.system.ending import Ending
 
@@ -520,3 +521,29 @@ def test_reports_are_screened_and_what_piled_up_while_main_was_away_is_no_flood(
         assert stand.screens.refilled == 1
 
     run(scenario())
+
+
+def test_a_disk_that_hangs_takes_one_thread_not_one_for_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    looks: list[int] = []
+
+    def signature(_sections: object) -> tuple[object, ...]:
+        looks.append(1)
+        answers.wait(10)
+        return ()
+
+    async def run() -> None:
+        stand = Stand(CPU)
+        group = WorkerGroup({}, "required", False, stand.status_board, stand.lifecycle)
+        for _ in range(3):
+            await group.renew_when_taught()
+        assert len(looks) == 1
+        answers.set()
+        for _ in range(1000):
+            await asyncio.sleep(0.01 if group.looking else 0)
+        await group.renew_when_taught()
+        assert len(looks) == 2
+
+    monkeypatch.setattr(worker_lifecycle, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(order_builder, "signature", signature)
+    asyncio.run(run())
