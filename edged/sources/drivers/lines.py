@@ -167,7 +167,10 @@ class Lines:
         """Return the oldest line that waits; None where none has come, or it is not time yet."""
         deadline = self._monotonic() + timeout_s
         while True:
-            ended = not self._take() and self._is_over()
+            over = self._is_over()  # before the last look: it may print a line and end in between
+            ended = not self._take() and over
+            if ended:
+                self._take_rest()
             now = self._monotonic()
             if self._waiting and now >= self._due:
                 self._due = max(self._due + self._config.interval_s, now)
@@ -225,12 +228,13 @@ class Lines:
             self.dropped["skipped"] += 1
 
     def _is_over(self) -> bool:
-        """Return whether nothing more will come, and take the last line, which may lack its end."""
-        over = self._process.poll() is not None if self._process is not None else self._config.from_start
-        if over and self._rest:
-            self._add(self._rest)
-            self._rest = b""
-        return over
+        """Return whether nothing more comes than what is there now."""
+        return self._process.poll() is not None if self._process is not None else self._config.from_start
+
+    def _take_rest(self) -> None:
+        """Take the last line, which may lack its end."""
+        self._add(self._rest)
+        self._rest = b""
 
     def _end(self) -> Unavailable:
         status = self._process.returncode if self._process is not None else 0
