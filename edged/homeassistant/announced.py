@@ -25,7 +25,8 @@ class AnnouncedTopics:
     """A set of topics that outlives the process.
 
     Args:
-        folder: of the file; a file that cannot be read or written only makes it forget.
+        folder: where its file is. Where that cannot be read or written, the topics of earlier runs are
+            forgotten.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,20 +43,20 @@ class AnnouncedTopics:
 
     def add(self, topics: Iterable[str]) -> None:
         """Note that messages are left on these topics."""
-        self._become(self._topics.union(topics))
+        self._replace(self._topics.union(topics))
 
     def remove(self, topics: Iterable[str]) -> None:
         """Note that nothing is left on these topics."""
-        self._become(self._topics.difference(topics))
+        self._replace(self._topics.difference(topics))
 
-    def _become(self, topics: frozenset[str]) -> None:
+    def _replace(self, topics: frozenset[str]) -> None:
         if topics == self._topics:
             return
         self._topics = topics
-        following = self._path.with_suffix(".next")
+        new = self._path.with_suffix(".next")
         try:
-            following.write_text(json.dumps(self.all()), "utf-8")
-            following.replace(self._path)
+            new.write_text(json.dumps(self.all()), "utf-8")
+            new.replace(self._path)
         except OSError as error:
             log.debug("%s is not written: %s", self._path, error)
 
@@ -65,8 +66,5 @@ class AnnouncedTopics:
                 found = json.loads(file.read(MAX_BYTES))
         except (OSError, ValueError, RecursionError):
             return frozenset()
-        return (
-            frozenset(topic for topic in found if isinstance(topic, str))
-            if isinstance(found, list)
-            else frozenset()
-        )
+        topics = found if isinstance(found, list) else []
+        return frozenset(topic for topic in topics if isinstance(topic, str))

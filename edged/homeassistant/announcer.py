@@ -71,7 +71,7 @@ class Announcer:
     def subscriptions(self) -> tuple[str, ...]:
         """The discovery topic, to read it back, and Home Assistant's birth message.
 
-        None where discovery is off and nothing is left to withdraw.
+        Empty where discovery is off and nothing is left to withdraw.
         """
         if self._enabled or self._announced is None:
             return (self._topic, self._birth)
@@ -133,23 +133,23 @@ class Announcer:
         again, self._again = self._again, False
         if self._split and self._enabled:
             return self._entities(again=again)
-        left = self._left({self._topic})
-        if left and self._enabled:
+        withdrawn = self._withdraw_others({self._topic})
+        if withdrawn and self._enabled:
             self._plan(now + GAP_S)  # an entity of the same id would be refused while the other is there
-            return left
+            return withdrawn
         text = self._text(now)
         if text is None or (text == self._retained and not again):
             if not self._enabled and self._announced is not None:
                 self._announced.remove([self._topic])
-            return left
+            return withdrawn
         self._retained = text
         self._sent_at = now
         if self._announced is not None:
             (self._announced.add if text else self._announced.remove)([self._topic])
-        return [*left, (self._topic, text)]
+        return [*withdrawn, (self._topic, text)]
 
-    def _left(self, wanted: set[str]) -> list[tuple[str, bytes]]:
-        """Return the messages that withdraw what lies on other topics than these."""
+    def _withdraw_others(self, wanted: set[str]) -> list[tuple[str, bytes]]:
+        """Forget what was announced on other topics than these; return the messages that withdraw it."""
         if self._announced is None:
             return []
         gone = [topic for topic in self._announced.all() if topic not in wanted]
@@ -164,15 +164,15 @@ class Announcer:
             where = f"{component.pop('p')}/{self._node}/{id_.replace('.', '_')}"
             whole = {"dev": data["dev"], "o": data["o"], "avty": data["avty"], **component}
             wanted[f"{self._discovery_prefix}/{where}/config"] = _dumped(whole)
-        left = self._left(set(wanted))
+        withdrawn = self._withdraw_others(set(wanted))
         if self._announced is None and self._retained:
-            left.append((self._topic, b""))
+            withdrawn.append((self._topic, b""))
         self._retained = b""
         new = [(topic, text) for topic, text in wanted.items() if again or self._sent.get(topic) != text]
         self._sent = wanted
         if self._announced is not None:
             self._announced.add(wanted)
-        return left + new
+        return withdrawn + new
 
     def _plan(self, at: float) -> None:
         self._due = at if self._due is None else max(self._due, at)
