@@ -170,8 +170,7 @@ class _Check:
             source = pipeline.source
             whole = self._is_whole("pipelines", name, "source")
             for key, device in source.holds.items() if pipeline.enabled and whole else ():
-                resolved = os.path.realpath(device) if device.startswith("/") else device
-                other = taken.setdefault((source.kind, resolved), name)
+                other = taken.setdefault((source.kind, _resolved(device)), name)
                 if other != name:
                     what = f"pipelines {other} and {name} both use {source.kind} {key} {device}"
                     hint = "only one pipeline at a time can use a camera"
@@ -202,7 +201,7 @@ class _Check:
                 continue
             self._entities(name, config)
             for device in config.holds:
-                resolved = os.path.realpath(device) if device.startswith("/") else device
+                resolved = _resolved(device)
                 other = taken.setdefault(resolved, shared[resolved][0] if resolved in shared else name)
                 if other != name:
                     what = f"sensors {other} and {name} both use {device}"
@@ -214,7 +213,7 @@ class _Check:
     ) -> None:
         """Report a device that another sensor opens differently, or has for itself."""
         for device, how in config.shares.items():
-            resolved = os.path.realpath(device) if device.startswith("/") else device
+            resolved = _resolved(device)
             if resolved in taken:
                 what = f"sensors {taken[resolved]} and {name} both use {device}"
                 self._report(("sensors", name), what, "only one sensor can use it")
@@ -375,6 +374,11 @@ def _inspect(pipeline: PipelineSection, model: ModelFile | None) -> Spec:
     except Exception as error:  # a third-party task may raise anything
         raise ModelError(f"task {kind} failed: {type(error).__name__}: {error}") from error
     return found
+
+
+def _resolved(device: str) -> str:
+    """Return the path that links to a device lead to; a device without a path as it is."""
+    return os.path.realpath(device) if device.startswith("/") else device
 
 
 def _is_folder(path: Path) -> bool:
