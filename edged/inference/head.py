@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edged.models.taught.head_file import OTHER, Gates
+from edged.models.taught.head_file import LEAST, OTHER, Gates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 RIDGE = 0.3  # of the mean of the kernel's diagonal without the bias, which is 1
 QUANTILE = 0.05  # of the examples, left out, that a gate turns away
-LEAST = 3  # examples of a label, below which leaving one out tells nothing about it
 NEIGHBOURS = 3
 NEAREST = 0.1  # the cosine below which nothing is like anything: what chance collisions of features give
 _LOOSE = Gates(cosine=0.4, margin=-0.5)  # where no example can be left out

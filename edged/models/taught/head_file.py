@@ -30,6 +30,7 @@ MAGIC = b"EDGEDHD1"
 MAX_BYTES = 64 * 1024 * 1024
 MAX_LABELS, MAX_EXAMPLES, MAX_FEATURES = 500, 2000, 8192
 MAX_HISTORY = 200  # entries
+LEAST = 3  # examples of a label, below which leaving one out tells nothing about it
 OTHER = "other"  # the label of examples of what is none of the labels
 _HEADER = struct.Struct("<8sI")
 _NUMBER = 2  # bytes of a float16

@@ -6,12 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edged.ipc.teach_request import STRANGER
-from edged.models.taught.head_file import OTHER
+from edged.models.taught.head_file import LEAST, OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-LEAST = 3  # examples of a label, below which leaving one out tells nothing about it
 ENOUGH = 10  # beyond this many, more photographs of a label that is recognised gain little
 GOOD = 0.95
 _ADVICE = 5  # sentences
