@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
 _APART = re.compile(r"(.+) \(class \d+\)")  # how a class is called whose name edged needs for itself
 
 

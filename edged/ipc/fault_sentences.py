@@ -59,16 +59,12 @@ _KINDS = {
 _DEFECT = "its worker failed"
 SENTENCES = len(_SOURCE) + len(PICTURE) + len(_OTHERS) + len(_KINDS) + 1  # at most, all different
 _DETAILS = "; edged status on the device shows details"
-
-
 _NOTES = {
     "input-values": "its model does not say which values it wants for pixels, so some are assumed: if "
-    "answers are wrong, write model.normalize; edged status on the device shows details",
+    f"answers are wrong, write model.normalize{_DETAILS}",
     "no-effect": "model.normalize has no effect on its model, which is quantised for other values",
     "labels": "names of its model's labels are not clear; edged check names them",
 }
-
-
 NOTES = len(_NOTES)
 
 

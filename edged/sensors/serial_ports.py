@@ -108,9 +108,8 @@ def attach(settings: Settings, listener: Listener) -> Port:
 
 def detach(port: Port, listener: Listener) -> None:
     """Stop listening; close the port after its last listener. May be called twice."""
-    with _opening(
-        port.path
-    ):  # not the path that its name leads to now: it may have been plugged in elsewhere
+    # Not by the path that its name leads to now: it may have been plugged in elsewhere.
+    with _opening(port.path):
         if port.remove(listener) and _PORTS.get(port.path) is port:
             del _PORTS[port.path]
 

@@ -22,9 +22,7 @@ Word = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{1,39}$")]
 Value = bool | int | Number | Word | Annotated[tuple[Number, ...], Field(min_length=1, max_length=8)]
 
 _SLOW_FPS = 12.0
-_LONGEST_US = (
-    83_333  # the time of a frame in picamera2's preview, and of one at the slowest rate from the start
-)
+_LONGEST_US = 83_333  # of a frame in picamera2's preview, and at the slowest rate from the start
 
 # The key that sets the same, and would be contradicted.
 ELSEWHERE = {

@@ -132,7 +132,7 @@ class RetainedTopics:
             self.refresh_at = now + self._every_s
 
     def holds(self, topic: str) -> bool:
-        """Whether there is a value for this topic."""
+        """Return whether there is a value for this topic."""
         return topic in self._latest
 
     def send_again(self, topic: str) -> None:

@@ -31,7 +31,7 @@ class Subscriptions:
         self._again_at: float | None = None
 
     def __bool__(self) -> bool:
-        """Whether an answer is due."""
+        """Return whether an answer is due."""
         return bool(self._made)
 
     @property
