@@ -6,23 +6,13 @@ The names are those of the overlays' own description, ``/boot/firmware/overlays/
 from __future__ import annotations
 
 # By the name that the kernel's driver gives the device; most are options of one overlay.
-_OPTIONS = {
-    **{
-        name: name
-        for name in ("bh1750", "bme280", "bme680", "bmp180", "bmp280", "bmp380", "bno055", "ccs811")
-    },
-    **{
-        name: name
-        for name in ("adt7410", "ds1621", "htu21", "jc42", "lm75", "max17040", "mpu6050", "mpu9250")
-    },
-    **{name: name for name in ("ms5637", "ms5803", "ms5805", "ms5837", "ms8607", "sgp30", "sht3x", "sht4x")},
-    **{name: name for name in ("si7020", "sps30", "tmp102", "tsl4531", "veml6070")},
-    "aht10": "aht10",
-    "aht20": "aht10",
-    "hdc1008": "hdc100x",
-    "hdc100x": "hdc100x",
-    "max30102": "max30102",
-}
+_SAME_NAME = (
+    *("adt7410", "aht10", "bh1750", "bme280", "bme680", "bmp180", "bmp280", "bmp380", "bno055"),
+    *("ccs811", "ds1621", "hdc100x", "htu21", "jc42", "lm75", "max17040", "max30102", "mpu6050"),
+    *("mpu9250", "ms5637", "ms5803", "ms5805", "ms5837", "ms8607", "sgp30", "sht3x", "sht4x"),
+    *("si7020", "sps30", "tmp102", "tsl4531", "veml6070"),
+)
+_OPTIONS = {**{name: name for name in _SAME_NAME}, "aht20": "aht10", "hdc1008": "hdc100x"}
 _OTHERS = {
     "ads1015": "ads1015,cha_enable (or ads1115,cha_enable)",
     "ads1115": "ads1115,cha_enable",
