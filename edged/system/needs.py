@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,12 @@ class Needs:
             hotplug=self.hotplug or other.hotplug,
             network=self.network or other.network,
         )
+
+
+def folders_of(files: Collection[str]) -> tuple[str, ...]:
+    """Return the folders of files, and those that links to them lead to, sorted."""
+    paths = {*files, *map(os.path.realpath, files)}
+    return tuple(sorted({os.path.dirname(path) for path in paths}))  # noqa: PTH120 - text
 
 
 # What every worker reads of the system, whichever wall it is that lets nothing else through.

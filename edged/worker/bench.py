@@ -37,7 +37,7 @@ from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
 from edged.system import clock, kernel, sandbox
 from edged.system.child import serve
-from edged.system.needs import Needs
+from edged.system.needs import Needs, folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -234,8 +234,8 @@ def _spread(paths: Sequence[str], count: int) -> Iterator[str]:
 
 
 def _needs(request: BenchRequest) -> Needs:
-    folders = {str(Path(picture).parent) for picture in request.pictures}
-    needs = Needs(files=(request.model, *sorted(folders), *([request.head] if request.head else [])))
+    named = [path for path in (request.model, request.head) if path]
+    needs = Needs(files=(*named, *folders_of(request.pictures)))
     return needs | of_accelerator(request.accelerator, request.library, request.device)
 
 

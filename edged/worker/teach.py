@@ -36,7 +36,7 @@ from edged.sources import Frame, jpeg, photographs
 from edged.system import clock, kernel, sandbox
 from edged.system.child import serve
 from edged.system.files import open_regular
-from edged.system.needs import Needs
+from edged.system.needs import Needs, folders_of
 from edged.worker.picture_quality import Quality
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ def _text(values: NDArray[Any]) -> str:
 
 def _needs(request: TeachRequest) -> Needs:
     named = [path for path in (request.embedder, request.head) if path]
-    needs = Needs(files=(*named, *sorted({str(Path(file).parent) for file in request.files})))
+    needs = Needs(files=(*named, *folders_of(request.files)))
     return needs if request.camera is None else needs | of_source(SOURCES.read(dict(request.camera)))
 
 

@@ -13,7 +13,7 @@ from edged.ipc.bench_request import BenchRequest
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.system.child import ChildFailed, answers
 from edged.system.isolation import not_isolated
-from edged.system.needs import Needs
+from edged.system.needs import Needs, folders_of
 from edged.system.quantiles import share
 
 if TYPE_CHECKING:
@@ -165,9 +165,9 @@ def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
 
 def _needs(request: BenchRequest) -> Needs:
     """Return what a measurement reaches: the model, the photographs, and an Edge TPU where it is for one."""
-    named = [os.path.abspath(request.model), *map(os.path.abspath, request.pictures)]  # noqa: PTH100 - text
-    folders = {os.path.dirname(path) for path in (*named[1:], *map(os.path.realpath, named))}  # noqa: PTH120 - text
-    needed = Needs(files=(named[0], *sorted(folders), *([request.head] if request.head else [])))
+    model, *pictures = map(os.path.abspath, (request.model, *request.pictures))
+    folders = folders_of([*pictures, os.path.realpath(model)])
+    needed = Needs(files=(model, *folders, *([request.head] if request.head else [])))
     return needed | of_accelerator(request.accelerator, request.library, request.device)
 
 

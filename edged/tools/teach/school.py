@@ -24,7 +24,7 @@ from edged.models.tflite import file as tflite_file
 from edged.system.child import ChildFailed, answers
 from edged.system.files import copy_regular
 from edged.system.isolation import not_isolated
-from edged.system.needs import Needs
+from edged.system.needs import Needs, folders_of
 from edged.tools.teach import evaluation
 
 if TYPE_CHECKING:
@@ -306,8 +306,6 @@ def _readable(request: TeachRequest) -> Iterator[TeachRequest]:
 
 def _needs(request: TeachRequest) -> Needs:
     """Return what a lesson reaches: its examples, and the model so far."""
-    folders = {str(Path(file).parent) for file in request.files}
-    folders |= {os.path.dirname(os.path.realpath(file)) for file in request.files}  # noqa: PTH120 - text
     named = [path for path in (request.embedder, request.head) if path]
-    needed = Needs(files=(*named, *sorted(folders)))
+    needed = Needs(files=(*named, *folders_of(request.files)))
     return needed if request.camera is None else needed | of_source(SOURCES.read(dict(request.camera)))
