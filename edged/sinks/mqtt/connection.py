@@ -113,7 +113,7 @@ class Connection:
         self._again = False  # at once, on other terms
         self._patient = True  # nothing but a person can help at the addresses of this round
         self._look: Look | None = None
-        self._leaving = False  # set by the main thread
+        self._left: Session | None = None  # for the first address; set by the main thread
         self._turn_s = min(TURN_S, settings.keepalive_s / 10)
         # Spread over the whole pause, so that a hundred nodes do not come back to a broker at once.
         self._jitter = jitter
@@ -143,9 +143,12 @@ class Connection:
         """Throw the connection away and make a new one."""
         self._abort = Why(State.LOST, detail)
 
-    def leave(self) -> None:
-        """Go back to the first address after this connection, which the session's disconnect ends."""
-        self._leaving = True
+    def leave(self, session: Session) -> None:
+        """Go back to the first address after this session, which its disconnect ends.
+
+        One that has ended meanwhile changes nothing for the connection after it.
+        """
+        self._left = session
 
     def fault(self) -> str:
         """Return what is wrong with the thread, or "" where it does its work."""
@@ -181,8 +184,7 @@ class Connection:
     def _pause(self, why: Why, began: float, lived_s: float) -> None:
         """Wait as long as it takes until the next attempt, of which several addresses need less."""
         self._patient &= why.state in (State.AUTH, State.CERTIFICATE)
-        if self._leaving:
-            self._leaving = False
+        if lived_s and self._is_left:
             self._rotation.go_back()
         elif self._rotation.lost(stable=lived_s >= STABLE_S) if lived_s else self._rotation.failed():
             # Not all at the same moment: the clients of a node that died go to the same other one.
@@ -260,13 +262,18 @@ class Connection:
             # Not every broker tells a client that another one took its place.
             soon = "" if lived_s >= STABLE_S else " at once; perhaps another client has this node's name"
             why = self._why or Why(State.LOST, f"the connection broke{soon}", hung_up=True)
-            if self._leaving:
+            if self._is_left:
                 why = Why(State.CONNECTING, f"going back to broker {self._rotation.first}", by_broker=True)
             return why._replace(where=where), lived_s
         if self._why is None and self._open:
             self._again = self._negotiation.closed()
         silent = "the broker closed the connection without an answer; perhaps it wants TLS on this port"
         return (self._why or Why(State.LOST, silent))._replace(where=where), 0.0
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether the main thread left this session for the first address."""
+        return self._session is not None and self._session is self._left
 
     @property
     def _negotiation(self) -> Negotiation:

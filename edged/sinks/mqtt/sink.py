@@ -361,7 +361,7 @@ class MqttSink:
         if self._in_flight:
             self._plan()
         else:
-            self._connection.leave()
+            self._connection.leave(session)
             session.disconnect()
 
     def _take_terms(self, session: Session) -> None:

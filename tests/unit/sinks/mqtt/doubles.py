@@ -80,8 +80,8 @@ class Link:
         self.aborted: list[str] = []
         self.leaving = False
 
-    def leave(self) -> None:
-        self.leaving = True
+    def leave(self, session: object) -> None:
+        self.leaving = session is not None
 
     def start(self) -> None:
         pass

@@ -217,6 +217,37 @@ def test_a_connection_that_was_given_up_is_not_heard_any_more(
     assert bench.listener.heard == []
 
 
+def test_leaving_a_session_that_has_ended_says_nothing_of_the_next_one(
+    script: Callable[[Callable[[Paho], object]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = threading.Event()
+    clients: list[Paho] = []
+
+    def accept(client: Paho) -> None:
+        client.accepted()
+        clients.append(client)
+        if len(clients) == 2:
+            left.wait(PATIENCE_S)
+
+    script(accept)
+    monkeypatch.setattr(connection, "SHORTEST_S", 0.01)
+    bench = Bench(addresses=[Address("a.invalid", 1), Address("b.invalid", 1), Address("c.invalid", 1)])
+    bench.connection.start()
+    for _ in range(3):
+        bench.calls.make_next(PATIENCE_S)
+    first, lost, second = bench.listener.heard
+    assert isinstance(lost, Why)
+    assert lost.state is State.LOST
+    bench.connection.leave(first)  # type: ignore[arg-type]  # the first that was heard is a session
+    left.set()
+    bench.calls.make_next(PATIENCE_S)
+    bench.connection.stop(PATIENCE_S)
+    why = bench.listener.heard[3]
+    assert second is not first
+    assert isinstance(why, Why)
+    assert (why.state, why.by_broker, why.where) == (State.LOST, False, "broker b.invalid:1")
+
+
 # Ending the thread from inside is the point.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_died_is_a_fault(script: Callable[[Callable[[Paho], object]], None]) -> None:
