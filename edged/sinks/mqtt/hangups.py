@@ -17,7 +17,7 @@ PROMPT_S = 3.0  # a broker that hangs up at a message does so at once
 SUSPECTED = 2  # connections that ended over a topic without any answer on it, before it is sent alone
 ALONE = 3  # times that it was the only one, before it is left out
 STANDS_S = 30.0  # a connection that lasted for this long is not ended over what it began with
-FIRST_ROWS = 20  # events that go before everything else while a topic is suspected
+FIRST_ROWS = 20  # events that go before subscriptions, and before everything while a topic is suspected
 SUBSCRIPTION = "the subscription to "  # in the place of a topic
 FIRST_S, LONGEST_S = 60.0, 3600.0  # for which it is left out; doubled each time
 

@@ -179,14 +179,16 @@ class MqttSink:
         if self._leaving:
             self._leave_in_order(self._session)
             return
-        self._retained.refresh(clock.monotonic())
-        if self._hang_ups.careful and self._first_rows > 0:
-            self._first_rows -= self._send_rows(self._session)
-        session = self._session
-        self._subscriptions.make(session, lambda: self._free(session) > 0, clock.monotonic())
-        self._send_retained(self._session)
-        self._send_discovery(self._session)
-        self._send_rows(self._session)
+        session, now, careful = self._session, clock.monotonic(), self._hang_ups.careful
+        self._retained.refresh(now)
+        if not careful:
+            self._send_retained(session)
+        if self._first_rows > 0:  # a node of a cluster without a leader answers nothing behind a subscription
+            self._first_rows -= self._send_rows(session)
+        self._subscriptions.make(session, lambda: not careful or self._free(session) > 0, now)
+        self._send_retained(session)
+        self._send_discovery(session)
+        self._send_rows(session)
         self._plan()
 
     def retain(self, suffix: str, payload: bytes | str) -> None:
@@ -477,14 +479,9 @@ class MqttSink:
 
     def _plan(self) -> None:
         """Set when the connection is to call ``tick`` next."""
-        discovery = None if self._discovery is None else self._discovery.wake_at
-        times = (
-            self._in_flight.answer_due,
-            self._delivery.wake_at,
-            discovery,
-            self._retained.refresh_at,
-            *(part.wake_at for part in (self._hang_ups, self._rights, self._subscriptions)),
-        )
+        parts = (self._delivery, self._hang_ups, self._rights, self._subscriptions, self._discovery)
+        times = [None if part is None else part.wake_at for part in parts]
+        times += [self._in_flight.answer_due, self._retained.refresh_at]
         self._connection.wake = min((at for at in times if at is not None), default=None)
 
     def _become(self, why: Why) -> None:

@@ -19,7 +19,7 @@ from unit.sinks.events import event
 from unit.sinks.mqtt.doubles import Broker, Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 NO_PUBACK = Why(State.LOST, "gone")
 
@@ -131,6 +131,25 @@ def test_retained_values_are_sent_again_in_full_and_only_the_latest() -> None:
         node.sink.retain("p/state", "4")  # nothing new
         assert len(broker.received) == 3
         node.sink.down(NO_PUBACK)
+
+
+def test_events_do_not_wait_behind_subscriptions() -> None:
+    broker = Broker()
+    before: list[int] = []
+    subscribe = broker.subscribe
+
+    def subscribed(topics: Sequence[str]) -> int:
+        before.append(len(broker.events()))
+        return subscribe(topics)
+
+    broker.subscribe = subscribed  # type: ignore[method-assign]  # it counts first
+    node = Node()
+    node.happen(50)
+    node.connect(broker)
+    assert broker.received[0] == ("edged/n/status", b"online", True)
+    assert before == [19]  # the window is full; a subscription has no place in it
+    node.answer(broker)
+    assert len(broker.events()) == 50
 
 
 def test_many_retained_values_keep_to_the_window_of_the_broker() -> None:
