@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -24,8 +25,8 @@ class Reports:
         """Send a report that must arrive; wait where main is behind."""
         try:
             self._pipe.send(worker_messages.encode(report))
-        except OSError:
-            self._lost()
+        except OSError as error:
+            self._lost(error)
 
     def offer(self, report: worker_messages.Report) -> None:
         """Send a report that main can do without; drop it where main is behind."""
@@ -33,12 +34,15 @@ class Reports:
             self._pipe.send(worker_messages.encode(report), socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
-        except OSError:
-            self._lost()
+        except OSError as error:
+            self._lost(error)
 
-    def _lost(self) -> None:
-        """End this process, whose main is gone; the thread that hears main does it in order."""
-        if not self._watched:
+    def _lost(self, error: OSError) -> None:
+        """End this process, whose main is gone; the thread that hears main does it in order.
+
+        Where a driver closed the descriptor, that thread waits for ever.
+        """
+        if not self._watched or error.errno not in (errno.EPIPE, errno.ECONNRESET):
             os._exit(0)
 
     def watch(self, obey: Callable[[str, str], None], stop: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -202,7 +203,8 @@ class Lab:
             write(self._config.file, str(child.pid))
 
     def _mute(self) -> None:
-        os.close(_pipe())
+        with contextlib.suppress(LookupError):  # it is closed already
+            os.close(_pipe())
         threading.Event().wait(0.5)
 
     def _babble(self) -> None:
