@@ -134,7 +134,7 @@ def is_whole(data: bytes) -> bool:
     if data.startswith(b"\xff\xd8"):
         return jpeg.has_end(data)
     if data.startswith(b"\x89PNG"):
-        return b"IEND" in data[-64:] or b"IEND\xae\x42\x60\x82" in data
+        return _png_is_whole(data)
     if data.startswith(b"RIFF"):
         return len(data) >= 8 + int.from_bytes(data[4:8], "little")
     if data.startswith(b"BM"):
@@ -142,6 +142,16 @@ def is_whole(data: bytes) -> bool:
     if picture_header.is_gif(data):
         return b";" in data[-64:]
     return len(data) > 0
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Go from chunk to chunk: OpenCV makes room for what a length says, up to 2 GB, before it reads."""
+    at = 8
+    while at + 8 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return False
 
 
 def _other(data: bytes, name: str) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.sources import picture_header
+from edged.sources import photographs, picture_header
 from edged.sources.picture_header import MAX_PIXELS, Size
 
 SUFFIXES = [".jpg", ".png", ".bmp", ".webp", ".tif"]
@@ -109,6 +109,8 @@ def test_no_decoder_makes_more_than_the_header_says(suffix: str) -> None:
         size = picture_header.size(bytes(data))
         if size is None or size.pixels > 1_000_000 or not picture_header.is_known(bytes(data)):
             continue
+        if not photographs.is_whole(bytes(data)):
+            continue
         try:
             pixels = cv2.imdecode(np.frombuffer(bytes(data), np.uint8), cv2.IMREAD_COLOR)
         except cv2.error:
@@ -121,6 +123,13 @@ def test_a_png_whose_first_chunk_claims_gigabytes_is_refused() -> None:
     data = bytearray(encoded(".png", 40, 30))
     data[8] = 0x7F
     assert picture_header.size(bytes(data)) is None
+
+
+def test_a_png_whose_later_chunk_claims_gigabytes_is_half_a_file() -> None:
+    data = bytearray(encoded(".png", 40, 30))
+    assert photographs.is_whole(bytes(data) + b"appended")
+    data[33] = 0x7F
+    assert not photographs.is_whole(bytes(data))
 
 
 def test_opencv_keeps_the_same_bound() -> None:
