@@ -107,6 +107,8 @@ def visit(config: Mqtt, password: str | None, node: str, *, seconds: float, echo
             make_calls(calls, min(_GLANCE_S, left))
             if found.session is not None and not was_in:
                 end = clock.monotonic() + echo_s
+    if found.why is _SILENT:
+        found.why = Why(State.TIMEOUT, f"nothing was heard from it within {seconds:g} s")
     if found.session is not None and not found.over:
         found.trouble.append(
             f"what this user publishes on {found.base}/{ECHO} does not come back: it may not publish below "

@@ -165,10 +165,10 @@ def test_the_number_of_problems_is_bounded(said: Said) -> None:
 
 
 def test_too_many_pipelines_are_counted_not_checked(said: Said) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     line = one(said("pipelines:\n" + "".join(f"  p{i}: {{source: {{kind: x}}}}\n" for i in range(2000)))[:1])
     assert line == "f:2:3: pipelines has 2000 entries; the maximum is 64"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 2
 
 
 def test_positions_of_values_can_be_looked_up(tmp_path: Path) -> None:
