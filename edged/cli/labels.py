@@ -1,4 +1,4 @@
-"""``edged labels``: list or search what a model can say."""
+"""``edged labels``: lists or searches the labels of a model."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line says; return 0."""
+    """Carry out the command line; return 0."""
     from edged.tools import teach
 
     config = Path(arguments.config or terminal.DEFAULT_CONFIG)

@@ -54,7 +54,7 @@ class Declared:
 
     @property
     def has_keys(self) -> bool:
-        """Whether the value may be a block."""
+        """Return whether the value may be a block."""
         return self.model is not None or any(get_origin(t) is dict for t in self.types)
 
     def has(self, *types: type) -> bool:

@@ -67,7 +67,7 @@ class EventMaker:
 
     @property
     def synced(self) -> bool:
-        """Whether the wall clock is synchronised, as of at most ``SYNCED_FOR_S`` ago."""
+        """Return whether the wall clock is synchronised, as of at most ``SYNCED_FOR_S`` ago."""
         now = self._monotonic()
         if now - self._looked_at >= SYNCED_FOR_S:
             self._synced, self._looked_at = self._is_synced(), now

@@ -5,7 +5,7 @@ a delegate, ValueError where there is no device. It may also abort, crash or han
 deals with that.
 
 A process that opens an Edge TPU on USB resets it, under whatever process has it open already, and one that
-may not open it tries for 25 s. So both are found out before the library is asked. And the library's own
+may not open it tries for 25 s. So both are found out before the library is used. And the library's own
 numbers are not those of ports::
 
     edged      usb:0 = port 1-1      usb:1 = port 1-2      in the order of the ports
@@ -121,7 +121,7 @@ def _load(runtime: str, library: str, device: str, options: Mapping[str, str] | 
 
 
 def _port_of(device: str, sticks: Sequence[CoralStick], *, cards: bool) -> str | None:
-    """Return the port of a device; None where the library alone knows, or no stick is there.
+    """Return the port of a device; None where only the library can tell, or no stick is there.
 
     Args:
         device: as it is configured.

@@ -68,7 +68,7 @@ class Preparer:
         fit: how the picture is made to fit: stretch it, crop its middle, or letterbox it with black.
         rotate: turn the picture clockwise by 0, 90, 180 or 270 degrees before anything else.
         crop: use only this part, after rotation.
-        normalize: the values by the configuration; None: what the model wants, as far as it says so.
+        normalize: the values by the configuration; None: those of the model, as far as they are known.
         order: the order of the channels by the configuration; None: what the values imply, else ``rgb``.
     """
 

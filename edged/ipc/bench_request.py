@@ -31,7 +31,7 @@ class BenchRequest:
         library: the accelerator's library.
         options: that library's options.
         model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
-        unsure: nothing says which values the model wants for pixels: find the best of the usual ones.
+        unsure: it is not known which values the model wants for pixels: find the best of the usual ones.
         seconds: how long to run the model to time it.
         head: the file of the head, where the model is the embedder of a taught one.
     """

@@ -66,7 +66,7 @@ class Record:
 
     @property
     def good(self) -> bool:
-        """Whether its quality is good."""
+        """Return whether its quality is good."""
         return self.quality == "good"
 
 

@@ -76,7 +76,7 @@ class SensorState:
 
     @property
     def online(self) -> bool:
-        """Whether the sensor delivers readings, as its availability topic says."""
+        """Return whether the sensor delivers readings, as its availability topic shows."""
         return self.state == "running"
 
 

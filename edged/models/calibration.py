@@ -1,4 +1,4 @@
-"""The calibration of scores that the metadata of a model asks for, as Google's models have it.
+"""The calibration of scores in the metadata of a model, as Google's models have it.
 
 Each class has a line in a packed file: scale, slope, offset, and optionally the lowest score that is
 calibrated. A score s becomes scale / (1 + exp(-(slope * f(s) + offset))), with f(s) = s, log(s) or
@@ -19,7 +19,7 @@ TRANSFORMATIONS: tuple[Transformation, ...] = ("identity", "log", "inverse-logis
 
 @dataclass(frozen=True)
 class Calibration:
-    """How the scores of a model become calibrated.
+    """The way in which the scores of a model become calibrated.
 
     Attributes:
         transformation: what is applied to a score first.

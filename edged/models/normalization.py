@@ -83,7 +83,7 @@ def of_input(
 
     Args:
         picture: the input.
-        given: what the configuration says, for red, green and blue; None: nothing.
+        given: the values by the configuration, for red, green and blue; None: nothing.
         order: the order of the channels by the configuration; None: what the values imply, else ``rgb``.
     """
     tensor = picture.tensor
@@ -195,7 +195,7 @@ def remark(file: str, values: InputValues, given: Normalization | None = None) -
     Args:
         file: the model's name.
         values: what its input gets.
-        given: what the configuration says.
+        given: the values by the configuration.
     """
     if values.origin == "assumed":
         return (

@@ -36,7 +36,7 @@ class PictureInput:
         width, height: the picture's size in pixels.
         channels: 3 (RGB) or 1 (grey).
         tensor: the input tensor.
-        normalization: what the model's metadata asks for, or None.
+        normalization: by the model's metadata, or None.
         range: the values that it wants by what else the file tells, such as ``0..255``; empty: nothing does.
         range_origin: how ``range`` is known.
         channels_first: the tensor is [1, channels, height, width].
@@ -80,7 +80,7 @@ class Spec:
             probably logits), or empty where the file does not tell.
         measure: the name that stands in events for a model, where there is none.
         binary: the output is one number, the probability of the second of two classes.
-        calibration: what the model's metadata says of its scores, or None.
+        calibration: of its scores, by the model's metadata, or None.
     """
 
     input: PictureInput | WindowInput | None = None

@@ -44,7 +44,7 @@ class Tensor:
 
     @property
     def is_float(self) -> bool:
-        """Whether it holds real numbers."""
+        """Return whether it holds real numbers."""
         return self.dtype in _FLOATS
 
     @property

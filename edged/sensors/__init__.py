@@ -280,12 +280,12 @@ class SensorConfig(Block):
 
     @property
     def remedy(self) -> str:
-        """What to do where its device is absent, such as the line of config.txt that makes it appear."""
+        """The remedy where its device is absent, such as the line of config.txt that makes it appear."""
         return ""
 
     @property
     def needs(self) -> Needs:
-        """What it reads, opens and starts: the sensor worker's walls let nothing else through.
+        """The things that it reads, opens and starts: the sensor worker's walls let nothing else through.
 
         A driver that does not say may open every device.
         """

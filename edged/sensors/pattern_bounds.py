@@ -1,4 +1,4 @@
-"""Tells which regular expressions can take for ever on a line that a device made up.
+"""Finds out which regular expressions can take for ever on a line that a device made up.
 
 Python's ``re`` tries every way to match: a repeated group that holds a repetition or an alternative has twice
 as many ways for each character more. It cannot be interrupted, and while it tries, no other sensor is read.

@@ -1,4 +1,4 @@
-"""What a sensor makes of the data of its serial port: the newest values of lines, or of frames."""
+"""Parses the data of a serial port for a sensor: the newest values of lines, or of frames."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Lines:
 
     @property
     def ready(self) -> bool:
-        """Whether there is a reading that was not taken yet."""
+        """Return whether there is a reading that was not taken yet."""
         return bool(self._fresh)
 
     def take(self) -> list[Reading]:
@@ -99,7 +99,7 @@ class Frames:
 
     @property
     def ready(self) -> bool:
-        """Whether there is a reading that was not taken yet."""
+        """Return whether there is a reading that was not taken yet."""
         return bool(self._fresh)
 
     def begin(self) -> None:

@@ -52,7 +52,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a port is opened.
+    """The way in which a port is opened.
 
     Attributes:
         device: the port's path.

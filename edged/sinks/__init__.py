@@ -87,7 +87,7 @@ class SpoolSink(Protocol):
 
     @property
     def problems(self) -> Sequence[str]:
-        """What the other side does not take from this node, in sentences."""
+        """Sentences about what the other side does not take from this node."""
 
     def open(self) -> None:
         """Begin; never raises because the other side is away."""

@@ -32,7 +32,7 @@ def mark_of(name: str, modified_ns: int, size_bytes: int) -> int:
 
 
 class Decoding:
-    """Where a source notes what it decodes.
+    """The place where a source notes what it decodes.
 
     Args:
         note: takes the mark of what is being decoded from now on; 0: nothing.

@@ -208,7 +208,7 @@ class Stream:
             raise Unavailable(Reason.LOST, f"the camera sent {self._broken} broken pictures in a row")
 
     def _next(self) -> bytes:
-        """Return the content of the next part: as long as its header tells, else up to the boundary."""
+        """Return the content of the next part: as long as its header states, else up to the boundary."""
         header = self._until(_HEADER_END, _MOST_HEADER)
         length = _LENGTH.search(header) if self._lengths else None
         if length is None:

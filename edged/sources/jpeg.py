@@ -5,7 +5,7 @@ pixels. For a model of 224x224 pixels, a picture of 1920x1080 at 1/4 costs less 
 the difference after resizing is below half a step of 255 on average (measured on photographs).
 
 The decoder also fills up what is missing: half a file becomes half a picture and a flat rest, without an
-error. A missing end marker tells that, but programs that cut files may append one. So where the last pixels
+error. A missing end marker shows that, but programs that cut files may append one. So where the last pixels
 are flat, the picture is decoded once more with other data before its end: what was complete stays the same.
 """
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from edged.system.addresses import Address
 
 _EAGER_BELOW_S = 0.1  # for shorter intervals, every frame is decoded ahead of time
-_ASK_S = 2.0  # for each answer, when the camera is asked why it gives no video
+_ASK_S = 2.0  # for each answer, while edged finds out why the camera gives no video
 _PAGES = ("text/html", "application/xhtml+xml")
 _SILENT = 0  # OpenCV's log level: the sentences here take the place of its lines and FFmpeg's
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to reach a camera.
+    """The way to reach a camera.
 
     Attributes:
         address: with user and password, where it wants them.

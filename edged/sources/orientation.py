@@ -33,7 +33,7 @@ def of(data: bytes) -> int:
 
 
 def without(tiff: bytes) -> bytes:
-    """Return a TIFF file that says that it is upright, so that no decoder turns it."""
+    """Return a TIFF file that is marked as upright, so that no decoder turns it."""
     found = _entry(tiff)
     if found is None or found[1] == UPRIGHT:
         return tiff

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Files called .heic are JPEG often enough, as phones convert them on their way; what one is, it says itself.
+# Files called .heic are JPEG often enough, as phones convert them on their way: only the content shows it.
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
     *(".heic", ".heif"),

@@ -1,4 +1,4 @@
-"""Makes and gives back picamera2's camera objects, also where that fails halfway; knows its private names."""
+"""Makes and gives back picamera2's camera objects, also where that fails halfway; uses its private names."""
 
 from __future__ import annotations
 

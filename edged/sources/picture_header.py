@@ -93,7 +93,7 @@ def foreign(data: bytes) -> str:
 def bmp_bytes(data: bytes) -> int:
     """Return how many bytes a BMP file must have at least.
 
-    Its field for that is often wrong, and programs that show pictures do not read it: the header tells the
+    Its field for that is often wrong, and programs that show pictures do not read it: the header gives the
     bytes of uncompressed pixels. For compressed ones only the decoder can.
     """
     found = _bmp(data) if len(data) >= 34 else None
@@ -152,7 +152,7 @@ def _jpeg(data: bytes) -> Size | None:
 
 
 def _png(data: bytes) -> Size | None:
-    # A length other than 13 here makes OpenCV allocate and clear as much memory as it says, up to 2 GB.
+    # A length other than 13 here makes OpenCV allocate and clear as much memory as it claims, up to 2 GB.
     if data[8:16] != b"\0\0\0\x0dIHDR":
         return None
     return Size(_number(data, 16, 4, "big"), _number(data, 20, 4, "big"))

@@ -1,4 +1,4 @@
-"""How far a source has come, so that the next worker goes on there, and a drop folder gives each file once.
+"""Records how far a source has come: the next worker goes on there, and a drop folder gives a file once.
 
 ```
  worker: frame.place ─▶ judged ─▶ Done ─▶ main: in the state directory ─▶ the next worker's order ─▶ Progress
@@ -19,7 +19,7 @@ MOST = 2048  # samples that are known one by one; of older ones, only when the l
 
 
 class Place(NamedTuple):
-    """Where a sample is.
+    """The place of a sample in its source.
 
     Attributes:
         mark: the sample's mark, or its place in a recording; below 2**48.
@@ -36,7 +36,7 @@ class Progress:
     """The samples that were judged, the latest last.
 
     Attributes:
-        number: how many there were.
+        number: their number.
         floor_s: whatever was changed before this was judged, s since 1970.
 
     Args:

@@ -1,6 +1,6 @@
-"""Finds out why a network camera gives no video: FFmpeg tells it only to the terminal, and OpenCV nobody.
+"""Finds out why a network camera gives no video: FFmpeg only prints it, and OpenCV drops it.
 
-It is asked once more, in a few lines of its own protocol, after FFmpeg has failed.
+So after FFmpeg has failed, edged makes a request of its own, of a few lines.
 """
 
 from __future__ import annotations

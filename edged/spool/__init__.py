@@ -81,7 +81,7 @@ class Counts:
 
     @property
     def balanced(self) -> bool:
-        """Whether no event is missing and none is counted twice."""
+        """Return whether no event is missing and none is counted twice."""
         return self.accepted == self.acknowledged + self.queued + sum(self.dropped.values())
 
 

@@ -35,7 +35,7 @@ class Answer:
 
     @property
     def wanting(self) -> bool:
-        """Whether more should be read."""
+        """Return whether more should be read."""
         return not self.complete and len(self._entries) < ROOM // 2
 
     def reset(self) -> None:

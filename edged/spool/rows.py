@@ -44,7 +44,7 @@ class Queue:
 
     @property
     def crowded(self) -> bool:
-        """Whether it holds more than it has room for."""
+        """Return whether it holds more than it has room for."""
         return self._room_of.total() > self._room
 
     def add(self, entry: Entry) -> None:
@@ -124,15 +124,15 @@ class Rows:
         self.dropping = Ranges()
 
     def waits(self, place: int) -> bool:
-        """Whether a row may be handed out."""
+        """Return whether a row may be handed out."""
         return place not in self.delivered and self.droppable(place)
 
     def droppable(self, place: int) -> bool:
-        """Whether a row may be dropped; not in flight, when its acknowledgement may be on its way."""
+        """Return whether a row may be dropped; not in flight, when its acknowledgement may be on its way."""
         return self.kept(place) and place not in self.in_flight and place not in self.dropping
 
     def kept(self, place: int) -> bool:
-        """Whether a row is here and not finished."""
+        """Return whether a row is here and not finished."""
         return place in self.present or place in self.queue
 
     def oldest(self, count: int, queued: Iterable[Entry]) -> list[int]:

@@ -81,12 +81,12 @@ class ForkServer:
 
     @property
     def is_started(self) -> bool:
-        """Whether there is a process, or one is about to be started again."""
+        """Return whether there is a process, or one is about to be started again."""
         return self._control is not None or self._hello is not None
 
     @property
     def is_service(self) -> bool:
-        """Whether systemd runs it, as another user."""
+        """Return whether systemd runs it, as another user."""
         return bool(self._socket)
 
     @property

@@ -31,7 +31,7 @@ class LockFile:
 
     @property
     def held(self) -> bool:
-        """Whether this process holds the lock."""
+        """Return whether this process holds the lock."""
         return self._fd is not None
 
     def take(self) -> None:

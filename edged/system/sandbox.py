@@ -34,7 +34,7 @@ _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random
 
 
 class Walls:
-    """What confines this process from now on.
+    """The walls that confine this process from now on.
 
     Attributes:
         holds: the names of the walls, of :data:`edged.system.isolation.WALLS`.

@@ -55,7 +55,7 @@ def respond(data: bytes, tell: Tell) -> None:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an examination found, in file order.
+    """The results of an examination, in file order.
 
     Attributes:
         problems: what keeps the configuration from working.

@@ -1,4 +1,4 @@
-"""``edged labels``: what models can say, and the search for a word in it."""
+"""``edged labels``: the labels of models, and the search for a word in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Vocabulary(NamedTuple):
-    """What one model can say.
+    """The labels of one model.
 
     Attributes:
         name: the pipeline, or the model's file.
@@ -36,7 +36,7 @@ class Vocabulary(NamedTuple):
 
 
 def of_model(file: Path, labels: Path | None, output: str | None = None) -> Vocabulary:
-    """Return what a classifier can say.
+    """Return the labels of a classifier.
 
     Args:
         file: the .tflite file, or the folder of a taught model, which has labels of its own.
@@ -65,7 +65,7 @@ def of_model(file: Path, labels: Path | None, output: str | None = None) -> Voca
 
 
 def of_configuration(path: Path | str) -> list[Vocabulary]:
-    """Return what each pipeline of a configuration can say.
+    """Return the labels of each pipeline of a configuration.
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -76,7 +76,7 @@ def of_configuration(path: Path | str) -> list[Vocabulary]:
 
 
 def of_bundled() -> Vocabulary:
-    """Return what the bundled classifier can say."""
+    """Return the labels of the bundled classifier."""
     return of_model(bundled.MODEL, bundled.LABELS)
 
 

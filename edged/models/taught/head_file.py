@@ -41,7 +41,7 @@ Gives = Literal["picture", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What an answer has to reach; below, it is unknown.
+    """The bounds that an answer has to reach; below them, it is unknown.
 
     Attributes:
         cosine: to the nearest example.
@@ -60,7 +60,7 @@ class Taught:
         at: when, in seconds since 1970.
         what: ``taught`` or ``forgot``.
         label: of the examples.
-        count: how many.
+        count: their number.
     """
 
     at: float
@@ -104,7 +104,7 @@ class HeadFile:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many examples each label has."""
+        """The number of examples of each label."""
         return {label: self.answers.count(number) for number, label in enumerate(self.labels)}
 
     def to_bytes(self) -> bytes:

@@ -85,7 +85,7 @@ class ModelFile:
 
     @property
     def calibration(self) -> Calibration | None:
-        """How the scores of the first output are calibrated."""
+        """The way in which the scores of the first output are calibrated."""
         return self.calibrations[0] if self.calibrations else None
 
     @property
@@ -126,7 +126,7 @@ class ModelFile:
 
     @property
     def for_edgetpu(self) -> bool:
-        """Whether the model is compiled for an Edge TPU."""
+        """Return whether the model is compiled for an Edge TPU."""
         return EDGETPU_OP in self.custom_ops
 
 

@@ -57,7 +57,7 @@ _MOST_STARTS = 16  # positions at which appended JSON may begin
 
 @dataclass(frozen=True)
 class Packed:
-    """What is appended to a model.
+    """The files that are appended to a model.
 
     Attributes:
         labels: the names of its classes; None: there are none.
@@ -130,7 +130,7 @@ def _label_file(members: Mapping[str, object], named: Sequence[str]) -> str | No
 
 
 def _described(data: bytes, where: str) -> Packed:
-    """Return what a description of a model says, in JSON, YAML or as a Python dictionary."""
+    """Return the content of a description of a model, in JSON, YAML or as a Python dictionary."""
     if not data:
         return Packed()
     try:

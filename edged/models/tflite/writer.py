@@ -80,7 +80,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Kind:
-    """What the fields of a kind of table refer to; its numbers need no mention.
+    """The things that the fields of a kind of table refer to; its numbers need no mention.
 
     Attributes:
         vectors: the width of the items, by field; strings are in ``texts``.

@@ -93,7 +93,7 @@ class Config(SensorConfig):
 
     @property
     def _measurable(self) -> tuple[float | None, float | None]:
-        """What the chip can measure, as far as it is known."""
+        """The range that the chip can measure, as far as it is known."""
         chip = _RANGES.get(self.device.partition("@")[0], {})
         every = _HUMIDITY if self.channel == "humidityrelative" else (None, None)
         return chip.get(self.channel, every)

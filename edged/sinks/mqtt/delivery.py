@@ -83,7 +83,7 @@ class Delivery:
         self._again_at = None
 
     def waited(self, row: Row) -> bool:
-        """Whether a row is a replay: it is sent again, or waited for the connection."""
+        """Return whether a row is a replay: it is sent again, or waited for the connection."""
         return row.waited or row.sequence <= self._before
 
     def take(self, places: int, now: float) -> Sequence[Row]:
@@ -194,7 +194,7 @@ class Delivery:
         return rows
 
     def _drained(self, rows: Sequence[Row], fresh: int) -> bool:
-        """Whether the backlog is gone; no row is not a proof: a store may have to read it first."""
+        """Return whether the backlog is gone; no row is not a proof: a store may have to read it first."""
         if rows:
             return rows[-1].sequence > self._before
         return self._spool.counts().queued <= len(self._out) + len(self._refusals) + fresh

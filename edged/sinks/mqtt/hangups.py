@@ -46,7 +46,7 @@ class HangUps:
 
     @property
     def careful(self) -> bool:
-        """Whether one message at a time is to be sent, because a topic is suspected."""
+        """Return whether one message at a time is to be sent, because a topic is suspected."""
         return any(count >= SUSPECTED for count in self._strikes.values())
 
     @property

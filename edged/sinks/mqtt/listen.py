@@ -24,7 +24,7 @@ _SILENT = Why(State.TIMEOUT, "no answer")
 
 
 class Visitor(Listener, Protocol):
-    """A listener that knows its session."""
+    """A listener that keeps its session."""
 
     @property
     def session(self) -> Session | None:

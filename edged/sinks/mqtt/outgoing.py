@@ -59,7 +59,7 @@ class InFlight:
         return publish
 
     def holds(self, topic: str) -> bool:
-        """Whether a publish on this topic is in flight."""
+        """Return whether a publish on this topic is in flight."""
         return any(publish.topic == topic for publish in self._publishes.values())
 
     def forget_retained(self) -> None:

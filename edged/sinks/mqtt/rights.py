@@ -1,4 +1,4 @@
-"""What the broker does not let this node do, as sentences for health."""
+"""Collects what the broker does not let this node do, as sentences for health."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lacks(session: Session, settings: Settings, status: str) -> list[str]:
 
     Args:
         session: the session.
-        settings: what was asked for.
+        settings: the terms that are configured.
         status: the topic of the will.
     """
     found = []

@@ -85,7 +85,7 @@ class Session:
         self._unused_ids = itertools.count(-1, -1)
 
     def fits(self, topic: str, payload: bytes) -> bool:
-        """Whether the broker takes a message of this size."""
+        """Return whether the broker takes a message of this size."""
         size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD
         return not self._max_packet or size <= self._max_packet
 

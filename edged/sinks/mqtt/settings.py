@@ -96,7 +96,7 @@ class FileChanges:
 
     @property
     def happened(self) -> bool:
-        """Whether one of them changed since the mark."""
+        """Return whether one of them changed since the mark."""
         return self._fingerprints() != self._known
 
     def _fingerprints(self) -> list[tuple[int, int, int] | None]:

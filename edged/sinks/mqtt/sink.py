@@ -133,7 +133,7 @@ class MqttSink:
 
     @property
     def problems(self) -> Sequence[str]:
-        """What the broker does not let this node do, in sentences."""
+        """Sentences about what the broker does not let this node do."""
         return self._rights.sentences()
 
     @property

@@ -26,7 +26,7 @@ _GLANCE_S = 0.02  # between two looks for an answer
 
 @dataclass
 class Visit:
-    """What became of a visit.
+    """The outcome of a visit.
 
     Attributes:
         base: the node's topic.

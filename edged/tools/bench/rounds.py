@@ -26,7 +26,7 @@ PATIENCE_S = 60.0  # without an answer: slow boards import for 10 s, and large m
 
 
 class Watcher(Protocol):
-    """Hears how it goes."""
+    """Receives the progress of the measurements."""
 
     def begin(self, steps: int) -> None:
         """Take the number of processes that will be started."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Examples:
-    """What is shown to a model.
+    """The examples that are shown to a model.
 
     Attributes:
         gives: pictures or text.

@@ -39,10 +39,10 @@ _HINT = "; put the examples where everybody may read them: the process that look
 
 
 class Watcher(Protocol):
-    """Hears how it goes."""
+    """Receives the progress of a lesson."""
 
     def progress(self, done: int, total: int) -> None:
-        """Take how many examples were looked at."""
+        """Take the number of examples that were looked at."""
 
     def taken(self, number: int, total: int) -> None:
         """Take the number of the picture that was just taken."""
@@ -56,7 +56,7 @@ class School:
 
     Args:
         state_dir: the state directory.
-        watcher: hears how it goes.
+        watcher: receives the progress.
         fit: how pictures are fitted to the embedder's input.
         values: the keys of ``model`` about the values of pixels, such as ``normalize``.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.

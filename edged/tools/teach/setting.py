@@ -1,4 +1,4 @@
-"""What the configuration says to ``edged teach``: where models are, and the camera that will use them."""
+"""Takes from the configuration what ``edged teach`` needs: where models are, and the camera for them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Setting:
 
     @property
     def fit(self) -> str:
-        """How pictures are fitted to the embedder's input."""
+        """The way in which pictures are fitted to the embedder's input."""
         return self.pipeline.model.fit if self.pipeline is not None else "stretch"
 
     @property
