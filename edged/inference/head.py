@@ -32,9 +32,12 @@ import numpy as np
 from edged.models.taught.head_file import LEAST, OTHER, Gates
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from edged.models.taught.head_file import HeadFile
+    from edged.models.tensor import Tensor
 
     Floats = NDArray[np.float32]
     Numbers = NDArray[np.intp]
@@ -72,6 +75,18 @@ def scaled(features: NDArray[Any]) -> Floats:
     rows = np.asarray(features, np.float32)
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-9), np.float32)
+
+
+def features_of(outputs: Sequence[NDArray[Any]], tensor: Tensor) -> Floats:
+    """Return the features, of length 1, that an embedder gave.
+
+    Args:
+        outputs: the one output of the embedder, in its own type and shape.
+        tensor: its description.
+    """
+    stored = outputs[0].reshape(-1).astype(np.float32)
+    # Quantised features keep their direction without the scale; only the zero point moves it.
+    return scaled(stored if tensor.is_float else stored - tensor.zero_point)
 
 
 def fit(examples: Floats, answers: Numbers, labels: int) -> Fit:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from edged.errors import ModelError
 from edged.events import ModelTag
-from edged.inference import embedder, text_features
-from edged.inference.head import Head
+from edged.inference import text_features
+from edged.inference.head import Head, features_of
 from edged.models.spec import Spec
-from edged.models.taught import embedder as embedders
+from edged.models.taught import embedder
 from edged.models.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TaughtModel:
     """
 
     def __init__(self, model: Model, head: HeadFile, tag: ModelTag) -> None:
-        features = embedders.features(model.spec)
+        features = embedder.features(model.spec)
         if features != head.features:
             raise ModelError(
                 f"{tag.name} was taught with {head.features} features, and {model.tag.name} gives {features}"
@@ -57,7 +57,7 @@ class TaughtModel:
 
     def invoke(self, prepared: NDArray[Any]) -> list[NDArray[Any]]:
         """Return the scores of a prepared picture, ``[labels]``. Raises ``ModelError``."""
-        return [self._head.scores(embedder.row(self._model.invoke(prepared), self._output))]
+        return [self._head.scores(features_of(self._model.invoke(prepared), self._output))]
 
     def rehearse(self) -> None:
         """Run the embedder once on whatever its input holds. Raises ``ModelError``."""

@@ -23,14 +23,13 @@ from edged.config.needs import of_source
 from edged.config.pipeline import ModelSection
 from edged.config.source import SOURCES
 from edged.errors import DriverError, ModelError, Reason, Unavailable
-from edged.inference import embedder, runtime, text_features
 from edged.inference import head as heads
 from edged.inference import model as models
+from edged.inference import runtime, text_features
 from edged.inference.preprocess import Preparer
 from edged.ipc.teach_request import TeachRequest
 from edged.models.loaded_model import LoadedModel
-from edged.models.taught import embedder as embedders
-from edged.models.taught import head_file
+from edged.models.taught import embedder, head_file
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, jpeg, photographs
 from edged.system import clock, kernel, sandbox
@@ -98,12 +97,12 @@ class Lesson:
         if request.files or request.camera:
             runtime.preload(request.runtime)
             file = tflite_file.read(Path(request.embedder), request.sha256, edgetpu=None)
-            spec = embedders.spec(file)
+            spec = embedder.spec(file)
             loaded = LoadedModel(file, spec, ())
             model = models.open_model(loaded, runtime=request.runtime, threads=1)
             prepare = _preparer(request, spec).prepare
             for frame, answer in self._frames(spec):
-                self._rows.append(embedder.row(model.invoke(prepare(frame)), spec.outputs[0]))
+                self._rows.append(heads.features_of(model.invoke(prepare(frame)), spec.outputs[0]))
                 self._answers.append(answer)
 
     def _read(self) -> None:

@@ -24,8 +24,8 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from edged.inference import embedder, model
 from edged.inference import head as heads
+from edged.inference import model
 from edged.inference.preprocess import Preparer
 from edged.models import bundled
 from edged.models.loaded_model import LoadedModel
@@ -72,7 +72,7 @@ class Eye:
             return None
         if mirrored:
             pixels = np.asarray(cv2.flip(pixels, 1), np.uint8)
-        return embedder.row(self._model.invoke(self._prepare(Frame(pixels, 0.0))), self._output)
+        return heads.features_of(self._model.invoke(self._prepare(Frame(pixels, 0.0))), self._output)
 
 
 def files(folder: Path) -> list[tuple[Path, str]]:
