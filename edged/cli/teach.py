@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from edged.tools.teach import Examples, School, Setting
+    from edged.tools.teach import Examples, Setting, Teacher
 
 NAME = "teach"
 HELP = "teach a model your own labels, from a few photographs or sentences each"
@@ -78,29 +78,29 @@ def run(arguments: argparse.Namespace) -> int:
     name = None if arguments.name == "list" else arguments.name
     setting = teach.setting(config, name, given=arguments.config is not None)
     watcher = Progress(quiet=arguments.json)
-    school = teach.School(setting.state_dir, watcher, fit=setting.fit, values=setting.values)
+    teacher = teach.Teacher(setting.state_dir, watcher, fit=setting.fit, values=setting.values)
     if name is None:
         _only(arguments, ())
-        return _list(school, as_json=arguments.json)
+        return _list(teacher, as_json=arguments.json)
     if arguments.do:
-        return _change(school, arguments)
+        return _change(teacher, arguments)
     if arguments.undo:
         _only(arguments, ("undo",))
-        head = school.store.undo(arguments.name)
+        head = teacher.store.undo(arguments.name)
         terminal.print_line(f"{arguments.name}: back at version {head.version}, {_labels(head.counts)}")
         return 0
     given = _examples(arguments, setting)
     if arguments.evaluate:
-        report = school.examine(arguments.name, given)
+        report = teacher.examine(arguments.name, given)
         _show_examination(arguments.name, report, as_json=arguments.json)
         return 0
     if given is None:
-        return _show(school, arguments.name, as_json=arguments.json)
+        return _show(teacher, arguments.name, as_json=arguments.json)
     for label in given.labels:
         teach.checked(label)
     if given.camera is not None:
         watcher.note(f"{arguments.count} pictures of {arguments.label}: turn it and move it between them")
-    report = school.teach(arguments.name, given, arguments.model or teach.BUNDLED)
+    report = teacher.teach(arguments.name, given, arguments.model or teach.BUNDLED)
     _show_lesson(arguments.name, report, as_json=arguments.json)
     return 0
 
@@ -159,19 +159,19 @@ def _examples(arguments: argparse.Namespace, setting: Setting) -> Examples | Non
     )
 
 
-def _change(school: School, arguments: argparse.Namespace) -> int:
+def _change(teacher: Teacher, arguments: argparse.Namespace) -> int:
     """Carry out ``list``, ``forget LABEL`` or ``remove``."""
     _only(arguments, ())
     what, *rest = arguments.do
     if what not in _DO or len(rest) != int(what == "forget"):
         raise Refused(f"{' '.join(arguments.do)}: write list, forget LABEL or remove", os.EX_USAGE)
     if what == "list":
-        return _show(school, arguments.name, as_json=arguments.json)
+        return _show(teacher, arguments.name, as_json=arguments.json)
     if what == "remove":
-        school.store.remove(arguments.name)
+        teacher.store.remove(arguments.name)
         terminal.print_line(f"{arguments.name} is removed, with everything that it was taught")
         return 0
-    _show_lesson(arguments.name, school.forget(arguments.name, rest[0]), as_json=arguments.json)
+    _show_lesson(arguments.name, teacher.forget(arguments.name, rest[0]), as_json=arguments.json)
     return 0
 
 
@@ -205,9 +205,9 @@ class Progress:
             terminal.print_error(sentence)
 
 
-def _list(school: School, *, as_json: bool) -> int:
-    names = school.store.names()
-    heads = {name: school.store.read(name) for name in names}
+def _list(teacher: Teacher, *, as_json: bool) -> int:
+    names = teacher.store.names()
+    heads = {name: teacher.store.read(name) for name in names}
     if as_json:
         terminal.print_json({name: head.counts for name, head in heads.items() if head is not None})
     elif not names:
@@ -219,9 +219,9 @@ def _list(school: School, *, as_json: bool) -> int:
     return 0
 
 
-def _show(school: School, name: str, *, as_json: bool) -> int:
+def _show(teacher: Teacher, name: str, *, as_json: bool) -> int:
     """Show what a model was taught."""
-    head = school.store.read(name)
+    head = teacher.store.read(name)
     if head is None:
         what = f"there is no taught model {name}: edged teach {name} --label LABEL --images DIR"
         raise Refused(what, os.EX_NOINPUT)

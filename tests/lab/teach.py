@@ -36,7 +36,7 @@ from edged.models.tflite import embedding
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
 from edged.sources.photograph_names import is_photograph
-from edged.tools.teach import School
+from edged.tools.teach import Teacher
 from edged.tools.teach import photographs as examples_of
 
 TURNS = 5  # of the command
@@ -153,10 +153,10 @@ def command(folder: Path, chosen: list[tuple[Path, str]], file: Path) -> str:
     for path, label in chosen:
         (folder / "few" / label).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / "few" / label / path.name)
-    school = School(folder / "state", Silent())
+    teacher = Teacher(folder / "state", Silent())
     shown = examples_of(folder / "few", None)
     with Scales() as scales:
-        took = [float(school.teach(f"few-{turn}", shown, file)["seconds"]) for turn in range(TURNS)]
+        took = [float(teacher.teach(f"few-{turn}", shown, file)["seconds"]) for turn in range(TURNS)]
     return (
         f"{len(chosen)} photographs taught in {min(took):.2f} s (best of {TURNS}), at most "
         f"{scales.core_s:.2f} s of a core; "

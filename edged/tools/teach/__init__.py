@@ -11,14 +11,14 @@ the pipe between them is checked like a file that others made.
 
 from edged.models.bundled import MODEL as BUNDLED
 from edged.tools.teach.examples import Examples, checked, photographs, texts
-from edged.tools.teach.school import School, Watcher
 from edged.tools.teach.setting import Setting, setting
+from edged.tools.teach.teacher import Teacher, Watcher
 
 __all__ = [
     "BUNDLED",
     "Examples",
-    "School",
     "Setting",
+    "Teacher",
     "Watcher",
     "checked",
     "photographs",

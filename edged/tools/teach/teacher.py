@@ -51,8 +51,8 @@ class Watcher(Protocol):
         """Take a note for the user."""
 
 
-class School:
-    """The taught models of a state directory.
+class Teacher:
+    """Teaches and examines the taught models of a state directory.
 
     Args:
         state_dir: the state directory.

@@ -7,9 +7,9 @@ import pytest
 from edged.errors import ModelError, Refused
 from edged.models.taught.head_file import OTHER
 from edged.system.child import ChildFailed
-from edged.tools.teach import school
+from edged.tools.teach import teacher
 from edged.tools.teach.examples import Examples
-from edged.tools.teach.school import School
+from edged.tools.teach.teacher import Teacher
 from unit.models.taught.test_head_file import head
 from unit.models.taught.test_store import taught
 
@@ -56,10 +56,10 @@ FOUND = {"answers": [0, 1], "left_out": [0, 1], "kept": [True, True], "isolation
 def test_a_process_that_fails_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[Any], why: str
 ) -> None:
-    taught(School(tmp_path, Notes()).store, "garage", 1)
-    monkeypatch.setattr(school, "answers", answering(*told))
+    taught(Teacher(tmp_path, Notes()).store, "garage", 1)
+    monkeypatch.setattr(teacher, "answers", answering(*told))
     with pytest.raises(Refused, match=why):
-        School(tmp_path, Notes()).examine("garage", None)
+        Teacher(tmp_path, Notes()).examine("garage", None)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_a_process_that_fails_is_one_sentence(
 def test_what_a_process_sends_is_checked_before_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any]
 ) -> None:
-    lessons = School(tmp_path, Notes())
+    lessons = Teacher(tmp_path, Notes())
     before = taught(lessons.store, "garage", 1)
-    monkeypatch.setattr(school, "answers", answering({"found": found}))
+    monkeypatch.setattr(teacher, "answers", answering({"found": found}))
     with pytest.raises(ModelError):
         lessons.forget("garage", OTHER)
     assert lessons.store.read("garage") == before
@@ -86,17 +86,17 @@ def test_what_a_process_sends_is_checked_before_it_is_kept(
 
 def test_progress_and_what_is_left_out_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = Notes()
-    lessons = School(tmp_path, watcher)
+    lessons = Teacher(tmp_path, watcher)
     taught(lessons.store, "garage", 1)
     told = [{"done": 0}, {"taken": 1}, {"found": FOUND | {"unreadable": ["/a.jpg"], "isolation": []}}]
-    monkeypatch.setattr(school, "answers", answering(*told))
+    monkeypatch.setattr(teacher, "answers", answering(*told))
     lessons.examine("garage", None)
     assert watcher.said[:3] == ["0 of 0", "taken 1 of 0", "/a.jpg is left out: it cannot be read as a whole"]
     assert watcher.said[3].startswith("WARNING: the process that sees the examples is not isolated")
 
 
 def test_what_does_not_go_with_the_model_is_refused(tmp_path: Path) -> None:
-    lessons = School(tmp_path, Notes())
+    lessons = Teacher(tmp_path, Notes())
     with pytest.raises(Refused, match="no taught model garage; there are: none"):
         lessons.examine("garage", None)
     taught(lessons.store, "garage", 1)
