@@ -12,7 +12,7 @@ from broker import Broker, free_port
 from node import Node, Subscriber, event, until
 from picky import Picky
 
-from edged.sinks.mqtt import addresses
+from edged.sinks.mqtt import endpoints
 from edged.sinks.mqtt.state import State
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def test_a_user_who_may_not_publish_is_named_in_both_protocols(
 def test_it_goes_on_at_the_next_address_and_back_to_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(addresses, "BACK_S", 0.5)
+    monkeypatch.setattr(endpoints, "BACK_S", 0.5)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     monkeypatch.setattr("edged.sinks.mqtt.connection.STABLE_S", 0.2)

@@ -20,8 +20,8 @@ from paho.mqtt.properties import Properties
 
 from edged.errors import ConfigError
 from edged.sinks.mqtt import state
-from edged.sinks.mqtt.addresses import Address, Look, Rotation
 from edged.sinks.mqtt.client import MAX_INCOMING, Client
+from edged.sinks.mqtt.endpoints import Endpoint, Look, Rotation
 from edged.sinks.mqtt.inbox import DefectLog
 from edged.sinks.mqtt.session import Message, Session
 from edged.sinks.mqtt.settings import FileChanges
@@ -108,7 +108,7 @@ class Connection:
         self._listener = listener
         self._post = post
         self._rotation = Rotation(settings.addresses)
-        self._negotiations: dict[Address, Negotiation] = {}
+        self._negotiations: dict[Endpoint, Negotiation] = {}
         self._rounds = 0  # since the last connection, in which no address accepted one
         self._again = False  # at once, on other terms
         self._patient = True  # nothing but a person can help at the addresses of this round

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError, Problem
 from edged.sinks import KeyProblem
-from edged.sinks.mqtt.addresses import Address
+from edged.sinks.mqtt.endpoints import Endpoint
 from edged.system.files import read_regular
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Settings:
         files: the files that these two read; a change of one is worth an attempt.
     """
 
-    addresses: Sequence[Address]
+    addresses: Sequence[Endpoint]
     client_id: str
     mqtt5: bool | None
     keepalive_s: int
@@ -67,7 +67,7 @@ class Settings:
             *((tls.ca_file, tls.cert_file, tls.key_file) if tls is not None else ()),
         )
         return cls(
-            addresses=[Address(*address) for address in config.addresses],
+            addresses=[Endpoint(*address) for address in config.addresses],
             client_id=client_id,
             mqtt5=None if config.protocol == "auto" else config.protocol == "5",
             retain=config.retain,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edged.config.secrets import read_secret
 from edged.errors import ConfigError
-from edged.sinks.mqtt.addresses import Address
+from edged.sinks.mqtt.endpoints import Endpoint
 from edged.system import clock
 from edged.tools.doctor.verdict import Verdict, error, ok, skipped, together, warning
 
@@ -44,14 +44,14 @@ def broker(subject: Subject) -> Verdict:
             None if mqtt.password_file is None else read_secret(mqtt.password_file, warn=False).reveal()
         )
         node = subject.config.node
-        return together([_visit(Address(*each), mqtt, password, node) for each in mqtt.addresses])
+        return together([_visit(Endpoint(*each), mqtt, password, node) for each in mqtt.addresses])
     except ConfigError as problem:
         if "may not be read" in str(problem):
             return skipped(str(problem), _AS_ROOT)
         return error(str(problem), "see the check configuration")
 
 
-def _visit(where: Address, mqtt: Mqtt, password: str | None, node: str) -> Verdict:
+def _visit(where: Endpoint, mqtt: Mqtt, password: str | None, node: str) -> Verdict:
     from edged.sinks.mqtt.visit import visit
 
     began = clock.monotonic()

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from edged.sinks.mqtt.addresses import Address
 from edged.sinks.mqtt.connection import Connection
+from edged.sinks.mqtt.endpoints import Endpoint
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
 from unit.sinks.mqtt.doubles import Calls
@@ -64,7 +64,7 @@ def test_a_packet_that_is_too_large_ends_the_connection_before_it_is_read(*, mqt
     broker = Hostile(250_000_000, mqtt5=mqtt5)
     listener, calls = Listener(), Calls()
     settings = Settings(
-        [Address("127.0.0.1", broker.port)], client_id="n", mqtt5=mqtt5, keepalive_s=20, will_topic="w"
+        [Endpoint("127.0.0.1", broker.port)], client_id="n", mqtt5=mqtt5, keepalive_s=20, will_topic="w"
     )
     connection = Connection(settings, listener, calls.put)
     connection.start()

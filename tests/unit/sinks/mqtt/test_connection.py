@@ -9,8 +9,8 @@ import pytest
 
 from edged.errors import ConfigError, Problem
 from edged.sinks.mqtt import connection
-from edged.sinks.mqtt.addresses import Address
 from edged.sinks.mqtt.connection import MOST_UNREAD, STUCK_S, Connection
+from edged.sinks.mqtt.endpoints import Endpoint
 from edged.sinks.mqtt.settings import Settings
 from edged.sinks.mqtt.state import State, Why
 from edged.system import clock
@@ -62,7 +62,7 @@ class Bench:
         self.pauses: list[float] = []
         self.connection = Connection(
             Settings(
-                **({"addresses": [Address("broker.invalid", 1)], "client_id": "n", "mqtt5": True} | changes),
+                **({"addresses": [Endpoint("broker.invalid", 1)], "client_id": "n", "mqtt5": True} | changes),
                 keepalive_s=20,
                 will_topic="edged/n/status",
             ),
@@ -231,7 +231,7 @@ def test_leaving_a_session_that_has_ended_says_nothing_of_the_next_one(
 
     script(accept)
     monkeypatch.setattr(connection, "SHORTEST_S", 0.01)
-    bench = Bench(addresses=[Address("a.invalid", 1), Address("b.invalid", 1), Address("c.invalid", 1)])
+    bench = Bench(addresses=[Endpoint("a.invalid", 1), Endpoint("b.invalid", 1), Endpoint("c.invalid", 1)])
     bench.connection.start()
     for _ in range(3):
         bench.calls.make_next(PATIENCE_S)

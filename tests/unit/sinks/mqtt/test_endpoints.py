@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 
-from edged.sinks.mqtt.addresses import BACK_S, Address, Look, Rotation
+from edged.sinks.mqtt.endpoints import BACK_S, Endpoint, Look, Rotation
 
-A, B, C = (Address(name, 1883) for name in "abc")
+A, B, C = (Endpoint(name, 1883) for name in "abc")
 
 
 def test_one_address_is_tried_after_a_pause() -> None:
@@ -77,6 +77,6 @@ def test_it_goes_back_to_the_first_less_and_less_often_where_that_fails() -> Non
 def test_a_look_finds_what_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert Look(Address("127.0.0.1", port), 5).found.wait(10)
-    assert not Look(Address("127.0.0.1", port), 5).found.wait(0.1)
-    assert str(Address("::1", 1)) == "[::1]:1"
+        assert Look(Endpoint("127.0.0.1", port), 5).found.wait(10)
+    assert not Look(Endpoint("127.0.0.1", port), 5).found.wait(0.1)
+    assert str(Endpoint("::1", 1)) == "[::1]:1"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BACK_S, LONGEST_BACK_S = 60.0, 960.0  # on another address, before the first is looked at; doubled if it fails
 
 
-class Address(NamedTuple):
+class Endpoint(NamedTuple):
     """A broker's host and port."""
 
     host: str
@@ -29,7 +29,7 @@ class Rotation:
     A round begins with the first address, and ends with the one that was lost.
     """
 
-    def __init__(self, addresses: Sequence[Address]) -> None:
+    def __init__(self, addresses: Sequence[Endpoint]) -> None:
         self._addresses = tuple(addresses)
         self._round = list(self._addresses)
         self._back_s = BACK_S
@@ -37,12 +37,12 @@ class Rotation:
         self._went_back = False
 
     @property
-    def current(self) -> Address:
+    def current(self) -> Endpoint:
         """The address to try, or the one that is connected."""
         return self._round[0]
 
     @property
-    def first(self) -> Address:
+    def first(self) -> Endpoint:
         """The address to be preferred."""
         return self._addresses[0]
 
@@ -92,7 +92,7 @@ class Rotation:
 class Look:
     """A look at whether something listens at an address, in a thread of its own: a name may take its time."""
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Endpoint, timeout_s: float) -> None:
         self._address = address
         self._timeout_s = timeout_s
         self.found = threading.Event()
