@@ -15,7 +15,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from edged.errors import Reason, Unavailable
-from edged.sources import jpeg, photographs, picture_header, refusals
+from edged.sources import camera_answers, jpeg, photographs, picture_header
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Client:
         self._opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=refusals.any_certificate()),
+            urllib.request.HTTPSHandler(context=camera_answers.any_certificate()),
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPRedirectHandler(),
             urllib.request.HTTPErrorProcessor(),
@@ -78,16 +78,16 @@ class Client:
             answer = self._opener.open(self._request, timeout=limit_s)
         except urllib.error.HTTPError as error:
             error.close()
-            raise refusals.of_status(self._address, error.code) from None
+            raise camera_answers.of_status(self._address, error.code) from None
         except urllib.error.URLError as error:
             cause = error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason))
-            raise refusals.of_connection(self._address, cause, limit_s) from None
+            raise camera_answers.of_connection(self._address, cause, limit_s) from None
         except (http.client.HTTPException, ValueError):
-            raise refusals.no_protocol(self._address, "HTTP") from None
+            raise camera_answers.no_protocol(self._address, "HTTP") from None
         except OSError as error:
-            raise refusals.of_connection(self._address, error, limit_s) from None
+            raise camera_answers.of_connection(self._address, error, limit_s) from None
         if not isinstance(answer, http.client.HTTPResponse):
-            raise refusals.no_video(self._address)
+            raise camera_answers.no_video(self._address)
         return answer
 
 
@@ -130,9 +130,9 @@ class Still:
                 data = answer.read(_MOST_PICTURE + 1)
         except (OSError, http.client.HTTPException) as error:
             cause = error if isinstance(error, OSError) else OSError(errno.EPIPE, "it sent half a picture")
-            raise refusals.of_connection(self._address, cause, limit_s) from None
+            raise camera_answers.of_connection(self._address, cause, limit_s) from None
         if len(data) > _MOST_PICTURE:
-            raise refusals.no_video(self._address, f"more than {_MOST_PICTURE // 1_000_000} MB at once")
+            raise camera_answers.no_video(self._address, f"more than {_MOST_PICTURE // 1_000_000} MB at once")
         try:
             return photographs.decode(data, self._shrink)
         except photographs.Incomplete as error:

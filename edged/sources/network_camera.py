@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame, http_pictures, refusals
+from edged.sources import Frame, camera_answers, http_pictures
 from edged.sources.grabber import Grabber
 from edged.sources.photographs import Photograph
 from edged.system import clock
@@ -117,7 +117,7 @@ class NetworkCamera:
         else:
             answer.close()
             if kind in _PAGES:
-                raise refusals.no_video(settings.address, "a web page: `url` is not that of its stream")
+                raise camera_answers.no_video(settings.address, "a web page: `url` is not that of its stream")
             return False
         return True
 
@@ -144,7 +144,7 @@ class NetworkCamera:
         capture.open(settings.address.url, cv2.CAP_FFMPEG, limits)
         if not capture.isOpened():
             patient = time.monotonic() - began >= settings.timeout_s * 0.9
-            raise refusals.find(settings.address, _ASK_S / 2 if patient else _ASK_S)
+            raise camera_answers.find(settings.address, _ASK_S / 2 if patient else _ASK_S)
         return capture
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from edged.errors import Reason, Unavailable
 from edged.sources import Hint
+from edged.sources.camera_answers import find
 from edged.sources.drivers.video import Config, create
-from edged.sources.refusals import find
 from edged.system.addresses import parse
 from edged.testing.pictures import drain
 
