@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from edged.errors import Reason, Unavailable
-from edged.sensors import Quality, Reading
+from edged.sensors import Found, Quality, Reading
 from edged.system import clock
 
 if TYPE_CHECKING:
@@ -120,6 +120,45 @@ def folders(parent: Path, pattern: str) -> Iterator[Folder]:
                 yield folder
             finally:
                 folder.close()
+
+
+class Listed(NamedTuple):
+    """A device that was found.
+
+    Attributes:
+        name: its name.
+        place: what tells it from another one of its name.
+        channels: its channels.
+    """
+
+    name: str
+    place: str
+    channels: Sequence[str]
+
+
+def each_channel(kind: str, devices: Sequence[Listed], *, name: str, place: str) -> list[Found]:
+    """Return each channel of each device as a sensor.
+
+    Args:
+        kind: the driver.
+        devices: the devices.
+        name: the driver's key for a device's name, and …
+        place: … its key for the place, which is left out where the name is enough.
+    """
+    names = [device.name for device in devices]
+    return [
+        Found(
+            f"{device.name}-{channel}",
+            {
+                "kind": kind,
+                name: device.name,
+                "channel": channel,
+                **({place: device.place} if names.count(device.name) > 1 else {}),
+            },
+        )
+        for device in devices
+        for channel in device.channels
+    ]
 
 
 class Device:

@@ -78,25 +78,12 @@ def create(config: Config) -> Sensor:
 
 def find(root: Path) -> list[Found]:
     """Return the channels that measure of each chip on an I²C bus; others belong to the board."""
-    chips: list[tuple[str, str, list[str]]] = []
+    chips = []
     for folder in sysfs.folders(root / "sys/class/hwmon", "hwmon*"):
         channels = [found[1] for file in folder.names() if (found := _INPUT.fullmatch(file))]
         if _ON_I2C.fullmatch(_place(folder)):
-            chips.append((folder.text("name"), _place(folder), channels))
-    names = [name for name, *_ in chips]
-    return [
-        Found(
-            f"{name}-{channel}",
-            {
-                "kind": "hwmon",
-                "chip": name,
-                "channel": channel,
-                **({"device": at} if names.count(name) > 1 else {}),
-            },
-        )
-        for name, at, channels in chips
-        for channel in channels
-    ]
+            chips.append(sysfs.Listed(folder.text("name"), _place(folder), channels))
+    return sysfs.each_channel("hwmon", chips, name="chip", place="device")
 
 
 class Hwmon:

@@ -116,24 +116,11 @@ def create(config: Config) -> Sensor:
 
 def find(root: Path) -> list[Found]:
     """Return each channel of each device."""
-    devices: list[tuple[str, str, list[str]]] = []
+    devices = []
     for folder in sysfs.folders(root / "sys/bus/iio/devices", "iio:device*"):
         channels = {found[1] for file in folder.names() if (found := _VALUE.fullmatch(file))}
-        devices.append((folder.text("name"), _place(folder), sorted(channels)))
-    names = [name for name, *_ in devices]
-    return [
-        Found(
-            f"{name}-{channel}",
-            {
-                "kind": "iio",
-                "device": name,
-                "channel": channel,
-                **({"at": at} if names.count(name) > 1 else {}),
-            },
-        )
-        for name, at, channels in devices
-        for channel in channels
-    ]
+        devices.append(sysfs.Listed(folder.text("name"), _place(folder), sorted(channels)))
+    return sysfs.each_channel("iio", devices, name="device", place="at")
 
 
 class Iio:
