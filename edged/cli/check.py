@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Collection
 
+    from edged.errors import Problem
+
 NAME = "check"
 HELP = "list all problems of a configuration (-c - reads standard input); touches no device"
 
@@ -23,8 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the problems, or a summary of a valid configuration; with ``--json`` only problems."""
-    from edged.config import loader
-    from edged.config.secrets import exposed_passwords
     from edged.tools.check import examine
 
     file = arguments.config
@@ -32,8 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     for problem in found.problems:
         terminal.print_line(json.dumps(problem.to_data()) if arguments.json else problem)
     if not arguments.json:
-        exposed = exposed_passwords(file) if file != loader.STANDARD_INPUT else []
-        for warning in (*exposed, *found.warnings):
+        for warning in (*_exposed_passwords(file), *found.warnings):
             terminal.print_line(f"warning: {warning}", stderr=True)
     if found.problems or found.config is None:
         return terminal.CONFIG
@@ -41,6 +40,20 @@ def run(arguments: argparse.Namespace) -> int:
         names = [_count("pipeline", found.config.pipelines), _count("sensor", found.config.sensors)]
         terminal.print_line(f"{file}: good: {', '.join(filter(None, names))}")
     return 0
+
+
+def _exposed_passwords(file: str) -> list[Problem]:
+    """Return passwords that every user can read; none where the file cannot be read, which is a problem."""
+    from edged.config import loader
+    from edged.config.secrets import exposed_passwords
+    from edged.errors import ConfigError
+
+    if file == loader.STANDARD_INPUT:
+        return []
+    try:
+        return exposed_passwords(file)
+    except ConfigError:
+        return []
 
 
 def _count(noun: str, names: Collection[str]) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 1024
 MAX_PROBLEMS = 50
+_IF_MISSING = "edged init -o FILE writes one, and -c FILE names it"
 STANDARD_INPUT = "-"
 MAX_ROUNDS = 20  # in each of which some mistakes come to light that others hid
 _CONFIG = Declared((Config,))
@@ -155,7 +156,7 @@ class _Broker(Section):
 
 
 def _text(path: Path | str) -> str:
-    return _decoded(read_regular(path, MAX_BYTES)[0], str(path))
+    return _decoded(read_regular(path, MAX_BYTES, if_missing=_IF_MISSING)[0], str(path))
 
 
 def _decoded(data: bytes, name: str) -> str:

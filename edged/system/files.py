@@ -52,8 +52,13 @@ def copy_regular(path: Path, to: Path, most: int) -> None:
             shutil.copyfileobj(file, copy, 1 << 20)
 
 
-def read_regular(path: Path | str, most: int) -> tuple[bytes, os.stat_result]:
-    """Return a file's bytes, at most ``most``, and its status.
+def read_regular(path: Path | str, most: int, *, if_missing: str = "") -> tuple[bytes, os.stat_result]:
+    """Return a file's bytes and its status.
+
+    Args:
+        path: the file.
+        most: the number of bytes that it may have.
+        if_missing: the hint of the problem where there is no such file.
 
     Raises:
         ConfigError: one sentence; the path is the problem's ``where``.
@@ -63,15 +68,15 @@ def read_regular(path: Path | str, most: int) -> tuple[bytes, os.stat_result]:
         with open_regular(path) as file:
             data, status = file.read(most + 1), os.fstat(file.fileno())
     except (OSError, ValueError) as error:
-        raise _refused(name, error) from None
+        raise _refused(name, error, if_missing) from None
     if len(data) > most:
         raise ConfigError([Problem(name, f"the file is longer than {most} bytes")])
     return data, status
 
 
-def _refused(name: str, error: OSError | ValueError) -> ConfigError:
+def _refused(name: str, error: OSError | ValueError, if_missing: str) -> ConfigError:
     if isinstance(error, FileNotFoundError):
-        return ConfigError([Problem(name, "there is no such file")])
+        return ConfigError([Problem(name, "there is no such file", if_missing)])
     if isinstance(error, OSError) and error.errno in (errno.EISDIR, _IRREGULAR):
         return ConfigError([Problem(name, str(error.strerror))])
     if isinstance(error, PermissionError):

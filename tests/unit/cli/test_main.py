@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_78(verb: str, tmp_path: Path) -> None:
     for path, what in ((tmp_path / "none.yaml", "no such file"), (tmp_path, "a folder")):
         done = call(verb, "-c", str(path))
         assert done.returncode == 78
-        assert what in done.stdout + done.stderr
+        assert (done.stdout + done.stderr).count(what) == 1
 
 
 def test_run_with_a_bad_configuration_is_78_with_every_problem(bad: str) -> None:

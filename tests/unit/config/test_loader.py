@@ -193,7 +193,8 @@ def test_a_path_that_is_not_a_file_is_refused_at_once(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(tmp_path / "socket"))
         assert "cannot be opened" in refusal(tmp_path / "socket")
-    assert refusal(tmp_path / "none").endswith("there is no such file")
+    missing = "none: there is no such file (edged init -o FILE writes one, and -c FILE names it)"
+    assert refusal(tmp_path / "none").endswith(missing)
     assert refusal(tmp_path).endswith("this is a folder, not a file")
     assert refusal(tmp_path / "fifo").endswith("this is a device or pipe, not a file")
     assert refusal("/dev/zero").endswith("this is a device or pipe, not a file")
