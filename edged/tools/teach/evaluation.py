@@ -94,15 +94,17 @@ def advice(
         confusion: how often each label was taken for each.
         noun: what an example is, such as ``photograph``.
     """
+    pictures = noun == "photograph"
     few = [label for label, count in examples.items() if count < LEAST]
     said = [f"{label}: at least {LEAST} {noun}s, so that it can be judged" for label in few]
     for one, other, count in pairs(confusion):
         times = "once" if count == 1 else f"{count} times"
-        said.append(f"{one} and {other}, mixed up {times}: {noun}s of both in the same place and light")
+        more = "photographs of both in the same place and light" if pictures else f"more {noun}s of both"
+        said.append(f"{one} and {other}, mixed up {times}: {more}")
     said += _of_each(examples, labels, noun)
     named = [label for label in examples if label != OTHER]
     if OTHER not in examples:
-        what = "what else may be there" if noun == "photograph" else "what else may be said"
+        what = "what else may be there" if pictures else "what else may be said"
         said.append(f"{OTHER}: {noun}s of {what}, which is none of {', '.join(named[:3])}")
     return said[:_ADVICE]
 

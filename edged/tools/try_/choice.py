@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from edged.config.root import PipelineSection
 from edged.errors import Refused
 from edged.models import bundled
+from edged.models.taught import head_file
 from edged.models.taught.store import HEAD
 from edged.sources import Offer, Viewing, discovery
 
@@ -55,11 +56,12 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
         found: the hardware of the machine; None: of this one.
 
     Raises:
-        Refused: a file does not exist, or there is no camera.
+        Refused: a file does not exist, there is no camera, or the model was taught with texts.
+        ModelError: the head of a taught model cannot be used.
     """
     source, description = _source(options, found)
     model: dict[str, Any] = {"runtime": options.runtime, **options.model_keys}
-    taught = options.model is not None and (options.model / HEAD).is_file()
+    taught = options.model is not None and _is_taught(options.model)
     for key, path in (("taught" if taught else "file", options.model), ("labels", options.labels)):
         if path is not None:
             model[key] = _file(path, key)
@@ -70,6 +72,21 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
         return PipelineSection.model_validate(section), description
     except ValidationError as error:
         raise Refused(f"{description}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
+
+
+def _is_taught(path: Path) -> bool:
+    """Return whether this is the folder of a model that was taught with pictures.
+
+    Raises:
+        Refused: it was taught with texts.
+        ModelError: its head cannot be used.
+    """
+    if not (path / HEAD).is_file():
+        return False
+    if head_file.read(path / HEAD).gives == "text":
+        keys = "source: {kind: lines}, task: {kind: text}"
+        raise Refused(f"{path}: it was taught with texts, which a pipeline reads: {keys}", os.EX_USAGE)
+    return True
 
 
 def _file(path: Path, key: str) -> Path:

@@ -52,6 +52,9 @@ def test_the_next_photographs_are_of_what_is_weak() -> None:
         "other",
     ]
     assert "right in 3 of 5" in said[2]
+    assert said[1].endswith("photographs of both in the same place and light")
+    said = evaluation.advice({"cat": 5, "dog": 5, "fox": 1}, labels, confusion, "sentence")
+    assert said[1].endswith(": more sentences of both")
 
 
 def test_nothing_is_next_where_all_is_well() -> None:

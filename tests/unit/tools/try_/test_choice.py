@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from taught_models import teach
+from taught_models import teach, teach_text
 
 from edged.errors import Refused
 from edged.models import bundled
@@ -122,3 +122,10 @@ def test_the_folder_of_a_taught_model_is_a_model(tmp_path: Path) -> None:
     folder = teach(tmp_path, "garage", {"left": 2, "right": 12})
     model = pipeline(Options(source="photos", model=folder))[0].model
     assert (model.taught, model.file) == (folder, None)
+
+
+def test_a_model_that_was_taught_with_texts_is_refused_with_what_runs_it(tmp_path: Path) -> None:
+    folder = teach_text(tmp_path, "chat", {"hello": ["good morning"], "weather": ["will it rain"]})
+    with pytest.raises(Refused, match="it was taught with texts, which a pipeline reads") as refused:
+        pipeline(Options(source="photos", model=folder))
+    assert "kind: lines" in str(refused.value)
