@@ -31,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         type=Path,
         nargs="*",
-        help="a .tflite file, or the folder of a taught model (default: the bundled classifier)",
+        help="a .tflite file, the name of an installed model, or the folder of a taught one (default: the "
+        "bundled classifier)",
     )
     parser.add_argument(
         "--labels",

@@ -39,7 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="F.tflite",
         type=Path,
-        help="or the folder of a taught model; default: the bundled classifier of 1000 everyday things",
+        help="or the name of an installed model, or the folder of a taught one; default: the bundled "
+        "classifier of 1000 everyday things",
     )
     parser.add_argument(
         "--labels", metavar="F.txt", type=Path, help="one label a line (default: those packed in the model)"

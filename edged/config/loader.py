@@ -144,10 +144,19 @@ def run_dir(path: Path | str) -> Path:
     Raises:
         ConfigError: the file cannot be read, or is not YAML.
     """
+    return _folder(path, "run_dir") or root.run_dir()
+
+
+def state_dir(path: Path | str) -> Path:
+    """Return the state directory that a file names, or the default; as :func:`run_dir`."""
+    return _folder(path, "state_dir") or root.state_dir()
+
+
+def _folder(path: Path | str, key: str) -> Path | None:
     tree, _ = _tree(_text(path), str(path))
-    named = tree.items.get("run_dir")
+    named = tree.items.get(key)
     if not isinstance(named, yaml_tree.Scalar) or not named.text:
-        return root.run_dir()
+        return None
     return Path(path).absolute().parent / named.text
 
 

@@ -3,7 +3,8 @@
 The key's type gives the role of the file (:class:`edged.drivers.FileMark`). Two roles have a second place: a
 model's files may also be in ``state_dir/models``, where updates put them; a secret is first searched for in
 ``$CREDENTIALS_DIRECTORY``, where systemd puts the files that ``LoadCredential=`` names. A taught model is a
-folder in ``state_dir/models/taught``.
+folder in ``state_dir/models/taught``. ``model.name`` becomes the files and the checksum of the version that
+is installed under that name now, so each reload of the configuration finds the newest one.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from pydantic import BaseModel
 
 from edged.config import declarations
 from edged.drivers import FileMark
+from edged.errors import ModelError
+from edged.models.installed import Store
 
 if TYPE_CHECKING:
+    from edged.config.pipeline import ModelSection
     from edged.config.root import Config
 
 M = TypeVar("M", bound=BaseModel)
@@ -32,8 +36,33 @@ def absolute(config: Config, base: Path) -> Config:
         config: as it was read.
         base: the folder of its file, absolute.
     """
-    models = base / config.state_dir / "models"
-    return _Paths(base, models).of(config)
+    found = _Paths(base, base / config.state_dir / "models").of(config)
+    store = Store(base / config.state_dir)
+    pipelines = {
+        name: pipeline.model_copy(update={"model": _installed(pipeline.model, store)})
+        if pipeline.model.installed
+        else pipeline
+        for name, pipeline in found.pipelines.items()
+    }
+    return found.model_copy(update={"pipelines": pipelines})
+
+
+def _installed(model: ModelSection, store: Store) -> ModelSection:
+    """Return the section with the files of the model that it names; they may not exist."""
+    name = model.name or ""
+    try:
+        used = store.read(name)
+    except ModelError:  # it is damaged: its files are missing, as those of one that is not installed
+        used = None
+    if used is None:
+        return model.model_copy(update={"name": None, "file": store.folder(name) / f"{name}.tflite"})
+    update = {
+        "name": None,
+        "file": used.file,
+        "labels": model.labels or used.labels,
+        "sha256": model.sha256 or used.about.sha256,
+    }
+    return model.model_copy(update=update)
 
 
 def absolute_in(section: M, base: Path) -> M:

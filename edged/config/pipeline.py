@@ -21,7 +21,7 @@ from pydantic import (
 from edged.config.gating import GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
-from edged.config.values import DEVICE, NODE, Label, Probability, Seconds, Sha256
+from edged.config.values import DEVICE, NODE, InstalledName, Label, Probability, Seconds, Sha256
 from edged.drivers import ModelPath, Section, TaughtName, wrong
 from edged.events import MAX_READINGS
 from edged.models import bundled
@@ -87,6 +87,12 @@ class ModelSection(Section):
     sha256: Sha256 | None = Field(
         default=None, description="checksum of file, as sha256sum prints it; any other file is refused"
     )
+    name: InstalledName | None = Field(
+        examples=["mobilenet_v2_1.0_224_quant"],
+        default=None,
+        description="instead of file: the name of a model that edged models add installed; its labels and "
+        "checksum come with it",
+    )
     taught: TaughtName | None = Field(
         examples=["garage"],
         default=None,
@@ -127,6 +133,11 @@ class ModelSection(Section):
     )
 
     @property
+    def installed(self) -> bool:
+        """Whether it names an installed model; after loading, ``file`` and ``labels`` are those of it."""
+        return self.name is not None and self.name != bundled.MODEL.stem
+
+    @property
     def normalization(self) -> Normalization | None:
         """The values that it gives for pixels, for red, green and blue; None: none."""
         given = self.normalize
@@ -145,10 +156,12 @@ class ModelSection(Section):
     @model_validator(mode="after")
     def _complete(self) -> ModelSection:
         if self.taught is not None:
-            for key in ("file", "labels", "sha256"):
+            for key in ("file", "labels", "sha256", "name"):
                 if getattr(self, key) is not None:
                     raise wrong(f"{key} does not go with taught, which has its own", key)
-        elif self.file is None and self.edgetpu_file is None:
+        elif self.name is not None and self.file is not None:
+            raise wrong("file does not go with name, which has its own", "file")
+        elif self.file is None and self.edgetpu_file is None and not self.installed:
             for key in ("labels", "sha256"):
                 if getattr(self, key) is not None:
                     raise wrong(f"{key} needs a model: write file too", key)
@@ -359,7 +372,8 @@ class PipelineSection(Section):
     @property
     def bundled(self) -> bool:
         """Return whether it runs the bundled classifier."""
-        named = any((self.model.file, self.model.edgetpu_file, self.model.taught))
+        model = self.model
+        named = any((model.file, model.edgetpu_file, model.taught, model.installed))
         return self.source.gives == "picture" and not named
 
     def model_file(self, *, accelerated: bool = False) -> Path | None:
@@ -409,7 +423,8 @@ class PipelineSection(Section):
                 )
         if model.taught is not None and not self.task.takes_taught:
             raise wrong(f"task {self.task.kind} does not run a taught model", "task", "kind")
-        self.task.check(gives, model=gives == "picture" or model.file is not None or model.taught is not None)
+        named = any(key is not None for key in (model.file, model.name, model.taught))
+        self.task.check(gives, model=gives == "picture" or named)
         return self
 
     @model_validator(mode="after")
@@ -445,7 +460,8 @@ class PipelineSection(Section):
                 f"edgetpu_compiler {file}"
             )
             raise wrong(message, "accelerator", "policy")
-        no_twin = self.model.file is None and self.model.taught is None
+        model = self.model
+        no_twin = model.file is None and model.name is None and model.taught is None
         if policy != "require" and self.model.edgetpu_file is not None and no_twin:
             raise wrong(f"accelerator.policy {policy} also needs file, the model for the CPU", "model")
         return self

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from edged.models import installed
 from edged.sensors import CHANNEL
 from edged.sources import CHANNEL_PATH
 
@@ -17,6 +18,7 @@ TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"
 NO_SPACES = r"^\S+$"
 DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2}|usb@[0-9]+-[0-9.]+)$"
+INSTALLED = rf"^{installed.NAME.pattern}$"
 NODE = r"^/dev/[^\x00]+$"
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -26,6 +28,7 @@ FORMS: dict[str, str] = {
     SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
     NO_SPACES: "text without spaces",
     DEVICE: "usb, pci, a numbered one such as usb:0, or the one on a port, such as usb@2-1",
+    INSTALLED: "1 to 64 letters, digits, dots, - and _, as edged models list shows them",
     NODE: "the path of a device, such as /dev/galcore, or a pattern of it",
     CHANNEL_PATH: "the name of a sensor, or name/channel",
     CLOCK: "a time of the day such as 07:30",
@@ -47,4 +50,5 @@ TopicLevels = Annotated[str, StringConstraints(pattern=TOPIC, max_length=64)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=86400 * 366, allow_inf_nan=False)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256, to_lower=True)]
+InstalledName = Annotated[str, StringConstraints(pattern=INSTALLED)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]

@@ -123,9 +123,18 @@ class _Check:
             self._warnings.append(problem)
 
     def _problem(self, steps: Sequence[Step], what: str, hint: str = "") -> Problem:
+        steps = self._as_written(steps)
         parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps if step != "[key]")
         path = "".join(parts).removeprefix(".")
         return Problem(self._loaded.where(steps), f"{path}: {what}", hint)
+
+    def _as_written(self, steps: Sequence[Step]) -> Sequence[Step]:
+        """Return the path of ``name`` for a key that an installed model brings."""
+        *block, key = steps
+        if block[-1:] == ["model"] and key in {"file", "labels"} and self._loaded.written(steps) is None:
+            named = (*block, "name")
+            return named if self._loaded.written(named) is not None else steps
+        return steps
 
     def _state_dir(self) -> None:
         """Check that it is a folder or can be created."""
@@ -324,8 +333,13 @@ class _Check:
         name, key = named
         if key == "edgetpu_file" and not os.path.lexists(file):
             return image_classifier.compile_hint(self._config.pipelines[name].model.file)
-        written = self._loaded.written(("pipelines", name, "model", key))
-        if os.path.lexists(file) or written is None or written.startswith("/"):
+        if os.path.lexists(file):
+            return ""
+        steps = ("pipelines", name, "model")
+        if installed := self._loaded.written((*steps, "name")):
+            return f"edged models add {installed}"
+        written = self._loaded.written((*steps, key))
+        if written is None or written.startswith("/"):
             return ""
         return f"also searched: {self._config.state_dir / 'models' / written}"
 

@@ -35,6 +35,8 @@ from daemon import wait_for
 from taught_models import teach, teach_text
 from unit.docs.documents import PAGES, ROOT, Block, all_blocks, blocks, commands, named
 
+from edged.models import bundled
+from edged.models.installed import About, Store, digest
 from edged.tools.check import check
 
 if TYPE_CHECKING:
@@ -214,6 +216,13 @@ def test_a_configuration_passes_the_check(
             teach_text(tmp_path / "state", name, {"greeting": ["hello"], "weather": ["rain"]})
         else:
             teach(tmp_path / "state", name, {"cup": 2, "tripod": 12})
+    for name in re.findall(r"name: (mobilenet[\w.]+)", block.text):
+        store = Store(tmp_path / "state")
+        with store.writing(name) as folder:
+            shutil.copy(bundled.MODEL, folder / f"{name}.tflite")
+            shutil.copy(bundled.LABELS, folder / f"{name}.txt")
+            about = About(bundled.MODEL_SHA256, digest(bundled.LABELS), "catalogue", 0.0, 1.0)
+            store.put(folder, name, about)
     path = tmp_path / "edged.yaml"
     path.write_text(block.text, "utf-8")
     assert list(map(str, check(path))) == []

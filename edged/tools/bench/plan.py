@@ -15,6 +15,7 @@ from edged.models.taught.store import EMBEDDER, HEAD
 from edged.models.tflite import file as tflite_file
 from edged.sources import discovery
 from edged.tools.bench import photographs
+from edged.tools.try_ import choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -96,13 +97,24 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
         ModelError: the labels cannot be read.
     """
     chosen, notes = _runtimes(options.runtime)
-    for path in (*options.models, *((options.labels,) if options.labels else ())):
+    named_models = [(path, choice.installed(path)) for path in options.models]
+    files = [path for path, used in named_models if used is None]
+    for path in (*files, *((options.labels,) if options.labels else ())):
         if not os.path.lexists(path):
             raise Refused(f"there is no {path}", os.EX_NOINPUT)
     named = label_files.load(options.labels) if options.labels else None
     folders = photographs.by_label(options.images) if options.images else {}
     accelerator = Accelerator()
-    candidates = [_candidate(path, named, options, bool(folders), accelerator) for path in options.models]
+    candidates = [
+        _candidate(
+            used.file if used else path,
+            label_files.load(used.labels) if used and used.labels and named is None else named,
+            options,
+            bool(folders),
+            accelerator,
+        )
+        for path, used in named_models
+    ]
     pairs = [(str(path), name) for name, paths in folders.items() for path in paths]
     return Plan(
         candidates=tuple(_accelerated(_known(candidates, folders, options), options)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edged.config import root
 from edged.config.root import PipelineSection
-from edged.errors import Refused
+from edged.errors import ModelError, Refused
 from edged.models import bundled
+from edged.models.installed import NAME, Store
 from edged.models.taught import head_file
 from edged.models.taught.store import HEAD
 from edged.sources import Offer, Viewing, discovery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from edged.models.installed import Installed
 
 # Generous, because the board may be slow or an emulator, and the user can press Ctrl-C.
 _DEADLINES = {"open_s": 60, "capture_s": 15, "invoke_s": 60}
@@ -29,7 +34,8 @@ class Options:
 
     Attributes:
         source: path, /dev/videoN, URL, ``camera``, ``photos`` or ``synthetic``; None: a camera, else photos.
-        model: the .tflite file, or the folder of a taught model; None: the bundled classifier.
+        model: the .tflite file, the name of an installed model, or the folder of a taught one; None: the
+            bundled classifier.
         labels: the label file; None: the labels packed in the model.
         count: stop after this many inferences; None: when the source ends.
         broker: HOST[:PORT] of a broker to publish to.
@@ -61,8 +67,11 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
     """
     source, description = _source(options, found)
     model: dict[str, Any] = {"runtime": options.runtime, **options.model_keys}
-    taught = options.model is not None and _is_taught(options.model)
-    for key, path in (("taught" if taught else "file", options.model), ("labels", options.labels)):
+    file, labels = options.model, options.labels
+    if file is not None and (used := installed(file)) is not None:
+        file, labels = used.file, labels or used.labels
+    taught = file is not None and _is_taught(file)
+    for key, path in (("taught" if taught else "file", file), ("labels", labels)):
         if path is not None:
             model[key] = _file(path, key)
     if "labels" in model and options.model is None:
@@ -72,6 +81,15 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
         return PipelineSection.model_validate(section), description
     except ValidationError as error:
         raise Refused(f"{description}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
+
+
+def installed(path: Path) -> Installed | None:
+    """Return the installed model that a command line names in the place of a file; None: it is none."""
+    if os.path.lexists(path) or not NAME.fullmatch(str(path)):
+        return None
+    with contextlib.suppress(ModelError):
+        return Store(root.state_dir()).read(str(path))
+    return None
 
 
 def _is_taught(path: Path) -> bool:

@@ -529,6 +529,16 @@ def test_labels_that_are_odd_get_a_warning(tmp_path: Path) -> None:
     assert "pipelines.porch.model.labels: classes 0 and 2 have the same name, 'cars'" in twins
 
 
+def test_an_installed_model_does_not_go_with_a_file(base: Path) -> None:
+    assert "file does not go with name" in one(model(base, "name: net, file: m.tflite"))
+    assert "name does not go with taught" in one(model(base, "name: net, taught: garage"))
+    assert "model.name is 'a/b', but must be 1 to 64 letters" in one(model(base, "name: a/b"))
+    assert model(base, f"name: {bundled.MODEL.stem}") == []
+    assert "labels needs a model" in one(model(base, f"name: {bundled.MODEL.stem}, labels: m.txt"))
+    (line,) = model(base, "name: net")
+    assert line.startswith("/edged.yaml:4:19: pipelines.a.model.name: /state/models/installed/net/net.tflite")
+
+
 def test_a_taught_model_is_checked_with_its_labels(base: Path) -> None:
     line = one(model(base, "taught: garage"))
     assert line.startswith("/edged.yaml:4:21: pipelines.a.model.taught: /state/models/taught/garage/head: ")
