@@ -26,6 +26,7 @@ from edged.cli import (
     init,
     labels,
     model_options,
+    models,
     run,
     schema,
     status,
@@ -38,7 +39,7 @@ from edged.errors import ConfigError, EdgedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, teach)
+VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, models, teach)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # errors of a standard output
 _WRONG_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")  # argparse's sentence
 

@@ -17,7 +17,7 @@ from edged.system.needs import Needs, folders_of
 from edged.system.quantiles import share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from edged.tools.bench.plan import Candidate, Plan
 
@@ -144,13 +144,25 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
         head=str(model.path.absolute() / HEAD) if model.taught else "",
     )
     try:
-        case.add(_answer(request, watcher))
+        case.add(ask(request, watcher.progress))
     except ChildFailed as failed:
         of_tpu = "it is compiled for the Edge TPU: " if model.device else ""
         case.problem = f"{model.path}: {of_tpu}{str(failed).removeprefix(f'{model.path}: ')}"
 
 
-def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
+def ask(request: BenchRequest, progress: Callable[[float], None]) -> dict[str, Any]:
+    """Run one round in a process of its own, without a network.
+
+    Args:
+        request: what to measure.
+        progress: takes how much of the photographs is done, 0..1.
+
+    Returns:
+        What was found, such as ``invoke_ms``.
+
+    Raises:
+        ChildFailed: the model cannot be used, or the process hung or crashed.
+    """
     reached = answers("edged.worker.bench", request.to_json(), PATIENCE_S, _needs(request))
     with contextlib.closing(reached) as received:
         for answer in received:
@@ -159,7 +171,7 @@ def _answer(request: BenchRequest, watcher: Watcher) -> dict[str, Any]:
             if "found" in answer:
                 found: dict[str, Any] = answer["found"]
                 return found
-            watcher.progress(answer["done"] / len(request.pictures))
+            progress(answer["done"] / len(request.pictures))
     raise ChildFailed("its process ended without an answer")
 
 
