@@ -83,12 +83,12 @@ class Mqtt(Section):
     @classmethod
     def _only_hosts(cls, host: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(host, str):
-            name, port = _split(host)
+            name, port = split_host(host)
             if port is not None:
                 raise ValueError("write only the host here; the port goes to port")
             return name
         for each in host:
-            _split(each)
+            split_host(each)
         return host
 
     @model_validator(mode="after")
@@ -106,11 +106,11 @@ class Mqtt(Section):
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """The hosts with their ports, in the order in which they are tried."""
         hosts = (self.host,) if isinstance(self.host, str) else self.host
-        return tuple((name, port or self.port_number) for name, port in map(_split, hosts))
+        return tuple((name, port or self.port_number) for name, port in map(split_host, hosts))
 
 
-def _split(host: str) -> tuple[str, int | None]:
-    """Take a host and its port apart; ``[::1]:1884`` and ``b:1884`` have one. Raises ``ValueError``."""
+def split_host(host: str) -> tuple[str, int | None]:
+    """Split a host and its port; ``[::1]:1884`` and ``b:1884`` have one. Raises ``ValueError``."""
     if "://" in host:
         raise ValueError("write only the host here; the port goes to port, encryption to tls")
     try:

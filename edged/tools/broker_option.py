@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from edged.config.outputs import Mqtt
+from edged.config.outputs import Mqtt, split_host
 from edged.errors import Refused
 
 if TYPE_CHECKING:
@@ -30,27 +30,14 @@ def section(
     Raises:
         Refused: one of them is wrong.
     """
-    host, port = address(broker)
     if password_file is not None and username is None:
         raise Refused("--password-file needs a user: write --user too", os.EX_USAGE)
-    keys: dict[str, Any] = {"host": host, "port": port, "username": username, "password_file": password_file}
+    keys: dict[str, Any] = {"username": username, "password_file": password_file}
     if ca_file is not None:
         keys["tls"] = {"ca_file": ca_file}
     try:
+        keys["host"], keys["port"] = split_host(broker)
         return Mqtt.model_validate(keys)
     except ValueError:
-        raise Refused(f"--broker {broker}: must be HOST or HOST:PORT", os.EX_USAGE) from None
-
-
-def address(broker: str) -> tuple[str, int | None]:
-    """Split HOST[:PORT]; an IPv6 address with a port must be in brackets.
-
-    Raises:
-        Refused: the port is not a number.
-    """
-    host, colon, port = broker.rpartition(":")
-    if not colon or (":" in host.strip("[]") and not host.endswith("]")):
-        return broker, None
-    if not port.isdecimal():
-        raise Refused(f"--broker {broker}: the port must be a number", os.EX_USAGE)
-    return host, int(port)
+        what = f"--broker {broker}: must be HOST or HOST:PORT, with a port from 1 to 65535"
+        raise Refused(what, os.EX_USAGE) from None
