@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edged.inference.model import Model
     from edged.ipc.heartbeat import Beat
     from edged.ipc.worker_order import PipelineOrder
+    from edged.models.loaded_model import LoadedModel
     from edged.models.spec import Spec
     from edged.models.taught.head_file import HeadFile
     from edged.models.tflite.file import ModelFile
@@ -139,32 +140,11 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
     if order.accelerator == "edgetpu":
         model = _on_tpu(section, order, inspect, beat, files)
     elif (file := section.model_file()) is not None:
-        named = section.model
-        delegate = _external(section, beat) if order.accelerator == "external" else None
-        labels, sha256 = named.labels, named.sha256
-        if taught is not None:
-            sha256 = taught[0].embedder
-        elif named.file is None:
-            labels, sha256 = bundled.LABELS, bundled.MODEL_SHA256
-        loaded = loaded_model.load(
-            file,
-            labels,
-            sha256,
-            inspect=inspect,
-            content=files.model,
-            labels_content=files.labels,
-            output=named.output,
-        )
         # A model over time is so small that it gains nothing from more than one thread.
-        threads = named.threads or (order.threads if sample.gives == "picture" else 1)
-        if delegate is None:
-            model = models.open_model(loaded, runtime=named.runtime, threads=threads, content=files.model)
-        else:
-            library = section.accelerator.library
-            with _blamed(library):
-                model, _ = external.open_model(
-                    loaded, delegate, library, runtime=named.runtime, threads=threads, content=files.model
-                )
+        threads = section.model.threads or (order.threads if sample.gives == "picture" else 1)
+        delegate = _external(section, beat) if order.accelerator == "external" else None
+        loaded = _loaded(section, file, inspect, files, taught[0].embedder if taught is not None else None)
+        model = _opened(section, loaded, delegate, threads, files.model)
     elif taught is not None:
         text = TaughtText(*taught)
         return Engine(driver.create(section.task, text.spec, text.labels), text.spec, text)
@@ -173,6 +153,42 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         return Engine(driver.create(section.task, spec, spec.labels), spec, None)
     judge = model if taught is None else TaughtModel(model, *taught)
     return Engine(driver.create(section.task, judge.spec, judge.labels), judge.spec, judge)
+
+
+def _loaded(
+    section: PipelineSection,
+    file: Path,
+    inspect: Callable[[ModelFile], Spec],
+    files: Files,
+    embedder_sha256: str | None,
+) -> LoadedModel:
+    """Load the model for the CPU or an external delegate; that of a taught one has the head's checksum."""
+    named = section.model
+    labels, sha256 = named.labels, embedder_sha256 or named.sha256
+    if named.file is None and embedder_sha256 is None:
+        labels, sha256 = bundled.LABELS, bundled.MODEL_SHA256
+    return loaded_model.load(
+        file,
+        labels,
+        sha256,
+        inspect=inspect,
+        content=files.model,
+        labels_content=files.labels,
+        output=named.output,
+    )
+
+
+def _opened(
+    section: PipelineSection, loaded: LoadedModel, delegate: object, threads: int, content: int | None
+) -> Model:
+    """Open a model on the CPU, or with an external delegate."""
+    runtime, library = section.model.runtime, section.accelerator.library
+    if delegate is None:
+        return models.open_model(loaded, runtime=runtime, threads=threads, content=content)
+    with _blamed(library):
+        return external.open_model(
+            loaded, delegate, library, runtime=runtime, threads=threads, content=content
+        )[0]
 
 
 def _taught(section: PipelineSection, files: Files) -> tuple[HeadFile, ModelTag] | None:

@@ -110,7 +110,7 @@ def read(
     labels = packed.labels
     if found in label_files:
         labels = label_text.read(data, f"{where}: {found} packed in it")
-    elif found:  # nobody said that it has labels
+    elif found:  # the metadata do not name it
         labels = _list(data, where) or labels
     return Packed(labels, packed.zero_to_one, files)
 
@@ -141,7 +141,7 @@ def _described(data: bytes, where: str) -> Packed:
 
 
 def _raw(content: bytes | mmap.mmap, end: int, where: str) -> Packed:
-    """Return what JSON without an archive says, which ends where the file ends."""
+    """Return the content of JSON without an archive, which ends where the file ends."""
     tail = content[max(end, len(content) - label_text.MAX_BYTES) :].rstrip(b"\0 \t\r\n")
     if not tail.endswith((b"}", b"]")):
         return Packed()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edged.tools.doctor.subject import Subject
 
 LONGEST_S = 60.0  # for all of them
+_SILENT = "wait, if it sends seldom; else compare baud and pattern with what it sends"
 
 
 def sensors(subject: Subject, asked: Ask = ask) -> Verdict:
@@ -72,9 +73,6 @@ def _of(name: str, readings: Sequence[Mapping[str, Any]], aside: str) -> Verdict
     if not good:
         return ok(f"{name}: {aside}") if aside else warning(f"{name}: it is open, and sent nothing", _SILENT)
     return ok(f"{name}: {', '.join(good)}{more}")
-
-
-_SILENT = "wait, if it sends seldom; else compare baud and pattern with what it sends"
 
 
 def _text(reading: Mapping[str, Any]) -> str:
