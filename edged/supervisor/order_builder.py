@@ -11,6 +11,7 @@ from edged.errors import ConfigError
 from edged.events import UNKNOWN
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import Order, PipelineOrder
+from edged.sources.progress import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -76,7 +77,7 @@ def order(
             tell_labels=name not in known and not probe,
             reset=reset and accelerated,
             fatal=tuple(fatal.get(name, ())),
-            **_place(places.get(name)),
+            **_place(places.get(name), MOST // len(sections)),
         )
         for name, section in sections.items()
     )
@@ -85,10 +86,13 @@ def order(
     return Order(pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page)
 
 
-def _place(progress: Progress | None) -> dict[str, Any]:
+def _place(progress: Progress | None, most: int) -> dict[str, Any]:
+    """Return how far a source has come, with its latest marks: an order is one datagram, below 200 kB."""
     if progress is None:
         return {}
-    return {"marks": progress.marks, "floor_s": progress.floor_s, "number": progress.number}
+    older, marks = progress.marks[:-most], progress.marks[-most:]
+    floor_s = max([progress.floor_s, *(changed_s for _, changed_s in older)])
+    return {"marks": marks, "floor_s": floor_s, "number": progress.number}
 
 
 def _secrets(source: InputConfig) -> dict[str, str]:

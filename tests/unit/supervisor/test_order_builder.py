@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.config.loader import loads
+from edged.ipc import forkserver_requests
 from edged.ipc.heartbeat import Stage
 from edged.ipc.worker_order import Order
+from edged.sources.progress import MOST, Progress
 from edged.supervisor import order_builder
 
 if TYPE_CHECKING:
@@ -84,3 +86,23 @@ def test_an_external_delegate_gets_the_cpus_model_and_is_named_in_the_order(tmp_
         sections, {}, files, accelerated=True, isolation="required", threads=1
     ).pipelines[0]
     assert (made.accelerator, made.model, made.twin) == ("external", 0, 0)
+
+
+def test_the_order_of_many_drop_folders_is_one_datagram(tmp_path: Path) -> None:
+    names = [f"drop-{n}" for n in range(8)]
+    text = "".join(f"  {name}: {{source: {{kind: folder, path: /drop, watch: true}}}}\n" for name in names)
+    sections = loads(f"pipelines:\n{text}", "edged.yaml", tmp_path).pipelines
+    full = Progress(((1 << 47) + n, 1764412345.123457 + n) for n in range(MOST))
+    made = order_builder.order(
+        sections,
+        {},
+        accelerated=False,
+        isolation="required",
+        threads=1,
+        places=dict.fromkeys(names, full),
+    )
+    assert len(forkserver_requests.fork(made)) < 200_000, "the kernel takes 212,960 bytes"
+    first = made.pipelines[0]
+    passed = Progress(first.marks, first.floor_s, first.number)
+    assert all(passed.has(mark, changed_s) for mark, changed_s in full.marks)
+    assert not passed.has(1, 1764412345.2 + MOST)
