@@ -296,7 +296,8 @@ class _Check:
                     self._report(("pipelines", name, "model", key), what)
         except ModelError as error:
             missing = not os.path.lexists(folder / HEAD)
-            hint = f"edged teach {folder.name} --label LABEL --images DIR" if missing else ""
+            examples = "--text FILE" if given == "text" else "--images DIR"
+            hint = f"edged teach {folder.name} --label LABEL {examples}" if missing else ""
             self._report(steps, str(error), hint)
         else:
             self._labels(name, pipeline, head.named, "the model")

@@ -543,6 +543,12 @@ def test_a_taught_model_is_checked_with_its_labels(base: Path) -> None:
     line = one(model(base, "taught: garage"))
     assert line.startswith("/edged.yaml:4:21: pipelines.a.model.taught: /state/models/taught/garage/head: ")
     assert line.endswith("(edged teach garage --label LABEL --images DIR)")
+    (base / "text.yaml").write_text(
+        "pipelines:\n  chat:\n    source: {kind: lines, path: chat.log}\n    model: {taught: chat}\n"
+        "    task: {kind: text}\n"
+    )
+    (problem,) = examine(base / "text.yaml").problems
+    assert problem.hint == "edged teach chat --label LABEL --text FILE"
     teach(base / "state", "garage", {"left": 2, "right": 12})
     assert model(base, "taught: garage") == []
     line = one(said(base, f"{PIPELINE}    model: {{taught: garage}}\n    decision: {{ignore: [lefft]}}\n"))
