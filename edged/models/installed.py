@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError, Refused
-from edged.system.files import open_regular
+from edged.system.files import flush, open_regular, write_flushed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,11 +197,11 @@ class Store:
         folder = self.folder(name)
         numbers = _versions(folder)
         version = numbers[-1] + 1 if numbers else 1
-        _write(following / _ABOUT, json.dumps(asdict(about)).encode())
+        write_flushed(following / _ABOUT, json.dumps(asdict(about)).encode(), 0o644)
         for path in following.iterdir():
             path.chmod(0o644)
-            _flush(path)
-        _flush(following)
+            flush(path)
+        flush(following)
         following.rename(folder / f"{version:04}")
         _point(folder, version)
         for old in _versions(folder)[:-KEPT]:
@@ -277,23 +277,6 @@ def _small(path: Path) -> bytes:
 
 def _point(folder: Path, version: int) -> None:
     following = folder / f".{_CURRENT}.next"
-    _write(following, f"{version}\n".encode())
+    write_flushed(following, f"{version}\n".encode(), 0o644)
     following.rename(folder / _CURRENT)
-    _flush(folder)
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(folder)

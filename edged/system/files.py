@@ -1,4 +1,7 @@
-"""Reads regular files: never a pipe that waits for ever, a device, or more than is wanted."""
+"""Reads regular files: never a pipe that waits for ever, a device, or more than is wanted.
+
+And writes files that a power cut does not take back.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +75,34 @@ def read_regular(path: Path | str, most: int, *, if_missing: str = "") -> tuple[
     if len(data) > most:
         raise ConfigError([Problem(name, f"the file is longer than {most} bytes")])
     return data, status
+
+
+def write_flushed(path: Path, content: bytes | memoryview, mode: int) -> None:
+    """Write a file anew, and flush it to the disk.
+
+    Args:
+        path: the file; a link there is replaced, not followed.
+        content: its bytes.
+        mode: its permissions, less the umask.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def flush(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk. Raises ``OSError``."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _refused(name: str, error: OSError | ValueError, if_missing: str) -> ConfigError:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from edged.errors import ModelError, Refused
 from edged.models.taught import head_file
+from edged.system.files import flush, write_flushed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,24 +220,11 @@ def _point(folder: Path, file: Path) -> None:
     following.unlink(missing_ok=True)
     os.link(file, following)
     following.rename(folder / HEAD)
-    _flush(folder)
+    flush(folder)
 
 
 def _write(file: Path, content: bytes | memoryview) -> None:
     following = file.with_name(f".{file.name}.next")
-    following.unlink(missing_ok=True)
-    descriptor = os.open(following, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
+    write_flushed(following, content, 0o600)
     following.rename(file)
-    _flush(file.parent)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, _FOLDER)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(file.parent)
