@@ -12,16 +12,18 @@ from edged.cli import model_options, terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
     from rich.table import Table
 
 NAME = "bench"
 HELP = "measure accuracy, speed and size of .tflite classifiers on this board"
 WIDTH = 200
-MAX_THREADS, MAX_SECONDS = 64, 3600.0
+MAX_THREADS, MAX_SECONDS, MAX_BUDGET_MS = 64, 3600.0, 1e6
 NARROW, MIN_NAME = 100, 16  # columns: a narrower terminal gets fewer figures; width of the first column
+_CONFUSED = 5  # labels that a label was taken for
 _ACCELERATORS = {"cpu": "", "edgetpu": "Edge TPU", "external": "external"}
-_NUMBERS = ("threads", "p50", "p95", "prepare", "top-1", "top-5", "file", "memory")
-_ONLY_WIDE = frozenset({"prepare", "top-5", "file"})  # left out on a narrow terminal
+_NUMBERS = ("threads", "p50", "p95", "prepare", "top-1", "95 %", "top-5", "file", "memory")
+_ONLY_WIDE = frozenset({"prepare", "95 %", "top-5", "file"})  # left out on a narrow terminal
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +61,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--seconds", metavar="S", type=_seconds, default=3.0, help="length of each measurement (default 3)"
     )
     model_options.configure(parser)
+    parser.add_argument(
+        "--thresholds",
+        action="store_true",
+        help="with --images: which labels are confused, what each threshold would do, and the line to write",
+    )
+    parser.add_argument(
+        "--budget-ms",
+        metavar="N",
+        type=_budget,
+        help="name the most accurate model whose median latency is within this; exit status 1 where none is",
+    )
     parser.add_argument("--json", metavar="F", help="write the results to this file; - is standard output")
     parser.add_argument(
         "--delegate", metavar="LIBRARY", default="", help="measure on this external delegate of TFLite, too"
@@ -93,6 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
         model_keys=model_options.keys(arguments),
         delegate=arguments.delegate,
         delegate_options=tuple(arguments.delegate_option),
+        thresholds=arguments.thresholds,
+        budget_ms=arguments.budget_ms,
     )
     work = bench.Bench(options)
     with _watcher() as watcher:
@@ -100,7 +115,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json != "-":
         _show(report)
     work.write(report)
-    return int(any(result["error"] for result in report["results"]))
+    none_fits = arguments.budget_ms is not None and report["best"] is None
+    return int(none_fits or any(result["error"] for result in report["results"]))
+
+
+def _budget(text: str) -> float:
+    try:
+        budget = float(text)
+    except ValueError:
+        budget = 0.0
+    if not 0 < budget < MAX_BUDGET_MS:
+        raise argparse.ArgumentTypeError(f"{text}: write a number of milliseconds above 0")
+    return budget
 
 
 def _threads(text: str) -> tuple[int, ...]:
@@ -205,6 +231,62 @@ def _show(report: dict[str, Any]) -> None:
     console = terminal.console(WIDTH)
     console.print(board, markup=False, soft_wrap=True)
     console.print(_table(report["results"], narrow=console.width < NARROW))
+    for result in _each_once(report["results"]):
+        _show_thresholds(console, result)
+    if "budget_ms" in report:
+        terminal.print_line(_within(report["best"], report["budget_ms"]))
+
+
+def _each_once(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the results with thresholds, one for each model: they hardly depend on runtime and threads."""
+    found: dict[str, dict[str, Any]] = {}
+    for result in results:
+        if result.get("thresholds"):
+            found.setdefault(result["model"], result)
+    return list(found.values())
+
+
+def _show_thresholds(console: Console, result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from edged.tools.bench import line
+
+    terminal.print_line("")
+    terminal.print_line(result["model"])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("label", "n", "right", "taken for"):
+        table.add_column(column, justify="right" if column in {"n", "right"} else "left", overflow="fold")
+    for label, row in result["labels"].items():
+        others = ", ".join(f"{name} ({count})" for name, count in list(row["confused"].items())[:_CONFUSED])
+        table.add_row(terminal.escape(label), str(row["n"]), str(row["right"]), terminal.escape(others))
+    console.print(table)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("threshold", "right", "wrong", "unknown"):
+        table.add_column(column, justify="right")
+    for row in result["thresholds"]:
+        table.add_row(f"{row['threshold']:.1f}", *(str(row[key]) for key in ("right", "wrong", "unknown")))
+    console.print(table)
+    if result["decision"] is None:
+        terminal.print_line("no threshold decides more of them right than wrong: choose another model")
+        return
+    decided = result["decided"]
+    said = f"{decided['right']} right, {decided['wrong']} wrong, {decided['unknown']} unknown"
+    terminal.print_line(f"{line(result['decision'])}     # {said}")
+
+
+def _within(best: dict[str, Any] | None, budget_ms: float) -> str:
+    """Return which model is the best within a budget, as a sentence."""
+    if best is None:
+        return f"no model is within {budget_ms:g} ms"
+    if not best["by"]:
+        chosen = f"the fastest within {budget_ms:g} ms, as nothing is known of their accuracy (--images)"
+        return f"{chosen}: {best['model']}, {best['p50_ms']:.2f} ms"
+    how = f"{100 * best['accuracy']:.1f} % {best['by']}, {best['p50_ms']:.2f} ms"
+    sentence = f"the best within {budget_ms:g} ms: {best['model']} ({how})"
+    if best["as_good"]:
+        others = ", ".join(best["as_good"])
+        return f"{sentence}; on so few photographs no worse, and faster: {others}"
+    return sentence
 
 
 def _table(results: Sequence[dict[str, Any]], *, narrow: bool) -> Table:
@@ -244,4 +326,7 @@ def _cells(result: dict[str, Any]) -> dict[str, str]:
     for column, key in (("top-1", "top1"), ("top-5", "top5")):
         if result[key] is not None:
             cells[column] = f"{100 * result[key]:.1f} %"
+    if result.get("top1_interval"):
+        low, high = (100 * bound for bound in result["top1_interval"])
+        cells["95 %"] = f"{low:.0f}-{high:.0f} %"
     return cells

@@ -156,6 +156,7 @@ class Measurement:
         first = among = images = 0
         sure = 0.0  # the sum of the scores of the right answers
         unreadable = []
+        said: list[tuple[str, str, float, bool]] = []
         for done, (path, answer) in enumerate(
             zip(self._request.pictures, self._request.answers, strict=True)
         ):
@@ -170,9 +171,14 @@ class Measurement:
             findings = decoder.decode(model.invoke(tensor), tensor)
             named = [finding.label for finding in findings]
             sure += sum(finding.score for finding in findings if finding.label in right)
-            first += bool(named) and named[0] in right
+            hit = bool(named) and named[0] in right
+            first += hit
+            if findings:
+                best = findings[0]
+                said.append((answer, best.label, round(float(best.score), 4), hit))
             among += not right.isdisjoint(named)
-        return {"first": first, "among": among, "images": images, "sure": sure, "unreadable": unreadable}
+        counts = {"first": first, "among": among, "images": images, "sure": sure}
+        return {**counts, "unreadable": unreadable, "said": said}
 
     def _sample(self, preparer: Preparer) -> tuple[list[Tensor], list[float]]:
         """Return tensors of some photographs, and what it took to prepare each."""

@@ -75,6 +75,20 @@ def test_accuracy_is_the_share_of_right_answers(model: str, images: Path) -> Non
     assert result["isolation"]  # what has the pictures is cut off here
 
 
+def test_thresholds_and_the_best_within_a_budget(model: str, images: Path) -> None:
+    words = ("--images", str(images), *FAST, "--thresholds", "--json", "-")
+    done = call("bench", model, *words, "--budget-ms", "1000")
+    report = json.loads(done.stdout)
+    (result,) = report["results"]
+    assert sum(row["n"] for row in result["labels"].values()) == 12
+    assert sum(row["right"] for row in result["labels"].values()) == 9
+    assert all(row["right"] + row["wrong"] + row["unknown"] == 12 for row in result["thresholds"])
+    assert sum(result["decided"].values()) == 12
+    assert result["top1_interval"] == [0.4677, 0.9111]
+    assert report["best"]["model"] == model
+    assert call("bench", model, *words, "--budget-ms", "0.0001").returncode == 1
+
+
 def test_without_photographs_of_its_own_there_is_no_accuracy(model: str) -> None:
     one, two = results(call("bench", model, "--seconds", "0.1", "--threads", "1,2", "--json", "-"))
     assert (one["threads"], two["threads"]) == (1, 2)

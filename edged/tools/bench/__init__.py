@@ -18,5 +18,6 @@ heat affect all of them equally.
 from edged.tools.bench.options import Options
 from edged.tools.bench.rounds import Watcher
 from edged.tools.bench.run import Bench
+from edged.tools.bench.thresholds import line
 
-__all__ = ["Bench", "Options", "Watcher"]
+__all__ = ["Bench", "Options", "Watcher", "line"]

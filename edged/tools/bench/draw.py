@@ -1,8 +1,8 @@
 """The process that draws the chart: a point per result, which shows what a millisecond or a megabyte buys.
 
-With judged photographs: accuracy against latency; the area of a point is the size of the file. Without:
-latency against size. The line is the Pareto front: for any point that is not on it, another one is at least
-as good in both and better in one.
+With judged photographs: accuracy against latency; the area of a point is the size of the file, its colour the
+family of the model, the dashed line the budget. Without: latency against size. The line is the Pareto front:
+for any point that is not on it, another one is at least as good in both and better in one.
 
 It is a process of its own because matplotlib imports numpy, which main must not; there are no pixels here.
 """
@@ -28,6 +28,8 @@ _INCHES, _DPI = (9.0, 6.0), 150
 _LARGEST_POINT = 900.0  # square points
 _SMALLEST_POINT = 25.0
 _WIDE = 12.0  # above this ratio of largest to smallest, an axis is logarithmic
+# They stay distinct with most kinds of colour blindness (Okabe and Ito).
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442", "#7f7f7f")
 _MARGIN = 0.15  # around the points, for the labels
 _BESIDE = 7.0  # points from a marker to its label, to the side
 _ROW = 11.0  # points from one row of labels to the next
@@ -43,12 +45,14 @@ class Point:
         name: its label.
         x, y: its coordinates.
         megabytes: the size of the file.
+        family: the family of the model.
     """
 
     name: str
     x: float
     y: float
     megabytes: float
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def chart(report: Mapping[str, Any]) -> tuple[Chart, list[Point]]:
     for name, result in zip(names, results, strict=True):
         megabytes, p50 = result["size_bytes"] / 1e6, result["latency_ms"]["p50"]
         place = (p50, 100 * result["top1"]) if judged else (megabytes, p50)
-        points.append(Point(name, *place, megabytes))
+        points.append(Point(name, *place, megabytes, printable(result.get("family", ""))))
     board = report["machine"]["board"] or report["machine"]["cpu"] or report["machine"]["architecture"]
     latency = "latency of one inference, median [ms]"
     if not judged:
@@ -124,19 +128,42 @@ def draw(report: Mapping[str, Any], format_: str) -> bytes:
     axes = figure.subplots()
     _frame(axes, said, points)
     best = front(points, more_is_better=said.more_is_better)
-    axes.step([p.x for p in best], [p.y for p in best], where="post", color="tab:green", label="Pareto front")
+    axes.step(
+        [p.x for p in best], [p.y for p in best], where="post", color="black", lw=1, label="Pareto front"
+    )
+    _points(axes, points, best)
+    if budget_ms := report.get("budget_ms"):
+        along = axes.axvline if said.more_is_better else axes.axhline
+        along(budget_ms, color="tab:red", ls="--", lw=1, label=f"budget, {budget_ms:g} ms")
     largest = max(point.megabytes for point in points)
-    for kind, colour in (([p for p in points if p not in best], "tab:gray"), (best, "tab:green")):
-        areas = [max(_SMALLEST_POINT, _LARGEST_POINT * p.megabytes / largest) for p in kind]
-        axes.scatter([p.x for p in kind], [p.y for p in kind], s=areas, color=colour, alpha=0.6, zorder=3)
     note = f"area of a point: size of the file, {largest:.1f} MB for the largest"
-    figure.legend(title=note, loc="outside lower center", fontsize="small", title_fontsize="small")
+    figure.legend(title=note, loc="outside lower center", ncols=4, fontsize="small", title_fontsize="small")
     figure.canvas.draw()
     figure.set_layout_engine("none")  # the labels are written into what is laid out now
     _label(axes, points)
     file = io.BytesIO()
     figure.savefig(file, format=format_, dpi=_DPI, metadata={"Date": None} if format_ == "svg" else None)
     return file.getvalue()
+
+
+def _points(axes: Any, points: Sequence[Point], best: Sequence[Point]) -> None:
+    """Draw the points: a colour for each family, an edge around those on the front."""
+    largest = max(point.megabytes for point in points)
+    for number, family in enumerate(dict.fromkeys(point.family for point in points)):
+        colour = _COLOURS[number % len(_COLOURS)]
+        kind = [point for point in points if point.family == family]
+        axes.scatter(
+            [p.x for p in kind],
+            [p.y for p in kind],
+            s=[max(_SMALLEST_POINT, _LARGEST_POINT * p.megabytes / largest) for p in kind],
+            color=colour,
+            edgecolors="black",
+            linewidths=[1.0 if p in best else 0.0 for p in kind],
+            alpha=0.7,
+            zorder=3,
+        )
+        if family:  # the legend shows points of one size
+            axes.scatter([], [], s=40, color=colour, label=family)
 
 
 def _frame(axes: Any, said: Chart, points: Sequence[Point]) -> None:

@@ -26,6 +26,8 @@ class Options:
         model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
         delegate: a library through which to run the models too; empty: none.
         delegate_options: its options.
+        thresholds: report what thresholds would do to the answers.
+        budget_ms: choose the best model whose median latency is within this; None: choose none.
     """
 
     models: tuple[Path, ...]
@@ -39,3 +41,5 @@ class Options:
     model_keys: Mapping[str, Any] = field(default_factory=dict)
     delegate: str = ""
     delegate_options: tuple[tuple[str, str], ...] = ()
+    thresholds: bool = False
+    budget_ms: float | None = None

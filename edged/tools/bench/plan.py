@@ -75,6 +75,7 @@ class Plan:
         delegate: the library through which the models run that are to run on an external accelerator.
         delegate_options: its options.
         seconds: how long to run each model.
+        thresholds: report what thresholds would do.
     """
 
     candidates: tuple[Candidate, ...]
@@ -86,6 +87,7 @@ class Plan:
     delegate: str
     delegate_options: tuple[tuple[str, str], ...]
     seconds: float
+    thresholds: bool = False
 
 
 def plan(options: Options) -> tuple[Plan, list[str]]:
@@ -96,6 +98,8 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
         DriverError: there is no runtime.
         ModelError: the labels cannot be read.
     """
+    if options.thresholds and options.images is None:
+        raise Refused("--thresholds needs photographs whose right answers are known: --images", os.EX_USAGE)
     chosen, notes = _runtimes(options.runtime)
     named_models = [(path, choice.installed(path)) for path in options.models]
     files = [path for path, used in named_models if used is None]
@@ -126,6 +130,7 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
         delegate=options.delegate,
         delegate_options=options.delegate_options,
         seconds=options.seconds,
+        thresholds=options.thresholds,
     ), [*notes, *(warning for candidate in candidates for warning in candidate.warnings)]
 
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.config.needs import of_accelerator
 from edged.ipc.bench_request import BenchRequest
+from edged.models import bundled, catalogue
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.system.child import ChildFailed, answers
 from edged.system.isolation import not_isolated
 from edged.system.needs import Needs, folders_of
 from edged.system.quantiles import share
+from edged.tools.bench import thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from edged.models.catalogue import Entry
     from edged.tools.bench.plan import Candidate, Plan
 
 ROUNDS = 3
@@ -72,16 +76,25 @@ class Case:
             found[name] = max(found[name], self.found.get(name, 0.0))
         self.found |= found
 
-    def result(self, *, judged: bool) -> dict[str, Any]:
-        """Return the combined result as JSON-ready data."""
+    def result(self, *, judged: bool, thresholds_too: bool = False) -> dict[str, Any]:
+        """Return the combined result as JSON-ready data.
+
+        Args:
+            judged: there were photographs with right answers.
+            thresholds_too: add what thresholds would do to the answers.
+        """
         model, found = self.candidate, {} if self.problem else self.found
         images = found.get("images")
+        said = [thresholds.Said(*answer) for answer in found.get("said", ())]
+        more = thresholds.report(said) if thresholds_too and said else {}
         return {
+            **more,
             "model": str(model.path),
             "runtime": self.runtime,
             "threads": self.threads,
             "accelerator": model.accelerator,
             "top1": round(found["first"] / images, 4) if images else None,
+            "top1_interval": _interval(found["first"], images) if images else None,
             "top5": round(found["among"] / images, 4) if images else None,
             "images": images,
             "unreadable": len(found["unreadable"]) if judged and found else None,
@@ -96,9 +109,38 @@ class Case:
             "tried": found.get("tried"),
             "input": list(model.picture) if model.picture else None,
             "classes": model.classes,
+            "family": _family(model),
+            "published": _published(model),
             "isolation": found.get("isolation"),
             "error": self.problem or None,
         }
+
+
+def _interval(right: int, count: int) -> list[float]:
+    return [round(bound, 4) for bound in thresholds.interval(right, count)]
+
+
+def _entry(model: Candidate) -> Entry | None:
+    """Return the entry of the catalogue that has this very file, or else its name."""
+    entries = catalogue.entries()
+    same = (entry for entry in entries.values() if entry.sha256 and entry.sha256 == model.sha256)
+    return next(same, entries.get(model.path.stem))
+
+
+def _family(model: Candidate) -> str:
+    """Return the family of a model: that of the catalogue, or the first words of its name."""
+    if model.sha256 == bundled.MODEL_SHA256:
+        return "EfficientNet-Lite"
+    entry = _entry(model)
+    if entry is not None:
+        return entry.family
+    return re.split(r"[\d._ -]", model.path.stem.removesuffix("_quant"), maxsplit=1)[0] or model.path.stem
+
+
+def _published(model: Candidate) -> float | None:
+    """Return the accuracy that was published for it, 0..1; None where the catalogue has none."""
+    entry = _entry(model)
+    return entry.top1 / 100 if entry is not None and entry.top1 is not None else None
 
 
 def _spread(values: Iterable[float]) -> dict[str, float | None]:
@@ -121,7 +163,7 @@ def measure(plan: Plan, watcher: Watcher) -> list[dict[str, Any]]:
                 watcher.step(f"round {number + 1} of {ROUNDS}: {case.words}")
                 _round(case, plan, watcher, judges=not number)
                 _note_once(watcher, noted, _notes(case))
-    return [case.result(judged=bool(plan.answers)) for case in cases]
+    return [case.result(judged=bool(plan.answers), thresholds_too=plan.thresholds) for case in cases]
 
 
 def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:

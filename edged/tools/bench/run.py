@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import DriverError, Refused
 from edged.system.child import ChildFailed, answers
 from edged.tools import machine
-from edged.tools.bench import plan, rounds
+from edged.tools.bench import budget, plan, rounds
 from edged.tools.bench.target import Target
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Bench:
     """
 
     def __init__(self, options: Options) -> None:
-        self._json, self._plot = options.json, options.plot
+        self._json, self._plot, self._budget_ms = options.json, options.plot, options.budget_ms
         if self._plot is not None and self._plot.suffix.lower() not in _FORMATS:
             raise Refused(f"--plot {self._plot}: write a name that ends in .png or .svg", os.EX_USAGE)
         self._plan, self._notes = plan.plan(options)
@@ -50,7 +50,16 @@ class Bench:
         """Make all measurements; return the data for the JSON file."""
         for note in self._notes:
             watcher.note(note)
-        return {"machine": machine.describe(), "results": rounds.measure(self._plan, watcher)}
+        report: dict[str, Any] = {
+            "machine": machine.describe(),
+            "results": rounds.measure(self._plan, watcher),
+        }
+        if self._budget_ms is not None:
+            report |= {
+                "budget_ms": self._budget_ms,
+                "best": budget.choose(report["results"], self._budget_ms),
+            }
+        return report
 
     def write(self, report: dict[str, Any]) -> None:
         """Write the files that the command line asks for.

@@ -89,6 +89,14 @@ def test_a_picture_has_names_axes_and_the_front(top1: float | None) -> None:
     assert draw.draw(report(*results), "svg").decode().count("<text") == svg.count("<text")
 
 
+def test_families_have_colours_and_the_budget_is_a_line() -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib comes with the extra 'plot'")
+    results = [result("a.tflite", 1.0, family="SSD"), result("b.tflite", 2.0, family="MobileNet v2")]
+    svg = draw.draw(report(*results) | {"budget_ms": 1.5}, "svg").decode()
+    assert all(f">{word}<" in svg for word in ("SSD", "MobileNet v2", "budget, 1.5 ms"))
+    assert svg.count(draw._COLOURS[0]) == svg.count(draw._COLOURS[1]) > 0
+
+
 def test_a_png_is_one_and_large_enough_to_read() -> None:
     pytest.importorskip("matplotlib", reason="matplotlib comes with the extra 'plot'")
     png = draw.draw(report(result("a.tflite", math.pi)), "png")
