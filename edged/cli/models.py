@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -85,9 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.what,
                 **{k: getattr(arguments, k) for k in _OF_ADD if getattr(arguments, k) is not None},
             )
+            before_s = time.time()
             used = installer.add(wish)
             users = models.in_use(config, installer.store.folder(used.name))
-            _show(used, users, as_json=arguments.json)
+            _show(used, users, as_json=arguments.json, changed=used.about.added >= before_s)
             return 0
         store = installer.store
         if arguments.do == "verify":
@@ -186,10 +188,10 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _show(used: Installed, users: Sequence[str], *, as_json: bool) -> None:
+def _show(used: Installed, users: Sequence[str], *, as_json: bool, changed: bool = True) -> None:
     """Show the version that is used now."""
     if as_json:
-        data = {"name": used.name, "version": used.version, "sha256": used.about.sha256}
+        data = {"name": used.name, "version": used.version, "changed": changed, "sha256": used.about.sha256}
         terminal.print_json(data | {"file": str(used.file), "latency_ms": used.about.latency_ms})
         return
     terminal.print_line(f"{used.name}: version {used.version}, {used.about.latency_ms:.2f} ms on this board")

@@ -146,6 +146,13 @@ def test_a_board_with_sensors_only_is_deployed(tmp_path: Path) -> None:
 
 
 REFUSED = {
+    "neither": ("edged_models: [{sha256: a}]", "needs name, a model that is installed by its name, or file"),
+    "both": (
+        "edged_models: [{name: a, file: b.tflite, sha256: a}]",
+        "write name or file, not both: b.tflite",
+    ),
+    "unpinned": ("edged_models: [{file: b.tflite, src: /b}]", "each file of edged_models needs its sha256"),
+    "address": ("edged_models: [{name: a, url: 'https://h/a'}]", "with a url needs its sha256"),
     "number": ("edged_mqtt_password: 012345", "edged_mqtt_password"),
     "date": ("edged_mqtt_password: 2024-01-01", "edged_mqtt_password"),
     "host": ("edged_mqtt_host: 10.0", "edged_mqtt_host"),
@@ -185,3 +192,46 @@ def test_a_release_is_made_anew_where_picamera2_comes_later(tmp_path: Path) -> N
     found = set(re.findall(r"release (9\.9\.9-\S+?)\"", printed))
     (bare,) = (release for release in found if not release.endswith("-picamera2"))
     assert found == {bare, f"{bare}-picamera2"}
+
+
+MODELS = """
+- hosts: all
+  gather_facts: false
+  handlers:
+    - name: Restart edged
+      ansible.builtin.debug: {msg: restarted}
+  tasks:
+    - ansible.builtin.include_role: {name: edged, tasks_from: models}
+"""
+PROGRAM = """#!/bin/sh
+echo "$STATE_DIRECTORY $*" >> {log}
+case "$4" in known) changed=false;; slow) echo "slow: more than 5 ms" >&2; exit 65;; *) changed=true;; esac
+echo "{{\\"name\\": \\"$4\\", \\"changed\\": $changed}}"
+"""
+
+
+def test_models_are_installed_by_name(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program, log = tmp_path / "bin" / "edged", tmp_path / "log"
+    program.write_text(PROGRAM.replace("$4", "$3").format(log=log))
+    program.chmod(0o755)
+    sha256 = "ab" * 32
+    models = [
+        {"name": "known"},
+        {"file": "own.tflite", "src": "/own.tflite", "sha256": sha256},
+        {"name": "garden", "url": "https://example.org/garden.tflite", "sha256": sha256, "budget_ms": 20.5},
+    ]
+    boards = {
+        "good": yaml.safe_dump({"edged_models": models, "__edged_home": str(tmp_path)}),
+        "bad": yaml.safe_dump({"edged_models": [{"name": "slow"}], "__edged_home": str(tmp_path)}),
+    }
+    printed = role(tmp_path, boards, MODELS)
+    assert re.search(r"good +: ok=\d+ +changed=1 .*failed=0", printed), printed[-3000:]
+    assert re.search(r"bad +: .*failed=1", printed)
+    assert "more than 5 ms" in printed
+    lines = [line for line in log.read_text("utf-8").splitlines() if "slow" not in line]
+    garden = f"https://example.org/garden.tflite --name garden --json --sha256 {sha256} --budget-ms 20.5"
+    assert lines == [
+        "/var/lib/edged models add known --name known --json",
+        f"/var/lib/edged models add {garden}",
+    ]
