@@ -16,7 +16,7 @@ from edged.models.tflite.flatbuffer import Malformed, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DTYPES = {
+DTYPES = {
     0: "float32",
     1: "float16",
     2: "int32",
@@ -110,7 +110,7 @@ def _tensor(table: Table, buffers: int) -> Tensor:
     return Tensor(
         name=table.text(3),
         shape=shape,
-        dtype=_DTYPES.get(kind, f"type {kind}"),
+        dtype=DTYPES.get(kind, f"type {kind}"),
         scale=scales[0] if scales else 0.0,
         zero_point=int(zeros[0]) if zeros else 0,
         dynamic=tuple(i for i, size in enumerate(signature) if size == -1),
