@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
-from edged.models.tflite import writer
+from edged.models.tflite import layout, writer
 from edged.models.tflite.flatbuffer import FlatBuffer, Malformed, Table
 from edged.models.tflite.graph import within
-from edged.models.tflite.writer import Kind, Node, Uncopied, Vector
+from edged.models.tflite.writer import Node, Uncopied, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,21 +34,6 @@ LEAST_FEATURES = 8
 _FULLY_CONNECTED, _CONV_2D = 9, 3
 _SCORES = frozenset({25, 14, 50})  # SOFTMAX, LOGISTIC, LOG_SOFTMAX
 _REPACKING = frozenset({22, 43, 6, 114})  # RESHAPE, SQUEEZE, DEQUANTIZE, QUANTIZE
-
-# The options of operators, by type: 17 and 30 are those of RESHAPE and SQUEEZE.
-_OPTIONS = {17: Kind(vectors={0: 4}), 30: Kind(vectors={0: 4})}
-# Those that name other graphs, or refer to what is not known here.
-_OTHER_OPTIONS = frozenset({3, 16, 92, 93, 103, 111, 115})
-
-_QUANTIZATION = Kind(vectors={0: 4, 1: 4, 2: 4, 3: 8}, refused=frozenset({5}))
-_TENSOR = Kind(
-    vectors={0: 4, 7: 4}, texts=frozenset({3}), tables={4: _QUANTIZATION}, refused=frozenset({6, 9, 10})
-)
-_OPERATOR = Kind(vectors={1: 4, 2: 4, 5: 1, 7: 1, 8: 4}, refused=frozenset({12}))
-_OPERATOR_CODE = Kind(texts=frozenset({1}))
-_BUFFER = Kind(blobs=frozenset({0}))
-_MODEL = Kind(texts=frozenset({3}), refused=frozenset({8, 9}))
-_GRAPH = Kind(vectors={1: 4, 2: 4}, texts=frozenset({4}), lists={0: _TENSOR})
 
 
 def cut(model: ModelFile) -> bytes | None:
@@ -90,10 +75,10 @@ def _cut(model: ModelFile) -> bytes | None:
     entries = list(root.tables(1))
     if not graphs:
         raise Malformed("no graph")
-    graph = writer.copy(graphs[0], _GRAPH)
+    graph = writer.copy(graphs[0], layout.GRAPH)
     parts = _Parts(
         [max(entry.integer(0, "b"), entry.integer(3, "i")) for entry in entries],
-        [_operator(table) for table in graphs[0].tables(3)],
+        [layout.operator(table) for table in graphs[0].tables(3)],
         _nodes(graph, 0),
     )
     outputs = _numbers(graph, 2)
@@ -109,17 +94,6 @@ def _cut(model: ModelFile) -> bytes | None:
         return None
     _prune(graph, parts, features)
     return _assemble(root, graph, parts, entries, most=2 * len(model.content) + 4096)
-
-
-def _operator(table: Table) -> Node:
-    kind = table.integer(3, "B")
-    node = writer.copy(table, _OPERATOR)
-    options = table.table(4)
-    if options is not None:
-        if kind in _OTHER_OPTIONS:
-            raise Uncopied(f"options of kind {kind}")
-        node.children[4] = writer.copy(options, _OPTIONS.get(kind, Kind()))
-    return node
 
 
 def _nodes(node: Node, slot: int) -> list[Node]:
@@ -194,11 +168,11 @@ def _prune(graph: Node, parts: _Parts, features: int) -> None:
 
 def _assemble(root: Table, graph: Node, parts: _Parts, entries: Sequence[Table], *, most: int) -> bytes:
     """Write the model with the buffers and operator codes that are still in use."""
-    model = writer.copy(root, _MODEL, leave_out=(5, 6, 7))  # metadata and signatures of the classifier
+    model = writer.copy(root, layout.MODEL, leave_out=(5, 6, 7))  # metadata and signatures of the classifier
     tables = list(root.tables(4))
     numbers = sorted({0, *(_field(tensor, 2, "I") for tensor in parts.tensors)})
     within(numbers[-1], len(tables))
-    buffers = [writer.copy(tables[number], _BUFFER) for number in numbers]
+    buffers = [writer.copy(tables[number], layout.BUFFER) for number in numbers]
     if any(_field(buffer, 1, "Q") > 1 for buffer in buffers):
         raise Uncopied("it is larger than 2 GB")
     anew = {old: new for new, old in enumerate(numbers)}
@@ -209,7 +183,7 @@ def _assemble(root: Table, graph: Node, parts: _Parts, entries: Sequence[Table],
         operator.integer(0, "I", used.index(_field(operator, 0, "I")))
     graph.refer(0, parts.tensors)
     graph.refer(3, parts.operators)
-    model.refer(1, [writer.copy(entries[number], _OPERATOR_CODE) for number in used])
+    model.refer(1, [writer.copy(entries[number], layout.OPERATOR_CODE) for number in used])
     model.refer(2, [graph])
     model.refer(4, buffers)
     return writer.write(model, b"TFL3", most=most)

@@ -70,6 +70,16 @@ class Node:
             raise Uncopied(f"field {slot} is missing")
         self.children[slot] = child
 
+    def add(self, slot: int, child: Vector | Node | list[Node]) -> None:
+        """Let a field refer to something else, also where the table does not have it yet."""
+        if slot >= len(self.slots) or not self.slots[slot]:
+            self.inline += bytes(-(len(self.inline) + self.phase) % 4)
+            offsets = [*self.slots, *(0 for _ in range(slot + 1 - len(self.slots)))]
+            offsets[slot] = 4 + len(self.inline)
+            self.inline += bytes(4)
+            self.slots = tuple(offsets)
+        self.children[slot] = child
+
     def drop(self, *slots: int) -> None:
         """Leave fields out."""
         kept = [0 if slot in slots else offset for slot, offset in enumerate(self.slots)]
@@ -97,6 +107,25 @@ class Kind:
     lists: dict[int, Kind] = field(default_factory=dict)
     refused: frozenset[int] = frozenset()
     blobs: frozenset[int] = frozenset()
+
+
+def table(numbers: dict[int, tuple[str, int]], children: dict[int, Node | Vector | list[Node]]) -> Node:
+    """Return a new table.
+
+    Args:
+        numbers: the format character of :mod:`struct` and the value of each number of at most 4 bytes, by
+            field.
+        children: what its other fields refer to, by field.
+    """
+    slots = [0] * (1 + max((*numbers, *children)))
+    inline = bytearray()
+    for slot, (code, value) in numbers.items():
+        slots[slot] = 4 + len(inline)
+        inline += struct.pack("<" + code, value).ljust(4, b"\0")
+    node = Node(tuple(slots), inline, 0)
+    for slot, child in children.items():
+        node.add(slot, child)
+    return node
 
 
 class Uncopied(Exception):  # noqa: N818 - the caller turns it into a ModelError
