@@ -21,6 +21,7 @@ from edged.cli import (
     audit,
     bench,
     check,
+    convert,
     doctor,
     fleet,
     init,
@@ -39,7 +40,7 @@ from edged.errors import ConfigError, EdgedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, models, teach)
+VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, models, teach, convert)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # errors of a standard output
 _WRONG_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")  # argparse's sentence
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 _NORMALIZE = "--normalize"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+def configure(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
+    """Add the options; ``output``: with the one that names the output."""
     parser.add_argument(
         _NORMALIZE,
         metavar="VALUES",
@@ -23,11 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channels", choices=("rgb", "bgr"), help="the order of the colours (default rgb, for caffe bgr)"
     )
-    parser.add_argument(
-        "--output",
-        metavar="NAME",
-        help="the output with the scores, by name or number, where there are several",
-    )
+    if output:
+        parser.add_argument(
+            "--output",
+            metavar="NAME",
+            help="the output with the scores, by name or number, where there are several",
+        )
 
 
 def keys(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def keys(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {
         "normalize": _inline(arguments.normalize),
         "channels": arguments.channels,
-        "output": arguments.output,
+        "output": getattr(arguments, "output", None),
     }
     return {key: value for key, value in given.items() if value is not None}
 

@@ -39,6 +39,8 @@ DOORS = {
     "serial": "sensors/serial_ports.py",
     "ai_edge_litert": "inference/runtime.py",
     "tflite_runtime": "inference/runtime.py",
+    "tensorflow": "worker/",
+    "h5py": "worker/tensorflow_graphs.py",
 }
 LOOSE_FILES = 6  # in edged/ itself; what is more has no room
 

@@ -1,0 +1,305 @@
+"""The process that converts: it has TensorFlow, reads the source, and gives back .tflite files as text.
+
+::
+
+    convert ──ConvertRequest──▶ python -m edged.worker.convert ──{"stage": …}, {"source": …}, {"row": …},
+                                                                {"part": …}, {"made": …}──▶ convert
+
+A source may carry code, and TensorFlow crashes on some of them. So this process has no network, sees its
+files alone, and may take so much memory and no more; what it makes goes back through its pipe.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.config.pipeline import ModelSection
+from edged.errors import ModelError
+from edged.ipc.convert_request import WHOLE, ConvertRequest
+from edged.models import image_classifier, normalization
+from edged.models.normalization import BGR, USUAL
+from edged.models.tflite import file as tflite_file
+from edged.system import isolation, kernel, syscalls
+from edged.system.child import serve
+from edged.worker.converted_pictures import prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edged.models.normalization import InputValues
+    from edged.models.spec import PictureInput
+    from edged.system.child import Tell
+    from edged.worker.tensorflow_graphs import FrozenGraph
+
+_PART = 3 << 18  # bytes of a file that go in one line
+_JUDGED = 100  # photographs that each of the usual values is tried on
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+class Conversion:
+    """One request.
+
+    Args:
+        request: what to convert.
+        tell: takes what goes back.
+    """
+
+    def __init__(self, request: ConvertRequest, tell: Tell) -> None:
+        self._request = request
+        self._tell = tell
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Convert, and send everything back.
+
+        Raises:
+            ModelError: the source cannot be converted; one sentence.
+        """
+        self._stage("loading TensorFlow")
+        from edged.worker import tensorflow_graphs
+
+        request = self._request
+        self._stage("reading the source")
+        graph = tensorflow_graphs.read(request)
+        self._stage("converting to float32")
+        plain = _made(lambda: _convert(_converter(graph), "none", old=request.old_runtimes))
+        picture, classes, values = _described(plain, request)
+        self._tell({"source": _source(graph, classes, values) | {"graph": picture.range}})
+        self._send("float", plain)
+        self._stage(f"running the source on {len(request.pictures)} photographs")
+        self._answer(graph, picture)
+        if request.mode != "none":
+            self._stage(f"converting to {request.mode}")
+            self._send("made", _made(lambda: self._quantised(graph, picture, values)))
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        self._tell({"ended": {"peak_mb": used, "seconds": round(time.monotonic() - self._began, 1)}})
+
+    def _stage(self, what: str) -> None:
+        self._tell({"stage": what})
+
+    def _send(self, what: str, content: bytes) -> None:
+        for at in range(0, len(content), _PART):
+            self._tell({"part": what, "data": base64.b64encode(content[at : at + _PART]).decode()})
+
+    def _answer(self, graph: FrozenGraph, picture: PictureInput) -> None:
+        """Run the source on every photograph, and with the usual values where the right answers are known."""
+        import tensorflow as tf
+
+        from edged.worker.tensorflow_graphs import row
+
+        request, run = self._request, graph.function()
+        for number, tensor in prepared(request.pictures, picture, request.values):
+            scores = row(run(tf.constant(tensor)))
+            self._tell({"row": [round(float(score), 6) for score in scores], "of": number})
+        if not any(request.answers):
+            return
+        step = max(1, len(request.pictures) // _JUDGED)
+        files, answers = request.pictures[::step], request.answers[::step]
+        for name in USUAL:
+            keys = {"normalize": name, "channels": "bgr" if name in BGR else "rgb"}
+            right = [
+                int(row(run(tf.constant(tensor))).argmax()) in answers[number]
+                for number, tensor in prepared(files, picture, keys)
+                if answers[number]
+            ]
+            if right:
+                self._tell({"tried": name, "top1": sum(right) / len(right), "n": len(right)})
+
+    def _quantised(self, graph: FrozenGraph, picture: PictureInput, values: InputValues) -> bytes:
+        request = self._request
+        if graph.trained_quantised and request.mode in WHOLE:
+            return _by_its_own_ranges(graph, request.mode, values)
+        if request.mode not in WHOLE:
+            return _convert(_converter(graph), request.mode, old=request.old_runtimes)
+        count = min(request.calibration, len(request.pictures))
+        files = [request.pictures[n * len(request.pictures) // count] for n in range(count)]
+        seen = _Seen()
+
+        def examples() -> Iterator[list[NDArray[np.generic]]]:
+            for _, tensor in prepared(files, picture, request.values):
+                seen.add(tensor)
+                yield [tensor.copy()]
+
+        made = _convert(_converter(graph), request.mode, examples=examples)
+        told: dict[str, Any] = {"n": seen.count, "spread": seen.spread}
+        if seen.count:
+            told |= {"low": seen.low, "high": seen.high}
+        self._tell({"calibrated": told})
+        return made
+
+
+class _Seen:
+    """What quantisation was calibrated with.
+
+    Attributes:
+        count: photographs.
+        low, high: the least and the greatest number of them.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.low, self.high = float("inf"), float("-inf")
+        self._sum = self._squares = 0.0
+        self._numbers = 0
+
+    def add(self, tensor: NDArray[np.generic]) -> None:
+        """Take one into account."""
+        numbers = tensor.astype("float64")
+        self.count += 1
+        self.low, self.high = min(self.low, float(numbers.min())), max(self.high, float(numbers.max()))
+        self._sum += float(numbers.sum())
+        self._squares += float((numbers**2).sum())
+        self._numbers += numbers.size
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of all their numbers."""
+        if not self._numbers:
+            return 0.0
+        mean = self._sum / self._numbers
+        return float(max(0.0, self._squares / self._numbers - mean * mean) ** 0.5)
+
+
+def _converter(graph: FrozenGraph) -> Any:
+    import tensorflow as tf
+
+    return tf.lite.TFLiteConverter.from_concrete_functions([graph.function()])
+
+
+def _convert(converter: Any, mode: str, *, old: bool = True, examples: Any = None) -> bytes:
+    import tensorflow as tf
+
+    if mode != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if mode == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if mode == "dynamic" and old:
+        # With scales per channel, FULLY_CONNECTED is of version 12, which tflite-runtime 2.14 lacks.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001 - no other switch
+    if mode in WHOLE:
+        converter.representative_dataset = examples
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(mode)
+    return bytes(converter.convert())
+
+
+def _by_its_own_ranges(graph: FrozenGraph, mode: str, values: InputValues) -> bytes:
+    """Convert a graph that was trained with quantisation: it has all ranges but that of its input."""
+    import tensorflow as tf
+
+    if mode != "uint8":
+        raise ModelError("it was trained with quantisation, for unsigned numbers: write --quantize uint8")
+    (mean, *means), (deviation, *deviations) = values.mean, values.std
+    if {mean, deviation} != {mean, deviation, *means, *deviations}:
+        raise ModelError("its input is quantised with one mean and one deviation: write --normalize MEAN,STD")
+    source, result = (name.partition(":")[0] for name in (graph.input, graph.output))
+    with tempfile.NamedTemporaryFile(suffix=".pb") as file:
+        file.write(graph.definition.SerializeToString())
+        file.flush()
+        converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(
+            file.name, [source], [result], {source: list(graph.shape)}
+        )
+    converter.inference_type = tf.as_dtype(mode)
+    converter.quantized_input_stats = {source: (mean, deviation)}
+    return bytes(converter.convert())
+
+
+def _made(convert: Any) -> bytes:
+    """Return what the converter makes. Raises ``ModelError`` with the line that tells why it cannot."""
+    try:
+        return bytes(convert())
+    except ModelError:
+        raise
+    except Exception as error:  # the converter raises what its parts raise
+        raise ModelError(f"TensorFlow cannot convert it: {_reason(str(error))}") from error
+
+
+def _reason(text: str) -> str:
+    """Return the line of a converter's pages that tells the reason."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if "op is neither a custom op" in line or "tf." in line[:60]]
+    needed = [line for line in lines if line.startswith(("TF Select ops:", "Custom ops:", "Flex ops:"))]
+    if lines[:1] == ["in user code:"]:  # a traceback, which ends with the reason
+        lines.reverse()
+    return " ".join((needed or telling or lines or ["without a word"])[0].split())[:300]
+
+
+def _described(content: bytes, request: ConvertRequest) -> tuple[PictureInput, int, InputValues]:
+    """Return the input of a model, its number of classes, and the values that the input gets."""
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(content)
+        file.flush()
+        model = tflite_file.read(Path(file.name))
+    try:
+        spec = image_classifier.spec(model)
+        picture = image_classifier.picture_input(model)
+    except ModelError as error:
+        raise ModelError(str(error).replace(file.name, request.source)) from None
+    section = ModelSection.model_validate(dict(request.values))
+    return picture, spec.classes, normalization.of_input(picture, section.normalization, section.order)
+
+
+def _source(graph: FrozenGraph, classes: int, values: InputValues) -> dict[str, Any]:
+    tensorflow = sys.modules["tensorflow"]
+    return {
+        "input": graph.input.removesuffix(":0"),
+        "output": graph.output.removesuffix(":0"),
+        "shape": graph.shape,
+        "classes": classes,
+        "guessed": graph.guessed,
+        "trained_quantised": graph.trained_quantised,
+        "values": values.shown,
+        "origin": values.origin,
+        "mean": values.mean,
+        "std": values.std,
+        "order": values.order,
+        "low": min((0 - m) / s for m, s in zip(_each(values.mean), _each(values.std), strict=True)),
+        "high": max((255 - m) / s for m, s in zip(_each(values.mean), _each(values.std), strict=True)),
+        "tensorflow": tensorflow.__version__,
+    }
+
+
+def _each(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def convert(data: bytes, tell: Tell) -> None:
+    """Give up the network, then do what is requested.
+
+    Args:
+        data: the request.
+        tell: takes what goes back.
+    """
+    kernel.name_process("edged-convert")
+    os.environ.update(_QUIET)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.pop(name, None)
+    request = ConvertRequest.from_json(data)
+    if request.memory_mb:
+        limit = request.memory_mb << 20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    try:
+        walled = syscalls.worker_filter(programs=True).load()  # TensorFlow makes temporary files
+    except OSError:
+        walled = False
+    tell({"network": not walled and not isolation.has_no_network(Path("/proc/self"))})
+    try:
+        Conversion(request, tell).run()
+    except ModelError as error:
+        tell({"error": str(error)})
+    except MemoryError:
+        tell({"error": f"it needs more than {request.memory_mb} MB of memory (--memory-mb)"})
+
+
+if __name__ == "__main__":
+    serve(convert)
