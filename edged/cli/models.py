@@ -15,13 +15,15 @@ from edged.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edged.models.installed import Installed
+    from edged.models.installed import Installed, Store
+    from edged.tools.models import Installer
+    from edged.tools.models.publishers import Listed
 
 NAME = "models"
 HELP = "list public models, and install them or your own by name"
 WIDTH = 200
 NARROW = 120  # columns: a narrower terminal gets fewer
-_DO = ("list", "info", "add", "verify", "rollback", "remove")
+_DO = ("list", "info", "add", "update", "verify", "rollback", "remove")
 _ONE = frozenset({"info", "add", "rollback", "remove"})  # need a name or a file
 _OF_ADD = ("name", "sha256", "labels", "trust_first_use", "other_labels", "budget_ms")
 
@@ -34,7 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=_DO,
         nargs="?",
         default="list",
-        help="default: list; verify reads what is installed and compares its checksums",
+        help="default: list; verify reads what is installed and compares its checksums, update fetches the "
+        "signed catalogues of the configuration",
     )
     parser.add_argument(
         "what",
@@ -72,38 +75,63 @@ def run(arguments: argparse.Namespace) -> int:
     from edged.tools import models
 
     _check(arguments)
-    config = Path(arguments.config or terminal.DEFAULT_CONFIG)
-    state_dir = models.state_dir(config, given=arguments.config is not None)
+    config, given = Path(arguments.config or terminal.DEFAULT_CONFIG), arguments.config is not None
+    state_dir = models.state_dir(config, given=given)
+    publishers = models.publishers(config, state_dir, given=given)
     if arguments.do == "list":
-        return _list(models.listing(state_dir), arguments)
+        return _list(models.listing(state_dir, publishers.entries()), arguments)
     if arguments.do == "info":
-        _info(models.describe(arguments.what, state_dir), as_json=arguments.json)
+        _info(models.describe(arguments.what, state_dir, publishers.entries()), as_json=arguments.json)
         return 0
     with _watcher() as watcher:
-        installer = models.Installer(state_dir, watcher)
+        if arguments.do == "update":
+            return _update(publishers.update(watcher), arguments)
         if arguments.do == "add":
-            wish = models.Wish(
-                arguments.what,
-                **{k: getattr(arguments, k) for k in _OF_ADD if getattr(arguments, k) is not None},
-            )
-            before_s = time.time()
-            used = installer.add(wish)
-            users = models.in_use(config, installer.store.folder(used.name))
-            _show(used, users, as_json=arguments.json, changed=used.about.added >= before_s)
-            return 0
-        store = installer.store
-        if arguments.do == "verify":
-            names = [arguments.what] if arguments.what else store.names()
-            return _verify({name: _damage(store.read(name), name) for name in names}, arguments)
-        users = models.in_use(config, store.folder(arguments.what))
-        if arguments.do == "rollback":
-            _show(store.rollback(arguments.what), users, as_json=arguments.json)
-            return 0
-        if users:
-            what = f"{arguments.what} is used by {', '.join(users)} ({config})"
-            raise Refused(f"{what}: change that first", os.EX_DATAERR)
-        store.remove(arguments.what)
-        terminal.print_line(f"{arguments.what} is removed")
+            installer = models.Installer(state_dir, watcher, publishers.entries())
+            return _add(installer, config, arguments)
+    return _change(models.Installer(state_dir, watcher).store, config, arguments)
+
+
+def _add(installer: Installer, config: Path, arguments: argparse.Namespace) -> int:
+    from edged.tools import models
+
+    given = {key: getattr(arguments, key) for key in _OF_ADD if getattr(arguments, key) is not None}
+    before_s = time.time()
+    used = installer.add(models.Wish(arguments.what, **given))
+    users = models.in_use(config, installer.store.folder(used.name))
+    _show(used, users, as_json=arguments.json, changed=used.about.added >= before_s)
+    return 0
+
+
+def _update(found: Mapping[str, Listed], arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        terminal.print_json(
+            {name: {"version": one.version, "models": len(one.entries)} for name, one in found.items()}
+        )
+    elif not found:
+        terminal.print_line("the configuration names no catalogues; edged's own comes with each release")
+    else:
+        for name, one in found.items():
+            terminal.print_line(f"{name}: version {one.version}, {len(one.entries)} models")
+    return 0
+
+
+def _change(store: Store, config: Path, arguments: argparse.Namespace) -> int:
+    """Carry out ``verify``, ``rollback`` or ``remove``."""
+    from edged.tools import models
+
+    if arguments.do == "verify":
+        names = [arguments.what] if arguments.what else store.names()
+        return _verify({name: _damage(store.read(name), name) for name in names}, arguments)
+    users = models.in_use(config, store.folder(arguments.what))
+    if arguments.do == "rollback":
+        _show(store.rollback(arguments.what), users, as_json=arguments.json)
+        return 0
+    if users:
+        what = f"{arguments.what} is used by {', '.join(users)} ({config})"
+        raise Refused(f"{what}: change that first", os.EX_DATAERR)
+    store.remove(arguments.what)
+    terminal.print_line(f"{arguments.what} is removed")
     return 0
 
 
@@ -129,10 +157,9 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuse words and options that have nothing to do with what is to be done."""
     if arguments.do in _ONE and not arguments.what:
         raise Refused(f"edged models {arguments.do} needs a name", os.EX_USAGE)
-    if arguments.do == "list" and arguments.what:
-        raise Refused(
-            f"edged models list takes no name; write edged models info {arguments.what}", os.EX_USAGE
-        )
+    if arguments.do in {"list", "update"} and arguments.what:
+        hint = f"write edged models info {arguments.what}"
+        raise Refused(f"edged models {arguments.do} takes no name; {hint}", os.EX_USAGE)
     for key in _OF_ADD:
         if arguments.do != "add" and getattr(arguments, key):
             raise Refused(f"--{key.replace('_', '-')} is an option of add", os.EX_USAGE)

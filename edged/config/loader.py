@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from edged.config import error_messages, locations, root, yaml_tree
+from edged.config.catalogues import CatalogueSection
 from edged.config.declarations import Declared
 from edged.config.outputs import Mqtt
 from edged.config.paths import absolute, absolute_in
@@ -138,6 +139,16 @@ def broker(path: Path | str) -> Mqtt | None:
     return absolute_in(found, Path(path).absolute().parent).mqtt
 
 
+def catalogues(path: Path | str) -> dict[str, CatalogueSection]:
+    """Load only the section ``catalogues``. Raises as :func:`broker`."""
+    tree, problems = _tree(_text(path), str(path))
+    only = replace(tree, items={key: node for key, node in tree.items.items() if key == "catalogues"})
+    found, _ = _right(_Catalogues, Declared((_Catalogues,)), only, str(path), problems)
+    if found is None or problems:
+        raise ConfigError(in_order(problems))
+    return found.catalogues
+
+
 def run_dir(path: Path | str) -> Path:
     """Return the run directory that a file names, or the default: the rest of the file may be wrong.
 
@@ -162,6 +173,10 @@ def _folder(path: Path | str, key: str) -> Path | None:
 
 class _Broker(Section):
     mqtt: Mqtt | None = None
+
+
+class _Catalogues(Section):
+    catalogues: dict[str, CatalogueSection] = Field(default_factory=dict)
 
 
 def _text(path: Path | str) -> str:

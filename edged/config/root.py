@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from edged.config.catalogues import CatalogueSection
 from edged.config.outputs import AnySink, HealthSection, HomeAssistant, Mqtt, SpoolSection, Tls
 from edged.config.pipeline import (
     Accelerator,
@@ -94,6 +95,10 @@ class Config(Section):
     sinks: Annotated[dict[Name, AnySink], Field(max_length=16)] = Field(
         default_factory=dict,
         description="more sinks, by name; each gets a copy of every event, at once or not at all",
+    )
+    catalogues: Annotated[dict[Name, CatalogueSection], Field(max_length=16)] = Field(
+        default_factory=dict,
+        description="signed lists of models beside edged's own, by name; edged models update fetches them",
     )
     spool: SpoolSection = Field(
         default_factory=SpoolSection, description="the queue of events that the broker has not acknowledged"

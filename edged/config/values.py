@@ -18,6 +18,8 @@ TOPIC = r"^[^#+\x00/\s$][^#+\x00/\s]*(/[^#+\x00/\s]+)*$"
 SHA256 = r"^[0-9a-fA-F]{64}$"
 NO_SPACES = r"^\S+$"
 DEVICE = r"^((usb|pci)(:[0-9]{1,2})?|:[0-9]{1,2}|usb@[0-9]+-[0-9.]+)$"
+ED25519 = r"^[A-Za-z0-9+/]{43}=$"
+ADDRESS = r"^https?://[^\s/]+/\S+$"
 INSTALLED = rf"^{installed.NAME.pattern}$"
 NODE = r"^/dev/[^\x00]+$"
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -28,6 +30,8 @@ FORMS: dict[str, str] = {
     SHA256: "64 characters of 0-9 and a-f, as sha256sum prints them",
     NO_SPACES: "text without spaces",
     DEVICE: "usb, pci, a numbered one such as usb:0, or the one on a port, such as usb@2-1",
+    ED25519: "a public key for Ed25519 in base64, 44 characters",
+    ADDRESS: "an address that begins with https:// or http://",
     INSTALLED: "1 to 64 letters, digits, dots, - and _, as edged models list shows them",
     NODE: "the path of a device, such as /dev/galcore, or a pattern of it",
     CHANNEL_PATH: "the name of a sensor, or name/channel",

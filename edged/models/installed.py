@@ -166,7 +166,7 @@ class Store:
         """
         folder = self.folder(name)
         try:
-            self._make_root()
+            make_folder(self._state_dir, self._root.name)
             folder.mkdir(mode=0o755, exist_ok=True)
             descriptor = os.open(folder, _FOLDER | os.O_NOFOLLOW)
         except OSError as error:
@@ -237,22 +237,12 @@ class Store:
             raise Refused(f"{name} is not installed", os.EX_NOINPUT)
         gone = folder.with_name(f".{name}.removed")
         try:
-            self._make_root()
+            make_folder(self._state_dir, self._root.name)
             shutil.rmtree(gone, ignore_errors=True)
             folder.rename(gone)  # at once; a pipeline finds all of it or nothing
             shutil.rmtree(gone)
         except OSError as error:
             raise self._refused(error) from None
-
-    def _make_root(self) -> None:
-        """Make the folder of all models. Raises ``Refused`` where others than this user could put links."""
-        self._state_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for folder in (self._state_dir, self._state_dir / "models", self._root):
-            folder.mkdir(mode=0o755, exist_ok=True)
-            status = folder.lstat()
-            if os.geteuid() == 0 and (status.st_uid != 0 or folder.is_symlink()):
-                what = f"{folder} does not belong to root, so a link there could lead root elsewhere"
-                raise Refused(f"{what}; run this as its owner, or chown root {folder}", os.EX_NOPERM)
 
     def _refused(self, error: OSError) -> Refused:
         why = (error.strerror or str(error)).lower()
@@ -263,6 +253,24 @@ class Store:
         )
         what = f"{error.filename or self._root}: {why}"
         return Refused(f"{what}{hint}", os.EX_NOPERM if hint else os.EX_CANTCREAT)
+
+
+def make_folder(state_dir: Path, name: str) -> Path:
+    """Make a folder in STATE_DIR/models, and return it.
+
+    Raises:
+        Refused: this is root, and others could put links there.
+        OSError: it cannot be made.
+    """
+    state_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+    made = state_dir / "models" / name
+    for folder in (state_dir, made.parent, made):
+        folder.mkdir(mode=0o755, exist_ok=True)
+        status = folder.lstat()
+        if os.geteuid() == 0 and (status.st_uid != 0 or folder.is_symlink()):
+            what = f"{folder} does not belong to root, so a link there could lead root elsewhere"
+            raise Refused(f"{what}; run this as its owner, or chown root {folder}", os.EX_NOPERM)
+    return made
 
 
 def _versions(folder: Path) -> list[int]:

@@ -7,6 +7,6 @@
 
 from edged.tools.models.download import Watcher
 from edged.tools.models.inspection import describe, listing
-from edged.tools.models.installation import Installer, Wish, in_use, state_dir
+from edged.tools.models.installation import Installer, Wish, in_use, publishers, state_dir
 
-__all__ = ["Installer", "Watcher", "Wish", "describe", "in_use", "listing", "state_dir"]
+__all__ = ["Installer", "Watcher", "Wish", "describe", "in_use", "listing", "publishers", "state_dir"]

@@ -13,12 +13,20 @@ from edged.models.installed import Store
 from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edged.models.catalogue import Entry
     from edged.models.tflite.file import ModelFile
 
 
-def listing(state_dir: Path) -> list[dict[str, Any]]:
-    """Return the models that come with edged, are installed, or are in the catalogue; JSON-ready."""
-    store, known = Store(state_dir), catalogue.entries()
+def listing(state_dir: Path, known: Mapping[str, Entry] | None = None) -> list[dict[str, Any]]:
+    """Return the models that come with edged, are installed, or are in a catalogue; JSON-ready.
+
+    Args:
+        state_dir: the state directory.
+        known: the catalogue; None: edged's own.
+    """
+    store, known = Store(state_dir), catalogue.entries() if known is None else known
     rows = {name: _row(asdict(entry), runs=entry.runs) for name, entry in known.items()}
     about = "ImageNet without its background class"
     mine = {"name": bundled.MODEL.stem, "task": "classify", "family": "EfficientNet", "about": about}
@@ -40,14 +48,14 @@ def _row(data: dict[str, Any], *, runs: bool) -> dict[str, Any]:
     return {**empty, "state": state, **data, "runs": runs}
 
 
-def describe(what: str, state_dir: Path) -> dict[str, Any]:
+def describe(what: str, state_dir: Path, known: Mapping[str, Entry] | None = None) -> dict[str, Any]:
     """Return what is known of a file, an installed model, or an entry of the catalogue; JSON-ready.
 
     Raises:
         Refused: there is no such file or name.
         ModelError: the file is not a model that a runtime runs.
     """
-    entry = catalogue.entries().get(what)
+    entry = (catalogue.entries() if known is None else known).get(what)
     if os.path.lexists(what):
         return _of_file(Path(what))
     if what == bundled.MODEL.stem:

@@ -21,6 +21,7 @@ from edged.system.child import ChildFailed
 from edged.system.files import copy_regular
 from edged.tools.bench import rounds
 from edged.tools.models.download import STALL_S, Download
+from edged.tools.models.publishers import Publishers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -249,6 +250,21 @@ def state_dir(config: Path, *, given: bool) -> Path:
         ConfigError: it cannot be read, or is not YAML.
     """
     return loader.state_dir(config) if given or os.path.lexists(config) else root.state_dir()
+
+
+def publishers(config: Path, folder: Path, *, given: bool) -> Publishers:
+    """Return the signed catalogues that a configuration names.
+
+    Args:
+        config: the configuration.
+        folder: the state directory.
+        given: the command line names the configuration, so it has to exist.
+
+    Raises:
+        ConfigError: that section is wrong, or the file is not YAML.
+    """
+    sections = loader.catalogues(config) if given or os.path.lexists(config) else {}
+    return Publishers(sections, folder)
 
 
 def in_use(config: Path, folder: Path) -> list[str]:

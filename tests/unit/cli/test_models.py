@@ -76,6 +76,7 @@ def test_a_model_in_use_is_not_removed(
     ("words", "status", "said"),
     [
         ("add", os.EX_USAGE, "edged models add needs a name"),
+        ("update net", os.EX_USAGE, "edged models update takes no name"),
         ("list net", os.EX_USAGE, "write edged models info net"),
         ("verify --sha256 " + "0" * 64, os.EX_USAGE, "--sha256 is an option of add"),
         ("remove net", os.EX_NOINPUT, "net is not installed"),
@@ -101,6 +102,18 @@ def test_options_have_a_form(capsys: pytest.CaptureFixture[str], words: str) -> 
         main(["models", *words.split()])
     assert caught.value.code == os.EX_USAGE
     assert "write " in capsys.readouterr().err
+
+
+def test_signed_catalogues_are_those_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "edged.yaml"
+    config.write_text("state_dir: state\n")
+    assert main(["models", "update", "-c", str(config)]) == 0
+    assert "the configuration names no catalogues" in capsys.readouterr().out
+    config.write_text("catalogues: {own: {url: 'http://127.0.0.1:9/list.json', key: short}}\n")
+    assert main(["models", "list", "-c", str(config)]) == os.EX_CONFIG
+    assert "but must be a public key for Ed25519 in base64, 44 characters" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("file")

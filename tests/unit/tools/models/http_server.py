@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self, content: bytes, ways: Iterable[str] = ()) -> None:
         self.content = content
+        self.others: dict[str, bytes] = {}  # other files, by path, always served whole
         self.ways = list(ways)
         self.asked: list[str | None] = []  # the Range of each request
         self._over = threading.Event()
@@ -52,6 +53,12 @@ class Server:
         self._http.server_close()
 
     def _answer(self, to: http.server.BaseHTTPRequestHandler) -> None:
+        if (other := self.others.get(to.path)) is not None:
+            to.send_response(200)
+            to.send_header("Content-Length", str(len(other)))
+            to.end_headers()
+            to.wfile.write(other)
+            return
         way, _, more = (self.ways.pop(0) if self.ways else "whole").partition(" ")
         asked = to.headers["Range"]
         self.asked.append(asked)
