@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         type=Path,
-        help="a SavedModel folder, .keras, .h5, a frozen .pb or .pbtxt, .meta, or the prefix of a checkpoint",
+        help="a SavedModel folder, .keras, .h5, a frozen .pb or .pbtxt, .meta, the prefix of a checkpoint, "
+        "or a float .tflite",
     )
     parser.add_argument(
         "-o", dest="out", metavar="OUT.tflite", type=Path, required=True, help="the file to make"
@@ -99,10 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(out: Path, record: Mapping[str, Any]) -> None:
-    source = record["source"]
+    source, version = record["source"], record["tensorflow"]
+    tensorflow = f" by TensorFlow {version}" if version else ""
     terminal.print_line(f"{out.name}: {_size(record['bytes'])}, float32 {_size(record['bytes_float32'])}")
     terminal.print_line(
-        f"from {source['kind']} {Path(source['path']).name} by TensorFlow {record['tensorflow']} in "
+        f"from {source['kind']} {Path(source['path']).name}{tensorflow} in "
         f"{record['seconds']:.1f} s and {record['peak_mb']} MB; pixels become {record['normalize']['values']}"
     )
     for name, run in record["runtimes"].items():

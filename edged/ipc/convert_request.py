@@ -18,7 +18,7 @@ class ConvertRequest:
     """One conversion.
 
     Attributes:
-        kind: ``savedmodel``, ``keras``, ``frozen``, ``metagraph`` or ``checkpoint``.
+        kind: ``savedmodel``, ``keras``, ``frozen``, ``metagraph``, ``checkpoint`` or ``tflite``.
         source: the folder, the file, or the prefix of a checkpoint.
         graph: the GraphDef of a checkpoint that has no MetaGraph.
         inputs, outputs: the names that the command line gives; empty: find them.

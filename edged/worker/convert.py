@@ -14,11 +14,10 @@ from __future__ import annotations
 import base64
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.config.pipeline import ModelSection
 from edged.errors import ModelError
@@ -28,10 +27,11 @@ from edged.models.normalization import BGR, USUAL
 from edged.models.tflite import file as tflite_file
 from edged.system import isolation, kernel, syscalls
 from edged.system.child import serve
+from edged.worker import float_model
 from edged.worker.converted_pictures import prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -39,7 +39,32 @@ if TYPE_CHECKING:
     from edged.models.normalization import InputValues
     from edged.models.spec import PictureInput
     from edged.system.child import Tell
-    from edged.worker.tensorflow_graphs import FrozenGraph
+
+
+class Origin(Protocol):
+    """A source.
+
+    Attributes:
+        told: its ``input``, ``output``, ``shape``, ``guessed``, ``trained_quantised`` and ``tensorflow``.
+    """
+
+    told: dict[str, Any]
+
+    def plain(self) -> bytes:
+        """Return it as a float .tflite file."""
+
+    def scores(self, tensor: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Return its scores for an input."""
+
+    def quantised(self, mode: str, examples: Callable[[], Iterator[Any]], values: InputValues) -> bytes:
+        """Return it as a .tflite file in another mode than ``none``.
+
+        Args:
+            mode: one of ``edged.ipc.convert_request.MODES``.
+            examples: gives the inputs that quantisation is calibrated with, each in a list.
+            values: what pixels become.
+        """
+
 
 _PART = 3 << 18  # bytes of a file that go in one line
 _JUDGED = 100  # photographs that each of the usual values is tried on
@@ -65,24 +90,33 @@ class Conversion:
         Raises:
             ModelError: the source cannot be converted; one sentence.
         """
-        self._stage("loading TensorFlow")
-        from edged.worker import tensorflow_graphs
-
         request = self._request
-        self._stage("reading the source")
-        graph = tensorflow_graphs.read(request)
-        self._stage("converting to float32")
-        plain = _made(lambda: _convert(_converter(graph), "none", old=request.old_runtimes))
+        origin = self._read()
+        plain = _made(origin.plain)
         picture, classes, values = _described(plain, request)
-        self._tell({"source": _source(graph, classes, values) | {"graph": picture.range}})
+        self._tell({"source": {**origin.told, **_told(picture, classes, values)}})
         self._send("float", plain)
         self._stage(f"running the source on {len(request.pictures)} photographs")
-        self._answer(graph, picture)
+        self._answer(origin, picture)
         if request.mode != "none":
             self._stage(f"converting to {request.mode}")
-            self._send("made", _made(lambda: self._quantised(graph, picture, values)))
+            self._send("made", _made(lambda: self._quantised(origin, picture, values)))
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        self._tell({"ended": {"peak_mb": used, "seconds": round(time.monotonic() - self._began, 1)}})
+        took = round(time.monotonic() - self._began, 1)
+        self._tell({"ended": {"peak_mb": used, "seconds": took, "tensorflow": origin.told["tensorflow"]}})
+
+    def _read(self) -> Origin:
+        """Return the source; import TensorFlow only where it is needed."""
+        request = self._request
+        if request.kind == "tflite":
+            if request.mode != "none":
+                self._stage("loading TensorFlow")
+            return float_model.FloatModel(Path(request.source))
+        self._stage("loading TensorFlow")
+        from edged.worker.saved_graph import SavedGraph
+
+        self._stage("converting to float32")
+        return SavedGraph(request)
 
     def _stage(self, what: str) -> None:
         self._tell({"stage": what})
@@ -91,16 +125,11 @@ class Conversion:
         for at in range(0, len(content), _PART):
             self._tell({"part": what, "data": base64.b64encode(content[at : at + _PART]).decode()})
 
-    def _answer(self, graph: FrozenGraph, picture: PictureInput) -> None:
+    def _answer(self, origin: Origin, picture: PictureInput) -> None:
         """Run the source on every photograph, and with the usual values where the right answers are known."""
-        import tensorflow as tf
-
-        from edged.worker.tensorflow_graphs import row
-
-        request, run = self._request, graph.function()
+        request = self._request
         for number, tensor in prepared(request.pictures, picture, request.values):
-            scores = row(run(tf.constant(tensor)))
-            self._tell({"row": [round(float(score), 6) for score in scores], "of": number})
+            self._tell({"row": [round(float(score), 6) for score in origin.scores(tensor)], "of": number})
         if not any(request.answers):
             return
         step = max(1, len(request.pictures) // _JUDGED)
@@ -108,19 +137,15 @@ class Conversion:
         for name in USUAL:
             keys = {"normalize": name, "channels": "bgr" if name in BGR else "rgb"}
             right = [
-                int(row(run(tf.constant(tensor))).argmax()) in answers[number]
+                int(origin.scores(tensor).argmax()) in answers[number]
                 for number, tensor in prepared(files, picture, keys)
                 if answers[number]
             ]
             if right:
                 self._tell({"tried": name, "top1": sum(right) / len(right), "n": len(right)})
 
-    def _quantised(self, graph: FrozenGraph, picture: PictureInput, values: InputValues) -> bytes:
+    def _quantised(self, origin: Origin, picture: PictureInput, values: InputValues) -> bytes:
         request = self._request
-        if graph.trained_quantised and request.mode in WHOLE:
-            return _by_its_own_ranges(graph, request.mode, values)
-        if request.mode not in WHOLE:
-            return _convert(_converter(graph), request.mode, old=request.old_runtimes)
         count = min(request.calibration, len(request.pictures))
         files = [request.pictures[n * len(request.pictures) // count] for n in range(count)]
         seen = _Seen()
@@ -130,11 +155,12 @@ class Conversion:
                 seen.add(tensor)
                 yield [tensor.copy()]
 
-        made = _convert(_converter(graph), request.mode, examples=examples)
-        told: dict[str, Any] = {"n": seen.count, "spread": seen.spread}
-        if seen.count:
-            told |= {"low": seen.low, "high": seen.high}
-        self._tell({"calibrated": told})
+        made = origin.quantised(request.mode, examples, values)
+        if request.mode in WHOLE and not origin.told["trained_quantised"]:
+            told: dict[str, Any] = {"n": seen.count, "spread": seen.spread}
+            if seen.count:
+                told |= {"low": seen.low, "high": seen.high}
+            self._tell({"calibrated": told})
         return made
 
 
@@ -168,50 +194,6 @@ class _Seen:
             return 0.0
         mean = self._sum / self._numbers
         return float(max(0.0, self._squares / self._numbers - mean * mean) ** 0.5)
-
-
-def _converter(graph: FrozenGraph) -> Any:
-    import tensorflow as tf
-
-    return tf.lite.TFLiteConverter.from_concrete_functions([graph.function()])
-
-
-def _convert(converter: Any, mode: str, *, old: bool = True, examples: Any = None) -> bytes:
-    import tensorflow as tf
-
-    if mode != "none":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if mode == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if mode == "dynamic" and old:
-        # With scales per channel, FULLY_CONNECTED is of version 12, which tflite-runtime 2.14 lacks.
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001 - no other switch
-    if mode in WHOLE:
-        converter.representative_dataset = examples
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(mode)
-    return bytes(converter.convert())
-
-
-def _by_its_own_ranges(graph: FrozenGraph, mode: str, values: InputValues) -> bytes:
-    """Convert a graph that was trained with quantisation: it has all ranges but that of its input."""
-    import tensorflow as tf
-
-    if mode != "uint8":
-        raise ModelError("it was trained with quantisation, for unsigned numbers: write --quantize uint8")
-    (mean, *means), (deviation, *deviations) = values.mean, values.std
-    if {mean, deviation} != {mean, deviation, *means, *deviations}:
-        raise ModelError("its input is quantised with one mean and one deviation: write --normalize MEAN,STD")
-    source, result = (name.partition(":")[0] for name in (graph.input, graph.output))
-    with tempfile.NamedTemporaryFile(suffix=".pb") as file:
-        file.write(graph.definition.SerializeToString())
-        file.flush()
-        converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(
-            file.name, [source], [result], {source: list(graph.shape)}
-        )
-    converter.inference_type = tf.as_dtype(mode)
-    converter.quantized_input_stats = {source: (mean, deviation)}
-    return bytes(converter.convert())
 
 
 def _made(convert: Any) -> bytes:
@@ -249,15 +231,11 @@ def _described(content: bytes, request: ConvertRequest) -> tuple[PictureInput, i
     return picture, spec.classes, normalization.of_input(picture, section.normalization, section.order)
 
 
-def _source(graph: FrozenGraph, classes: int, values: InputValues) -> dict[str, Any]:
-    tensorflow = sys.modules["tensorflow"]
+def _told(picture: PictureInput, classes: int, values: InputValues) -> dict[str, Any]:
+    """Return what is told of a source besides its names."""
     return {
-        "input": graph.input.removesuffix(":0"),
-        "output": graph.output.removesuffix(":0"),
-        "shape": graph.shape,
         "classes": classes,
-        "guessed": graph.guessed,
-        "trained_quantised": graph.trained_quantised,
+        "graph": picture.range,
         "values": values.shown,
         "origin": values.origin,
         "mean": values.mean,
@@ -265,7 +243,6 @@ def _source(graph: FrozenGraph, classes: int, values: InputValues) -> dict[str, 
         "order": values.order,
         "low": min((0 - m) / s for m, s in zip(_each(values.mean), _each(values.std), strict=True)),
         "high": max((255 - m) / s for m, s in zip(_each(values.mean), _each(values.std), strict=True)),
-        "tensorflow": tensorflow.__version__,
     }
 
 

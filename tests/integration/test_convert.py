@@ -99,6 +99,16 @@ def test_the_other_modes(saved: Path, tmp_path: Path, mode: str) -> None:
     assert {run["top1"] for run in found["runtimes"].values()} == {1.0}
 
 
+def test_a_float_tflite_file_becomes_whole_numbers(saved: Path, tmp_path: Path) -> None:
+    """As from ONNX and PyTorch, whose converters give such a file."""
+    plain = tmp_path / "plain.tflite"
+    assert convert(saved, plain, "frozen.pb", "--normalize=-1..1").returncode == 0
+    for mode in ("int8", "uint8"):
+        found = made(saved, tmp_path / f"{mode}.tflite", str(plain), "--quantize", mode)
+        assert {run["top1"] for run in found["runtimes"].values()} == {1.0}
+        assert found["edgetpu"] == []
+
+
 def test_without_photographs_the_bundled_ones_compare(saved: Path, tmp_path: Path) -> None:
     done = convert(saved, tmp_path / "m.tflite", "frozen.pb")
     assert done.returncode == 0, done.stderr

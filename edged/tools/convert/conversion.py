@@ -106,7 +106,13 @@ class Conversion:
     def __init__(self, options: Options, note: Callable[[str], None]) -> None:
         self._options = options
         self._note = note
-        if importlib.util.find_spec("tensorflow") is None:
+        if options.source.kind == "tflite" and options.mode not in {"none", *WHOLE}:
+            raise Refused(
+                f"a .tflite file becomes int8 or uint8; {options.mode} is made from what it was made from",
+                os.EX_USAGE,
+            )
+        needed = options.source.kind != "tflite" or options.mode in WHOLE
+        if needed and importlib.util.find_spec("tensorflow") is None:
             raise Refused(f"this needs TensorFlow, on a PC rather than on a board: {INSTALL}")
         self._runtimes = self._targets()
         self._labels: LabelList | None = label_files.load(options.labels) if options.labels else None
@@ -321,7 +327,7 @@ class Conversion:
             "calibrated_with": made.calibrated,
             "photographs": {"folder": str(options.images or "bundled"), "n": len(made.rows)},
             "labels": str(options.labels) if options.labels else None,
-            "tensorflow": made.source["tensorflow"],
+            "tensorflow": made.ended["tensorflow"],
             "file": options.out.name,
             "bytes": len(result),
             "bytes_float32": len(plain),

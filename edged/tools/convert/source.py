@@ -20,13 +20,13 @@ _ZIP = b"PK\x03\x04"
 ONNX = (
     "an ONNX model becomes a .tflite with onnx2tf, in a Python 3.12 of its own, from a copy, which it "
     "overwrites: python3.12 -m venv onnx && onnx/bin/pip install onnx2tf==2.6.9 && cp {name} copy.onnx && "
-    "onnx/bin/onnx2tf -i copy.onnx -o converted"
+    "onnx/bin/onnx2tf -i copy.onnx -o converted; then convert the float32 .tflite in the folder converted"
 )
 PYTORCH = (
     "a PyTorch model becomes a .tflite with litert-torch, in a Python of its own: python3 -m venv torch && "
     "torch/bin/pip install litert-torch==0.10.0 torch==2.13.0; then, where the model's class is known: "
     "litert_torch.convert(litert_torch.to_channel_last_io(net.eval(), args=[0]), (example,))"
-    ".export('M.tflite')"
+    ".export('M.tflite'); then convert M.tflite"
 )
 
 
@@ -35,7 +35,7 @@ class Source:
     """What is converted.
 
     Attributes:
-        kind: ``savedmodel``, ``keras``, ``frozen``, ``metagraph`` or ``checkpoint``.
+        kind: ``savedmodel``, ``keras``, ``frozen``, ``metagraph``, ``checkpoint`` or ``tflite``.
         path: the folder, the file, or the prefix of a checkpoint.
         graph: the GraphDef of a checkpoint without a MetaGraph.
         files: all files that belong to it.
@@ -129,6 +129,8 @@ def _file(path: Path) -> Source:
         raise Refused(f"{path}: {what}", os.EX_NOINPUT)
     if path.name in {"saved_model.pb", "saved_model.pbtxt"}:
         return _folder(path.parent)
+    if head[4:8] == _TFLITE:
+        return Source("tflite", path, files=(path,))
     _refuse_others(path, head)
     if head.startswith(_HDF5) or (head.startswith(_ZIP) and _is_keras(path)):
         return Source("keras", path, files=(path,))
@@ -141,10 +143,6 @@ def _file(path: Path) -> Source:
 def _refuse_others(path: Path, head: bytes) -> None:
     """Refuse models of other frameworks, with the way that they take."""
     suffix = path.suffix.lower()
-    if head[4:8] == _TFLITE:
-        raise Refused(
-            f"{path}: it is a .tflite file already: edged bench {path.name} measures it", os.EX_DATAERR
-        )
     if suffix == ".onnx":
         raise Refused(ONNX.format(name=path.name), os.EX_DATAERR)
     if suffix in {".pt", ".pth", ".pt2", ".ckpt"} and head.startswith((_ZIP, b"\x80")):

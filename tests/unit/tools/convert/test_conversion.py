@@ -45,7 +45,6 @@ TOLD = {
     "low": -1.0,
     "high": 1.0,
     "graph": "",
-    "tensorflow": "2.21.0",
 }
 
 
@@ -85,7 +84,7 @@ class Case:
         if made is not None:
             self.said += [{"part": "made", "data": base64.b64encode(made).decode()}]
             self.said += [{"calibrated": {"n": 9, "spread": 0.5, "low": -1.0, "high": 1.0}}]
-        self.said += [{"ended": {"peak_mb": 600, "seconds": 5.0}}]
+        self.said += [{"ended": {"peak_mb": 600, "seconds": 5.0, "tensorflow": "2.21.0"}}]
 
     def run(self, **options: Any) -> dict[str, Any]:
         source = Source("frozen", self.folder / "m.pb", files=(self.folder / "m.pb",))
@@ -194,6 +193,28 @@ def test_a_model_that_no_runtime_takes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(40))
     with pytest.raises(Refused, match=r"litert: .*truncated or damaged"):
         trial.run(tmp_path / "m.tflite", "litert", [], {})
+
+
+def test_a_tflite_file_gets_labels_and_values_without_tensorflow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the real process, which reads the file and runs it."""
+    (tmp_path / "m.tflite").write_bytes(FLOAT)
+    (tmp_path / "labels.txt").write_text("red\ngreen\nblue\n")
+    out = tmp_path / "out.tflite"
+    words = ["convert", str(tmp_path / "m.tflite"), "-o", str(out), "--normalize", "-1..1"]
+    assert main([*words, "--labels", str(tmp_path / "labels.txt"), "--target", "litert"]) == 0
+    printed = capsys.readouterr()
+    assert "agrees on 100.0 % of 3 photographs" in printed.out
+    assert "TensorFlow" not in printed.out
+    found = tflite_file.read(out)
+    assert found.labels is not None
+    assert found.labels.names == ("red", "green", "blue")
+    assert found.normalization == PRESETS["-1..1"]
+    assert main([*words, "--quantize", "dynamic"]) == 64
+    (tmp_path / "m.tflite").write_bytes(INT8)
+    assert main(words) == 69
+    assert "it is quantised already (int8)" in capsys.readouterr().err
 
 
 def test_without_tensorflow_the_command_that_installs_it_is_told(
