@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     state_dir = models.state_dir(config, given=given)
     publishers = models.publishers(config, state_dir, given=given)
     if arguments.do == "list":
-        return _list(models.listing(state_dir, publishers.entries()), arguments)
+        return _list(models.listing(state_dir, publishers.entries(), terminal.print_error), arguments)
     if arguments.do == "info":
         _info(models.describe(arguments.what, state_dir, publishers.entries()), as_json=arguments.json)
         return 0

@@ -13,18 +13,23 @@ from edged.models.installed import Store
 from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from edged.models.catalogue import Entry
     from edged.models.tflite.file import ModelFile
 
 
-def listing(state_dir: Path, known: Mapping[str, Entry] | None = None) -> list[dict[str, Any]]:
+def listing(
+    state_dir: Path,
+    known: Mapping[str, Entry] | None = None,
+    note: Callable[[str], object] = lambda _sentence: None,
+) -> list[dict[str, Any]]:
     """Return the models that come with edged, are installed, or are in a catalogue; JSON-ready.
 
     Args:
         state_dir: the state directory.
         known: the catalogue; None: edged's own.
+        note: takes a sentence where this user may not see what is installed.
     """
     store, known = Store(state_dir), catalogue.entries() if known is None else known
     rows = {name: _row(asdict(entry), runs=entry.runs) for name, entry in known.items()}
@@ -32,7 +37,12 @@ def listing(state_dir: Path, known: Mapping[str, Entry] | None = None) -> list[d
     mine = {"name": bundled.MODEL.stem, "task": "classify", "family": "EfficientNet", "about": about}
     more = {"bytes": bundled.MODEL.stat().st_size, "sha256": bundled.MODEL_SHA256, "state": "bundled"}
     listed = {bundled.MODEL.stem: _row(mine | more, runs=True)}
-    for name in store.names():
+    try:
+        names = store.names()
+    except Refused as refused:
+        names = []
+        note(f"what is installed is not shown: {refused}")
+    for name in names:
         found = store.read(name)
         if found is None:
             continue

@@ -249,7 +249,7 @@ def state_dir(config: Path, *, given: bool) -> Path:
     Raises:
         ConfigError: it cannot be read, or is not YAML.
     """
-    return loader.state_dir(config) if given or os.path.lexists(config) else root.state_dir()
+    return loader.state_dir(config) if given or os.access(config, os.R_OK) else root.state_dir()
 
 
 def publishers(config: Path, folder: Path, *, given: bool) -> Publishers:
@@ -263,7 +263,7 @@ def publishers(config: Path, folder: Path, *, given: bool) -> Publishers:
     Raises:
         ConfigError: that section is wrong, or the file is not YAML.
     """
-    sections = loader.catalogues(config) if given or os.path.lexists(config) else {}
+    sections = loader.catalogues(config) if given or os.access(config, os.R_OK) else {}
     return Publishers(sections, folder)
 
 

@@ -82,10 +82,10 @@ class Publishers:
         try:
             with open_regular(file) as opened:
                 signature, _, content = opened.read(MOST_BYTES + _MOST_SIGNATURE + 1).partition(b"\n")
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # a user who may not see it has edged's own models
             return None
         except OSError as error:
-            raise Refused(f"{file}: {(error.strerror or str(error)).lower()}", os.EX_NOPERM) from None
+            raise Refused(f"{file}: {(error.strerror or str(error)).lower()}", os.EX_NOINPUT) from None
         if not verified(content, signature, self._sections[name].key):
             return None  # it is altered, or the key is another one now
         return _parsed(name, content)

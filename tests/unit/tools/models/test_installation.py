@@ -263,6 +263,17 @@ def test_a_file_a_name_and_an_entry_are_described(tmp_path: Path) -> None:
         describe(str(file), tmp_path)
 
 
+def test_a_user_who_may_not_look_still_gets_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("edged.models.installed.os.scandir", denied)
+    notes: list[str] = []
+    assert len(listing(tmp_path, None, notes.append)) == len(catalogue.entries()) + 1
+    assert notes[0].startswith("what is installed is not shown: ")
+    assert "use sudo" in notes[0]
+
+
 def test_root_installs_only_where_nobody_else_can_put_links(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root has to fear links")
