@@ -46,7 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--images",
         metavar="DIR",
         type=Path,
-        help="photographs as DIR/LABEL/*.jpg; default: the bundled ones, without accuracy figures",
+        help="photographs as DIR/LABEL/*.jpg, and DIR/unknown/*.jpg of what no label fits; default: the "
+        "bundled ones, without accuracy figures",
     )
     parser.add_argument(
         "--threads", metavar="1,2", type=_threads, default=(), help="default: cores, at most 4"
@@ -258,7 +259,8 @@ def _show_thresholds(console: Console, result: dict[str, Any]) -> None:
         table.add_column(column, justify="right" if column in {"n", "right"} else "left", overflow="fold")
     for label, row in result["labels"].items():
         others = ", ".join(f"{name} ({count})" for name, count in list(row["confused"].items())[:_CONFUSED])
-        table.add_row(terminal.escape(label), str(row["n"]), str(row["right"]), terminal.escape(others))
+        right = "" if row["right"] is None else str(row["right"])
+        table.add_row(terminal.escape(label), str(row["n"]), right, terminal.escape(others))
     console.print(table)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("threshold", "right", "wrong", "unknown"):

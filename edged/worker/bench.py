@@ -22,6 +22,7 @@ import cv2
 from edged.config.needs import of_accelerator
 from edged.config.pipeline import ModelSection
 from edged.errors import DriverError, ModelError, Unavailable
+from edged.events import UNKNOWN
 from edged.inference import edgetpu, external, taught
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
@@ -165,8 +166,10 @@ class Measurement:
             if frame is None:
                 unreadable.append(path)
                 continue
-            images += 1
             right = answers.meant_by(answer)
+            images += (
+                bool(right) or answer != UNKNOWN
+            )  # what no label is right for is judged by thresholds alone
             tensor = preparer.prepare(frame)
             findings = decoder.decode(model.invoke(tensor), tensor)
             named = [finding.label for finding in findings]

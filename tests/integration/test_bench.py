@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,10 @@ def test_thresholds_and_the_best_within_a_budget(model: str, images: Path) -> No
     assert result["top1_interval"] == [0.4677, 0.9111]
     assert report["best"]["model"] == model
     assert call("bench", model, *words, "--budget-ms", "0.0001").returncode == 1
+    shutil.copytree(next(path for path in images.iterdir() if path.is_dir()), images / "unknown")
+    (result,) = json.loads(call("bench", model, *words).stdout)["results"]
+    assert (result["images"], result["top1"]) == (12, 0.75)
+    assert result["labels"]["unknown"]["right"] is None
 
 
 def test_without_photographs_of_its_own_there_is_no_accuracy(model: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.config.pipeline import Accelerator, ModelSection
 from edged.errors import DriverError, ModelError, Refused
+from edged.events import UNKNOWN
 from edged.models import bundled, image_classifier, loaded_model, normalization, runtimes
 from edged.models import labels as label_files
 from edged.models.taught import head_file
@@ -235,7 +236,8 @@ def _known(
         Refused: no model has all of them.
     """
     usable = [c for c in candidates if not c.problem]
-    unknown = {c.path: photographs.strangers(folders, c.labels) for c in usable}
+    named = {name: paths for name, paths in folders.items() if name != UNKNOWN}
+    unknown = {c.path: photographs.strangers(named, c.labels) for c in usable}
     nobody = {n: hint for n, hint in next(iter(unknown.values()), {}).items() if _all_miss(n, unknown)}
     if nobody:
         where = f"the labels of {options.labels or ', '.join(str(c.path) for c in usable)}"

@@ -1,8 +1,8 @@
 """What thresholds would do to the answers that were judged, and which ones to write. Pure.
 
 A photograph counts as a pipeline without votes would decide it: for its best label, where the score reaches
-the threshold, and as ``unknown`` otherwise. The best threshold has the most right decisions less wrong ones;
-among equal ones that with the fewest wrong ones.
+the threshold, and as ``unknown`` otherwise. A folder ``unknown`` has photographs that no label fits. The best
+threshold has the most right decisions less wrong ones; among equal ones that with the fewest wrong ones.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from edged.events import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +59,10 @@ def interval(right: int, count: int) -> tuple[float, float]:
 
 
 def by_label(answers: Iterable[Said]) -> dict[str, dict[str, Any]]:
-    """Return for each folder how many photographs it has, how many are right, and what the others are."""
+    """Return for each folder how many photographs it has, how many are right, and what the others are.
+
+    For a folder ``unknown``, whose photographs no label fits, ``right`` is None.
+    """
     found: dict[str, dict[str, Any]] = {}
     taken: dict[str, Counter[str]] = {}
     for said in answers:
@@ -66,6 +71,8 @@ def by_label(answers: Iterable[Said]) -> dict[str, dict[str, Any]]:
         row["right"] += said.right
         taken.setdefault(said.folder, Counter()).update([] if said.right else [said.label])
     for folder, row in found.items():
+        if folder == UNKNOWN and not row["right"]:
+            row["right"] = None  # no label is right for these
         row["confused"] = dict(taken[folder].most_common())
     return found
 

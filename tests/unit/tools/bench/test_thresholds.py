@@ -85,6 +85,14 @@ def test_a_label_that_gains_by_it_gets_a_threshold_of_its_own() -> None:
     assert applied(answers, block) == {"right": 13, "wrong": 0, "unknown": 8}
 
 
+def test_what_no_label_fits_is_wrong_where_it_is_decided() -> None:
+    strangers = [Said("unknown", "cat", score, right=False) for score in (0.7, 0.3)]
+    answers = [*said(0.9, 0.8, 0.6), *strangers]
+    assert by_label(answers)["unknown"] == {"n": 2, "right": None, "confused": {"cat": 2}}
+    assert effect(answers, 0.5) == {"threshold": 0.5, "right": 3, "wrong": 1, "unknown": 1}
+    assert best(answers) == 0.75
+
+
 def test_a_report_is_json() -> None:
     told = thresholds.report([*said(0.9), *said(0.2, right=False)])
     assert json.loads(json.dumps(told)) == told
