@@ -190,7 +190,7 @@ def _list(rows: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> i
     console.print(table)
     terminal.print_line(
         "top-1: published for ImageNet (edged models info NAME has the source). Tasks in brackets: no "
-        "pipeline runs them. Unpinned: needs --sha256 or --trust-first-use."
+        "pipeline runs them (embed: for edged teach --model). Unpinned: needs --sha256 or --trust-first-use."
     )
     return 0
 

@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="F.tflite",
         type=Path,
-        help="where a new model gets its features (default: bundled)",
+        help="where a new model gets its features, or the name of an installed model (default: bundled)",
     )
     parser.add_argument("--evaluate", action="store_true", help="examine the model, and teach nothing")
     parser.add_argument("--undo", action="store_true", help="take the last lesson back")
@@ -100,9 +100,20 @@ def run(arguments: argparse.Namespace) -> int:
         teach.checked(label)
     if given.camera is not None:
         watcher.note(f"{arguments.count} pictures of {arguments.label}: turn it and move it between them")
-    report = teacher.teach(arguments.name, given, arguments.model or teach.BUNDLED)
+    report = teacher.teach(arguments.name, given, _network(arguments.model, setting.state_dir))
     _show_lesson(arguments.name, report, as_json=arguments.json)
     return 0
+
+
+def _network(model: Path | None, state_dir: Path) -> Path:
+    """Return the file that a new model gets its features from: it may be named as an installed model."""
+    from edged.tools import teach
+    from edged.tools.try_ import choice
+
+    if model is None:
+        return teach.BUNDLED
+    used = choice.installed(model, state_dir)
+    return model if used is None else used.file
 
 
 def _count(text: str) -> int:

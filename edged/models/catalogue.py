@@ -10,6 +10,7 @@ from typing import Any
 
 _FILE = Path(__file__).resolve().with_name("catalogue.json")
 RUNS = "classify"  # the task that pipelines run with a model from a catalogue
+EMBEDS = "embed"  # that of models which edged teach builds on
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from edged.ipc.bench_request import BenchRequest
 from edged.models import bundled, catalogue, image_classifier, loaded_model, runtimes
 from edged.models import labels as label_files
 from edged.models.installed import About, Store, digest
+from edged.models.taught import embedder
 from edged.models.tflite import file as tflite_file
 from edged.system.child import ChildFailed
 from edged.system.files import copy_regular
@@ -103,7 +104,8 @@ class Installer:
             file = folder / f"{name}.tflite"
             origin = self._get(wish, entry, name, file, sha256)
             labels = self._labels(wish, folder / f"{name}.txt")
-            model, known = self._checked(file, labels, wish.source)
+            embeds = entry is not None and entry.task == catalogue.EMBEDS
+            model, known = self._checked(file, labels, wish.source, embeds=embeds)
             self._compare(wish, name, before, known)
             latency_ms = self._try(model, known, wish)
             about = About(
@@ -115,8 +117,9 @@ class Installer:
         """Return the entry of the catalogue that is meant; None for a file or an address."""
         entry = self._entries.get(wish.source)
         if entry is not None:
-            why = entry.unusable or ("" if entry.runs else _runs(entry))
-            if why:
+            usable = entry.task in {catalogue.RUNS, catalogue.EMBEDS}
+            why = entry.unusable or f"no pipeline of edged runs models for {entry.task}"
+            if entry.unusable or not usable:
                 raise Refused(f"{entry.name}: {why}", os.EX_DATAERR)
             if not (entry.sha256 or wish.sha256 or wish.trust_first_use):
                 raise Refused(_unpinned(entry.name), os.EX_NOPERM)
@@ -156,10 +159,19 @@ class Installer:
         _copy(wish.labels, to)
         return to
 
-    def _checked(self, file: Path, labels: Path | None, said: str) -> tuple[ModelFile, tuple[str, ...]]:
-        """Return the model and its labels. Raises ``ModelError`` where edged cannot run it."""
+    def _checked(
+        self, file: Path, labels: Path | None, said: str, *, embeds: bool
+    ) -> tuple[ModelFile, tuple[str, ...]]:
+        """Return the model and its labels: none where it makes features.
+
+        Raises:
+            ModelError: edged cannot run it.
+        """
         try:
             model = tflite_file.read(file)
+            if embeds:
+                embedder.spec(model)
+                return model, ()
             spec = image_classifier.spec(model)
             given = label_files.load(labels) if labels is not None else None
             return model, loaded_model.labels_of(model, spec, given, str(labels or file))
@@ -281,12 +293,6 @@ def _unpinned(what: str) -> str:
         f"{what}: nobody has computed its checksum; write --sha256, or --trust-first-use to take what comes "
         "and keep its checksum"
     )
-
-
-def _runs(entry: Entry) -> str:
-    if entry.task == "embed":
-        return f"it gives features, no labels; download it ({entry.url}) and use it with edged teach --model"
-    return f"no pipeline of edged runs models for {entry.task}"
 
 
 def _copy(path: Path, to: Path) -> None:

@@ -83,12 +83,17 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
         raise Refused(f"{description}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
 
 
-def installed(path: Path) -> Installed | None:
-    """Return the installed model that a command line names in the place of a file; None: it is none."""
+def installed(path: Path, state_dir: Path | None = None) -> Installed | None:
+    """Return the installed model that a command line names in the place of a file; None: it is none.
+
+    Args:
+        path: what the command line has.
+        state_dir: the state directory; None: the default one.
+    """
     if os.path.lexists(path) or not NAME.fullmatch(str(path)):
         return None
     with contextlib.suppress(ModelError):
-        return Store(root.state_dir()).read(str(path))
+        return Store(state_dir or root.state_dir()).read(str(path))
     return None
 
 

@@ -132,7 +132,6 @@ def test_a_checksum_that_nobody_knows_takes_a_word_of_trust(tmp_path: Path) -> N
     [
         ({"unusable": "it cannot be had"}, "net: it cannot be had"),
         ({"task": "detect"}, "no pipeline of edged runs models for detect"),
-        ({"task": "embed"}, "edged teach --model"),
     ],
 )
 def test_what_no_pipeline_runs_is_not_even_downloaded(
@@ -157,6 +156,15 @@ def test_a_file_is_installed_with_its_labels(tmp_path: Path) -> None:
     labels.write_text("a\n")
     assert str(tmp_path) in refused(installer, str(file), name="other", labels=labels)
     assert installer.store.names() == ["own"]
+
+
+def test_what_makes_features_is_installed_for_edged_teach(tmp_path: Path, board: Board) -> None:
+    content = build((1, 8, 64, 3), picture=UINT8, scores=UINT8, head="none")
+    sha256 = hashlib.sha256(content).hexdigest()
+    with Server(content) as server:
+        entries = entry(server, task="embed", sha256=sha256, bytes=len(content))
+        used = Installer(tmp_path, Heard(), entries).add(Wish("net"))
+    assert (used.labels, board.requests[0].labels, board.requests[0].answers) == (None, (), ())
 
 
 def test_a_new_version_that_fails_leaves_the_one_before_in_use(tmp_path: Path, board: Board) -> None:
