@@ -68,6 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", metavar="S", type=_seconds, default=900.0, help="longest silence (default 900 s)"
     )
+    parser.add_argument(
+        "--layers", action="store_true", help="also show which layers quantisation changes most (int8, uint8)"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
 
 
@@ -90,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         least=arguments.min_agreement,
         memory_mb=arguments.memory_mb,
         patience_s=arguments.timeout,
+        layers=arguments.layers,
     )
     record = convert.Conversion(options, terminal.print_error).run()
     if arguments.json:

@@ -30,6 +30,7 @@ class ConvertRequest:
         values: the keys of ``model`` about the values of pixels, such as ``normalize``.
         old_runtimes: the result must run in tflite-runtime 2.14, which lacks newer versions of operators.
         memory_mb: the most memory that the process may take.
+        layers: measure which layers quantisation changes most.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class ConvertRequest:
     values: Mapping[str, Any] = field(default_factory=dict)
     old_runtimes: bool = True
     memory_mb: int = 0
+    layers: bool = False
 
     def to_json(self) -> bytes:
         """Return the request as text."""

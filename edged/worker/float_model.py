@@ -62,6 +62,10 @@ class FloatModel:
         (answer, *_) = self._model.invoke(tensor)
         return np.asarray(answer, np.float64).ravel()
 
+    def layers(self, _examples: Callable[[], Iterator[Any]]) -> list[tuple[str, float]]:
+        """Refuse it: TensorFlow measures layers only while it converts what it saved itself."""
+        raise ModelError("--layers: the error of layers can be measured for what TensorFlow saved only")
+
     def quantised(self, mode: str, examples: Callable[[], Iterator[Any]], _values: InputValues) -> bytes:
         """Return it with whole numbers throughout."""
         import tensorflow as tf

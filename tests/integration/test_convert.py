@@ -93,9 +93,10 @@ def test_every_format_becomes_a_model_that_does_what_its_source_does(
     assert found["calibrated_with"]["n"] == 30
 
 
-@pytest.mark.parametrize("mode", ["float16", "uint8"])
-def test_the_other_modes(saved: Path, tmp_path: Path, mode: str) -> None:
-    found = made(saved, tmp_path / "m.tflite", "m.keras", "--quantize", mode)
+@pytest.mark.parametrize(("mode", "more"), [("float16", ()), ("uint8", ("--layers",))])
+def test_the_other_modes(saved: Path, tmp_path: Path, mode: str, more: tuple[str, ...]) -> None:
+    found = made(saved, tmp_path / "m.tflite", "m.keras", "--quantize", mode, *more)
+    assert len(found["worst_layers"]) == (4 if more else 0)
     assert {run["top1"] for run in found["runtimes"].values()} == {1.0}
 
 

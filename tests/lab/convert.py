@@ -31,6 +31,12 @@ SOURCES = {
     "GraphDef, checkpoint": ("ckpt/model.ckpt-100", "--graph", "ckpt/graph.pb"),
     "frozen .pb, FakeQuant": ("qat_frozen.pb",),
 }
+LARGE = ("MobileNetV2", "InceptionV3")
+SAVE = """
+import tensorflow as tf
+tf.keras.utils.set_random_seed(1)
+tf.keras.applications.{name}(weights=None).save({file!r})
+"""
 TRAINED = "frozen .pb, FakeQuant"  # trained with quantisation, for uint8
 
 
@@ -38,8 +44,11 @@ def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="the folder with the net in each format")
+    parser.add_argument("--large", action="store_true", help="MobileNet v2 and Inception v3 instead")
     parser.add_argument("--source", action="append", choices=SOURCES, help="only these (default: all)")
     arguments = parser.parse_args()
+    if arguments.large:
+        return large(arguments.data)
     names = arguments.source or list(SOURCES)
     with tempfile.TemporaryDirectory() as folder:
         photographs(arguments.data / "digits_test.npz", Path(folder, "digits"))
@@ -59,19 +68,46 @@ def main() -> int:
     return int(any(record is None for record in found.values()))
 
 
+def large(data: Path) -> int:
+    """Convert two large nets with random weights, and print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        digits = Path(folder, "digits")
+        photographs(data / "digits_test.npz", digits)
+        for number, file in enumerate(sorted(digits.rglob("*.png"))):
+            if number % 6:  # 100 are enough
+                file.unlink()
+        print("| net | mode | MB | ms | s | memory, MB |\n|---|---|---|---|---|---|")
+        for name in LARGE:
+            net = Path(folder, f"{name}.keras")
+            subprocess.run([sys.executable, "-c", SAVE.format(name=name, file=str(net))], check=True)
+            for mode in ("none", "int8"):
+                options = ["--images", str(digits), "--quantize", mode, "--min-agreement", "0"]
+                found = run_once([str(net), *options], Path(folder), f"{name}, {mode}")
+                if found is None:
+                    return 1
+                _, times, seconds, memory = cost(found)
+                print(f"| {name} | {mode} | {found['bytes'] / 1e6:.1f} | {times} | {seconds} | {memory} |")
+    return 0
+
+
 def converted(name: str, mode: str, data: Path, folder: Path) -> dict[str, Any] | None:
-    """Convert once; return what the record says."""
+    """Convert the small net once; return what the record says."""
     source, *graph = SOURCES[name]
     where = [str(data / word) if not word.startswith("-") else word for word in graph]
     options = ["--quantize", mode, "--images", str(folder / "digits"), "--labels", str(folder / "labels.txt")]
-    options += ["--normalize=-1..1", "--json", "-o", str(folder / "out.tflite")]
-    command = [sys.executable, "-m", "edged", "convert", str(data / source), *where, *options]
+    return run_once([str(data / source), *where, *options], folder, f"{name}, {mode}")
+
+
+def run_once(words: list[str], folder: Path, what: str) -> dict[str, Any] | None:
+    """Run ``edged convert``; return what the record says."""
+    options = ["--normalize=-1..1", "--json", "-o", str(folder / "out.tflite")]
+    command = [sys.executable, "-m", "edged", "convert", *words, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"{name}, {mode}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr, flush=True)
+        print(f"{what}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr, flush=True)
         return None
     found: dict[str, Any] = json.loads(done.stdout)
-    print(f"{name}, {mode}: {agreement(found)}", file=sys.stderr, flush=True)
+    print(f"{what}: {agreement(found)}", file=sys.stderr, flush=True)
     return found
 
 

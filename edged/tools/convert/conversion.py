@@ -62,6 +62,7 @@ class Options:
         least: the least share of photographs on which source and result must agree; None: by mode.
         memory_mb: for TensorFlow; 0: what is free.
         patience_s: the longest silence of TensorFlow.
+        layers: measure which layers quantisation changes most.
     """
 
     source: Source
@@ -77,6 +78,7 @@ class Options:
     least: float | None = None
     memory_mb: int = 0
     patience_s: float = 900.0
+    layers: bool = False
 
 
 @dataclass
@@ -88,8 +90,23 @@ class _Made:
     tried: dict[str, float] = field(default_factory=dict)
     n_tried: int = 0
     calibrated: dict[str, Any] | None = None
+    layers: list[list[Any]] = field(default_factory=list)
     parts: dict[str, bytearray] = field(default_factory=dict)
     ended: dict[str, Any] = field(default_factory=dict)
+
+    def keep(self, answer: dict[str, Any]) -> None:
+        """Keep a result."""
+        if "row" in answer:
+            self.rows[int(answer["of"])] = answer["row"]
+        elif "tried" in answer:
+            self.tried[str(answer["tried"])] = float(answer["top1"])
+            self.n_tried = int(answer["n"])
+        elif "calibrated" in answer:
+            self.calibrated = answer["calibrated"]
+        elif "part" in answer:
+            self.parts.setdefault(answer["part"], bytearray()).extend(base64.b64decode(answer["data"]))
+        elif "ended" in answer:
+            self.ended = answer["ended"]
 
 
 class Conversion:
@@ -111,6 +128,8 @@ class Conversion:
                 f"a .tflite file becomes int8 or uint8; {options.mode} is made from what it was made from",
                 os.EX_USAGE,
             )
+        if options.layers and options.mode not in WHOLE:
+            raise Refused("--layers goes with --quantize int8 or uint8", os.EX_USAGE)
         needed = options.source.kind != "tflite" or options.mode in WHOLE
         if needed and importlib.util.find_spec("tensorflow") is None:
             raise Refused(f"this needs TensorFlow, on a PC rather than on a board: {INSTALL}")
@@ -217,6 +236,7 @@ class Conversion:
             values=options.values,
             old_runtimes="tflite-runtime" in options.targets,
             memory_mb=options.memory_mb or free,
+            layers=options.layers,
         )
 
     def _take(self, made: _Made, answer: dict[str, Any]) -> None:
@@ -228,19 +248,14 @@ class Conversion:
         elif "source" in answer:
             made.source = answer["source"]
             self._hear(made.source)
-        elif "row" in answer:
-            made.rows[int(answer["of"])] = answer["row"]
-        elif "tried" in answer:
-            made.tried[str(answer["tried"])] = float(answer["top1"])
-            made.n_tried = int(answer["n"])
-        elif "calibrated" in answer:
-            made.calibrated = answer["calibrated"]
         elif answer.get("network"):
             self._note(not_isolated("WARNING: the process with TensorFlow"))
-        elif "part" in answer:
-            made.parts.setdefault(answer["part"], bytearray()).extend(base64.b64decode(answer["data"]))
-        elif "ended" in answer:
-            made.ended = answer["ended"]
+        elif "layers" in answer:
+            made.layers = answer["layers"]
+            for name, error in made.layers:
+                self._note(f"layer {str(name).partition(';')[0]}: off by {error:g} steps of its scale")
+        else:
+            made.keep(answer)
 
     def _hear(self, source: Mapping[str, Any]) -> None:
         options = self._options
@@ -335,6 +350,7 @@ class Conversion:
             "operators": operators.versions(steps),
             "runtimes": dict(runs),
             "not_checked_in": sorted(set(options.targets) - set(runs)),
+            "worst_layers": made.layers,
             "edgetpu": operators.against_edgetpu(steps),
             "seconds": made.ended["seconds"],
             "peak_mb": made.ended["peak_mb"],

@@ -179,6 +179,15 @@ def test_what_tensorflow_reports_ends_the_conversion(case: Case) -> None:
     assert case.left == []
 
 
+def test_layers_are_shown_worst_first(case: Case) -> None:
+    case.says(made=INT8)
+    case.said.insert(-1, {"layers": [["CONV_2D a;b", 3.5], ["MEAN b", 0.3]]})
+    assert case.run(mode="int8", layers=True)["worst_layers"] == [["CONV_2D a;b", 3.5], ["MEAN b", 0.3]]
+    assert "layer CONV_2D a: off by 3.5 steps of its scale" in case.notes
+    with pytest.raises(Refused, match="--layers goes with --quantize int8 or uint8"):
+        case.run(layers=True)
+
+
 def test_whole_numbers_need_photographs(case: Case) -> None:
     with pytest.raises(Refused, match="--quantize int8 needs --images"):
         case.run(mode="int8", images=None)
@@ -233,6 +242,7 @@ def test_without_tensorflow_the_command_that_installs_it_is_told(
         ("m.pb -o x --shape 1,a", 64, "such as 1,224,224,3"),
         ("m.pb -o x --target coral", 64, "litert, tflite-runtime"),
         ("m.pb -o x --min-agreement 2", 64, "a number from 0 to 1"),
+        (f"{__file__} -o x --layers", 65, "is not a model that TensorFlow saved"),
         ("/nowhere/m.pb -o x", 66, "there is no such file"),
     ],
 )
