@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NAME = "convert"
 HELP = "make a .tflite file of a model that TensorFlow saved, and compare it with its source (on a PC)"
+_TAKEN = {"picture": "picture", "numbers": "row of numbers"}
 _MOST_S = 86_400.0
 
 
@@ -28,7 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "or a float .tflite",
     )
     parser.add_argument(
-        "-o", dest="out", metavar="OUT.tflite", type=Path, required=True, help="the file to make"
+        "-o",
+        dest="out",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help="OUT.tflite, or OUT.mlpackage for Core ML",
     )
     parser.add_argument(
         "--quantize", choices=MODES, default="none", help="how numbers are stored (default none: float32)"
@@ -119,6 +125,12 @@ def _show(out: Path, record: Mapping[str, Any]) -> None:
         )
     if record["accuracy_of_source"] is not None:
         terminal.print_line(f"the source is right on {100 * record['accuracy_of_source']:.1f} %")
+    if (package := record["core_ml"]) is not None:
+        terminal.print_line(
+            f"Core ML by coremltools {package['coremltools']}: it takes a {_TAKEN[package['takes']]}, and "
+            f"its {package['weights']} large weights are those of the source"
+        )
+        return
     unmet = record["edgetpu"]
     terminal.print_line(
         f"Edge TPU: {'; '.join(unmet)}" if unmet else "it meets the documented needs of the Edge TPU"

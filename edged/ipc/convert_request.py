@@ -31,6 +31,8 @@ class ConvertRequest:
         old_runtimes: the result must run in tflite-runtime 2.14, which lacks newer versions of operators.
         memory_mb: the most memory that the process may take.
         layers: measure which layers quantisation changes most.
+        core_ml: make a Core ML package, in ``none`` or ``float16``.
+        labels: the names of the classes, for the package.
     """
 
     kind: str
@@ -47,6 +49,8 @@ class ConvertRequest:
     old_runtimes: bool = True
     memory_mb: int = 0
     layers: bool = False
+    core_ml: bool = False
+    labels: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the request as text."""
@@ -56,7 +60,7 @@ class ConvertRequest:
     def from_json(cls, data: bytes) -> ConvertRequest:
         """Read it back."""
         fields = json.loads(data)
-        for name in ("inputs", "outputs", "shape", "pictures"):
+        for name in ("inputs", "outputs", "shape", "pictures", "labels"):
             fields[name] = tuple(fields[name])
         fields["answers"] = tuple(map(tuple, fields["answers"]))
         return cls(**fields)

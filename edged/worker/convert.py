@@ -31,7 +31,7 @@ from edged.worker import float_model
 from edged.worker.converted_pictures import prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -63,6 +63,15 @@ class Origin(Protocol):
             mode: one of ``edged.ipc.convert_request.MODES``.
             examples: gives the inputs that quantisation is calibrated with, each in a list.
             values: what pixels become.
+        """
+
+    def core_ml(
+        self, values: InputValues, labels: Sequence[str], *, half: bool
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Return it as a Core ML package in a zip archive, and what was compared with the source.
+
+        Raises:
+            ModelError: the package is not what its source is.
         """
 
     def layers(self, examples: Callable[[], Iterator[Any]]) -> list[tuple[str, float]]:
@@ -106,7 +115,12 @@ class Conversion:
         self._send("float", plain)
         self._stage(f"running the source on {len(request.pictures)} photographs")
         self._answer(origin, picture)
-        if request.mode != "none":
+        if request.core_ml:
+            self._stage("converting to Core ML")
+            content, found = self._packaged(origin, values)
+            self._send("package", content)
+            self._tell({"core_ml": found})
+        elif request.mode != "none":
             self._stage(f"converting to {request.mode}")
             self._send("made", _made(lambda: self._quantised(origin, picture, values)))
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -125,6 +139,15 @@ class Conversion:
 
         self._stage("converting to float32")
         return SavedGraph(request)
+
+    def _packaged(self, origin: Origin, values: InputValues) -> tuple[bytes, dict[str, Any]]:
+        """Return a package. Raises ``ModelError`` where coremltools cannot make it."""
+        try:
+            return origin.core_ml(values, self._request.labels, half=self._request.mode == "float16")
+        except ModelError:
+            raise
+        except Exception as error:  # coremltools raises what its parts raise
+            raise ModelError(f"coremltools cannot convert it: {_reason(str(error))}") from error
 
     def _stage(self, what: str) -> None:
         self._tell({"stage": what})

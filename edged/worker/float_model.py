@@ -18,7 +18,7 @@ from edged.models.loaded_model import LoadedModel
 from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -61,6 +61,13 @@ class FloatModel:
         """Return its scores for an input."""
         (answer, *_) = self._model.invoke(tensor)
         return np.asarray(answer, np.float64).ravel()
+
+    def core_ml(
+        self, _values: InputValues, _labels: Sequence[str], *, half: bool
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Refuse it: coremltools reads what TensorFlow saved."""
+        del half
+        raise ModelError("a Core ML package is made of what TensorFlow saved, and not of a .tflite file")
 
     def layers(self, _examples: Callable[[], Iterator[Any]]) -> list[tuple[str, float]]:
         """Refuse it: TensorFlow measures layers only while it converts what it saved itself."""

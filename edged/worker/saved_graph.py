@@ -15,7 +15,7 @@ from edged.ipc.convert_request import WHOLE
 from edged.worker import tensorflow_graphs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -74,6 +74,14 @@ class SavedGraph:
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.as_dtype(mode)
         return bytes(converter.convert())
+
+    def core_ml(
+        self, values: InputValues, labels: Sequence[str], *, half: bool
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Return it as a Core ML package in a zip archive, and what was compared with the source."""
+        from edged.worker import core_ml
+
+        return core_ml.package(self._graph, self.plain(), values, labels, half=half)
 
     def layers(self, examples: Callable[[], Iterator[Any]]) -> list[tuple[str, float]]:
         """Return layers with their error by quantisation, in steps of their scales, the worst first."""

@@ -110,6 +110,17 @@ def test_a_float_tflite_file_becomes_whole_numbers(saved: Path, tmp_path: Path) 
         assert found["edgetpu"] == []
 
 
+@pytest.mark.parametrize("mode", ["none", "float16"])
+def test_a_core_ml_package_holds_the_weights_of_its_source(saved: Path, tmp_path: Path, mode: str) -> None:
+    if subprocess.run([PYTHON, "-c", "import coremltools"], capture_output=True, check=False).returncode:
+        pytest.skip("no coremltools: pip install edged[coreml]")
+    found = made(saved, tmp_path / "m.mlpackage", "frozen.pb", "--quantize", mode)
+    assert found["core_ml"]["takes"] == "picture"
+    assert found["core_ml"]["weights"] >= 1
+    assert found["core_ml"]["outputs"] == ["classLabel", "classLabel_probs"]
+    assert (tmp_path / "m.mlpackage" / "Manifest.json").is_file()
+
+
 def test_without_photographs_the_bundled_ones_compare(saved: Path, tmp_path: Path) -> None:
     done = convert(saved, tmp_path / "m.tflite", "frozen.pb")
     assert done.returncode == 0, done.stderr

@@ -40,6 +40,7 @@ DOORS = {
     "ai_edge_litert": "inference/runtime.py",
     "tflite_runtime": "inference/runtime.py",
     "tensorflow": "worker/",
+    "coremltools": "worker/core_ml.py",
     "h5py": "worker/tensorflow_graphs.py",
 }
 LOOSE_FILES = 6  # in edged/ itself; what is more has no room

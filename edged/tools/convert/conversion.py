@@ -29,6 +29,7 @@ from edged.system.isolation import not_isolated
 from edged.system.needs import Needs
 from edged.tools.bench.target import Target
 from edged.tools.convert import pictures, trial, verdict
+from edged.tools.convert.core_ml import SUFFIX, PackageTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ class Options:
 
     Attributes:
         source: what to convert.
-        out: the .tflite file to make.
+        out: the .tflite file to make, or the .mlpackage.
         mode: ``none``, ``float16``, ``dynamic``, ``int8`` or ``uint8``.
         images: a folder of photographs, or of a folder of them for each label; None: the bundled ones.
         inputs, outputs: names; empty: find them.
@@ -80,6 +81,11 @@ class Options:
     patience_s: float = 900.0
     layers: bool = False
 
+    @property
+    def core_ml(self) -> bool:
+        """Whether the result is a Core ML package."""
+        return self.out.suffix == SUFFIX
+
 
 @dataclass
 class _Made:
@@ -92,6 +98,7 @@ class _Made:
     calibrated: dict[str, Any] | None = None
     layers: list[list[Any]] = field(default_factory=list)
     parts: dict[str, bytearray] = field(default_factory=dict)
+    core_ml: dict[str, Any] | None = None
     ended: dict[str, Any] = field(default_factory=dict)
 
     def keep(self, answer: dict[str, Any]) -> None:
@@ -105,6 +112,8 @@ class _Made:
             self.calibrated = answer["calibrated"]
         elif "part" in answer:
             self.parts.setdefault(answer["part"], bytearray()).extend(base64.b64decode(answer["data"]))
+        elif "core_ml" in answer:
+            self.core_ml = answer["core_ml"]
         elif "ended" in answer:
             self.ended = answer["ended"]
 
@@ -145,7 +154,11 @@ class Conversion:
                 "them: they set the range of every layer",
                 os.EX_USAGE,
             )
-        self._target = Target(options.out)
+        if options.core_ml:
+            _check_core_ml(options)
+        # A package itself cannot run here: what runs is the float .tflite of the same source.
+        self._mode = "none" if options.core_ml else options.mode
+        self._target = PackageTarget(options.out) if options.core_ml else Target(options.out)
         self._record = Target(record_of(options.out))
 
     def run(self) -> dict[str, Any]:
@@ -169,6 +182,10 @@ class Conversion:
             steps = self._inspect(Path(folder), result, made)
             runs = self._try(Path(folder), plain, made)
         record = self._recorded(made, plain, result, steps, runs) | {"accuracy_of_source": own}
+        if isinstance(self._target, PackageTarget):
+            result = bytes(made.parts["package"])
+            record |= {"bytes": len(result), "sha256": hashlib.sha256(result).hexdigest(), "edgetpu": None}
+            self._note("the package itself runs on Apple's systems only: nothing here has run it")
         self._target.write(result)
         self._record.write((json.dumps(record, indent=2) + "\n").encode())
         return record
@@ -237,6 +254,8 @@ class Conversion:
             old_runtimes="tflite-runtime" in options.targets,
             memory_mb=options.memory_mb or free,
             layers=options.layers,
+            core_ml=options.core_ml,
+            labels=self._labels.names if self._labels is not None else (),
         )
 
     def _take(self, made: _Made, answer: dict[str, Any]) -> None:
@@ -294,21 +313,21 @@ class Conversion:
         file = folder / self._options.out.name
         file.write_bytes(result)
         steps = operators.read(result, str(self._options.out))
-        verdict.check_file(tflite_file.read(file), steps, self._options.mode, made.source)
+        verdict.check_file(tflite_file.read(file), steps, self._mode, made.source)
         return steps
 
     def _try(self, folder: Path, plain: bytes, made: _Made) -> dict[str, dict[str, Any]]:
         """Run the result in each runtime, beside the float one, and compare it with its source."""
         options, found = self._options, {}
-        least = verdict.LEAST_AGREEMENT[options.mode] if options.least is None else options.least
+        least = verdict.LEAST_AGREEMENT[self._mode] if options.least is None else options.least
         file, twin = folder / options.out.name, folder / "float.tflite"
         twin.write_bytes(plain)
         for name, version in self._runtimes.items():
             self._note(f"running the result in {name} {version}")
             run = trial.run(file, name, self._pictures, options.values)
             agreement = verdict.compare(made.rows, run.rows, self._answers)
-            verdict.check_agreement(f"{name} {version}", agreement, least, options.mode)
-            before = run if options.mode == "none" else trial.run(twin, name, self._pictures, options.values)
+            verdict.check_agreement(f"{name} {version}", agreement, least, self._mode)
+            before = run if self._mode == "none" else trial.run(twin, name, self._pictures, options.values)
             found[name] = {
                 "version": version,
                 **agreement.to_data(),
@@ -350,11 +369,26 @@ class Conversion:
             "operators": operators.versions(steps),
             "runtimes": dict(runs),
             "not_checked_in": sorted(set(options.targets) - set(runs)),
+            "core_ml": made.core_ml,
             "worst_layers": made.layers,
             "edgetpu": operators.against_edgetpu(steps),
             "seconds": made.ended["seconds"],
             "peak_mb": made.ended["peak_mb"],
         }
+
+
+def _check_core_ml(options: Options) -> None:
+    """Refuse what no Core ML package can be made of here."""
+    if options.mode not in {"none", "float16"}:
+        raise Refused(
+            f"a Core ML package is made with --quantize none or float16, not {options.mode}", os.EX_USAGE
+        )
+    if options.source.kind == "tflite":
+        raise Refused(
+            "a Core ML package is made of what TensorFlow saved, not of a .tflite file", os.EX_USAGE
+        )
+    if importlib.util.find_spec("coremltools") is None:
+        raise Refused("this needs coremltools: pip install 'edged[convert,coreml]'")
 
 
 def record_of(out: Path) -> Path:

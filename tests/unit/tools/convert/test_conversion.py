@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import io
 import json
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -88,8 +90,13 @@ class Case:
 
     def run(self, **options: Any) -> dict[str, Any]:
         source = Source("frozen", self.folder / "m.pb", files=(self.folder / "m.pb",))
-        given = {"images": self.folder / "images", "values": {"normalize": "-1..1"}, "targets": ("litert",)}
-        wanted = Options(source, self.folder / "out" / "m.tflite", **given | options)
+        given: dict[str, Any] = {
+            "images": self.folder / "images",
+            "values": {"normalize": "-1..1"},
+            "targets": ("litert",),
+        }
+        given["out"] = self.folder / "out" / "m.tflite"
+        wanted = Options(source, **given | options)
         (self.folder / "out").mkdir(exist_ok=True)
         return Conversion(wanted, self.notes.append).run()
 
@@ -177,6 +184,31 @@ def test_what_tensorflow_reports_ends_the_conversion(case: Case) -> None:
     with pytest.raises(Refused, match="ended without a result"):
         case.run()
     assert case.left == []
+
+
+def test_a_core_ml_package_is_written_beside_a_float_model_that_was_run(case: Case) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("Manifest.json", "{}")
+        archive.writestr("Data/weights.bin", "x")
+    case.says()
+    package = {"part": "package", "data": base64.b64encode(file.getvalue()).decode()}
+    case.said[-1:-1] = [package, {"core_ml": {"coremltools": "9.0", "takes": "picture", "weights": 3}}]
+    out = case.folder / "out" / "m.mlpackage"
+    found = case.run(out=out)
+    assert case.left == ["m.mlpackage", "m.mlpackage.json"]
+    assert (out / "Data" / "weights.bin").read_text() == "x"
+    assert found["runtimes"]["litert"]["top1"] == 1
+    assert found["core_ml"]["weights"] == 3
+    with pytest.raises(Refused, match="it exists already"):
+        case.run(out=out)
+    out = case.folder / "out" / "n.mlpackage"
+    with pytest.raises(Refused, match="--quantize none or float16, not int8"):
+        case.run(out=out, mode="int8")
+    case.said[-3]["data"] = base64.b64encode(b"no archive").decode()
+    with pytest.raises(Refused, match="cannot be written"):
+        case.run(out=out)
+    assert case.left == ["m.mlpackage", "m.mlpackage.json"]
 
 
 def test_layers_are_shown_worst_first(case: Case) -> None:
