@@ -173,7 +173,8 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise ModelError(f"{path}: it is a folder, perhaps a SavedModel; edged runs .tflite files") from None
+        what = "it is a folder; if it is a SavedModel, make a .tflite of it with edged convert"
+        raise ModelError(f"{path}: {what}") from None
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 _STARTS = (
     (b"PK\x03\x04", "it looks like a zip archive: unpack it and take the .tflite inside"),
     (b"\x1f\x8b", "it looks like a gzip archive: unpack it and take the .tflite inside"),
-    (b"\x89HDF", "it looks like a Keras model (HDF5): convert it with TensorFlow's TFLiteConverter"),
+    (b"\x89HDF", "it looks like a Keras model (HDF5): make a .tflite of it with edged convert"),
     (b"version https://git-lfs", "it is a Git LFS pointer: fetch the file itself with git lfs pull"),
     (b"RIFF", "it looks like a picture or a sound"),
     (b"\xff\xd8\xff", "it looks like a photograph"),
@@ -13,7 +13,7 @@ _STARTS = (
     (b"\x7fELF", "it looks like a program or a library"),
     (b"%PDF", "it looks like a PDF document"),
 )
-_CONVERT = "convert it to .tflite"
+_CONVERT = "make a .tflite of it with edged convert"
 
 
 def guess(content: bytes) -> str:
