@@ -360,7 +360,8 @@ def test_a_model_over_time_is_fed_without_main(tmp_path: Path) -> None:
     sensors = (
         "  pump: {kind: synthetic, axes: [x, y], interval_s: 0.01, period: 50, publish: none}\n"
         "pipelines:\n  odd:\n"
-        "    source: {kind: sensors, channels: [pump/x, pump/y], step_s: 0.01, window: 25, hop: 25}\n"
+        "    source: {kind: sensors, channels: [pump/x, pump/y], step_s: 0.01, window: 25, hop: 25,\n"
+        "      max_gap_s: 1}\n"
         "    task: {kind: anomaly}\n    publish: {result: true}\n"
     )
     with (
