@@ -16,25 +16,24 @@ is replaced in one step. So a pipeline finds one version or the other, and the o
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError, Refused
+from edged.models import model_folders
 from edged.system.files import flush, open_regular, write_flushed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 KEPT = 3  # versions of a model
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ABOUT, _CURRENT = "about.json", "current"
 _MOST = 64 * 1024  # bytes of a small file
 
@@ -130,13 +129,7 @@ class Store:
 
     def names(self) -> list[str]:
         """Return the names of all installed models, sorted. Raises ``Refused``."""
-        try:
-            found = [entry.name for entry in os.scandir(self._root) if (Path(entry.path) / _CURRENT).exists()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise self._refused(error) from None
-        return sorted(name for name in found if NAME.fullmatch(name))
+        return model_folders.names(self._root, NAME, _CURRENT)
 
     def read(self, name: str) -> Installed | None:
         """Return the version of a model that is used; None where there is no such model.
@@ -168,25 +161,19 @@ class Store:
         try:
             make_folder(self._state_dir, self._root.name)
             folder.mkdir(mode=0o755, exist_ok=True)
-            descriptor = os.open(folder, _FOLDER | os.O_NOFOLLOW)
+            descriptor = os.open(folder, model_folders.FOLDER | os.O_NOFOLLOW)
         except OSError as error:
-            raise self._refused(error) from None
-        try:
+            raise model_folders.refused(self._root, error) from None
+        following = folder / ".next"
+        with model_folders.locked(self._root, descriptor, f"another process installs {name} just now"):
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise Refused(f"another process installs {name} just now", os.EX_TEMPFAIL) from None
-            following = folder / ".next"
-            shutil.rmtree(following, ignore_errors=True)
-            following.mkdir(mode=0o755)
-            yield following
-        except OSError as error:
-            raise self._refused(error) from None
-        finally:
-            os.close(descriptor)
-            shutil.rmtree(folder / ".next", ignore_errors=True)
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # where nothing came of it
+                shutil.rmtree(following, ignore_errors=True)
+                following.mkdir(mode=0o755)
+                yield following
+            finally:
+                shutil.rmtree(following, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # where nothing came of it
 
     def part(self, name: str) -> Path:
         """Return the file for the part of a download of a model that is being written."""
@@ -242,17 +229,7 @@ class Store:
             folder.rename(gone)  # at once; a pipeline finds all of it or nothing
             shutil.rmtree(gone)
         except OSError as error:
-            raise self._refused(error) from None
-
-    def _refused(self, error: OSError) -> Refused:
-        why = (error.strerror or str(error)).lower()
-        hint = (
-            "; use sudo, or -c FILE with a state_dir of your own"
-            if isinstance(error, PermissionError)
-            else ""
-        )
-        what = f"{error.filename or self._root}: {why}"
-        return Refused(f"{what}{hint}", os.EX_NOPERM if hint else os.EX_CANTCREAT)
+            raise model_folders.refused(self._root, error) from None
 
 
 def make_folder(state_dir: Path, name: str) -> Path:

@@ -16,19 +16,19 @@ that user, so no link that lies there leads it elsewhere.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError, Refused
+from edged.models import model_folders
 from edged.models.taught import head_file
 from edged.system.files import flush, write_flushed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from edged.models.taught.head_file import HeadFile
 
@@ -36,7 +36,6 @@ KEPT = 10  # versions
 EMBEDDER, HEAD = "embedder.tflite", "head"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
 _VERSIONS = "versions"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Store:
@@ -58,13 +57,7 @@ class Store:
 
     def names(self) -> list[str]:
         """Return the names of all models, sorted. Raises ``Refused`` where this user may not see them."""
-        try:
-            found = [entry.name for entry in os.scandir(self._root) if (Path(entry.path) / HEAD).exists()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise self._refused(error) from None
-        return sorted(name for name in found if NAME.fullmatch(name))
+        return model_folders.names(self._root, NAME, HEAD)
 
     def read(self, name: str) -> HeadFile | None:
         """Return the head of a model; None where there is no such model.
@@ -78,7 +71,7 @@ class Store:
             if not file.exists():
                 return None
         except OSError as error:
-            raise self._refused(error) from None
+            raise model_folders.refused(self._root, error) from None
         if not os.access(file, os.R_OK):
             raise Refused(f"{file}: this user may not read it; use sudo", os.EX_NOPERM)
         return head_file.read(file)
@@ -96,22 +89,16 @@ class Store:
             with self._as_owner():
                 for path in (folder, folder / _VERSIONS):
                     path.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(folder, _FOLDER)
+            descriptor = os.open(folder, model_folders.FOLDER)
         except OSError as error:
-            raise self._refused(error) from None
-        try:
+            raise model_folders.refused(self._root, error) from None
+        with model_folders.locked(self._root, descriptor, f"another process teaches {name} just now"):
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise Refused(f"another process teaches {name} just now", os.EX_TEMPFAIL) from None
-            yield folder
-        except OSError as error:
-            raise self._refused(error) from None
-        finally:
-            os.close(descriptor)
-            with contextlib.suppress(OSError), self._as_owner():
-                if not (folder / HEAD).exists():  # the first lesson failed
-                    shutil.rmtree(folder)
+                yield folder
+            finally:
+                with contextlib.suppress(OSError), self._as_owner():
+                    if not (folder / HEAD).exists():  # the first lesson failed
+                        shutil.rmtree(folder)
 
     def put_embedder(self, folder: Path, content: bytes | memoryview) -> Path:
         """Write the embedder of a model that is being written; return its file."""
@@ -160,7 +147,7 @@ class Store:
                 folder.rename(gone)  # at once; a pipeline finds all of it or nothing
                 shutil.rmtree(gone)
         except OSError as error:
-            raise self._refused(error) from None
+            raise model_folders.refused(self._root, error) from None
 
     def _make_root(self) -> None:
         """Make the folder of all taught models. Raises ``OSError``, also where a link leads elsewhere."""
@@ -168,14 +155,14 @@ class Store:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             return
         self._state_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        owner, at = self._state_dir.stat(), os.open(self._state_dir, _FOLDER)
+        owner, at = self._state_dir.stat(), os.open(self._state_dir, model_folders.FOLDER)
         try:
             # The owner of the state directory may have put a link there, which root must not follow.
             for name, mode in (("models", 0o755), ("taught", 0o700)):
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, mode, dir_fd=at)
                     os.chown(name, owner.st_uid, owner.st_gid, dir_fd=at, follow_symlinks=False)
-                inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=at)
+                inner = os.open(name, model_folders.FOLDER | os.O_NOFOLLOW, dir_fd=at)
                 os.close(at)
                 at = inner
         finally:
@@ -198,16 +185,6 @@ class Store:
             os.seteuid(0)
             os.setegid(group)
             os.setgroups(groups)
-
-    def _refused(self, error: OSError) -> Refused:
-        why = (error.strerror or str(error)).lower()
-        what = f"{error.filename or self._root}: {why}"
-        hint = (
-            "; use sudo, or -c FILE with a state_dir of your own"
-            if isinstance(error, PermissionError)
-            else ""
-        )
-        return Refused(f"{what}{hint}", os.EX_NOPERM if hint else os.EX_CANTCREAT)
 
 
 def _versions(folder: Path) -> list[Path]:

@@ -115,8 +115,11 @@ def test_a_first_lesson_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_one_process_teaches_at_a_time(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with store.writing("garage"), pytest.raises(Refused, match="another process teaches garage"):
-        taught(store, "garage", 1)
+    with store.writing("garage") as folder:
+        store.put_embedder(folder, b"the first lesson")
+        with pytest.raises(Refused, match="another process teaches garage"):
+            taught(store, "garage", 1)
+        assert (folder / EMBEDDER).read_bytes() == b"the first lesson"
 
 
 def test_names_and_removal(tmp_path: Path) -> None:

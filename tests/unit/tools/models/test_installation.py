@@ -208,8 +208,10 @@ def test_only_one_process_installs_a_model_at_a_time(tmp_path: Path) -> None:
     file = tmp_path / "net.tflite"
     file.write_bytes(MODEL)
     installer = Installer(tmp_path / "state", Heard())
-    with installer.store.writing("net"):
+    with installer.store.writing("net") as folder:
+        (folder / "net.tflite").write_bytes(b"half of it")
         assert "another process installs net" in refused(installer, str(file))
+        assert (folder / "net.tflite").read_bytes() == b"half of it"
 
 
 @pytest.mark.usefixtures("board")
