@@ -13,7 +13,8 @@ from edged.spool.database import DiskError, Sqlite, Trouble, disk_error
 from edged.spool.entry import Entry, Stored, unpack, without_boot
 from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
-from edged.spool.store import APPLICATION, COLUMNS, PAGE, Store, beside, create, fill, flush
+from edged.spool.store import APPLICATION, COLUMNS, PAGE, Store, beside, create, fill
+from edged.system.files import flush
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

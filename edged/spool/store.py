@@ -9,7 +9,6 @@ finds its rows; files of any other version are set aside.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from edged.spool.database import Database, DiskError, Trouble, disk_error
 from edged.spool.entry import Entry, Stored, pack, unpack
 from edged.spool.ledger import Ledger
 from edged.spool.ranges import Ranges
-from edged.system.files import copy_regular, open_regular
+from edged.system.files import copy_regular, flush, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -91,15 +90,6 @@ def fill(
 def beside(path: Path, suffix: str) -> Path:
     """Return the file that sqlite keeps beside one: ``-wal``, ``-journal``."""
     return path.with_name(path.name + suffix)
-
-
-def flush(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def snapshot(path: Path, to: Path, most: int = LARGEST) -> None:
