@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from edged.cli import model_options, terminal
+from edged.cli.progress import Bar, Notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-class Quiet:
+class Quiet(Notes):
     """Progress where nobody watches: prints only warnings."""
 
     def begin(self, steps: int) -> None:
@@ -166,25 +167,15 @@ class Quiet:
     def progress(self, part: float) -> None:
         """Print nothing."""
 
-    def note(self, sentence: str) -> None:
-        """Print a warning to standard error."""
-        terminal.print_error(sentence)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-class Bar(Quiet):
-    """A progress bar, on a terminal."""
+class Steps(Bar):
+    """A progress bar over the steps, on a terminal."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.table import Column
 
-        self._progress = Progress(
+        super().__init__(
             BarColumn(bar_width=20),
             TextColumn("{task.percentage:3.0f} %", table_column=Column(no_wrap=True)),
             TimeElapsedColumn(table_column=Column(no_wrap=True)),
@@ -194,10 +185,7 @@ class Bar(Quiet):
                 table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
             ),
             expand=True,
-            console=terminal.console(stderr=True),
-            transient=True,
         )
-        self._task = self._progress.add_task("", total=None)
         self._started = 0
 
     def begin(self, steps: int) -> None:
@@ -213,16 +201,9 @@ class Bar(Quiet):
         """Show the progress of the current step; 0..1."""
         self._progress.update(self._task, completed=self._started - 1 + part)
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-
-def _watcher() -> Quiet:
-    return Bar() if sys.stderr.isatty() else Quiet()
+def _watcher() -> Quiet | Steps:
+    return Steps() if sys.stderr.isatty() else Quiet()
 
 
 def _show(report: dict[str, Any]) -> None:

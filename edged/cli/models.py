@@ -7,9 +7,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from edged.cli import terminal
+from edged.cli.progress import Bar, Notes
 from edged.errors import Refused
 
 if TYPE_CHECKING:
@@ -248,49 +249,25 @@ def _verify(found: Mapping[str, str], arguments: argparse.Namespace) -> int:
     return int(any(found.values()))
 
 
-class Quiet:
+class Quiet(Notes):
     """Progress where nobody watches: prints only notes."""
 
     def received(self, done: int, total: int | None) -> None:
         """Print nothing."""
 
-    def note(self, sentence: str) -> None:
-        """Print a note to standard error."""
-        terminal.print_error(sentence)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-class Bar(Quiet):
-    """A progress bar, on a terminal."""
+class Bytes(Bar):
+    """A progress bar over what was downloaded, on a terminal."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+        from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
-        self._progress = Progress(
-            BarColumn(bar_width=20),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            console=terminal.console(stderr=True),
-            transient=True,
-        )
-        self._task = self._progress.add_task("", total=None)
+        super().__init__(BarColumn(bar_width=20), DownloadColumn(), TransferSpeedColumn())
 
     def received(self, done: int, total: int | None) -> None:
         """Show how much is there."""
         self._progress.update(self._task, completed=done, total=total)
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-
-def _watcher() -> Quiet:
-    return Bar() if sys.stderr.isatty() else Quiet()
+def _watcher() -> Quiet | Bytes:
+    return Bytes() if sys.stderr.isatty() else Quiet()

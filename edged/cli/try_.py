@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from edged.cli import model_options, terminal
+from edged.cli.progress import Notes
 from edged.system.isolation import suffices
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-class Lines:
+class Lines(Notes):
     """One line per inference: text, or an event as JSON. Notes go to standard error."""
 
     def __init__(self, *, json: bool) -> None:
@@ -104,16 +105,6 @@ class Lines:
         rest = ", ".join(f"{finding.label} {finding.score:.2f}" for finding in others)
         times = f"capture {outcome.capture_ms:.1f} ms, inference {outcome.invoke_ms:.1f} ms"
         terminal.print_line(f"{best.label:<28} {best.score:.2f}  {times}{f'  (then {rest})' if rest else ''}")
-
-    def note(self, sentence: str) -> None:
-        """Print a note to standard error."""
-        terminal.print_error(sentence)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 class LiveTable:
