@@ -7,12 +7,14 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from edged import sources
-from edged.system.needs import EVERYTHING, Needs
+from edged.config.source import SOURCES
+from edged.system.needs import EVERYTHING, Needs, folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edged.config.pipeline import PipelineSection
+    from edged.ipc.teach_request import TeachRequest
     from edged.sensors import SensorConfig
 
 _PCI_NODES = "/dev/apex_*"
@@ -36,6 +38,13 @@ def of_sensors(configs: Iterable[SensorConfig]) -> Needs:
     for config in configs:
         found |= config.needs
     return found
+
+
+def of_lesson(request: TeachRequest) -> Needs:
+    """Return what a lesson reaches: its examples, or a camera, and the model so far."""
+    named = [path for path in (request.embedder, request.head) if path]
+    needed = Needs(files=(*named, *folders_of(request.files)))
+    return needed if request.camera is None else needed | of_source(SOURCES.read(dict(request.camera)))
 
 
 def of_device(library: str, device: str) -> Needs:

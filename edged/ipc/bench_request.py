@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ class BenchRequest:
         answers: the name of the right answer for each photograph; empty: judge none.
         runtime: ``litert`` or ``tflite-runtime``.
         threads: threads of the CPU kernels.
+        seconds: how long to run the model to time it.
         accelerator: cpu | edgetpu | external: what to run the model on.
         device: the Edge TPU; empty: none.
         library: the accelerator's library.
         options: that library's options.
         model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
         unsure: it is not known which values the model wants for pixels: find the best of the usual ones.
-        seconds: how long to run the model to time it.
         head: the file of the head, where the model is the embedder of a taught one.
     """
 
@@ -43,13 +43,13 @@ class BenchRequest:
     answers: tuple[str, ...]
     runtime: str
     threads: int
-    accelerator: str
-    device: str
-    library: str
-    options: dict[str, str]
-    model_keys: dict[str, Any]
-    unsure: bool
     seconds: float
+    accelerator: str = "cpu"
+    device: str = ""
+    library: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    model_keys: dict[str, Any] = field(default_factory=dict)
+    unsure: bool = False
     head: str = ""
 
     def to_json(self) -> bytes:

@@ -17,11 +17,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import cv2
-
 from edged.config.needs import of_accelerator
 from edged.config.pipeline import ModelSection
-from edged.errors import DriverError, ModelError, Unavailable
+from edged.errors import ModelError
 from edged.events import UNKNOWN
 from edged.inference import edgetpu, external, taught
 from edged.inference import model as models
@@ -36,9 +34,10 @@ from edged.models.normalization import BGR, PRESETS, USUAL
 from edged.models.taught import embedder, head_file
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, photographs
-from edged.system import clock, kernel, sandbox
+from edged.system import clock, kernel
 from edged.system.child import serve
 from edged.system.needs import Needs, folders_of
+from edged.worker import one_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -266,13 +265,7 @@ def measure(data: bytes, tell: Tell) -> None:
     kernel.name_process("edged-bench")
     kernel.close_memory()
     request = BenchRequest.from_json(data)
-    walls = sandbox.confine(_needs(request))
-    cv2.setNumThreads(1)  # as in the workers
-    try:
-        found = Measurement(request, tell).run()
-        tell({"found": found | {"isolation": walls.holds}})
-    except (ModelError, DriverError, Unavailable) as error:
-        tell({"error": str(error)})
+    one_request.answer(_needs(request), Measurement(request, tell).run, tell)
 
 
 if __name__ == "__main__":

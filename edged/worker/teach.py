@@ -15,14 +15,13 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import cv2
 import numpy as np
 
 from edged import sources
-from edged.config.needs import of_source
+from edged.config.needs import of_lesson
 from edged.config.pipeline import ModelSection
 from edged.config.source import SOURCES
-from edged.errors import DriverError, ModelError, Reason, Unavailable
+from edged.errors import ModelError, Reason, Unavailable
 from edged.inference import head as heads
 from edged.inference import model as models
 from edged.inference import runtime, text_features
@@ -32,10 +31,10 @@ from edged.models.loaded_model import LoadedModel
 from edged.models.taught import embedder, head_file
 from edged.models.tflite import file as tflite_file
 from edged.sources import Frame, jpeg, photographs
-from edged.system import clock, kernel, sandbox
+from edged.system import clock, kernel
 from edged.system.child import serve
 from edged.system.files import open_regular
-from edged.system.needs import Needs, folders_of
+from edged.worker import one_request
 from edged.worker.picture_quality import Quality
 
 if TYPE_CHECKING:
@@ -300,12 +299,6 @@ def _text(values: NDArray[Any]) -> str:
     return base64.b64encode(heads.stored(values)).decode()
 
 
-def _needs(request: TeachRequest) -> Needs:
-    named = [path for path in (request.embedder, request.head) if path]
-    needs = Needs(files=(*named, *folders_of(request.files)))
-    return needs if request.camera is None else needs | of_source(SOURCES.read(dict(request.camera)))
-
-
 def teach(data: bytes, tell: Tell) -> None:
     """Give up the network, then do what is requested.
 
@@ -316,13 +309,7 @@ def teach(data: bytes, tell: Tell) -> None:
     kernel.name_process("edged-teach")
     kernel.close_memory()
     request = TeachRequest.from_json(data)
-    walls = sandbox.confine(_needs(request))
-    cv2.setNumThreads(1)  # as in the workers
-    try:
-        found = Lesson(request, tell).run()
-        tell({"found": found | {"isolation": walls.holds}})
-    except (ModelError, DriverError, Unavailable) as error:
-        tell({"error": str(error)})
+    one_request.answer(of_lesson(request), Lesson(request, tell).run, tell)
 
 
 if __name__ == "__main__":

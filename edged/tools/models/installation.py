@@ -204,12 +204,6 @@ class Installer:
             answers=tuple(labels[:1] * len(pictures)),  # so that the scores are decoded too
             runtime=runtimes.choose("auto"),
             threads=runtimes.default_threads(),
-            accelerator="cpu",
-            device="",
-            library="",
-            options={},
-            model_keys={},
-            unsure=False,
             seconds=SELF_TEST_S,
         )
         try:

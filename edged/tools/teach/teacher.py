@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.config.needs import of_source
-from edged.config.source import SOURCES
+from edged.config.needs import of_lesson
 from edged.errors import ModelError, Refused
 from edged.ipc.teach_request import STRANGER, TeachRequest
 from edged.models.taught import embedder, head_file
@@ -24,7 +23,6 @@ from edged.models.tflite import file as tflite_file
 from edged.system.child import ChildFailed, answers
 from edged.system.files import copy_regular
 from edged.system.isolation import not_isolated
-from edged.system.needs import Needs, folders_of
 from edged.tools.teach import evaluation
 
 if TYPE_CHECKING:
@@ -244,7 +242,7 @@ class Teacher:
             return self._answered(own)
 
     def _answered(self, request: TeachRequest) -> dict[str, Any]:
-        reached = answers(_MODULE, request.to_json(), PATIENCE_S, _needs(request))
+        reached = answers(_MODULE, request.to_json(), PATIENCE_S, of_lesson(request))
         try:
             with contextlib.closing(reached) as received:
                 for answer in received:
@@ -302,10 +300,3 @@ def _readable(request: TeachRequest) -> Iterator[TeachRequest]:
             if path:
                 copy_regular(Path(path), Path(copies[key]), tflite_file.MAX_BYTES)
         yield replace(request, embedder=copies["embedder"], head=copies["head"])
-
-
-def _needs(request: TeachRequest) -> Needs:
-    """Return what a lesson reaches: its examples, and the model so far."""
-    named = [path for path in (request.embedder, request.head) if path]
-    needed = Needs(files=(*named, *folders_of(request.files)))
-    return needed if request.camera is None else needed | of_source(SOURCES.read(dict(request.camera)))
