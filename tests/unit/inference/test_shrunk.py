@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import cv2
@@ -81,21 +82,33 @@ def test_the_crop_counts_in_pixels_of_the_whole_picture(model: Model) -> None:
             Preparer(spec, crop=(1400, 400, 600, 500)).prepare(frame)
 
 
-def test_it_takes_less_work(model: Model) -> None:
-    """From the bytes of 1920x1080 to the tensor; how much less is for the benchmark to measure."""
-    spec = model.spec.input
-    assert isinstance(spec, PictureInput)
-    preparer, (data, _) = Preparer(spec), large(PHOTOGRAPHS[0])
+# In a process of its own, as a worker is: where other tests have stretched the heap, a whole picture costs no
+# page faults, which are half of the work here.
+RATIO = """
+import sys, time
+import cv2
+from edged.inference.preprocess import Preparer
+from edged.models import bundled, image_classifier, loaded_model
+from edged.sources import Frame, jpeg
 
-    def took(shrink: int) -> float:
-        began = time.thread_time()
-        pixels = jpeg.decode(data, shrink)
-        assert pixels is not None
-        preparer.prepare(Frame(pixels, 0.0, shrink=shrink))
-        return time.thread_time() - began
+cv2.setNumThreads(1)
+data = sys.stdin.buffer.read()
+model = loaded_model.load(bundled.MODEL, bundled.LABELS, None, inspect=image_classifier.spec)
+preparer = Preparer(model.spec.input)
 
-    cv2.setNumThreads(1)
-    for shrink in (1, 4):
-        took(shrink)
-    full, small = (min(took(shrink) for _ in range(8)) for shrink in (1, 4))
-    assert small / full < 0.8
+def took(shrink):
+    began = time.thread_time()
+    preparer.prepare(Frame(jpeg.decode(data, shrink), 0.0, shrink=shrink))
+    return time.thread_time() - began
+
+pairs = [(took(1), took(4)) for _ in range(20)]
+full, small = map(min, zip(*pairs))
+print(small / full)
+"""
+
+
+def test_it_takes_less_than_half_of_the_work() -> None:
+    """From the bytes of a picture of 1920x1080 to the tensor; 0.3 here, 0.4 is the bound of the benchmark."""
+    data, _ = large(PHOTOGRAPHS[0])
+    done = subprocess.run([sys.executable, "-c", RATIO], input=data, capture_output=True, check=True)
+    assert float(done.stdout) < 0.5
