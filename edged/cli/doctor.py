@@ -33,11 +33,10 @@ _COLUMN = 14  # where the details begin
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help=f"check this configuration too (default {terminal.DEFAULT_CONFIG}, if it exists)",
+    terminal.add_config_option(
+        parser,
+        f"check this configuration too (default {terminal.DEFAULT_CONFIG}, if it exists)",
+        default=None,
     )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON document")
     parser.add_argument(

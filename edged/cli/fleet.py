@@ -35,12 +35,9 @@ _COLUMNS = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        default=terminal.DEFAULT_CONFIG,
-        help="a file whose section `mqtt` holds the login of a user who may read all nodes; other sections "
+    terminal.add_config_option(
+        parser,
+        "a file whose section `mqtt` holds the login of a user who may read all nodes; other sections "
         f"are not read (default {terminal.DEFAULT_CONFIG})",
     )
     parser.add_argument("--broker", metavar="HOST[:PORT]", help="the broker, instead of a file")

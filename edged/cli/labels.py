@@ -20,12 +20,11 @@ HELP = "list the labels of a model, or search them for a word"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("word", metavar="WORD", nargs="?", help="only labels that contain this")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help=f"of the pipelines of this configuration (default: {terminal.DEFAULT_CONFIG} where it is, else "
+    terminal.add_config_option(
+        parser,
+        f"of the pipelines of this configuration (default: {terminal.DEFAULT_CONFIG} where it is, else "
         "the bundled classifier)",
+        default=None,
     )
     parser.add_argument(
         "--model", metavar="F.tflite", type=Path, help="of this model, or of this folder of a taught model"

@@ -63,11 +63,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--budget-ms", metavar="N", type=_budget, help="add: refuse it if its self-test takes longer (median)"
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help=f"where state_dir is written (default {terminal.DEFAULT_CONFIG}, if it exists)",
+    terminal.add_config_option(
+        parser,
+        f"where state_dir is written (default {terminal.DEFAULT_CONFIG}, if it exists)",
+        default=None,
     )
 
 

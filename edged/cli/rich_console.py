@@ -27,5 +27,5 @@ class PrintableConsole(Console):
                 yield Segment(printable_lines(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
-        """Raise ``BrokenPipeError``: to ``main`` a reader that leaves is no error; rich would exit with 1."""
+        """Raise ``BrokenPipeError``, which ``main`` does not treat as an error; rich would exit with 1."""
         raise BrokenPipeError

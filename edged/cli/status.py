@@ -50,11 +50,10 @@ _SENSOR_COLUMNS = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help="read run_dir from this file (default: $RUNTIME_DIRECTORY, else /run/edged)",
+    terminal.add_config_option(
+        parser,
+        "read run_dir from this file (default: $RUNTIME_DIRECTORY, else /run/edged)",
+        default=None,
     )
     parser.add_argument("--json", action="store_true", help="print the status as JSON")
 

@@ -61,12 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluate", action="store_true", help="examine the model, and teach nothing")
     parser.add_argument("--undo", action="store_true", help="take the last lesson back")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help="where state_dir is written, and the camera of the pipeline that uses the model "
+    terminal.add_config_option(
+        parser,
+        "where state_dir is written, and the camera of the pipeline that uses the model "
         f"(default {terminal.DEFAULT_CONFIG}, if it exists)",
+        default=None,
     )
 
 

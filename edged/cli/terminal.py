@@ -23,11 +23,20 @@ USAGE, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, NO_PERMISSION, CONFIG = 
 INTERRUPTED = 130
 
 
-def add_config_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the configuration."""
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}"
-    )
+def add_config_option(
+    parser: argparse.ArgumentParser,
+    description: str = f"default {DEFAULT_CONFIG}",
+    *,
+    default: str | None = DEFAULT_CONFIG,
+) -> None:
+    """Add the option that names the configuration.
+
+    Args:
+        parser: that of a verb.
+        description: what the verb does with the file.
+        default: the file where none is named; None: the verb works without one.
+    """
+    parser.add_argument("-c", "--config", metavar="FILE", default=default, help=description)
 
 
 def print_line(line: object, *, stderr: bool = False) -> None:
