@@ -53,7 +53,7 @@ class Place:
         elif isinstance(part, str) and part.startswith("["):
             return  # the tag of one of several forms
         elif self.missing or (isinstance(part, str) and self.declared and not self.declared.has_keys):
-            return  # what pydantic calls one of several types is no key
+            return  # pydantic's name for one of several types is not a key
         elif isinstance(self.node, Mapping):
             self._enter(part, self.node.items.get(str(part)), self.node.keys.get(str(part)))
         elif isinstance(self.node, Sequence) and isinstance(part, int) and part < len(self.node.items):

@@ -57,7 +57,7 @@ _SINGLE = 4  # bytes of a number of single precision
 _FIRST, _LAST = 0x03, 0x77  # addresses that a chip can have; the others are reserved
 _SELECT = 0x0703  # I2C_SLAVE, which the kernel refuses where one of its drivers holds the address
 _NO_ANSWER = frozenset({errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN})
-_LOST_AFTER_S, _LOST_AFTER = 30.0, 3  # a chip that did not answer for this time, and so often, is lost
+_LOST_AFTER_S, _LOST_AFTER = 30.0, 3  # a chip is lost after this time and this many readings without answer
 _ioctl = fcntl.ioctl  # tests substitute a bus here
 _BYTE = r"^(0[xX][0-9a-fA-F]{1,2}|0|[1-9][0-9]{0,2})$"
 

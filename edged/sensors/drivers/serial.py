@@ -211,7 +211,7 @@ class Serial:
             fault = listener.fault
             if readings := listener.take():
                 return readings
-            # Lines that do not match are no fault where they are another sensor's.
+            # Lines that do not match are not a fault where they are another sensor's.
             return self._bad(fault) if fault and len(port.listeners) == 1 else []
 
     def close(self) -> None:
