@@ -59,7 +59,11 @@ def teach_text(state_dir: Path, name: str, sentences: Mapping[str, Sequence[str]
 
 
 def _head(rows: np.ndarray, answers: np.ndarray, labels: tuple[str, ...]) -> HeadFile:
-    fitted = heads.fit(rows, answers, len(labels))
+    return head_file(heads.fit(rows, answers, len(labels)), rows, answers, labels)
+
+
+def head_file(fitted: heads.Fit, rows: np.ndarray, answers: np.ndarray, labels: tuple[str, ...]) -> HeadFile:
+    """Return what is kept of a head for pictures that was fitted to these rows."""
     return HeadFile(
         version=1,
         gives="picture",

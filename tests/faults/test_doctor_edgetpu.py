@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import delegates
 import pytest
 from crew import stretched
+from doctor_check import judged
 
 from edged.tools.doctor.checks import accelerators
-from edged.tools.doctor.subject import subject
-from edged.tools.doctor.worker_runs import Workers
 
 if TYPE_CHECKING:
-    from edged.tools.doctor.verdict import Verdict
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.realmodels,
@@ -40,23 +37,6 @@ def configuration(folder: Path, testdata: Path, library: Path, policy: str = "pr
         "    deadlines: {open_s: 2, invoke_s: 1, accelerator_s: 2}\n"
     )
     return path
-
-
-def judged(path: Path) -> Verdict:
-    """Make this one check, with real processes, as ``edged doctor`` makes it among others."""
-
-    async def life() -> Verdict:
-        workers = Workers(Path("/"))
-        workers.prepare()
-        try:
-            return await accelerators.edgetpu(subject(path, Path("/"), given=True), workers)
-        finally:
-            await workers.stop()
-
-    began = time.monotonic()
-    verdict = asyncio.run(life())
-    assert time.monotonic() - began < stretched(20)
-    return verdict
 
 
 @pytest.mark.parametrize(("kind", "status"), [("", "ok"), ("seize open", "error")])
@@ -82,7 +62,9 @@ def test_doctor_shows_one_that_works_and_one_that_hangs_among_its_other_checks(
 
 
 def test_one_that_works_runs_the_twin(tmp_path: Path, testdata: Path) -> None:
-    found = judged(configuration(tmp_path, testdata, delegates.build(tmp_path / "libedgetpu.so.1")))
+    found = judged(
+        configuration(tmp_path, testdata, delegates.build(tmp_path / "libedgetpu.so.1")), accelerators.edgetpu
+    )
     assert found.status == "ok", found
     assert re.search(r"porch: tiger cat 0\.\d+ in [\d.]+ ms \(median of \d+; .* on edgetpu", found.detail)
 
@@ -106,7 +88,7 @@ def test_whatever_it_does_doctor_says_so_and_returns(
 ) -> None:
     policy = "require" if kind == "no delegate" else "prefer"
     library = delegates.prepare(tmp_path / "libedgetpu.so.1", kind)
-    found = judged(configuration(tmp_path, testdata, library, policy))
+    found = judged(configuration(tmp_path, testdata, library, policy), accelerators.edgetpu)
     assert found.status == "error", found
     assert re.search(says, found.detail), found
     assert found.fix
@@ -118,6 +100,6 @@ def test_one_that_is_not_there_is_as_bad_as_the_policy_says(
     tmp_path: Path, testdata: Path, kind: str, policy: str, status: str
 ) -> None:
     library = delegates.prepare(tmp_path / "libedgetpu.so.1", kind)
-    found = judged(configuration(tmp_path, testdata, library, policy))
+    found = judged(configuration(tmp_path, testdata, library, policy), accelerators.edgetpu)
     assert found.status == status, found
     assert found.fix

@@ -157,9 +157,14 @@ def main() -> None:
         if time.monotonic() > deadline:
             sys.exit(f"no answer within {PATIENCE_S:g} s")
         time.sleep(0.1)
-    answer: dict[str, Any] = {"found": place.results(), "arrived": place.arrived()}
+    found = place.results()
+    answer: dict[str, Any] = {
+        "attempts": len(found),
+        "succeeded": [name for name, what in found.items() if what == "done"],
+        "arrived": place.arrived(),
+    }
     if given.control:
-        answer["control"] = _as_user(given.control, place)
+        answer["control"] = sum(what == "done" for what in _as_user(given.control, place).values())
         answer["control_arrived"] = place.arrived()
     print(json.dumps(answer))
 

@@ -73,15 +73,8 @@ def _attack(usual: str) -> dict[str, Any]:
     for folder in ("/var/lib/walls", "/etc/walls"):
         shutil.rmtree(folder, ignore_errors=True)
     said = run("python3", str(HERE / "targets.py"), *places, str(PLACE), *told, timeout_s=200)
-    answer = json.loads(said)
-    return {
-        "attempts": len(answer["found"]),
-        "walls": status["pipelines"]["red"]["isolation"],
-        "succeeded": [name for name, what in answer["found"].items() if what == "done"],
-        "arrived": answer["arrived"],
-        "control": sum(what == "done" for what in answer["control"].values()),
-        "control_arrived": answer["control_arrived"],
-    }
+    answer: dict[str, Any] = json.loads(said)
+    return answer | {"walls": status["pipelines"]["red"]["isolation"]}
 
 
 def _running() -> dict[str, Any] | None:

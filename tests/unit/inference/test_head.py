@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from taught_models import head_file
 
 from edged.inference import head as heads
 from edged.inference.head import Fit, Head, fit, scaled
-from edged.models.taught.head_file import OTHER, Gates, HeadFile
+from edged.models.taught.head_file import OTHER, Gates
 
 WIDTH = 24
 
@@ -18,20 +19,7 @@ def examples(labels: int, each: int, spread: float = 0.25, seed: int = 3) -> tup
 
 
 def opened(fitted: Fit, rows: np.ndarray, answers: np.ndarray, labels: tuple[str, ...]) -> Head:
-    return Head(
-        HeadFile(
-            version=1,
-            gives="picture",
-            embedder="0" * 64,
-            features=rows.shape[1],
-            labels=labels,
-            answers=tuple(answers.tolist()),
-            gates=fitted.gates,
-            weights=heads.stored(fitted.weights),
-            bias=heads.stored(fitted.bias),
-            examples=heads.stored(rows),
-        )
-    )
+    return Head(head_file(fitted, rows, answers, labels))
 
 
 def plain_bias(rows: np.ndarray, answers: np.ndarray) -> np.ndarray:

@@ -145,6 +145,13 @@ class Stand:
             lost=lambda why, _loss: self.lost.append(why),
         )
 
+    @classmethod
+    async def started(cls, order: Order, *failures: Exception) -> Stand:
+        stand = cls(order, *failures)
+        stand.lifecycle.start()
+        await stand.born()
+        return stand
+
     @property
     def worker(self) -> Held:
         return Held.born_workers[-1]
@@ -186,9 +193,7 @@ def run(scenario: Coroutine[object, object, None]) -> None:
 
 def test_a_worker_that_cannot_be_forked_is_tried_again() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU, OSError("no memory"), ValueError("a defect"))
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU, OSError("no memory"), ValueError("a defect"))
         assert stand.server.asked == 3
         assert stand.status().last_error == "a worker cannot be started: a defect"
         stand.runs()
@@ -199,9 +204,7 @@ def test_a_worker_that_cannot_be_forked_is_tried_again() -> None:
 
 def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU)
         stand.says(worker_messages.Fault("porch", "model", "file", "m.tflite: truncated"))
         stand.dies(78)
         assert stand.status("porch").last_error == "m.tflite: truncated"
@@ -212,9 +215,7 @@ def test_the_reason_that_a_worker_gave_counts_only_for_those_it_spoke_of() -> No
 
 def test_a_camera_that_could_not_be_given_back_explains_the_end() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU)
         stand.says(worker_messages.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
         stand.says(worker_messages.Fault("porch", "source", "kept", "camera 0 could not be given back"))
         stand.dies(75)
@@ -226,9 +227,7 @@ def test_a_camera_that_could_not_be_given_back_explains_the_end() -> None:
 
 def test_an_old_reason_does_not_explain_a_new_end() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU)
         stand.says(worker_messages.Ready("porch", ModelTag("m", "0" * 8), "litert", "cpu"))
         stand.says(worker_messages.Fault("porch", "picture", "black", "the picture is black"))
         stand.says(worker_messages.Running("porch"))
@@ -252,9 +251,7 @@ def test_an_old_reason_does_not_explain_a_new_end() -> None:
 )
 def test_who_is_to_blame(order: Order, status: int, stage: Stage, blamed: bool) -> None:
     async def scenario() -> None:
-        stand = Stand(order)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(order)
         stand.runs()
         stand.dies(status, stage)
         assert bool(stand.lost) is blamed
@@ -278,9 +275,7 @@ def test_a_crash_before_the_first_answer_is_that_of_a_library_for_another_runtim
     order: Order, stage: Stage, ran: bool, foreign: bool
 ) -> None:
     async def scenario() -> None:
-        stand = Stand(order)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(order)
         if ran:
             stand.runs()
         stand.dies(-signal.SIGSEGV, stage)
@@ -328,9 +323,8 @@ def test_what_a_worker_decoded_when_it_ended_may_be_to_blame(status: int, senten
 
 def test_a_worker_that_grows_while_it_decodes_grows_by_that() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        worker = await stand.born()
+        stand = await Stand.started(CPU)
+        worker = stand.worker
         stand.runs()
         worker.reading, worker.mark = Reading(Stage.CAPTURE, 0.0), 7
         stand.lifecycle.weigh(101.0)
@@ -352,9 +346,8 @@ def test_a_worker_that_grows_while_it_decodes_grows_by_that() -> None:
 
 def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
     async def scenario() -> None:
-        stand = Stand(TPU)
-        stand.lifecycle.start()
-        worker = await stand.born()
+        stand = await Stand.started(TPU)
+        worker = stand.worker
         stand.runs()
         stand.lifecycle.weigh(99.0)
         assert not worker.killed
@@ -380,9 +373,8 @@ def test_a_worker_beyond_its_bounds_is_killed_once() -> None:
 )
 def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, since: float, blamed: bool) -> None:
     async def scenario() -> None:
-        stand = Stand(TPU)
-        stand.lifecycle.start()
-        worker = await stand.born()
+        stand = await Stand.started(TPU)
+        worker = stand.worker
         stand.runs()
         worker.reading = Reading(model, clock.monotonic() - since)
 
@@ -401,9 +393,7 @@ def test_who_is_to_blame_for_silence(overdue: Stage, model: Stage, since: float,
 
 def test_a_killed_process_that_stays_is_said_to_stand_still() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU)
         now = clock.monotonic()
         assert not stand.lifecycle.stuck(now + 1000)
         stand.lifecycle.misbehaved(stand.worker, "sent nonsense")
@@ -419,9 +409,7 @@ def test_a_worker_that_hangs_in_the_kernel_asks_for_a_reboot_and_starves_no_watc
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU)
         stand.runs()
         now = clock.monotonic()
         stand.lifecycle.misbehaved(stand.worker, "hung reading a frame for 5.1 s")
@@ -462,9 +450,8 @@ def test_good_news_cut_a_pause_short() -> None:
 
 def test_a_worker_that_makes_room_is_no_restart() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        worker = await stand.born()
+        stand = await Stand.started(CPU)
+        worker = stand.worker
         stand.runs()
         stand.lifecycle.replace("a model file was changed")
         assert worker.asked
@@ -478,9 +465,7 @@ def test_a_worker_that_makes_room_is_no_restart() -> None:
 
 def test_a_retired_lifecycle_starts_nothing() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU)
         stand.lifecycle.retire()
         stand.dies()
         await asyncio.sleep(0.01)
@@ -491,9 +476,8 @@ def test_a_retired_lifecycle_starts_nothing() -> None:
 
 def test_a_worker_that_does_not_end_is_killed() -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        worker = await stand.born()
+        stand = await Stand.started(CPU)
+        worker = stand.worker
         await stand.lifecycle.stop()
         assert worker.asked
         assert worker.killed
@@ -505,9 +489,7 @@ def test_reports_are_screened_and_what_piled_up_while_main_was_away_is_no_flood(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:
-        stand = Stand(CPU)
-        stand.lifecycle.start()
-        await stand.born()
+        stand = await Stand.started(CPU)
         now = clock.monotonic()
         stand.lifecycle.look(now)
         stand.says(worker_messages.Labels("porch", 0, 1, ("cat",)))
