@@ -45,7 +45,8 @@ class Declared:
     @property
     def choices(self) -> list[str]:
         """The allowed texts of a choice."""
-        return [str(choice) for t in self.types if get_origin(t) is Literal for choice in get_args(t)]
+        found = [str(choice) for t in self.types if get_origin(t) is Literal for choice in get_args(t)]
+        return ["true", "false", *found] if found and bool in self.types else found
 
     @property
     def file_mark(self) -> FileMark | None:

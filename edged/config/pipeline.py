@@ -322,7 +322,10 @@ class PipelineSection(Section):
     """source → model → task → decision."""
 
     source: AnySource = Field(description="the source of pictures, or of sensor readings over time")
-    enabled: bool = Field(default=True, description="run at start; MQTT can switch the pipeline on and off")
+    enabled: bool | Literal["last"] = Field(
+        default="last",
+        description="whether it runs at start; last: as MQTT switched it last, and on if it never did",
+    )
     model: ModelSection = Field(
         default_factory=ModelSection,
         description="default: the bundled classifier; for task anomaly, the distance from usual windows",

@@ -96,6 +96,7 @@ class Daemon:
         self._health = HealthSchedule(config.run_dir)
         self._supervisor = supervise(self._publisher)
         self._supervisor.places.keep_in(config.state_dir / "places")
+        self._supervisor.switches.keep_in(config.state_dir)
         self._sensor_publisher = SensorPublisher(self._publisher, config.node)
         self._sensors = SensorWorker(
             self._sensor_publisher, self._supervisor.readings_page, self._supervisor.forkserver
@@ -186,7 +187,7 @@ class Daemon:
         except KeyError:
             self._switch_log.unknown(name)
         else:
-            self._switch_log.switched(name, on)
+            self._switch_log.switched(name, on, lasts=self._config.pipelines[name].enabled == "last")
 
     # Reload.
 
@@ -281,6 +282,7 @@ class Daemon:
         if self._sensors.pid is not None:
             pids["sensors"] = self._sensors.pid
         sink, counts = self._outputs.sink, self._spool.counts()
+        switches = self._supervisor.switches
         return health.Snapshot(
             node=self._config.node,
             uptime_s=clock.monotonic() - self._started_at,
@@ -295,7 +297,12 @@ class Daemon:
             broker=health.Broker(str(sink.state), sink.detail, sink.degraded, sink.problems),
             processes=health.measure(pids),
             isolation=self._config.isolation,
-            complaints=[*self._complaints, *self._losses.sentences(counts.dropped)],
+            complaints=[
+                *self._complaints,
+                *self._losses.sentences(counts.dropped),
+                *filter(None, [switches.trouble]),
+            ],
+            switches=switches.all(),
         )
 
     async def _feed_watchdog(self) -> None:

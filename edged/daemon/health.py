@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edged.sensors import Reading
     from edged.spool import Counts
     from edged.supervisor import PipelineStatus
+    from edged.supervisor.switches import Switch
 
 VERSION = 1
 MOST_PROBLEMS = 20
@@ -82,6 +83,7 @@ class Snapshot:
         decided: what each pipeline decided last, by name.
         readings: the newest reading of each channel, by the sensor's name; for this machine's users only: on
             MQTT each has a topic of its own.
+        switches: the last switch of each pipeline over MQTT, by name.
     """
 
     node: str
@@ -98,6 +100,7 @@ class Snapshot:
     sensors: Mapping[str, SensorState] = field(default_factory=dict)
     decided: Mapping[str, Decided] = field(default_factory=dict)
     readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
+    switches: Mapping[str, Switch] = field(default_factory=dict)
 
 
 class Losses:
@@ -146,7 +149,8 @@ def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
         "pipelines": {
-            name: _pipeline(status, now.decided.get(name)) for name, status in now.pipelines.items()
+            name: _pipeline(status, now.decided.get(name), now.switches.get(name))
+            for name, status in now.pipelines.items()
         },
         "sensors": {
             name: _sensor(status) if public else _sensor(status) | {"readings": _readings(now, name)}
@@ -275,14 +279,19 @@ def _impaired(now: Snapshot) -> list[str]:
 
 def _notes(now: Snapshot, *, public: bool) -> list[str]:
     """Return what a person should know, and what keeps nothing from working."""
-    return [
+    switched_off = [
+        f"{name}: switched off over MQTT since {clock.rfc3339(now.switches[name].at)}"
+        for name, status in now.pipelines.items()
+        if not status.enabled and name in now.switches and not now.switches[name].on
+    ]
+    return switched_off + [
         f"{name}: {sentence}"
         for name, status in now.pipelines.items()
         for sentence in (status.public_notes if public else status.notes.values())
     ]
 
 
-def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]:
+def _pipeline(status: PipelineStatus, decided: Decided | None, switch: Switch | None) -> dict[str, Any]:
     model = status.model
     return {
         "state": status.state,
@@ -304,6 +313,7 @@ def _pipeline(status: PipelineStatus, decided: Decided | None) -> dict[str, Any]
         "isolation": list(status.isolation),
         "network": status.network,
         **({"view": dict(zip(("width", "height"), status.view, strict=True))} if status.view else {}),
+        **({} if switch is None else {"switched": {"on": switch.on, "at": clock.rfc3339(switch.at)}}),
     }
 
 

@@ -20,13 +20,20 @@ class SwitchLog:
 
     def __init__(self, settle_s: float = SETTLE_S) -> None:
         self._settle_s = settle_s
-        self._switched: dict[str, bool] = {}
+        self._switched: dict[str, str] = {}
         self._unknown: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def switched(self, name: str, on: bool) -> None:
-        """Note that a pipeline was switched on or off."""
-        self._switched[name] = on
+    def switched(self, name: str, on: bool, *, lasts: bool = True) -> None:
+        """Note that a pipeline was switched on or off.
+
+        Args:
+            name: the pipeline's name.
+            on: whether it was switched on.
+            lasts: whether it stays so after a restart; otherwise the configuration says how it starts.
+        """
+        until = "" if lasts else ", until the next start (the configuration has enabled: true or false)"
+        self._switched[name] = f"{'on' if on else 'off'} over MQTT{until}"
         self._plan()
 
     def unknown(self, name: str) -> None:
@@ -44,8 +51,8 @@ class SwitchLog:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        for name, on in self._switched.items():
-            log.info("%s: switched %s over MQTT", name, "on" if on else "off")
+        for name, how in self._switched.items():
+            log.info("%s: switched %s", name, how)
         if self._unknown:
             log.warning("MQTT switches pipelines that do not exist: %s", _shown(self._unknown))
         self._switched.clear()

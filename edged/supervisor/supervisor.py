@@ -21,6 +21,7 @@ from edged.supervisor.model_cache import ModelCache
 from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
 from edged.supervisor.places import Places
 from edged.supervisor.report_screen import ReportScreen, ReportScreens, known_of
+from edged.supervisor.switches import Switches
 from edged.supervisor.worker_lifecycle import AWAY_S, WorkerGroup, WorkerLifecycle
 from edged.system import clock, process_memory
 from edged.system.needs import Needs
@@ -76,7 +77,8 @@ class Supervisor:
         self._isolation = isolation
         self._listener = listener
         self._results = results
-        self._enabled = {name: section.enabled for name, section in pipelines.items()}
+        self.switches = Switches()  # how pipelines were switched over MQTT
+        self._enabled = {name: bool(section.enabled) for name, section in pipelines.items()}
         self._sensors: Mapping[str, SensorConfig] = {}
         self.forkserver = forkserver or ForkServer()  # of the workers without a network, and of the sensors
         self._networked = ForkServer(network=True)  # started when a pipeline needs it
@@ -119,8 +121,9 @@ class Supervisor:
             await asyncio.sleep(0.01)
 
     def enable(self, pipeline: str, on: bool) -> None:
-        """Switch a pipeline on or off. Raises ``KeyError`` for one that does not exist."""
+        """Switch a pipeline on or off, and remember it. Raises ``KeyError`` for one that does not exist."""
         if self._enabled[pipeline] != on:
+            self.switches.switched(pipeline, on)
             self._enabled[pipeline] = on
             self._arrange()
 
@@ -144,7 +147,7 @@ class Supervisor:
     ) -> frozenset[str]:
         """Apply another configuration; return the pipelines that it changed.
 
-        What was switched stays switched, unless ``enabled`` of that pipeline changed.
+        What was switched stays switched, unless ``enabled`` of that pipeline became true or false.
 
         Args:
             pipelines: their part of the configuration, by name.
@@ -158,12 +161,7 @@ class Supervisor:
         changed = {name for name in old.keys() | pipelines.keys() if old.get(name) != pipelines.get(name)}
         if isolation != self._isolation:
             changed |= pipelines.keys()
-        self._enabled = {
-            name: self._enabled[name]
-            if name in old and old[name].enabled == section.enabled
-            else section.enabled
-            for name, section in pipelines.items()
-        }
+        self._enabled = {name: self._is_on(name, section) for name, section in pipelines.items()}
         self._pipelines, self._isolation = dict(pipelines), isolation
         self._screens = {name: screen for name, screen in self._screens.items() if name in pipelines}
         self._fatal.forget(changed)
@@ -172,6 +170,13 @@ class Supervisor:
             if changed.isdisjoint(group.sections) and group.renew():
                 changed |= group.sections.keys()
         return frozenset(changed)
+
+    def _is_on(self, name: str, section: PipelineSection) -> bool:
+        """Return whether a pipeline is to run, with the configuration that is to be applied."""
+        old = self._pipelines.get(name)
+        if old is not None and old.enabled == section.enabled:
+            return self._enabled[name]
+        return self.switches.at_start(name, section.enabled)
 
     def status(self) -> Mapping[str, PipelineStatus]:
         """Return the status of every pipeline, in the order of the configuration."""

@@ -10,6 +10,7 @@ from edged.events import Finding, ModelTag
 from edged.ipc.worker_messages import Outcome
 from edged.supervisor import ForkServer, PipelineStatus
 from edged.supervisor.places import Places
+from edged.supervisor.switches import Switches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,6 +65,7 @@ class Supervised:
         readings_page: not a descriptor, since nothing reads it here.
         forkserver: a real one, which is not started.
         places: real ones; no source comes anywhere.
+        switches: real ones.
         sensors_wait: set by the daemon, and not called.
     """
 
@@ -74,6 +76,7 @@ class Supervised:
         self.readings_page = -1
         self.forkserver = ForkServer()
         self.places = Places()
+        self.switches = Switches()
         self.sensors_wait: Callable[[], bool] = lambda: False
         self._listener = listener
         self._sections: dict[str, PipelineSection] = {}
@@ -98,6 +101,7 @@ class Supervised:
 
     def enable(self, pipeline: str, on: bool) -> None:
         """Switch a pipeline on or off. Raises ``KeyError`` for one that does not exist."""
+        self.switches.switched(pipeline, on)
         self._change(pipeline, enabled=on, online=on, state="running" if on else "disabled")
 
     async def apply(

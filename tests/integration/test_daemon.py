@@ -121,6 +121,32 @@ def test_a_switch_takes_the_worker_away_and_brings_it_back(tmp_path: Path) -> No
         assert "porch: switched off over MQTT" in daemon.log, "also right before it stops"
 
 
+def test_a_camera_that_was_switched_off_stays_off(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker, Subscriber(broker.port) as other:
+        configuration = text(tmp_path, broker.port)
+        with Daemon(tmp_path, configuration) as daemon:
+            wait_for(lambda: payloads(other, "porch/event"), "an event")
+            other.publish(f"{TOPICS}/porch/enabled/set", b"OFF")
+            wait_for(lambda: other.last(f"{TOPICS}/porch/enabled/state") == b"OFF", "OFF")
+            daemon.process.kill()
+            daemon.process.wait(10)
+            daemon.start()
+            wait_for(lambda: daemon.hear().count("READY=1") == 2, "READY again")
+            health = daemon.health()
+            assert health["pipelines"]["porch"]["state"] == "disabled"
+            assert health["pipelines"]["porch"]["switched"]["on"] is False
+            assert "porch: switched off over MQTT since 20" in health["notes"][0]
+            assert health["status"] == "ok"
+            yard = f"  yard:\n    source: {{kind: folder, path: {PHOTOS}, interval_s: 0.3}}\n"
+            daemon.reload(configuration + yard)
+            wait_for(lambda: payloads(other, "yard/event"), "an event of the new one")
+            assert daemon.health()["pipelines"]["porch"]["state"] == "disabled"
+            seen = len(payloads(other, "porch/event"))
+            daemon.reload(configuration + yard.replace("  yard", "    enabled: true\n  yard"))
+            wait_for(lambda: len(payloads(other, "porch/event")) > seen, "events again")
+            assert "the configuration has enabled: true, which wins" in daemon.log
+
+
 def test_a_reload_changes_what_changed_and_nothing_else(tmp_path: Path) -> None:
     yard = f"  yard:\n    source: {{kind: folder, path: {PHOTOS}, interval_s: 0.3}}\n"
     with Broker(tmp_path) as broker, Subscriber(broker.port) as other:

@@ -162,6 +162,27 @@ def test_a_reload_restarts_only_what_changed() -> None:
     asyncio.run(scenario())
 
 
+def test_an_explicit_value_wins_over_the_switch_and_last_keeps_it() -> None:
+    async def scenario() -> None:
+        async with Crew({"a": section(synthetic(), enabled=True)}) as crew:
+
+            async def state(enabled: bool | str) -> str:
+                await crew.supervisor.apply({"a": section(synthetic(), enabled=enabled)}, "required")
+                return crew.status("a").state
+
+            crew.supervisor.enable("a", on=False)
+            assert await state("last") == "disabled", "it was switched off, and nothing says on"
+            assert await state(True) != "disabled"
+            assert await state("last") != "disabled", "the switch is forgotten"
+            assert await state(False) == "disabled"
+            crew.supervisor.enable("a", on=True)
+            assert await state("last") != "disabled"
+            assert await state(False) == "disabled"
+            assert await state("last") != "disabled", "as if the line was never there"
+
+    asyncio.run(scenario())
+
+
 def test_a_worker_that_takes_over_a_camera_waits_for_the_one_that_had_it() -> None:
     async def scenario() -> None:
         async with Crew({"a": section(synthetic())}) as crew:

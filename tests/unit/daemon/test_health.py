@@ -22,6 +22,7 @@ from edged.homeassistant import FINE
 from edged.ipc.sensor_messages import SensorState
 from edged.spool import Counts
 from edged.supervisor import PipelineStatus
+from edged.supervisor.switches import Switch
 from edged.system.isolation import not_isolated
 from edged.testing.supervisor import status
 
@@ -75,6 +76,7 @@ snapshots = st.builds(
     ),
     isolation=st.sampled_from(["required", "optional"]),
     complaints=st.lists(st.text(min_size=1).filter(str.strip), max_size=30),
+    switches=st.dictionaries(names, st.builds(Switch, st.booleans(), st.floats(0, 4e9)), max_size=4),
 )
 
 

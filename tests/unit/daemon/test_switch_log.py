@@ -32,6 +32,17 @@ def test_many_switches_are_one_line_with_the_settled_state(caplog: pytest.LogCap
     asyncio.run(switch())
 
 
+def test_a_switch_that_does_not_outlive_a_restart_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    async def switch() -> None:
+        switches = SwitchLog(settle_s=0.05)
+        switches.switched("porch", on=False, lasts=False)
+        switches.write()
+
+    caplog.set_level("INFO")
+    asyncio.run(switch())
+    assert "porch: switched off over MQTT, until the next start" in logged(caplog)[0]
+
+
 def test_a_switch_right_before_the_end_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def switch() -> None:
         switches = SwitchLog(settle_s=0.05)

@@ -51,7 +51,7 @@ def memory(root: Path, config: Config | None, *, running: bool) -> Verdict:
     detail = f"{free_mb:,.0f} of {total_mb:,.0f} MB available"
     if total_mb < SMALL_MB:
         return error(detail, f"edged needs a board with {SMALL_MB} MB or more")
-    pipelines = sum(p.enabled for p in config.pipelines.values()) if config is not None else 1
+    pipelines = sum(bool(p.enabled) for p in config.pipelines.values()) if config is not None else 1
     needs_mb = MAIN_MB + (FIRST_MB + NEXT_MB * (pipelines - 1) if pipelines else 0)
     if not running and free_mb < needs_mb:
         what = f"{detail}, and {pipelines} pipelines take about {needs_mb}"
