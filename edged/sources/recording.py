@@ -6,9 +6,10 @@ ten seconds. So the time of a frame is what the file has for that frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.errors import Reason, Unavailable
+from edged.sources import display_matrix, orientation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _PERIOD_S = 1 / 25  # where the file has neither times nor a rate
 _SILENT = 0  # OpenCV's log level
+_TURNED = {90: 6, 180: 3, 270: 8}  # degrees clockwise: the number of the orientation
 
 
 class Recording:
@@ -58,20 +60,16 @@ class Recording:
         Raises:
             Unavailable: LOST: it cannot be decoded.
         """
-        import cv2
-
         ok, found = self._capture.retrieve()
         if not ok:
             raise Unavailable(Reason.LOST, f"{self._path}: a frame cannot be decoded")
-        turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-        turn = turns.get(self._turned)
-        pixels: Any = found if turn is None else cv2.rotate(found, turn)
+        pixels = orientation.turn(found, self._orientation)
         self._advance()
         if self.ended and self._loop:
             self.close()
             self._round_s = self.at_s + self._period_s
             self._open()
-        return pixels  # type: ignore[no-any-return]  # cv2's stubs have no element types
+        return pixels
 
     def close(self) -> None:
         """Close the file."""
@@ -84,7 +82,8 @@ class Recording:
         self._capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG)
         # OpenCV turns the frames or not, depending on its version: here it does not.
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
-        self._turned = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        turned = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        self._orientation = display_matrix.orientation(self._path) or _TURNED.get(turned, orientation.UPRIGHT)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._period_s = 1 / fps if 0 < fps <= 1000 else _PERIOD_S
         if start:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edged.errors import Reason, Unavailable
-from edged.sources import Hint
+from edged.sources import Hint, display_matrix
 from edged.sources.drivers.video import Config, File, create
 from edged.sources.progress import Progress
 from edged.sources.recording import Recording
@@ -25,24 +25,41 @@ def value(frame: Frame | None) -> int:
 
 
 @pytest.mark.parametrize(
-    ("degrees", "shape", "bright"),
+    ("orientation", "shape", "bright"),
     [
-        (0, (64, 96), (8, 48)),
-        (90, (96, 64), (48, 56)),
-        (180, (64, 96), (56, 48)),
-        (270, (96, 64), (48, 8)),
+        (1, (64, 96), "top left"),
+        (2, (64, 96), "top right"),
+        (3, (64, 96), "bottom right"),
+        (4, (64, 96), "bottom left"),
+        (5, (96, 64), "top left"),
+        (6, (96, 64), "top right"),
+        (7, (96, 64), "bottom right"),
+        (8, (96, 64), "bottom left"),
     ],
 )
 def test_a_recording_is_upright(
-    tmp_path: Path, degrees: int, shape: tuple[int, int], bright: tuple[int, int]
+    tmp_path: Path, orientation: int, shape: tuple[int, int], bright: str
 ) -> None:
-    recording = Recording(video_files.rotated(tmp_path / "a.mp4", degrees), loop=False)
+    recording = Recording(video_files.oriented(tmp_path / "a.mp4", orientation), loop=False)
     pixels = recording.take()
     recording.close()
     assert pixels.shape[:2] == shape
-    dark = (shape[0] - 1 - bright[0], shape[1] - 1 - bright[1])
-    assert pixels[bright].mean() > 180
-    assert pixels[dark].mean() < 70
+    half_y, half_x = shape[0] // 2, shape[1] // 2
+    for vertical, rows in (("top", slice(0, half_y)), ("bottom", slice(half_y, None))):
+        for horizontal, columns in (("left", slice(0, half_x)), ("right", slice(half_x, None))):
+            value = pixels[rows, columns].mean()
+            assert value > 180 if f"{vertical} {horizontal}" == bright else value < 70
+
+
+@pytest.mark.parametrize("length", [0, 4, 30, 200, 400, 600])
+def test_a_damaged_header_has_no_matrix(tmp_path: Path, length: int) -> None:
+    whole = video_files.oriented(tmp_path / "a.mp4", 2).read_bytes()
+    assert display_matrix.orientation(tmp_path / "a.mp4") == 2
+    movie = whole.index(b"moov") - 4
+    (tmp_path / "b.mp4").write_bytes(whole[:movie] + whole[movie : movie + length])
+    assert display_matrix.orientation(tmp_path / "b.mp4") in (None, 2)
+    (tmp_path / "c.mp4").write_bytes(whole[:movie] + b"\xff\xff\xff\xff" + whole[movie + 4 :])
+    assert display_matrix.orientation(tmp_path / "c.mp4") in (None, 2)
 
 
 @pytest.mark.parametrize("loop", [False, True])

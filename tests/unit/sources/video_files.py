@@ -12,20 +12,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_MATRICES = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+# Of each orientation of EXIF: x' = a x + c y, y' = b x + d y.
+_MATRICES = {
+    1: (1, 0, 0, 1),
+    2: (-1, 0, 0, 1),
+    3: (-1, 0, 0, -1),
+    4: (1, 0, 0, -1),
+    5: (0, 1, 1, 0),
+    6: (0, 1, -1, 0),
+    7: (0, -1, -1, 0),
+    8: (0, -1, 1, 0),
+}
 
 
-def rotated(path: Path, degrees: int) -> Path:
-    """A recording of 96x64 whose sensor's upper half is bright, and that says how it was held."""
+def oriented(path: Path, orientation: int) -> Path:
+    """A recording of 96x64 whose sensor's upper left quarter is bright, and that says how it was held."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (96, 64))
     picture = np.full((64, 96, 3), 30, np.uint8)
-    picture[:32] = 220
+    picture[:32, :48] = 220
     for _ in range(3):
         writer.write(picture)
     writer.release()
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # after version, times, track, duration and layer
-    a, b, c, d = (65536 * n for n in _MATRICES[degrees])
+    a, b, c, d = (65536 * n for n in _MATRICES[orientation])
     data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
     return path
