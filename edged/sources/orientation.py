@@ -22,7 +22,6 @@ _TAG, _SHORT = 274, 3
 _APP1 = 0xE1
 _EXIF = b"Exif\0\0"
 _MAX_ENTRIES = 512
-_MAX_CHUNKS = 1024
 
 
 def of(data: bytes) -> int:
@@ -66,25 +65,11 @@ def _exif(data: bytes) -> bytes:
             if marker == _APP1 and data[at + 4 : at + 10] == _EXIF:
                 return data[at + 10 : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")]
     elif data.startswith(b"\x89PNG"):
-        return _chunk(data, 8, b"eXIf", "big", name_first=False)
+        return picture_header.chunk(data, b"eXIf")
     elif data.startswith(b"RIFF"):
-        return _chunk(data, 12, b"EXIF", "little", name_first=True).removeprefix(_EXIF)
+        return picture_header.chunk(data, b"EXIF").removeprefix(_EXIF)
     elif data.startswith((b"II*\0", b"MM\0*")):
         return data
-    return b""
-
-
-def _chunk(data: bytes, at: int, wanted: bytes, order: str, *, name_first: bool) -> bytes:
-    """Return the content of a chunk of a PNG (length, name, content, checksum) or RIFF file (name first)."""
-    for _ in range(_MAX_CHUNKS):
-        head = data[at : at + 8]
-        if len(head) < 8:
-            break
-        name, size = (head[:4], head[4:]) if name_first else (head[4:], head[:4])
-        length = int.from_bytes(size, "little" if order == "little" else "big")
-        if name == wanted:
-            return data[at + 8 : at + 8 + length]
-        at += 8 + length + (length % 2 if name_first else 4)
     return b""
 
 

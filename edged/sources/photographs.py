@@ -168,8 +168,12 @@ def _other(data: bytes, name: str) -> NDArray[np.uint8]:
         pixels = None
     if pixels is None:
         raise Incomplete(errno.EINVAL, _DAMAGED, name)
+    clear = picture_header.transparent_grey(data) if pixels.ndim == 2 else None
+    paper = None if clear is None else pixels == clear
     if pixels.dtype != np.uint8:
         pixels = _in_8_bits(pixels, name)
+    if paper is not None:
+        pixels[paper] = 255
     if pixels.ndim == 2:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
     return _on_white(pixels) if pixels.shape[2] == 4 else np.asarray(pixels, np.uint8)

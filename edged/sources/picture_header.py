@@ -23,6 +23,7 @@ _WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323  # tags of TIFF
 _NUMBERS = {1: 1, 3: 2, 4: 4}  # types of TIFF's values, and their bytes
 _PHOTOMETRIC, _CMYK = 262, 5
 _MAX_ENTRIES = 512
+_MAX_CHUNKS = 1024
 
 # The brands of files that begin with a box "ftyp", and what to do with such a file.
 _CONVERT = "convert it to JPEG"
@@ -118,12 +119,42 @@ def may_be_transparent_or_deep(data: bytes) -> bool:
     return not data.startswith(b"BM")
 
 
+def transparent_grey(data: bytes) -> int | None:
+    """Return the value that is transparent in a grey PNG, as a decoder gives it; None where there is none.
+
+    Decoders apply this chunk to pictures in colour only. Of 1, 2 and 4 bits they make 8.
+    """
+    if not data.startswith(b"\x89PNG") or data[25:26] != b"\0":  # the kind of colour: 0 is grey
+        return None
+    content = chunk(data, b"tRNS")
+    if len(content) != 2:
+        return None
+    bits, value = data[24], int.from_bytes(content, "big")
+    return value * 255 // ((1 << bits) - 1) if bits in (1, 2, 4) else value
+
+
 def size(data: bytes) -> Size | None:
     """Return the size that a decoder would make room for, or None where the header is cut or damaged."""
     try:
         return next((parse for begin, parse in _PARSERS if data.startswith(begin)), _tiff)(data)
     except (IndexError, ValueError):
         return None
+
+
+def chunk(data: bytes, wanted: bytes) -> bytes:
+    """Return the content of a chunk of a PNG or RIFF file; empty where it has no such chunk."""
+    png = data.startswith(b"\x89PNG")  # length, name, content, checksum; RIFF: name, length, content, padding
+    at = 8 if png else 12
+    for _ in range(_MAX_CHUNKS):
+        head = data[at : at + 8]
+        if len(head) < 8:
+            break
+        name, size = (head[4:], head[:4]) if png else (head[:4], head[4:])
+        length = int.from_bytes(size, "big" if png else "little")
+        if name == wanted:
+            return data[at + 8 : at + 8 + length]
+        at += 8 + length + (4 if png else length % 2)
+    return b""
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int]]:

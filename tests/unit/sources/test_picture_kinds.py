@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import cv2
@@ -182,3 +183,29 @@ def test_the_cases_from_the_field(testdata: Path) -> None:
         pixels = photographs.read(cases / f"top_bright_exif{number}.jpg").pixels
         assert pixels[5].mean() > 180
         assert pixels[-5].mean() < 60
+
+
+@pytest.mark.parametrize(("bits", "step"), [(1, 255), (2, 85), (4, 17), (8, 1), (16, 1)])
+def test_a_grey_picture_with_a_transparent_value_stands_on_white(
+    tmp_path: Path, bits: int, step: int
+) -> None:
+    """Digits from a scanner: black on a transparent 0 would be a black picture."""
+    clear, ink = 0, 1
+    row = np.array([clear] * 8 + [ink] * 8, ">u2" if bits == 16 else "u1")
+    packed = row.tobytes() if bits >= 8 else np.packbits(_bits(row, bits)).tobytes()
+    header = struct.pack(">IIBBBBB", 16, 4, bits, 0, 0, 0, 0)
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + files.png_chunk(b"IHDR", header)
+        + files.png_chunk(b"tRNS", struct.pack(">H", clear))
+        + files.png_chunk(b"IDAT", zlib.compress((b"\0" + packed) * 4))
+        + files.png_chunk(b"IEND", b"")
+    )
+    pixels = read(tmp_path, "a.png", data)
+    assert (pixels[:, :8] == 255).all()
+    assert (pixels[:, 8:] == step).all()
+
+
+def _bits(row: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """The bits of each value, the highest first."""
+    return np.array([value >> n & 1 for value in row for n in reversed(range(bits))], np.uint8)
