@@ -126,6 +126,11 @@ class Crew:
         await self.until(lambda: self.last(name) > since, f"a result of {name}", within_s=within_s)
         return next(at for at, outcome in self.outcomes if outcome.pipeline == name and at > since) - since
 
+    async def first(self, name: str) -> worker_messages.Outcome:
+        """Wait for the first inference of a pipeline, which may come after it is known to run."""
+        await self.until(lambda: self.last(name), f"a first result of {name}")
+        return next(outcome for _, outcome in self.outcomes if outcome.pipeline == name)
+
     def last(self, name: str) -> float:
         """When the latest outcome of a pipeline arrived."""
         return next((at for at, o in reversed(self.outcomes) if o.pipeline == name), 0.0)

@@ -47,8 +47,7 @@ def test_a_model_runs_through_any_delegate_with_its_options(tmp_path: Path) -> N
             await crew.running()
             status = crew.status("porch")
             assert (status.accelerator, status.degraded, status.last_error) == ("external", False, "")
-            await crew.until(lambda: crew.last("porch"))
-            label = next(outcome.label for _, outcome in crew.outcomes if outcome.pipeline == "porch")
+            label = (await crew.first("porch")).label
             assert label == label_files.load(bundled.LABELS).names[CLASS]
             assert crew.status("attic").accelerator == "cpu"
 
