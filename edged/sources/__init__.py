@@ -5,7 +5,8 @@ the entry point ``v4l2`` of the group ``edged.sources``), which exposes
 
 * ``Config``, a subclass of :class:`SourceConfig` (pictures) or :class:`InputConfig` (windows, text), whose
   field descriptions are its reference page, and
-* ``create(config, hint) -> Source``, which does no I/O: ``edged check`` calls it on any laptop.
+* ``create(config, hint) -> Source``, which does no I/O: ``edged check`` calls it on any laptop. In a
+  worker, :mod:`edged.worker.masking` alone calls it, and blacks out what the key ``mask`` says.
 
 The module imports nothing heavy at its top: numpy, cv2 and vendor modules are imported inside ``open()``, in
 the worker, after the fork. The first line of a driver's docstring is its help line.
@@ -50,12 +51,13 @@ it has a default:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from edged.drivers import Registry, Section
+from edged.drivers import Registry, Section, wrong
 from edged.models.spec import Gives, SampleSpec
+from edged.sources import mask as masks
 from edged.sources.decoding import Decoding
 from edged.sources.progress import Place, Progress
 
@@ -319,6 +321,27 @@ class SourceConfig(InputConfig):
     crop: tuple[int, int, int, int] | None = Field(
         default=None, description="classify only this part: [x, y, width, height] in pixels after rotation"
     )
+    mask: masks.Polygons = Field(
+        examples=[[[[0, 0], [0.3, 0], [0.3, 1], [0, 1]]]],
+        default=(),
+        description="polygons of [x, y] that are blacked out before anything else sees the picture: pixels "
+        "after rotation, or where no number is above 1, parts of its width and height",
+    )
+
+    @model_validator(mode="after")
+    def _mask_is_inside(self) -> Self:
+        size = masks.size_of(self)
+        if size is not None:
+            width, height = size if self.rotate in ("0", "180") else size[::-1]
+            if (place := masks.outside(self.mask, (width, height))) is not None:
+                what = f"the point is outside the picture, which has {width}x{height} pixels after rotation"
+                raise wrong(what, "mask", *place)
+        return self
+
+    @property
+    def in_pixels(self) -> bool:
+        """Whether a key refers to pixels of the picture in the size that is configured."""
+        return self.crop is not None or not all(map(masks.is_in_parts, self.mask))
 
     @property
     def every_s(self) -> float:

@@ -31,6 +31,7 @@ _LEFT_OUT = (
     "interval_s",
     "rotate",
     "crop",
+    "mask",
     "password_file",
     "timeout_s",
     "transport",

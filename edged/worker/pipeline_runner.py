@@ -23,6 +23,7 @@ from edged.sources.decoding import Decoding
 from edged.sources.progress import Progress
 from edged.system import clock
 from edged.system.token_bucket import TokenBucket
+from edged.worker import masking
 from edged.worker.capture import Capture, Item
 from edged.worker.engines import Engine, Files, open_engine
 from edged.worker.gating import Pause, PipelineGate
@@ -116,11 +117,10 @@ class PipelineRunner:
         hint = sources.Hint(
             width, height, patience_s, readings_page, self._order.secrets, decoding, self._progress
         )
-        driver = sources.load(source.kind)
         self.watch = self._watch(readings_page)
         self.capture = Capture(
             self.name,
-            lambda: driver.create(source, hint),
+            lambda: masking.create(source, hint),
             _preparation(section, self._engine),
             feed=source.gives != "picture",
             interval_s=source.interval_s if isinstance(source, SourceConfig) else 0.0,

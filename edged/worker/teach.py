@@ -34,7 +34,7 @@ from edged.sources import Frame, jpeg, photographs
 from edged.system import clock, kernel
 from edged.system.child import serve
 from edged.system.files import open_regular
-from edged.worker import one_request
+from edged.worker import masking, one_request
 from edged.worker.picture_quality import Quality
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _taken(request: TeachRequest, spec: Spec, tell: Tell) -> Iterator[Frame]:
     picture = cast("PictureInput", spec.input)
     config = cast("SourceConfig", SOURCES.read(dict(request.camera or {})))
     hint = sources.Hint(picture.width, picture.height, _PATIENCE_S)
-    source: Source = sources.load(config.kind).create(config, hint)
+    source: Source = masking.create(config, hint)
     try:
         source.open()
         quality = Quality(0)

@@ -2,8 +2,8 @@
 
 The sensor's mode is one with the whole field of view; ``size`` cuts off no more of it than its shape needs.
 The image processor gives two streams at once: ``main`` in the size that is configured, and ``lores``, scaled
-to about the model's size. Reading ``lores`` spares the CPU nine tenths of the bytes. Where a crop is
-configured, its pixels are those of ``main``, so that stream is read.
+to about the model's size. Reading ``lores`` spares the CPU nine tenths of the bytes. Where a crop or a mask
+is configured in pixels, they are those of ``main``, so that stream is read.
 
 picamera2's RGB888 has the order blue, green, red in memory, and BGR888 the reverse. On a Pi 4 (vc4) ``lores``
 can only be YUV420, whose rows are padded; on a Pi 5 (pisp) it can be RGB.
@@ -230,7 +230,7 @@ def lores_size(config: Config, hint: Hint) -> tuple[int, int] | None:
     The shape stays that of main, because stretching, cropping or letterboxing comes later.
     """
     width, height = (n - n % 2 for n in config.size)
-    if config.crop is not None or not hint.width or not hint.height:
+    if config.in_pixels or not hint.width or not hint.height:
         return None
     turned = config.rotate in ("90", "270")
     need_w, need_h = (hint.height, hint.width) if turned else (hint.width, hint.height)

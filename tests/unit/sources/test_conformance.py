@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from edged import sources
@@ -18,6 +19,7 @@ from edged.ipc import readings_page
 from edged.sources import Hint, InputConfig, SourceConfig
 from edged.system.needs import Needs
 from edged.testing.pictures import drain
+from edged.worker import masking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,10 +43,8 @@ FIXTURES = {
 }
 
 
-@pytest.fixture(params=PICTURES)
-def working(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    """Each driver's source, over something that works here."""
-    kind: str = request.param
+def configuration(kind: str, request: pytest.FixtureRequest, tmp_path: Path, **more: Any) -> SourceConfig:
+    """The configuration of a driver's source over something that works here."""
     assert kind in FIXTURES, f"say in FIXTURES how a source of kind '{kind}' can run here"
     given = request.getfixturevalue(FIXTURES[kind]) if FIXTURES[kind] else None
     keys = {
@@ -52,10 +52,39 @@ def working(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         "video": {"url": str(given), "loop": True},
         "v4l2": {"device": str(tmp_path / "video0")},
     }.get(kind, {})
-    module = sources.load(kind)
-    source = module.create(module.Config(kind=kind, interval_s=0, **keys), Hint(224, 224))
+    config: SourceConfig = sources.load(kind).Config(kind=kind, interval_s=0, **keys, **more)
+    return config
+
+
+@pytest.fixture(params=PICTURES)
+def working(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Each driver's source, over something that works here."""
+    config = configuration(request.param, request, tmp_path)
+    source = sources.load(request.param).create(config, Hint(224, 224))
     yield source
     source.close()
+
+
+@pytest.mark.parametrize("rotate", ["0", "90", "180", "270"])
+@pytest.mark.parametrize("kind", PICTURES)
+def test_gives_no_picture_without_its_mask(
+    kind: str, rotate: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Upright, the left half is black and the right half is not, whatever is decoded how."""
+    left = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]
+    config = configuration(kind, request, tmp_path, rotate=rotate, mask=left)
+    for hint in (Hint(), Hint(16, 12), Hint(224, 224)):
+        source = masking.create(config, hint)
+        source.open()
+        try:
+            for _ in range(4):
+                frame = source.read(2.0)
+                upright = np.rot90(frame.pixels, -int(rotate) // 90)
+                middle = upright.shape[1] // 2
+                assert not upright[:, : middle + 1].any()
+                assert upright[:, middle + 4 :].max() >= 20
+        finally:
+            source.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)

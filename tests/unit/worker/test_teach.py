@@ -142,6 +142,14 @@ def test_a_camera_gives_pictures_one_by_one(teaching: Teaching) -> None:
     assert set(found["answers"]) == {0}
 
 
+def test_a_camera_is_masked(teaching: Teaching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.worker.teach._PATIENCE_S", 0.05)
+    everything = [[[0, 0], [1, 0], [1, 1], [0, 1]]]
+    camera = {"kind": "synthetic", "interval_s": 0, "mask": everything}
+    with pytest.raises(Unavailable, match="only black pictures"):
+        teaching.ask(("scene",), [], [], camera=camera, count=1, interval_s=0.0)
+
+
 def test_a_camera_that_is_away_is_told(teaching: Teaching) -> None:
     with pytest.raises(Unavailable):
         teaching.ask(("scene",), [], [], camera={"kind": "v4l2", "device": "/dev/video99"}, count=1)
