@@ -31,6 +31,7 @@ from edged.cli import (
     run,
     schema,
     status,
+    support_bundle,
     teach,
     terminal,
     try_,
@@ -40,7 +41,10 @@ from edged.errors import ConfigError, EdgedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = (try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, models, teach, convert)
+VERBS = (
+    *(try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, models, teach, convert),
+    *(support_bundle,),
+)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # errors of a standard output
 _WRONG_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")  # argparse's sentence
 

@@ -18,7 +18,6 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from edged.config import loader
-from edged.errors import ConfigError
 from edged.system import board
 from edged.text import printable
 from edged.tools.machine import debian, describe
@@ -26,7 +25,6 @@ from edged.tools.machine import debian, describe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from edged.config.root import Config
     from edged.tools.doctor.verdict import Check
 
 VERSION = 1
@@ -122,9 +120,12 @@ def machine(root: Path) -> dict[str, Any]:
 
 def _configured(config_path: Path) -> dict[str, str]:
     try:
-        config: Config = loader.load(config_path)
-    except (ConfigError, OSError):  # no sentence is about what cannot be read
+        loaded, _ = loader.examine(config_path)
+    except OSError:
+        loaded = None
+    if loaded is None:  # no sentence is about what cannot be read
         return {}
+    config = loaded.config
     words = {config.node: "NODE", str(config_path): "PATH", str(config.state_dir): "PATH"}
     words |= {name: f"pipeline-{number}" for number, name in enumerate(config.pipelines, 1)}
     words |= {name: f"sensor-{number}" for number, name in enumerate(config.sensors, 1)}
