@@ -26,6 +26,7 @@ from edged.cli import (
     fleet,
     init,
     labels,
+    log,
     model_options,
     models,
     run,
@@ -42,8 +43,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = (
-    *(try_, run, check, init, schema, status, doctor, audit, fleet, bench, labels, models, teach, convert),
-    *(support_bundle,),
+    try_,
+    run,
+    check,
+    init,
+    schema,
+    status,
+    log,
+    doctor,
+    audit,
+    fleet,
+    bench,
+    labels,
+    models,
+    teach,
+    convert,
+    support_bundle,
 )
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # errors of a standard output
 _WRONG_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")  # argparse's sentence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.cli import terminal
 from edged.cli.fitting_table import Column, fitting_table
+from edged.cli.times import duration
 
 if TYPE_CHECKING:
     import argparse
@@ -118,7 +119,7 @@ def _summary(data: Mapping[str, Any]) -> str:
     dropped = ", ".join(f"{n} dropped ({reason})" for reason, n in events["dropped"].items())
     # Pipelines that share a worker name the same process.
     resident = {p["pid"]: p["rss_mb"] for p in data["processes"].values()}
-    program = f"edged {data['version']}, process {data['pid']}, up {_duration(data['uptime_s'])}"
+    program = f"edged {data['version']}, process {data['pid']}, up {duration(data['uptime_s'])}"
     count = f"{events['accepted']} accepted, {events['acknowledged']} acknowledged, {data['queue']} queued"
     clock = terminal.escape(f"clock {data['clock']}")
     status = f"[{_COLOURS.get(data['status'], 'red')}]{terminal.escape(data['status'])}[/]"
@@ -200,14 +201,3 @@ def _isolation(pipelines: Mapping[str, Any]) -> str:
         return f"{next(iter(workers))} (all workers)"
     groups = [f"{isolation} ({', '.join(names)})" for isolation, names in workers.items()]
     return "; ".join(groups) or "no worker is running"
-
-
-def _duration(seconds: int) -> str:
-    days, rest = divmod(seconds, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

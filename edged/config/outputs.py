@@ -162,6 +162,14 @@ class SpoolSection(Section):
     )
 
 
+class LogSection(Section):
+    """The log of decisions, for `edged log` on this machine."""
+
+    max_mb: Annotated[float, Field(ge=0, le=64, allow_inf_nan=False)] = Field(
+        default=1, description="maximum size in state_dir, in MB; 0: keep none, and remove what is there"
+    )
+
+
 class HealthSection(Section):
     """The health topic."""
 

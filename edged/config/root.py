@@ -18,7 +18,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from edged.config.catalogues import CatalogueSection
-from edged.config.outputs import AnySink, HealthSection, HomeAssistant, Mqtt, SpoolSection, Tls
+from edged.config.outputs import AnySink, HealthSection, HomeAssistant, LogSection, Mqtt, SpoolSection, Tls
 from edged.config.pipeline import (
     Accelerator,
     Deadlines,
@@ -45,6 +45,7 @@ __all__ = [
     "HomeAssistant",
     "Jsonl",
     "LabelRule",
+    "LogSection",
     "ModelSection",
     "Mqtt",
     "Normalize",
@@ -104,6 +105,9 @@ class Config(Section):
         default_factory=SpoolSection, description="the queue of events that the broker has not acknowledged"
     )
     health: HealthSection = Field(default_factory=HealthSection, description="the health topic")
+    log: LogSection = Field(
+        default_factory=LogSection, description="the last decisions, for edged log on this machine"
+    )
     isolation: Literal["required", "optional"] = Field(
         default="required",
         description="optional: run workers even where they cannot be cut off from the network; a worker "

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from edged.config import loader
 from edged.daemon import commands, health, outputs
+from edged.daemon.decision_log import DecisionLog
 from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.daemon.sensor_publisher import SensorPublisher
 from edged.daemon.status_file import HealthSchedule
@@ -53,6 +54,7 @@ TICK_S = 0.5  # between two looks at what changed
 CHECK_S = 60.0  # for the check of a changed configuration, which reads every model
 SETTLE_S = 20.0  # the longest wait for pipelines before READY
 WORKERS_STOP_S, SENSORS_STOP_S, SINK_STOP_S = 2.3, 0.4, 1.2  # of the 5 s that stopping may take
+LOG_STOP_S = 0.2  # each for room in the queue and for the thread
 
 
 class Daemon:
@@ -89,7 +91,14 @@ class Daemon:
             on_committed=self._committed,
         )
         self._event_maker = EventMaker(config.node)
-        self._publisher = EventPublisher(self._event_maker, self._spool, _numbered(config), at_once=False)
+        self._decision_log = DecisionLog(config.state_dir, config.log.max_mb)
+        self._publisher = EventPublisher(
+            self._event_maker,
+            self._spool,
+            _numbered(config),
+            at_once=False,
+            keep=self._decision_log.add,
+        )
         self._secret = outputs.secret(config)
         self._switch_log = SwitchLog()
         self._outputs = self._wire(config)
@@ -122,6 +131,7 @@ class Daemon:
     async def _work(self) -> None:
         if self._stop.is_set():
             return  # requested while all this was built
+        self._decision_log.note("started")
         self._outputs.sink.open()
         self._publisher.attach(self._outputs.sink, self._outputs.copies)
         await self._supervisor.start()
@@ -155,6 +165,8 @@ class Daemon:
         self._publisher.offline()
         self._outputs.close(SINK_STOP_S)
         self._switch_log.write()
+        self._decision_log.note("stopped")
+        self._decision_log.close(LOG_STOP_S)
         queued = self._spool.counts().queued
         if queued:
             log.warning("not delivered yet: %d", queued)
@@ -183,10 +195,12 @@ class Daemon:
     def _switch(self, name: str, on: bool) -> None:
         """Switch a pipeline: a message arrived on ``enabled/set``."""
         try:
-            self._supervisor.enable(name, on)
+            changed = self._supervisor.enable(name, on)
         except KeyError:
             self._switch_log.unknown(name)
         else:
+            if changed:
+                self._decision_log.note("on" if on else "off", name)
             self._switch_log.switched(name, on, lasts=self._config.pipelines[name].enabled == "last")
 
     # Reload.
@@ -236,10 +250,14 @@ class Daemon:
 
     async def _adopt(self, config: Config, secret: Secret | None, wired: Outputs | None) -> None:
         old, self._config, self._secret = self._config, config, secret
+        self._decision_log.resize(config.log.max_mb)
         self._complaints = []
         # Both at first: the last reports of pipelines that go and the first of those that come must pass.
         self._publisher.pipelines({**_numbered(old), **_numbered(config)})
+        ran = self._switched_on()
         moved = await self._supervisor.apply(config.pipelines, config.isolation, config.sensors)
+        for name in sorted(ran ^ (self._switched_on() & old.pipelines.keys())):
+            self._decision_log.note("off" if name in ran else "on", name)
         self._publisher.pipelines(_numbered(config))
         self._read_sensors(config)
         if wired is not None:
@@ -254,6 +272,9 @@ class Daemon:
             self._outputs.sink.drain()
         what = ", ".join(sorted(moved)) or "none"
         log.info("configuration reloaded; pipelines concerned: %s", what)
+
+    def _switched_on(self) -> set[str]:
+        return {name for name, status in self._supervisor.status().items() if status.enabled}
 
     # Health.
 

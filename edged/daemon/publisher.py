@@ -138,15 +138,23 @@ class EventPublisher:
         numbered: the pipelines by name; true where the source numbers its frames.
         at_once: whether the spool holds an event safely when ``accept`` returns; otherwise it calls
             :meth:`committed` later, and the event must not leave before.
+        keep: gets each event that the spool accepted, and must not wait.
     """
 
     def __init__(
-        self, event_maker: EventMaker, spool: Spool, numbered: Mapping[str, bool], *, at_once: bool = True
+        self,
+        event_maker: EventMaker,
+        spool: Spool,
+        numbered: Mapping[str, bool],
+        *,
+        at_once: bool = True,
+        keep: Callable[[Event], None] | None = None,
     ) -> None:
         self._event_maker = event_maker
         self._spool = spool
         self._numbered = dict(numbered)
         self._at_once = at_once
+        self._keep = keep
         self._sink: SpoolSink | None = None
         self._copies: Sequence[Copy] = ()
         self._retained: dict[str, str] = {}
@@ -222,6 +230,8 @@ class EventPublisher:
             self._sink.result(event.pipeline, event.to_json())
         else:
             event = self._spool.accept(event)
+            if self._keep is not None:
+                self._keep(event)
             self._state(event)
             if self._at_once:
                 self.committed([event.to_json()])

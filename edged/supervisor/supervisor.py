@@ -120,12 +120,17 @@ class Supervisor:
                 return
             await asyncio.sleep(0.01)
 
-    def enable(self, pipeline: str, on: bool) -> None:
-        """Switch a pipeline on or off, and remember it. Raises ``KeyError`` for one that does not exist."""
-        if self._enabled[pipeline] != on:
+    def enable(self, pipeline: str, on: bool) -> bool:
+        """Switch a pipeline on or off, and remember it; return whether it was the other way before.
+
+        Raises ``KeyError`` for one that does not exist.
+        """
+        changes = self._enabled[pipeline] != on
+        if changes:
             self.switches.switched(pipeline, on)
             self._enabled[pipeline] = on
             self._arrange()
+        return changes
 
     def command(self, pipeline: str, verb: str) -> bool:
         """Carry out ``infer`` (trigger), ``arm`` or ``disarm`` (gate); return False where there is none.

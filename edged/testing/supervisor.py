@@ -99,10 +99,12 @@ class Supervised:
         del timeout_s
         self.calls.append("settle")
 
-    def enable(self, pipeline: str, on: bool) -> None:
+    def enable(self, pipeline: str, on: bool) -> bool:
         """Switch a pipeline on or off. Raises ``KeyError`` for one that does not exist."""
+        changes = self._statuses[pipeline].enabled != on
         self.switches.switched(pipeline, on)
         self._change(pipeline, enabled=on, online=on, state="running" if on else "disabled")
+        return changes
 
     async def apply(
         self,

@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from broker import Broker, free_port
+from commandline import call
 from daemon import Daemon, is_alive, wait_for
 from node import Subscriber
 
@@ -141,6 +142,10 @@ def test_a_camera_that_was_switched_off_stays_off(tmp_path: Path) -> None:
             daemon.reload(configuration + yard)
             wait_for(lambda: payloads(other, "yard/event"), "an event of the new one")
             assert daemon.health()["pipelines"]["porch"]["state"] == "disabled"
+            kept = call("log", "-c", str(daemon.path), "--json").stdout.splitlines()
+            lines = [(line["type"], line.get("label")) for line in map(json.loads, kept)]
+            assert lines[:2] == [("started", None), ("start", "Egyptian cat")]
+            assert [kind for kind, _ in lines if kind in ("off", "started")] == ["started", "off", "started"]
             seen = len(payloads(other, "porch/event"))
             daemon.reload(configuration + yard.replace("  yard", "    enabled: true\n  yard"))
             wait_for(lambda: len(payloads(other, "porch/event")) > seen, "events again")
