@@ -176,3 +176,9 @@ class HealthSection(Section):
     interval_s: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = Field(
         default=30, description="interval between health messages, in s"
     )
+    prometheus: Annotated[str, StringConstraints(pattern=r"^(/\S*/)?[^/\s]+\.prom$")] | None = Field(
+        examples=["edged.prom"],
+        default=None,
+        description="file NAME.prom for the textfile collector of Prometheus's node exporter, written with "
+        "each health message; without a folder it is in run_dir",
+    )

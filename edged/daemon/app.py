@@ -20,7 +20,7 @@ import os
 from typing import TYPE_CHECKING
 
 from edged.config import loader
-from edged.daemon import commands, health, outputs
+from edged.daemon import commands, health, outputs, prometheus
 from edged.daemon.decision_log import DecisionLog
 from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.daemon.sensor_publisher import SensorPublisher
@@ -103,6 +103,7 @@ class Daemon:
         self._switch_log = SwitchLog()
         self._outputs = self._wire(config)
         self._health = HealthSchedule(config.run_dir)
+        self._prometheus = prometheus.PrometheusFile(prometheus.path_of(config))
         self._supervisor = supervise(self._publisher)
         self._supervisor.places.keep_in(config.state_dir / "places")
         self._supervisor.switches.keep_in(config.state_dir)
@@ -172,6 +173,7 @@ class Daemon:
             log.warning("not delivered yet: %d", queued)
         self._spool.close()
         self._health.close()
+        self._prometheus.close()
         self._lock.free()
         log.info("stopped")
 
@@ -251,6 +253,9 @@ class Daemon:
     async def _adopt(self, config: Config, secret: Secret | None, wired: Outputs | None) -> None:
         old, self._config, self._secret = self._config, config, secret
         self._decision_log.resize(config.log.max_mb)
+        if self._prometheus.path != prometheus.path_of(config):
+            self._prometheus.close()
+            self._prometheus = prometheus.PrometheusFile(prometheus.path_of(config))
         self._complaints = []
         # Both at first: the last reports of pipelines that go and the first of those that come must pass.
         self._publisher.pipelines({**_numbered(old), **_numbered(config)})
@@ -291,6 +296,7 @@ class Daemon:
             message = health.message(snapshot)
             self._notifier.status(health.headline(message))
             if self._health.is_due(message, self._config.health.interval_s):
+                self._prometheus.write(message)
                 public = health.message(snapshot, public=True)
                 self._publisher.retain(
                     "health", json.dumps(public, ensure_ascii=False, separators=(",", ":"))

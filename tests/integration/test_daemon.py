@@ -245,12 +245,16 @@ def test_main_holds_no_pixels_and_nobody_listens(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    with Daemon(tmp_path, text(tmp_path, free_port())) as daemon:
+    more = "health: {prometheus: edged.prom}\n"
+    with Daemon(tmp_path, text(tmp_path, free_port(), more)) as daemon:
         children = wait_for(daemon.children, "processes")
+        figures = tmp_path / "run" / "edged.prom"
+        wait_for(lambda: "edged_broker_connected 0" in figures.read_text("utf-8"), "figures")
         code, took_s = daemon.stop(number)
         assert (code, took_s < 5) == (0, True)
         assert not any(map(is_alive, children))
         assert not (tmp_path / "run" / "status.json").exists()
+        assert not figures.exists()
         assert daemon.hear()[-1] == "STOPPING=1"
 
 
