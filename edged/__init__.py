@@ -1,3 +1,3 @@
 """edged: runs .tflite models on camera frames and sensor readings, and publishes short MQTT messages."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
