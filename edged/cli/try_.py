@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edged.supervisor import PipelineStatus
 
 NAME = "try"
-HELP = "show what the model sees in a camera, photograph, folder or video; needs no configuration"
+HELP = "show what the model sees in a camera, photograph, folder or video, or hears; needs no configuration"
 BAR = 32  # characters of a score bar
 REFRESH_HZ = 8
 
@@ -33,8 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         metavar="SOURCE",
-        help="a photograph, a folder, a video, /dev/videoN, rtsp://…, camera, photos or synthetic "
-        "(default: the first camera found, else the bundled photographs)",
+        help="a photograph, a folder, a video, /dev/videoN, rtsp://…, camera, photos or synthetic; with a "
+        "model of sound, a .wav file or microphone (default: the first camera, else the bundled photographs)",
     )
     parser.add_argument(
         "--model",

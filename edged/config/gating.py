@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 
 from edged.config.values import CLOCK, HOURS, Seconds
 from edged.drivers import Section, wrong
-from edged.pipeline.gating import Hours, Rule
+from edged.pipeline.gating import Hours, Loudness, Rule
 from edged.sources import ChannelPath
 
 _ON = frozenset({"true", "on", "yes"})
@@ -86,9 +86,22 @@ class GateSection(Section):
     armed: bool = Field(
         default=False, description="and it has been armed by cmd/arm over MQTT; it starts disarmed"
     )
+    above_dbfs: Annotated[float, Field(ge=-120, le=0)] | None = Field(
+        examples=[-45],
+        default=None,
+        description="sources of sound: and it is louder than this, in dBFS (0: as loud as can be; events and "
+        "results tell the level)",
+    )
+    hold_s: Seconds = Field(
+        default=2, description="above_dbfs: also for this long after it was last loud, in s"
+    )
     if_unknown: Literal["pause", "run"] = Field(
         default="pause", description="action while a sensor's value or the time is unknown: pause or run"
     )
+
+    def loudness(self) -> Loudness | None:
+        """Return what tells loud sound from silence; None: nothing does."""
+        return None if self.above_dbfs is None else Loudness(self.above_dbfs, self.hold_s)
 
     def parts(self) -> tuple[Hours, ...]:
         """Return the hours as minutes since midnight."""

@@ -321,7 +321,7 @@ class Deadlines(Section):
 class PipelineSection(Section):
     """source → model → task → decision."""
 
-    source: AnySource = Field(description="the source of pictures, or of sensor readings over time")
+    source: AnySource = Field(description="the source of pictures, of sound, or of sensor readings over time")
     enabled: bool | Literal["last"] = Field(
         default="last",
         description="whether it runs at start; last: as MQTT switched it last, and on if it never did",
@@ -421,14 +421,25 @@ class PipelineSection(Section):
             if model.edgetpu_file is not None:
                 raise wrong("models over time run on the CPU: write file alone", "model", "edgetpu_file")
             if model.normalize is not None:
-                raise wrong(
-                    "normalize is for pictures: write mean and std under source", "model", "normalize"
-                )
+                instead = ": write mean and std under source" if hasattr(self.source, "mean") else ""
+                raise wrong(f"normalize is for pictures{instead}", "model", "normalize")
+        self._check_measures()
         if model.taught is not None and not self.task.takes_taught:
             raise wrong(f"task {self.task.kind} does not run a taught model", "task", "kind")
         named = any(key is not None for key in (model.file, model.name, model.taught))
         self.task.check(gives, model=gives == "picture" or named)
         return self
+
+    def _check_measures(self) -> None:
+        """Refuse what is for sound with other sources, and more readings than an event can hold."""
+        measures = self.source.measures
+        if self.gate is not None and self.gate.above_dbfs is not None and not measures:
+            raise wrong("above_dbfs is for sources of sound: microphone, sound", "gate", "above_dbfs")
+        for number, name in enumerate(self.attach):
+            if name in measures:
+                raise wrong(f"{name} goes with each event of this source anyway", "attach", number)
+        if len(self.attach) + len(measures) > MAX_READINGS:
+            raise wrong(f"at most {MAX_READINGS - len(measures)} beside {', '.join(measures)}", "attach")
 
     @model_validator(mode="after")
     def _hysteresis(self) -> PipelineSection:

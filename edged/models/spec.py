@@ -21,11 +21,14 @@ class SampleSpec:
         gives: ``picture``, ``window`` (numbers over time) or ``text``.
         steps: samples in a window; 0 for pictures and text.
         channels: numbers in each sample of a window; 0 for pictures and text.
+        rate_hz: of sound: samples a second, and windows of 0 steps are as long as the model wants them; 0 for
+            all else.
     """
 
     gives: Gives = "picture"
     steps: int = 0
     channels: int = 0
+    rate_hz: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from edged.errors import ModelError
 from edged.models import labels as label_files
 from edged.models.spec import Spec, WindowInput
 
+_SHORTEST_PART = 50  # of a second: a shorter input is not a window of sound
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,10 +36,8 @@ def classifier(model: ModelFile, sample: SampleSpec) -> Spec:
     window, scores = _window_input(model, sample), _one(model, model.outputs, "output")
     sides = scores.sides
     if len(sides) != 1 or sides[0] > label_files.MAX_CLASSES:
-        raise ModelError(
-            f"{model.path}: its output ({scores.shown}) is not a row of scores; for an autoencoder write "
-            "task: {kind: anomaly}"
-        )
+        what = f"{model.path}: its output ({scores.shown}) is not a row of scores"
+        raise ModelError(f"{what}; for an autoencoder write task: {{kind: anomaly}}")
     return Spec(window, (scores,), sides[0], last_step=model.last_step)
 
 
@@ -53,9 +53,9 @@ def autoencoder(model: ModelFile, sample: SampleSpec, labels: tuple[str, ...]) -
         ModelError: it does not fit; the sentence says what it looks like.
     """
     window, rebuilt = _window_input(model, sample), _one(model, model.outputs, "output")
-    if math.prod(rebuilt.shape) != sample.steps * sample.channels:
+    if math.prod(rebuilt.shape) != window.steps * window.channels:
         raise ModelError(
-            f"{model.path}: its output ({rebuilt.shown}) is not a window of {_values(sample)}, "
+            f"{model.path}: its output ({rebuilt.shown}) is not a window of {_values(window)}, "
             "so it is not an autoencoder for this source"
         )
     return Spec(window, (rebuilt,), labels=labels, last_step=model.last_step)
@@ -63,18 +63,42 @@ def autoencoder(model: ModelFile, sample: SampleSpec, labels: tuple[str, ...]) -
 
 def _window_input(model: ModelFile, sample: SampleSpec) -> WindowInput:
     tensor = _one(model, model.inputs, "input")
+    if sample.rate_hz:
+        return _sound_input(model, tensor, sample)
     steps, channels = sample.steps, sample.channels
     if tensor.shape not in {(1, steps, channels), (1, steps * channels), (1, steps, channels, 1)}:
         raise ModelError(f"{model.path}: {_unfit(tensor, sample)}")
     return WindowInput(steps, channels, tensor)
 
 
+def _sound_input(model: ModelFile, tensor: Tensor, sample: SampleSpec) -> WindowInput:
+    """Return the input of a model of sound: samples in a row, as many as it takes or as the source gives."""
+    shown, sides = tensor.shown, tensor.sides
+    if tensor.dynamic:
+        what = f"it leaves the length of its window open ({shown}); convert it with a fixed one, [15600]"
+        raise ModelError(f"{model.path}: {what}")
+    if len(sides) != 1 or sides[0] * _SHORTEST_PART < sample.rate_hz:
+        what = f"its input ({shown}) is not a window of sound but probably a spectrum; edged gives samples"
+        raise ModelError(f"{model.path}: {what}, such as [1, 16000]")
+    if sample.steps not in {0, sides[0]}:
+        wants, given = (_sound(steps, sample.rate_hz) for steps in (sides[0], sample.steps))
+        raise ModelError(f"{model.path}: it takes {wants}, not {given}: omit source.window_s")
+    return WindowInput(sides[0], 1, tensor)
+
+
+def _sound(steps: int, rate_hz: int) -> str:
+    return f"{steps} samples ({steps / rate_hz:g} s at {rate_hz} Hz)"
+
+
 def _one(model: ModelFile, tensors: Sequence[Tensor], what: str) -> Tensor:
     if len(tensors) != 1:
-        raise ModelError(
-            f"{model.path}: it has {len(tensors)} {what}s; edged runs models over time with one, which keep "
-            "their state inside"
-        )
+        found = f"{model.path}: it has {len(tensors)} {what}s; edged runs models over time with one"
+        if what == "output" and tensors:
+            choice = (
+                f"if one of them is the scores, write model.output (option --output): {model.output_choices}"
+            )
+            raise ModelError(f"{found}; {choice}")
+        raise ModelError(f"{found}, which keep their state inside")
     tensor = tensors[0]
     if unfit := tensor.unfit(what, scaled=True):
         raise ModelError(f"{model.path}: {unfit}")
@@ -97,5 +121,5 @@ def _unfit(tensor: Tensor, sample: SampleSpec) -> str:
     return f"its input ({shown}) is not what the source gives, {given}: {_values(sample)}"
 
 
-def _values(sample: SampleSpec) -> str:
+def _values(sample: SampleSpec | WindowInput) -> str:
     return f"{sample.steps} steps of {sample.channels} channel{'s' if sample.channels > 1 else ''}"

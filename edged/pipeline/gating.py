@@ -9,6 +9,7 @@ These are pure state machines, which are given readings and times.
                   │
                   ├─▶ Gate: open while all its conditions hold, within its hours, and armed
                   └─▶ Trigger: fires when one of its conditions starts to hold, on command, on schedule
+    level of a window of sound ─▶ Loudness: loud | quiet
 
 A condition is unknown until the first good reading, and again when the last one is too old. A trigger fires
 only on an observed change: not at a start, and not when a sensor comes back.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 DAY_MINUTES = 24 * 60
 _NOT_ARMED, _NO_TIME, _OUTSIDE = "not armed", "the time is unknown", "outside its hours"
+QUIET = "it is quiet"
 _ONCE_S = 12 * 3600.0  # minimum between two firings of one time of the day, however the clock is set
 
 
@@ -176,10 +178,38 @@ class Gate:
         return ""
 
 
+class Loudness:
+    """Tells loud sound from silence.
+
+    Args:
+        above_dbfs: sound above this level is loud.
+        hold_s: what follows loud sound within this time passes too, in s: an alarm has pauses.
+    """
+
+    def __init__(self, above_dbfs: float, hold_s: float) -> None:
+        self._above_dbfs = above_dbfs
+        self._hold_s = hold_s
+        self._loud_at = self._heard_at = -math.inf
+
+    def passes(self, level_dbfs: float, at: float) -> bool:
+        """Return whether a window of sound may be classified.
+
+        Args:
+            level_dbfs: how loud it is.
+            at: the time of its end, in s; less than before: the source was opened again.
+        """
+        if at < self._heard_at:
+            self._loud_at = -math.inf
+        self._heard_at = at
+        if level_dbfs > self._above_dbfs:
+            self._loud_at = at
+        return at - self._loud_at <= self._hold_s
+
+
 def clauses(sensors: Iterable[str]) -> frozenset[str]:
     """Return every clause that :meth:`Gate.closed_by` may return for a gate on these sensors."""
     of_sensors = chain.from_iterable((_unknown(sensor), _fails(sensor)) for sensor in sensors)
-    return frozenset({_NOT_ARMED, _NO_TIME, _OUTSIDE, *of_sensors})
+    return frozenset({_NOT_ARMED, _NO_TIME, _OUTSIDE, QUIET, *of_sensors})
 
 
 def _unknown(sensor: str) -> str:

@@ -29,10 +29,10 @@ No other file knows a driver by name: a driver itself states what the rest of ed
 it has a default:
 
 * Its ``Config`` states what it ``gives`` (a picture, a window, text), whether its samples are ``numbered``,
-  which device it ``holds``, and which sensors' channels it ``follows``: see :class:`InputConfig`. A key that
-  names a file has the type ``Path``, or :data:`edged.drivers.PathOrUrl` where it may also be an address, or
-  :data:`edged.drivers.SecretFile` where the file holds a secret, whose content comes with the :class:`Hint`;
-  relative paths are then made absolute.
+  which device it ``holds``, which sensors' channels it ``follows``, and what it ``measures`` itself: see
+  :class:`InputConfig`. A key that names a file has the type ``Path``, or :data:`edged.drivers.PathOrUrl`
+  where it may also be an address, or :data:`edged.drivers.SecretFile` where the file holds a secret, whose
+  content comes with the :class:`Hint`; relative paths are then made absolute.
 * ``needs(config) -> Needs`` names the files that it reads, the devices that it opens, the programs that it
   starts, and whether it reaches a camera over the network: the walls around its worker let nothing else
   through. A driver without it may open every device. With ``network`` the worker keeps a route out, and every
@@ -84,6 +84,7 @@ class Hint:
     Attributes:
         width, height: the model's input in pixels, so that a driver can let its hardware scale; 0 where
             unknown.
+        steps: the length of the model's input, where it takes windows; 0 where unknown.
         patience_s: how long the pipeline waits for data before it calls the source hung, in s.
         readings: the page with the sensors' readings, for a driver that follows some; None where there is
             none.
@@ -101,6 +102,7 @@ class Hint:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     decoding: Decoding = field(default_factory=Decoding, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +140,16 @@ class Window:
         captured_at: wall time of the last sample, seconds since 1970.
         begins: it does not go on where the window before it ended, so a model with a memory starts afresh.
         number: counts the source's windows from 0.
+        level_dbfs: how loud it is, for sound; else None.
+        ends_s: of sound, the time of its end since the source was opened, in s of the recording.
     """
 
     values: NDArray[np.float32]
     captured_at: float
     begins: bool = True
     number: int = 0
+    level_dbfs: float | None = None
+    ends_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +282,12 @@ class InputConfig(Section):
         gives: ``picture``, ``window`` or ``text``.
         numbered: a sample's number tells which one it was (a file in a folder, a frame of a recording), so
             events carry it.
+        measures: the readings of its own that go with each sample, by name.
     """
 
     gives: ClassVar[Gives] = "picture"
     numbered: ClassVar[bool] = False
+    measures: ClassVar[tuple[str, ...]] = ()
 
     kind: str = Field(description="the driver: the name of its module")
 

@@ -25,20 +25,23 @@ class Machine:
     """The hardware that a configuration could use.
 
     Attributes:
-        cameras: the devices that the drivers of sources found, each with its ``kind``.
+        cameras: the devices that the drivers of pictures found, each with its ``kind``.
         coral: ``usb``, ``pci`` or nothing.
+        microphones: what gives sound, as ``cameras``.
     """
 
     cameras: tuple[Offer, ...] = ()
     coral: str = ""
+    microphones: tuple[Offer, ...] = ()
 
 
 def survey(root: Path = Path("/")) -> Machine:
     """Look at the machine; ``root`` is for tests. Reads sysfs, and opens nothing for capture."""
-    cameras = [
-        _of_kind(kind, offer) for kind, driver in _with("find") for offer in _found(kind, driver, root)
-    ]
-    return Machine(tuple(cameras), board.coral(root))
+    found: dict[str, list[Offer]] = {}
+    for kind, driver in _with("find"):
+        offers = [_of_kind(kind, offer) for offer in _found(kind, driver, root)]
+        found.setdefault(driver.Config.gives, []).extend(offers)
+    return Machine(tuple(found.get("picture", ())), board.coral(root), tuple(found.get("window", ())))
 
 
 def identify(kind: str) -> list[Offer]:

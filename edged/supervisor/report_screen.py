@@ -47,6 +47,7 @@ MAX_FRAME = 1 << 32
 SCORE_DIGITS = 3
 VALUE_DIGITS = 6  # significant ones of an attached reading
 MAX_AGE_S = 99_999.9  # of an attached reading
+MAX_OWN = 1000.0  # of a reading of the source itself, such as the level of sound
 FIGURE_DIGITS = 3  # significant ones of a rate or a time
 MAX_GROWTH = 4096  # of a counter from one beat to the next
 _MOST_UNITS = 2  # of a channel: none before its first reading, then its own
@@ -315,17 +316,18 @@ class ReportScreen:
 
     def _readings(self, readings: tuple[Attached, ...]) -> tuple[Attached, ...]:
         names = [reading.name for reading in readings]
-        if len(set(names)) < len(names) or not set(names) <= set(self._section.attach):
+        if len(set(names)) < len(names) or not set(names) <= {
+            *self._section.attach,
+            *self._section.source.measures,
+        }:
             raise WireError("a reading that it was not to attach")
         for reading in readings:
             units = self._units.setdefault(reading.name, set())
             units.add(reading.unit)
             if len(units) > _MOST_UNITS:
                 raise WireError("a reading in yet another unit")
-        return tuple(
-            replace(reading, value=_measured(reading.value), age_s=round(min(reading.age_s, MAX_AGE_S), 1))
-            for reading in readings
-        )
+        own = self._section.source.measures
+        return tuple(_own(reading) if reading.name in own else _attached(reading) for reading in readings)
 
 
 class ReportScreens:
@@ -352,6 +354,17 @@ def _rounded_time(at: float, earliest: float, latest: float) -> float:
 def _rounded(value: float, digits: int) -> float:
     """Return a number with this many significant digits."""
     return float(f"{value:.{digits}g}")
+
+
+def _attached(reading: Attached) -> Attached:
+    """Return a sensor's reading, rounded."""
+    return replace(reading, value=_measured(reading.value), age_s=round(min(reading.age_s, MAX_AGE_S), 1))
+
+
+def _own(reading: Attached) -> Attached:
+    """Return a reading of the source itself, such as the level of sound: a small number, to a tenth."""
+    value = min(max(float(reading.value or 0), -MAX_OWN), MAX_OWN)
+    return replace(reading, value=round(value, 1), quality="good", age_s=0.0)
 
 
 def _measured(value: float | bool | None) -> float | bool | None:

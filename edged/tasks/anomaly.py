@@ -59,6 +59,8 @@ def inspect(model: ModelFile | None, sample: SampleSpec) -> Spec:
     """Return what the autoencoder takes and gives; without one, the measure. Raises ``ModelError``."""
     if sample.gives != "window":
         raise ModelError(f"anomaly works on windows of readings, not on a {sample.gives}")
+    if model is None and not sample.steps:
+        raise ModelError("without a model, nothing gives the length of a window: write source.window_s")
     if model is None:
         return Spec(labels=(LABEL,), measure="robust-z")
     return window_model.autoencoder(model, sample, (LABEL,))

@@ -21,10 +21,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from edged.errors import DriverError, ModelError, Reason, Unavailable
+from edged.events import Attached
 from edged.ipc import worker_messages
 from edged.ipc.fault_sentences import PICTURE
 from edged.ipc.heartbeat import Stage
+from edged.pipeline.gating import QUIET
 from edged.sources import Frame, Window
+from edged.sources.sound_config import LEVEL, LEVEL_UNIT
 from edged.system import clock
 from edged.system.backoff import Backoff
 from edged.worker.gating import POLL_S, GateNews, Pause
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.events import Attached
     from edged.ipc.heartbeat import Beat
     from edged.sources import FeedSource, Source, Text
     from edged.sources.progress import Place
@@ -142,6 +144,7 @@ class Capture:
         self._free.put(None)
         self._my_turn = False  # the last item was taken, and no other one was delivered since
         self._granted = 0  # samples that the gate and the trigger let pass
+        self._quiet = False  # the newest window of sound was not loud enough
         self._due = 0.0
         self._backoff = Backoff(SHORTEST_S, LONGEST_S, reset_after_s=STABLE_S)
         self._quality: Quality | None = None
@@ -293,7 +296,7 @@ class Capture:
         elif verdict.go:
             self._granted = min(self._granted + 1, max(1, self._watch.frames))
         if self._granted:
-            if self._gate_news.told:
+            if self._gate_news.told and not self._quiet:
                 self._gate_news.tell("")
             return True
         if self._feed:
@@ -345,11 +348,23 @@ class Capture:
     def _fed(self, source: Source | FeedSource) -> Window | Text | None:
         """Take the next sample of a feed, if one is complete within 20 ms."""
         sample = self._listen(source, lambda feed: feed.read(POLL_S))
-        if sample is not None:
-            self._granted -= 1
-        else:
+        if sample is None:
             self._beat.enter(Stage.IDLE)
-        return sample
+            return None
+        self._granted -= 1
+        return sample if self._is_loud(sample) else None
+
+    def _is_loud(self, sample: Window | Text) -> bool:
+        """Return whether a window of sound is loud enough for the gate, and report silence once."""
+        if self._watch is None or not isinstance(sample, Window):
+            return True
+        self._quiet = not self._watch.hears(sample.level_dbfs, sample.ends_s)
+        if self._quiet:
+            self._beat.enter(Stage.IDLE)
+            self._gate_news.tell(QUIET)
+        elif self._gate_news.told:
+            self._gate_news.tell("")
+        return not self._quiet
 
     def _take_in(self, source: Source | FeedSource, keep: int | None) -> None:
         self._listen(source, lambda feed: feed.idle(keep))
@@ -381,6 +396,8 @@ class Capture:
         self._beat.enter(Stage.IDLE)
         self._my_turn = False
         readings = self._watch.attached(clock.monotonic()) if self._watch is not None else ()
+        if isinstance(sample, Window) and sample.level_dbfs is not None:
+            readings += (Attached(LEVEL, sample.level_dbfs, LEVEL_UNIT, "good", 0.0),)
         self._deliver(
             Item(
                 tensor,

@@ -91,6 +91,7 @@ class PipelineGate:
     ) -> None:
         self._gate = Gate()
         self._trigger: Trigger | None = None
+        self._loudness = gate.loudness() if gate is not None else None
         conditions = [*(gate.conditions if gate else ()), *(trigger.conditions if trigger else ())]
         if gate is not None:
             rules = [condition.rule() for condition in gate.conditions]
@@ -144,6 +145,15 @@ class PipelineGate:
         go = self._left >= 0
         self._left = max(0, self._left)
         return Verdict(go, "")
+
+    def hears(self, level_dbfs: float | None, at: float) -> bool:
+        """Return whether a window is loud enough; what has no level always is.
+
+        Args:
+            level_dbfs: how loud it is.
+            at: the time of its end since the source was opened, in s.
+        """
+        return self._loudness is None or level_dbfs is None or self._loudness.passes(level_dbfs, at)
 
     def obey(self, verb: str) -> None:
         """Carry out an MQTT command, from any thread: ``infer``, ``arm``, ``disarm``."""

@@ -113,9 +113,10 @@ class PipelineRunner:
         self._engine = open_engine(section, self._order, self._beat, files)
         picture = self._engine.spec.input
         width, height = (picture.width, picture.height) if isinstance(picture, PictureInput) else (0, 0)
+        steps = picture.steps if isinstance(picture, WindowInput) else 0
         decoding = Decoding(capture_beat.note, self._order.fatal, self._left_out)
         hint = sources.Hint(
-            width, height, patience_s, readings_page, self._order.secrets, decoding, self._progress
+            width, height, patience_s, readings_page, self._order.secrets, decoding, self._progress, steps
         )
         self.watch = self._watch(readings_page)
         self.capture = Capture(

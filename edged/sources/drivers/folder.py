@@ -25,6 +25,7 @@ from edged.sources import (
     jpeg,
     photograph_names,
     photographs,
+    sound_names,
 )
 from edged.sources.decoding import mark_of
 from edged.sources.folder_listing import SETTLE_NS, Listing
@@ -74,6 +75,8 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
     keys = {"path": str(path.absolute()), "loop": viewing.repeat, "interval_s": pause_s}
     if path.is_dir():
         keys["recursive"] = not Listing(path).holds_any()
+        if keys["recursive"] and sound_names.listed(path):
+            return None
     return Offer(keys, text, text)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edged import sources
 from edged.config import root
 from edged.config.root import PipelineSection
+from edged.config.source import SOURCES
 from edged.errors import ModelError, Refused
 from edged.models import bundled
 from edged.models.installed import NAME, Store
@@ -76,6 +78,8 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
             model[key] = _file(path, key)
     if "labels" in model and options.model is None:
         raise Refused("--labels needs a model: write --model too", os.EX_USAGE)
+    if options.model is None and sources.load(source["kind"]).Config.gives == "window":
+        raise Refused(f"{description}: edged brings no model of sound: write --model F.tflite", os.EX_USAGE)
     try:
         section = {"source": source, "model": model, "deadlines": _DEADLINES}
         return PipelineSection.model_validate(section), description
@@ -136,7 +140,8 @@ def _source(options: Options, found: discovery.Machine | None) -> tuple[dict[str
 
 def _keys(offer: Offer) -> dict[str, Any]:
     """Return a source that gives samples as fast as the model goes, unless it says otherwise."""
-    return {"interval_s": 0, **offer.keys}
+    paced = "interval_s" in SOURCES.keys(offer.keys["kind"])
+    return {"interval_s": 0, **offer.keys} if paced else dict(offer.keys)
 
 
 def _recognised(text: str, viewing: Viewing) -> Offer:

@@ -12,6 +12,7 @@ from edged.models import bundled
 
 SHA = "AB" * 32
 TWINS = {"file": "/m", "edgetpu_file": "/e"}
+SOUND = {"source": {"kind": "sound", "path": "/a.wav"}, "model": {"file": "/m"}}
 NPU = {"policy": "prefer", "library": "libarmnn_delegate.so", "options": {"backends": "CpuAcc"}}
 
 
@@ -119,6 +120,11 @@ def test_thresholds_follow_from_what_is_written(
         ({"model": {"labels": "/l"}}, "labels needs a model: write file too"),
         ({"model": {"sha256": SHA}}, "sha256 needs a model: write file too"),
         ({"model": {"file": "/m", "edgetpu_sha256": SHA}}, "edgetpu_sha256 needs edgetpu_file"),
+        ({"gate": {"above_dbfs": -40}}, "above_dbfs is for sources of sound: microphone, sound"),
+        (SOUND | {"attach": ["level"]}, "level goes with each event of this source anyway"),
+        (SOUND | {"attach": list("abcd")}, "at most 3 beside level"),
+        (SOUND | {"model": {"file": "/m", "normalize": "0..1"}}, "normalize is for pictures"),
+        ({"source": {"kind": "sound", "path": "/a.wav"}}, "nothing that classifies"),
     ],
 )
 def test_contradictory_keys_are_refused(keys: dict[str, Any], message: str) -> None:

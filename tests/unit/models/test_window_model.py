@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+import build_sound
 import numpy as np
 import pytest
 from tflite_builder import Kind, Layer, build, lstm, stack
@@ -124,3 +125,50 @@ def test_labels_must_be_there_and_fit(folder: Path) -> None:
     (folder / "labels.txt").write_text("x\ny\n")
     with pytest.raises(ModelError, match="2 labels do not fit the 3 classes"):
         load(folder, sums(Kind()))
+
+
+def heard(folder: Path, content: bytes, sample: SampleSpec) -> LoadedModel:
+    file = folder / "m.tflite"
+    file.write_bytes(content)
+    inspect = functools.partial(window_model.classifier, sample=sample)
+    return loaded_model.load(file, folder / "labels.txt", inspect=inspect)
+
+
+SOUND = SampleSpec("window", 0, 1, 16000)
+
+
+@pytest.mark.parametrize("shape", [(build_sound.STEPS,), (1, build_sound.STEPS), (1, build_sound.STEPS, 1)])
+@pytest.mark.parametrize("name", list(runtimes.available()))
+def test_a_model_of_sound_gives_the_length_of_its_window(
+    folder: Path, shape: tuple[int, ...], name: str
+) -> None:
+    loaded = heard(folder, build_sound.model(shape), SOUND)
+    assert isinstance(loaded.spec.input, WindowInput)
+    assert (loaded.spec.input.steps, loaded.spec.input.channels) == (build_sound.STEPS, 1)
+    model = models.open_model(loaded, runtime=name)
+    times = np.arange(build_sound.STEPS, dtype=np.float32) / build_sound.RATE_HZ
+    for number, hz in enumerate((0, *build_sound.TONES_HZ)):
+        wave = 0.3 * np.sin(2 * np.pi * hz * times + 1.0) * (hz > 0)
+        window = Window(wave[:, None].astype(np.float32), 0.0)
+        (scores,) = model.invoke(WindowPreparer(loaded.spec.input).prepare(window))
+        assert scores.reshape(-1).argmax() == number
+
+
+@pytest.mark.parametrize(
+    ("content", "sample", "said"),
+    [
+        (
+            build_sound.model(),
+            SampleSpec("window", 1600, 1, 16000),
+            r"takes 3200 samples \(0.2 s at 16000 Hz\), not 1600 samples .*omit source.window_s",
+        ),
+        (build((1, 49, 40)), SOUND, "probably a spectrum; edged gives samples"),
+        (build((1, 8)), SOUND, "probably a spectrum"),
+        (build_sound.model(copies=2), SOUND, "2 outputs.*write model.output .*0 .scores: 1 x 3. or 1"),
+    ],
+)
+def test_what_is_no_model_of_sound_is_said(
+    folder: Path, content: bytes, sample: SampleSpec, said: str
+) -> None:
+    with pytest.raises(ModelError, match=said):
+        heard(folder, content, sample)

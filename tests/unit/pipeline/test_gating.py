@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.pipeline.gating import DAY_MINUTES, Condition, Gate, Hours, Rule, Trigger
+from edged.pipeline.gating import DAY_MINUTES, Condition, Gate, Hours, Loudness, Rule, Trigger
 
 NUMBERS = st.floats(-1000, 1000)
 
@@ -223,3 +223,13 @@ def test_a_trigger_keeps_its_cooldown(steps: list[Any], cooldown_s: float) -> No
     assert fires <= rises
     if cooldown_s == 0:
         assert fires == rises
+
+
+def test_sound_passes_while_it_is_loud_and_a_little_longer() -> None:
+    loudness = Loudness(-40, 1.0)
+    levels = [-60, -39, -60, -60, -60, -60]
+    assert [loudness.passes(level, 0.5 * at) for at, level in enumerate(levels)] == [
+        False, True, True, True, False, False,
+    ]  # fmt: skip
+    assert loudness.passes(-20, 5.0)
+    assert not loudness.passes(-60, 0.0), "the source was opened again: it was quiet since"

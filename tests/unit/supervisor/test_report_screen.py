@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from edged.supervisor.report_screen import (
     MAX_AGE_S,
     MAX_FRAME,
     MAX_GROWTH,
+    MAX_OWN,
     OLDEST_S,
     SCORE_DIGITS,
     STATES_BURST,
@@ -352,6 +354,16 @@ def test_readings_are_those_of_the_configuration() -> None:
     stand.refuses(outcome(readings=(Attached("hall/lux", 1.0, "pixels", "good", 0.0),)), "another unit")
 
 
+def test_the_level_of_sound_is_a_number_to_a_tenth_and_nothing_else() -> None:
+    stand = Stand(source={"kind": "sound", "path": "/a.wav"}, model={"file": "/m.tflite"}).ready()
+    reading = Attached("level", -23.456789, "dBFS", "suspect", 1.23)
+    (taken,) = stand.takes(outcome(readings=(reading,))).readings
+    assert taken == Attached("level", -23.5, "dBFS", "good", 0.0)
+    (taken,) = stand.takes(outcome(readings=(replace(reading, value=1e9),))).readings
+    assert taken.value == MAX_OWN
+    stand.refuses(outcome(readings=(replace(reading, name="sound"),)), "was not to attach")
+
+
 # Words.
 
 
@@ -396,7 +408,9 @@ def test_no_event_carries_more_bits_than_the_documents_say() -> None:
     figures += math.log2(fault_sentences.SENTENCES * 5 * 2)  # with its state, and whether it is online
     figures += fault_sentences.NOTES  # each there or not
     said = Path(__file__).parents[3].joinpath("docs/security.md").read_text("utf-8")
+    level = math.log2(20 * MAX_OWN + 1)
     for number, unit in (
+        (math.ceil(level), "bits for the level of sound"),
         (round(sum(bits.values())), "bits an event"),
         (round(reading), "bits for each reading"),
         (round(math.log2(MAX_FRAME)), "bits for the number of a frame"),
