@@ -1,17 +1,20 @@
 """``edged try``: a demonstration of camera and model, without a configuration or a broker.
 
-It shows a live table on a terminal, lines elsewhere, or JSON for programs.
+It shows a live table on a terminal, lines elsewhere, or JSON for programs. With ``-c`` it judges a recording
+as a pipeline of the configuration does, a line for each picture.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from edged.cli import model_options, terminal
 from edged.cli.progress import Notes
+from edged.errors import Refused
 from edged.system.isolation import suffices
 
 if TYPE_CHECKING:
@@ -19,11 +22,16 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edged.events import Event
+    from edged.ipc.replay_request import Judged
     from edged.ipc.worker_messages import Outcome
     from edged.supervisor import PipelineStatus
 
 NAME = "try"
-HELP = "show what the model sees in a camera, photograph, folder or video, or hears; needs no configuration"
+HELP = (
+    "show what the model sees or hears in a camera, folder, video or sound; with -c, what a pipeline decides"
+)
+NEEDS_NO_CONFIG = ("model", "labels", "broker")  # options that -c does not go with
+NAME_WIDTH, LABEL_WIDTH = 22, 24  # columns
 BAR = 32  # characters of a score bar
 REFRESH_HZ = 8
 
@@ -50,6 +58,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--count", metavar="N", type=_count, help="stop after N inferences; files are repeated until then"
     )
     parser.add_argument("--json", action="store_true", help="print one event of type result per line")
+    terminal.add_config_option(
+        parser,
+        "try a pipeline of this configuration on the recording that --source names: its crop, mask, "
+        "model and decision, in the recording's own time",
+        default=None,
+    )
+    parser.add_argument("--pipeline", metavar="P", help="with -c: the pipeline (default: the only one)")
+    parser.add_argument(
+        "--expect",
+        metavar="FILE",
+        type=Path,
+        help="with -c: compare the decisions with this file of lines that --json printed; exit status 1 "
+        "and a diff where they differ",
+    )
     model_options.configure(parser)
     parser.add_argument("--broker", metavar="HOST[:PORT]", help="also publish to this MQTT broker")
     parser.add_argument(
@@ -59,6 +81,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Classify and show the results until the source ends, N are shown, or Ctrl-C."""
+    if arguments.config is not None:
+        return _recorded(arguments)
+    for option in ("pipeline", "expect"):
+        if getattr(arguments, option) is not None:
+            arguments.parser.error(f"--{option} needs -c")
     from edged.tools import try_
 
     options = try_.Options(
@@ -73,6 +100,57 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with LiveTable() if options.live else Lines(json=arguments.json) as view:
         return try_.run_trial(options, view)
+
+
+def _recorded(arguments: argparse.Namespace) -> int:
+    """Judge a recording as a pipeline does; return 1 where another decision was expected."""
+    from edged.tools.try_ import recorded
+
+    _refuse_what_is_configured(arguments)
+    wanted = None if arguments.expect is None else recorded.expected(arguments.expect)
+    trial = recorded.choose(Path(arguments.config), arguments.pipeline, arguments.source)
+    for note in trial.notes:
+        terminal.print_error(note)
+    total, seen = recorded.Sum(), []
+    for picture in recorded.judge(trial, arguments.count, terminal.print_error):
+        total.add(picture)
+        seen.append((picture.source, picture.decision))
+        if arguments.json:
+            terminal.print_json(recorded.line(picture))
+        elif wanted is None:
+            terminal.print_line(_judged(picture))
+    if total.empty:
+        raise Refused("the recording holds no picture that can be read", os.EX_NOINPUT)
+    found = [] if wanted is None else recorded.differences(wanted, seen)
+    for line in found:
+        terminal.print_line(line, stderr=arguments.json)
+    if not arguments.json:
+        terminal.print_line(total.sentence())
+    return int(bool(found))
+
+
+def _refuse_what_is_configured(arguments: argparse.Namespace) -> None:
+    for option in NEEDS_NO_CONFIG:
+        if getattr(arguments, option) is not None:
+            arguments.parser.error(f"-c and --{option} do not go together: the configuration has that")
+    if model_options.keys(arguments) or arguments.runtime != "auto":
+        arguments.parser.error("with -c the configuration says how the model runs")
+
+
+def _judged(picture: Judged) -> str:
+    """Return a line for people: ``file  label score → decision``."""
+    news = f" ({', '.join(picture.news)})" if picture.news else ""
+    seen = f"left out: {picture.left_out}" if picture.left_out else picture.label
+    score = "    " if picture.left_out else f"{picture.score:.2f}"
+    name = f"{_cut(picture.source, NAME_WIDTH):<{NAME_WIDTH}}"
+    return f"{name}  {_cut(seen, LABEL_WIDTH):<{LABEL_WIDTH}} {score} → {picture.decision}{news}"
+
+
+def _cut(text: str, width: int) -> str:
+    """Return a text that fits into a column of a terminal; programs get all of it."""
+    if len(text) <= width or not sys.stdout.isatty():
+        return text
+    return f"{text[: width - 1]}…"
 
 
 def _count(text: str) -> int:

@@ -47,6 +47,14 @@ def of_lesson(request: TeachRequest) -> Needs:
     return needed if request.camera is None else needed | of_source(SOURCES.read(dict(request.camera)))
 
 
+def of_replay(section: PipelineSection) -> Needs:
+    """Return what a pipeline reaches that is tried on a recording, on the CPU: this, and its model."""
+    model = section.model
+    named = [section.model_file(), section.labels_file, model.taught]
+    files = [os.path.abspath(file) for file in named if file is not None]  # noqa: PTH100 - text
+    return Needs(files=(*files, *map(os.path.realpath, files))) | of_source(section.source)
+
+
 def of_device(library: str, device: str) -> Needs:
     """Return what the runtime of an Edge TPU needs for a device: ``usb``, ``pci`` or one such as ``:0``."""
     kind = device.replace("@", ":").partition(":")[0]

@@ -45,6 +45,8 @@ it has a default:
   disturb a device in use: it is not called while a pipeline of this kind runs, or ``in_use`` names a process.
 * ``in_use() -> str``: the process that uses one of its devices now, as far as it is seen without opening one.
 * ``recognise(text, viewing) -> Offer | None``: what ``edged try --source`` names, if it is of this kind.
+* ``recorded(config, hint, time) -> Source``: of a recording, its samples in the recording's own time
+  (:class:`edged.sources.replay.RecordedTime`), each once and with a ``Frame.name``; for ``edged try -c``.
 * ``ALSO_CALLED``: words that others use for this kind, in lower case, such as ``webcam``.
 """
 
@@ -120,6 +122,7 @@ class Frame:
         shrink: the picture was decoded at 1/shrink of its size: 1, 2, 4 or 8. What is given in pixels of the
             picture, as ``crop`` is, refers to its own size.
         place: where it is, for main to remember over a restart.
+        name: the file that it is, for a person who tries a recording; it leaves a worker in no event.
     """
 
     pixels: NDArray[np.uint8]
@@ -129,6 +132,7 @@ class Frame:
     skipped: int = 0
     shrink: int = 1
     place: Place | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ class Recording:
             self._open()
         return pixels
 
+    def skip(self) -> None:
+        """Go on to the frame after the next one, which is not decoded further than that needs."""
+        self._advance()
+
     def close(self) -> None:
         """Close the file."""
         self._capture.release()

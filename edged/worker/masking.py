@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from edged.sources import Frame, Hint, InputConfig, Source
     from edged.sources.mask import Point
+    from edged.sources.replay import RecordedTime
 
     Picture = NDArray[np.uint8]
 
@@ -205,6 +206,17 @@ def create(config: InputConfig, hint: Hint) -> Any:
         DriverError: there is no such driver.
     """
     source = sources.load(config.kind).create(config, hint)
+    mask = of(config)
+    return source if mask is None else Masked(source, mask)
+
+
+def recorded(config: InputConfig, hint: Hint, time: RecordedTime) -> Any:
+    """Return a recording in its own time, which does no I/O yet; pictures come masked.
+
+    Raises:
+        DriverError: there is no such driver.
+    """
+    source = sources.load(config.kind).recorded(config, hint, time)
     mask = of(config)
     return source if mask is None else Masked(source, mask)
 

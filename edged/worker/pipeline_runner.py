@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
-    from edged.sources import Text, Window
+    from edged.sources import Hint, InputConfig, Text, Window
     from edged.sources.progress import Place
-    from edged.worker.report_pipe import Reports
+    from edged.worker.report_pipe import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -51,18 +51,35 @@ _NAP_S = 0.5  # a thread that waits stamps its beat this often
 class PipelineRunner:
     """Judges what one pipeline's source gives.
 
+    Args:
+        order: the pipeline's part of the worker's order.
+        reports: takes what main is to know.
+        beat: of the thread that runs the models.
+        now: returns monotonic time in s, for decisions; a recording has a time of its own.
+        sleep: waits for a number of seconds in that time.
+
     Attributes:
         name: the pipeline's name.
         accelerator: cpu | edgetpu | external.
         has_cpu_twin: it was to run on an accelerator, and may run on the CPU instead.
         capture: its capture thread.
+        create_source: builds the source, which is not open yet.
         watch: decides when it may classify; None: always.
         ended: its source gave everything.
     """
 
     capture: Capture
+    create_source: Callable[[], Any]
 
-    def __init__(self, order: PipelineOrder, reports: Reports, beat: Beat) -> None:
+    def __init__(
+        self,
+        order: PipelineOrder,
+        reports: Reporter,
+        beat: Beat,
+        *,
+        now: Callable[[], float] = clock.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.name = order.name
         self.accelerator = order.accelerator
         self.ended = False
@@ -70,12 +87,13 @@ class PipelineRunner:
         self._section = PipelineSection.model_validate(order.section)
         self.has_cpu_twin = order.accelerator != "cpu" and self._section.accelerator.policy == "prefer"
         self._reports = reports
-        self._beat = beat  # of the thread that runs the models
+        self._beat = beat
+        self._now, self._sleep = now, sleep
         self._throughput = Throughput()
         self._decision = Decision(self._section.rules(), resume=order.resume)
         self.watch: PipelineGate | None = None
         bound = pace(self._section.source.every_s)
-        self._news = TokenBucket(bound.per_second, bound.workers_burst)
+        self._news = TokenBucket(bound.per_second, bound.workers_burst, now)
         # Somebody who asked for every inference of a pipeline that does not publish them reads them here.
         published = self._section.publish.result
         self._results = TokenBucket(bound.per_second, bound.workers_burst) if published else None
@@ -93,6 +111,7 @@ class PipelineRunner:
         deliver: Callable[[Item | Pause | None], object],
         files: Files,
         readings_page: Reader | None = None,
+        create: Callable[[InputConfig, Hint], Any] = masking.create,
     ) -> Engine:
         """Open the model and build the rest; nothing of the source is touched.
 
@@ -101,6 +120,7 @@ class PipelineRunner:
             deliver: what that thread calls with each item.
             files: what came with the order.
             readings_page: where the readings are that its source, its gate or its trigger needs.
+            create: builds the source, with its mask.
 
         Raises:
             ModelError: the model cannot be used.
@@ -118,10 +138,11 @@ class PipelineRunner:
         hint = sources.Hint(
             width, height, patience_s, readings_page, self._order.secrets, decoding, self._progress, steps
         )
+        self.create_source = lambda: create(source, hint)
         self.watch = self._watch(readings_page)
         self.capture = Capture(
             self.name,
-            lambda: masking.create(source, hint),
+            self.create_source,
             _preparation(section, self._engine),
             feed=source.gives != "picture",
             interval_s=source.interval_s if isinstance(source, SourceConfig) else 0.0,
@@ -188,7 +209,7 @@ class PipelineRunner:
         invoke_ms = (perf() - began) * 1000
         self._beat.enter(Stage.IDLE)
         findings = self._engine.decode(item, output)
-        now = clock.monotonic()
+        now = self._now()
         if findings is None:
             self._throughput.add(now, item.capture_ms, invoke_ms)
             return
@@ -224,7 +245,7 @@ class PipelineRunner:
     def _pause(self) -> None:
         """End the decision, because the gate closed and its label is no longer seen."""
         wall = clock.wall()
-        for change in self._decision.close(clock.monotonic()):
+        for change in self._decision.close(self._now()):
             self._send_news(
                 worker_messages.Outcome(
                     self.name, change.type, change.label, change.score, change.previous, (), wall, wall
@@ -235,7 +256,7 @@ class PipelineRunner:
         """Send news as soon as the pace allows it: main replaces a worker that sends more."""
         while not self._news.take():
             self._beat.enter(Stage.IDLE)
-            time.sleep(min(_NAP_S, self._news.wait_s()))
+            self._sleep(min(_NAP_S, self._news.wait_s()))
         self._reports.send(outcome)
 
     def _outcome(

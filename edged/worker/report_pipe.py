@@ -6,12 +6,22 @@ import errno
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edged.ipc import worker_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Reporter(Protocol):
+    """Takes the reports of pipelines."""
+
+    def send(self, report: worker_messages.Report) -> None:
+        """Take a report that must arrive."""
+
+    def offer(self, report: worker_messages.Report) -> None:
+        """Take a report that can be done without."""
 
 
 class Reports:

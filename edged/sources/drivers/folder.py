@@ -30,11 +30,14 @@ from edged.sources import (
 from edged.sources.decoding import mark_of
 from edged.sources.folder_listing import SETTLE_NS, Listing
 from edged.sources.progress import Place
+from edged.sources.replay import Spaced
 from edged.system import clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from edged.sources.replay import RecordedTime
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +91,11 @@ def needs(config: Config) -> Needs:
 def create(config: Config, hint: Hint) -> Source:
     """Return the source; photographs that are much larger than the hint are decoded smaller."""
     return Folder(config, hint)
+
+
+def recorded(config: Config, hint: Hint, time: RecordedTime) -> Source:
+    """Return the photographs as if they had been taken an interval apart, in their own time."""
+    return Spaced(Folder(config, hint), config.interval_s, time)
 
 
 class _LeftOut(Exception):  # noqa: N818 - it is not an error of ours
@@ -178,6 +186,7 @@ class Folder:
             number=self._number - 1,
             shrink=photograph.shrink,
             place=self._place,
+            name=self._cursor,
         )
 
     def _pause(self, deadline: float) -> bool:

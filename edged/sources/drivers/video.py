@@ -22,11 +22,14 @@ from edged.sources import Frame, Hint, Offer, Source, SourceConfig, Viewing, jpe
 from edged.sources.network_camera import NetworkCamera, Settings
 from edged.sources.progress import Place
 from edged.sources.recording import Recording
+from edged.sources.replay import Footage
 from edged.system import addresses, clock
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from edged.sources.replay import RecordedTime
 
 _FILE = re.compile(r"^file://", re.IGNORECASE)
 
@@ -107,6 +110,12 @@ def create(config: Config, hint: Hint) -> Source:
         address = address._replace(password=password)
     shrink = jpeg.Shrink(config, hint)
     return NetworkCamera(Settings(address, config.transport, config.timeout_s, config.interval_s, shrink))
+
+
+def recorded(config: Config, hint: Hint, time: RecordedTime) -> Source:
+    """Return the frames of a file that are an interval apart in the recording's own time."""
+    del hint
+    return Footage(_path(config), config.interval_s, time)
 
 
 class File:

@@ -1,0 +1,223 @@
+"""The process that judges a recording as a pipeline would have, in the recording's own time.
+
+::
+
+    try ──request──▶ python -m edged.worker.replay ──{"picture": …}, {"note": …}, {"found": …}──▶ try
+
+It runs the daemon's own :class:`~edged.worker.pipeline_runner.PipelineRunner`, with its capture, its model
+and its decision, but on one thread and on a clock that stands where the recording stands. So a recording
+gives the same decisions each time, whatever the machine is busy with. It has pixels, and no network.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from edged.config.needs import of_replay
+from edged.config.pipeline import PipelineSection
+from edged.errors import Reason, Unavailable
+from edged.events import UNKNOWN
+from edged.inference import runtime
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Heartbeat
+from edged.ipc.replay_request import Judged, ReplayRequest
+from edged.ipc.worker_order import PipelineOrder
+from edged.sources.replay import RecordedTime
+from edged.system import clock, kernel
+from edged.system.child import serve
+from edged.worker import masking, one_request
+from edged.worker.engines import Files
+from edged.worker.pipeline_runner import PipelineRunner
+
+if TYPE_CHECKING:
+    from edged.sources import Frame, Source
+    from edged.system.child import Tell
+
+
+class Named:
+    """Remembers which picture was read last.
+
+    Attributes:
+        name: its name.
+        at_s: its time.
+    """
+
+    live = False
+
+    def __init__(self, source: Source, time: RecordedTime) -> None:
+        self._source = source
+        self._time = time
+        self.name, self.at_s = "", 0.0
+
+    def open(self) -> None:
+        """Open the source."""
+        self._source.open()
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next picture."""
+        frame = self._source.read(timeout_s)
+        if frame is not None:
+            self.name, self.at_s = frame.name, self._time.now()
+        return frame
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+
+class Kept:
+    """What the pipeline reports about one picture."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self.news: list[worker_messages.Outcome] = []
+        self.result: worker_messages.Outcome | None = None
+        self.fault = ""
+        self.dropped: Counter[str] = Counter()
+
+    def begin(self) -> None:
+        """Forget the picture before."""
+        self.news, self.result, self.fault = [], None, ""
+
+    def send(self, report: worker_messages.Report) -> None:
+        """Keep what is about this picture; tell notes at once."""
+        match report:
+            case worker_messages.Outcome(type="result"):
+                self.result = report
+            case worker_messages.Outcome(type="heartbeat"):
+                pass
+            case worker_messages.Outcome():
+                self.news.append(report)
+            case worker_messages.Fault():
+                self.fault = report.message
+            case worker_messages.Note():
+                self._tell({"note": report.message})
+            case worker_messages.Beat():
+                self.dropped = Counter(report.dropped)
+
+    def offer(self, report: worker_messages.Report) -> None:
+        """Keep it, too."""
+        self.send(report)
+
+
+class Replay:
+    """One request.
+
+    Args:
+        request: the pipeline and its recording.
+        tell: takes what goes back.
+    """
+
+    def __init__(self, request: ReplayRequest, tell: Tell) -> None:
+        self._request = request
+        self._tell = tell
+        self.section = PipelineSection.model_validate(request.section)
+        self._heartbeat = (
+            Heartbeat.create()
+        )  # nobody reads it; behind the walls there is no new memory to share
+        self._time = RecordedTime()
+        self._kept = Kept(tell)
+        self._decision = UNKNOWN
+
+    def run(self) -> dict[str, Any]:
+        """Judge every picture.
+
+        Raises:
+            ModelError: the model cannot be used.
+            DriverError: the runtime is missing.
+            Unavailable: the recording cannot be read.
+        """
+        runtime.preload(self.section.model.runtime)
+        runner = self._runner()
+        source: Named = runner.create_source()
+        source.open()
+        runner.capture.begin(source)
+        seen = 0
+        try:
+            while self._request.count is None or seen < self._request.count:
+                self._kept.begin()
+                runner.capture.step(source)
+                self._tell({"picture": self._judged(runner, source).to_data()})
+                seen += 1
+        except Unavailable as error:
+            if error.reason is not Reason.ENDED:
+                raise
+        finally:
+            source.close()
+        return {"pictures": seen}
+
+    def _runner(self) -> PipelineRunner:
+        section = self.section.model_copy(
+            update={"source": self.section.source.model_copy(update={"interval_s": 0.0})}
+        )
+        order = PipelineOrder(
+            self._request.name, section.model_dump(mode="json"), results=True, threads=self._request.threads
+        )
+        runner = PipelineRunner(
+            order, self._kept, self._heartbeat.model(), now=self._time.now, sleep=self._time.sleep
+        )
+        runner.load(
+            self._heartbeat.capture(0),
+            runner.take,
+            Files(),
+            create=lambda _config, hint: Named(
+                masking.recorded(self.section.source, hint, self._time), self._time
+            ),
+        )
+        runner.report_notes()
+        return runner
+
+    def _judged(self, runner: PipelineRunner, source: Named) -> Judged:
+        """Return what is known about the picture that was just read."""
+        kept, result = self._kept, self._kept.result
+        for news in kept.news:
+            self._decision = news.label
+        kinds = tuple(news.type for news in kept.news)
+        if result is None:
+            before = kept.dropped
+            runner.beat(clock.monotonic())
+            reason = next(iter(kept.dropped - before), "early")
+            return Judged(
+                source.name, source.at_s, decision=self._decision, news=kinds, left_out=kept.fault or reason
+            )
+        return Judged(
+            source.name,
+            source.at_s,
+            result.label,
+            result.score,
+            tuple((finding.label, finding.score) for finding in result.top),
+            self._decision,
+            kinds,
+        )
+
+
+class _Notes(logging.Handler):
+    """Tells warnings of drivers, such as photographs that are left out."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it."""
+        self._tell({"note": record.getMessage()})
+
+
+def answer(request: bytes, tell: Tell) -> None:
+    """Give up everything else, then judge the recording.
+
+    Args:
+        request: the pipeline and its recording.
+        tell: takes what goes back.
+    """
+    kernel.name_process("edged-try")
+    kernel.close_memory()
+    replay = Replay(ReplayRequest.from_json(request), tell)
+    logging.getLogger().addHandler(_Notes(tell))
+    one_request.answer(of_replay(replay.section), replay.run, tell)
+
+
+if __name__ == "__main__":
+    serve(answer)
