@@ -164,7 +164,13 @@ class Layer:
 
 
 def stack(
-    shape: tuple[int, ...], given: Kind, layers: list[Layer], *, softmax: Kind | None = None, copies: int = 1
+    shape: tuple[int, ...],
+    given: Kind,
+    layers: list[Layer],
+    *,
+    softmax: Kind | None = None,
+    copies: int = 1,
+    packed: Packed | None = None,
 ) -> bytes:
     """Return a model of plain layers.
 
@@ -174,6 +180,7 @@ def stack(
         layers: the first one first.
         softmax: the type of the output of a last step of that kind; None: there is none.
         copies: how many times to name the output.
+        packed: metadata.
     """
     graph = Graph()
     source = at = graph.tensor("window", shape, given)
@@ -193,7 +200,8 @@ def stack(
         _head(graph, "softmax", 1.0, at, out)
         at = out
     graph.graph.inputs, graph.graph.outputs = [source], [at] * copies
-    return graph.bytes()
+    archive = _pack(graph, packed) if packed is not None else b""
+    return graph.bytes() + archive
 
 
 def lstm(steps: int, channels: int, units: int, seed: int = 1) -> bytes:

@@ -26,10 +26,19 @@ _ENDS_S = 2.0
 _INACCURATE = re.compile(r"rate is not accurate \(requested = (\d+)\s*Hz, got = (\d+)\s*Hz\)")
 _OVERRUN = re.compile(r"^overrun!!!", re.MULTILINE)
 _PREFIX = re.compile(r"^(?:\S*arecord: )?(?:[a-z_]+:\d+: )?")
+_FORBIDDEN = (
+    "the service may not open it: write DeviceAllow=char-alsa rw below [Service] with "
+    "sudo systemctl edit edged-workers, and restart edged"
+)
 # What ALSA prints, in English as LC_ALL says, and what to do; the first that is found counts.
 _TROUBLE: tuple[tuple[str, Reason, str], ...] = (
     ("Device or resource busy", Reason.BUSY, "another program records from it: fuser -v /dev/snd/*"),
     ("Permission denied", Reason.DENIED, "its user needs the group audio: sudo usermod -aG audio USER"),
+    (
+        "Operation not permitted",
+        Reason.DENIED,
+        _FORBIDDEN,
+    ),
     (
         "IPC semaphore",
         Reason.ABSENT,

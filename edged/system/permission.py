@@ -19,6 +19,7 @@ _CLASSES = {
     "dev/dma_heap/*": "char-dma_heap",
     "bus/usb/*/*": "char-usb_device",
     "dev/apex_*": "char-apex",
+    "dev/snd/*": "char-alsa",
 }
 
 

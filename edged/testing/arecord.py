@@ -45,6 +45,8 @@ def open_failed(what):
         fail("audio open error: Device or resource busy")
     if what == "deny":
         fail("audio open error: Permission denied")
+    if what == "forbid":
+        fail("audio open error: Operation not permitted")
 
 open_failed(wanted()[0])
 say("Recording raw data 'stdin' : Signed 16 bit Little Endian, Rate %d Hz, Mono" % rate)
@@ -106,7 +108,7 @@ class FakeRecorder:
             what: ``tone HZ VOLUME``, ``silence``, ``lose HZ VOLUME`` (samples, once), ``half HZ VOLUME``
                 (samples of one byte too much), ``rate HZ VOLUME ACTUAL`` (another rate, which it reports),
                 ``quick HZ VOLUME ACTUAL`` (another rate, which it does not report), ``stall``, ``die``,
-                ``unplug``, ``busy`` or ``deny`` (these also when it is started).
+                ``unplug``, ``busy``, ``deny`` or ``forbid`` (these also when it is started).
         """
         head = self._text.rpartition("# does: ")[0]
         with self.path.open("r+", encoding="utf-8") as file:  # in place: the walls show this very file

@@ -137,6 +137,18 @@ def test_the_workers_may_open_what_is_plugged_in_later_and_the_nodes_of_an_accel
     assert [line for line in lines if "/dev/" in line] == ["DeviceAllow=/dev/galcore rw"]
 
 
+def test_the_workers_may_open_sound_cards_where_a_microphone_is_configured(tmp_path: Path) -> None:
+    ear = "edged_config: {pipelines: {ear: {source: {kind: microphone}, model: {file: /m.tflite}}}}\n"
+    eye = "edged_config: {pipelines: {eye: {source: {kind: v4l2}}}}\n"
+    printed = role(tmp_path, {"ear": ear, "eye": eye})
+    assert "failed=0" in printed, printed[-3000:]
+    lines = (tmp_path / "ear.workers.conf").read_text("utf-8").splitlines()
+    assert lines.count("[Unit]") == lines.count("[Service]") == 1
+    for line in ("After=modprobe@snd.service", "DeviceAllow=char-alsa rw"):
+        assert line in lines
+    assert "alsa" not in (tmp_path / "eye.workers.conf").read_text("utf-8")
+
+
 def test_a_board_with_sensors_only_is_deployed(tmp_path: Path) -> None:
     printed = role(
         tmp_path,

@@ -25,8 +25,7 @@ ALARM = "Smoke detector, smoke alarm"
 
 def section(folder: Path, source: dict[str, Any], **keys: Any) -> PipelineSection:
     model = write(folder)
-    named = {"file": str(model), "labels": str(model.with_suffix(".txt"))}
-    return PipelineSection.model_validate({"source": source, "model": named} | keys)
+    return PipelineSection.model_validate({"source": source, "model": {"file": str(model)}} | keys)
 
 
 def microphone(folder: Path, fake: FakeRecorder, **keys: Any) -> PipelineSection:
@@ -48,7 +47,7 @@ def test_a_microphone_behind_walls_is_heard_and_comes_back_after_each_fault(tmp_
 
     async def life() -> None:
         async with Crew({"ear": microphone(tmp_path, fake, deadlines=limits)}) as crew:
-            await crew.until(lambda: decided(crew) == "Dial tone")
+            await crew.until(lambda: decided(crew) == "Beep, bleep")
             assert crew.status("ear").isolation
             pid = crew.pid("ear")
             fake.does("tone 3100 0.5")
@@ -60,7 +59,7 @@ def test_a_microphone_behind_walls_is_heard_and_comes_back_after_each_fault(tmp_
                 assert crew.status("ear").fault == "source"
                 if does != "unplug":  # the card comes back, and another program has it
                     fake.does("tone 440 0.5")
-                    await crew.until(lambda: decided(crew) == "Dial tone" and not crew.status("ear").fault)
+                    await crew.until(lambda: decided(crew) == "Beep, bleep" and not crew.status("ear").fault)
                     fake.does("tone 3100 0.5")
                     await crew.until(lambda: decided(crew) == ALARM)
             assert crew.pid("ear") == pid, "none of it costs a worker"
@@ -119,7 +118,7 @@ run_dir: {tmp_path}/run
 pipelines:
   ear:
     source: {{kind: sound, path: {file}, loop: true, realtime: true, hop_s: 0.05}}
-    model: {{file: {model}, labels: {model.with_suffix(".txt")}}}
+    model: {{file: {model}}}
     publish: {{result: true}}
 """
     with Daemon(tmp_path, text) as daemon:

@@ -131,7 +131,7 @@ def heard(folder: Path, content: bytes, sample: SampleSpec) -> LoadedModel:
     file = folder / "m.tflite"
     file.write_bytes(content)
     inspect = functools.partial(window_model.classifier, sample=sample)
-    return loaded_model.load(file, folder / "labels.txt", inspect=inspect)
+    return loaded_model.load(file, inspect=inspect)
 
 
 SOUND = SampleSpec("window", 0, 1, 16000)
@@ -164,7 +164,7 @@ def test_a_model_of_sound_gives_the_length_of_its_window(
         ),
         (build((1, 49, 40)), SOUND, "probably a spectrum; edged gives samples"),
         (build((1, 8)), SOUND, "probably a spectrum"),
-        (build_sound.model(copies=2), SOUND, "2 outputs.*write model.output .*0 .scores: 1 x 3. or 1"),
+        (build_sound.model(copies=2), SOUND, "2 outputs.*write model.output .*0 .scores: 1 x 4. or 1"),
     ],
 )
 def test_what_is_no_model_of_sound_is_said(

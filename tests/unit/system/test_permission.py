@@ -28,6 +28,7 @@ def test_the_mode_of_a_device_is_a_matter_of_groups() -> None:
         ("/dev/vcio", "char-vcio"),
         ("/dev/bus/usb/001/004", "char-usb_device"),
         ("/dev/apex_0", "char-apex"),
+        ("/dev/snd/pcmC1D0c", "char-alsa"),
     ],
 )
 def test_what_the_unit_forbids_is_allowed_by_a_line_of_the_unit(device: str, name: str) -> None:

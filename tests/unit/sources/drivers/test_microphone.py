@@ -136,6 +136,7 @@ def test_what_ends_it_is_told(fake: FakeRecorder, opened: Any, does: str, reason
         ("unplug", Reason.ABSENT, "plughw:1: there is no such card: plug it in"),
         ("busy", Reason.BUSY, "another program records from it"),
         ("deny", Reason.DENIED, "sudo usermod -aG audio"),
+        ("forbid", Reason.DENIED, r"write DeviceAllow=char-alsa rw below"),
     ],
 )
 def test_what_keeps_it_from_opening_is_told(
