@@ -35,7 +35,7 @@ Fit = Literal["stretch", "crop", "letterbox"]
 Region = tuple[int, int, int, int]  # x, y, width, height
 
 _RING = 4  # one that the model reads, one that waits, one that is filled, and a spare one
-_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _COLOURS = {  # by the order of the picture, the number of the model's channels, and their order
     ("bgr", 3, "rgb"): cv2.COLOR_BGR2RGB,
     ("rgb", 3, "bgr"): cv2.COLOR_RGB2BGR,
@@ -85,7 +85,7 @@ class Preparer:
         self._width, self._height, self._channels = spec.width, spec.height, spec.channels
         self._fit = fit
         self._crop = crop
-        self._turn = _TURNS.get(rotate % 360)
+        self._turn = TURNS.get(rotate % 360)
         self._sideways = rotate % 180 == 90
         values = normalization.of_input(spec, normalize, order)
         self._order = values.order

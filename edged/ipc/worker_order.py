@@ -68,6 +68,8 @@ class Order:
         probe: only open the models, run each once, and end with status 0 where that worked.
         readings_page: index, among the descriptors sent with the order, of the readings page; -1: no pipeline
             needs it.
+        pictures: index of the descriptor at which connections arrive that the pictures are written to; -1:
+            nobody is shown any, as in a service.
         walls: what is around the fork server and so around the worker (:mod:`edged.system.isolation`).
     """
 
@@ -76,6 +78,7 @@ class Order:
     pipelines: tuple[PipelineOrder, ...]
     probe: bool = False
     readings_page: int = -1
+    pictures: int = -1
     walls: tuple[str, ...] = ()
 
     def to_data(self) -> dict[str, Any]:

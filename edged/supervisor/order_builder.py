@@ -42,6 +42,7 @@ def order(
     fatal: Mapping[str, Sequence[int]] = MappingProxyType({}),
     places: Mapping[str, Progress] = MappingProxyType({}),
     reset: bool = False,
+    pictures: bool = False,
 ) -> Order:
     """Return the order for a worker.
 
@@ -59,6 +60,7 @@ def order(
         reset: whether to reset the accelerator first.
         fatal: marks of the samples that they leave out, by pipeline.
         places: how far their sources have come, by pipeline.
+        pictures: whether the worker gets a descriptor at which connections for its pictures arrive.
     """
     pipelines = tuple(
         PipelineOrder(
@@ -83,7 +85,10 @@ def order(
     )
     looks = any(section.looks_at for section in sections.values()) and not probe
     readings_page = len(models) if looks else -1  # its descriptor follows those of the models
-    return Order(pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page)
+    shown = len(models) + looks if pictures else -1
+    return Order(
+        pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page, pictures=shown
+    )
 
 
 def _place(progress: Progress | None, most: int) -> dict[str, Any]:

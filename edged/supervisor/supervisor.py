@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ class Supervisor:
         results: whether to report every inference of every pipeline, also where its configuration does not
             ask for it.
         root: the folder that holds ``sys`` and ``dev``, where accelerators are looked for.
+        pictures: a descriptor at which workers get connections that they write their pictures to; None: they
+            show nobody any.
 
     Attributes:
         readings_page: a descriptor of the page on which sensors write what pipelines need.
@@ -72,7 +75,9 @@ class Supervisor:
         forkserver: ForkServer | None = None,
         results: bool = False,
         root: Path = Path("/"),
+        pictures: int | None = None,
     ) -> None:
+        self._pictures = pictures
         self._pipelines = dict(pipelines)
         self._isolation = isolation
         self._listener = listener
@@ -351,9 +356,11 @@ class Supervisor:
             reset=self._accelerators.hung(key),
             fatal={name: self._fatal.of(name) for name in sections},
             places={name: self.places.of(name, section) for name, section in sections.items()},
+            pictures=self._pictures is not None,
         )
         readings_page = [for_reader(self.readings_page)] if order.readings_page >= 0 else []
-        return order, [*models.values(), *readings_page]
+        pictures = [os.dup(self._pictures)] if self._pictures is not None else []
+        return order, [*models.values(), *readings_page, *pictures]
 
     async def _files(self, sections: Mapping[str, PipelineSection], *, accelerated: bool) -> dict[Path, int]:
         """Return descriptors of the models and labels that these pipelines may run."""

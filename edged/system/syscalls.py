@@ -55,11 +55,12 @@ _IDENTITY = _calls("""
     capget getegid geteuid getgid getgroups getpgid getpgrp getpid getppid getpriority getrandom getresgid
     getresuid getrlimit getrusage getsid getuid sysinfo uname
 """)
-# The pipe to main, and socket pairs within the process. sendmmsg is not here: it may name addresses. sendmsg
-# may too, but the sockets that a worker can have ignore or refuse them.
-_PIPE = _calls("getpeername getsockname getsockopt recvfrom recvmmsg recvmsg sendmsg shutdown")
+# The pipe to main, socket pairs within the process, and what edged page hands over. sendmmsg is not here: it
+# may name addresses. sendmsg may too, but the sockets that a worker can have ignore or refuse them; the one
+# flag by which it connects is refused.
+_PIPE = _calls("getpeername getsockname getsockopt recvfrom recvmmsg recvmsg shutdown")
 _UEVENTS = _calls("bind setsockopt")
-_NETWORK = _calls("bind connect sendmmsg sendto setsockopt")
+_NETWORK = _calls("bind connect sendmmsg sendmsg sendto setsockopt")
 _PROGRAMS = _calls("""
     alarm chdir chmod execve execveat fchdir fchmod fchmodat fork kill link linkat mkdir mkdirat open openat
     rename renameat renameat2 rmdir setpgid setrlimit setsid symlink symlinkat tgkill unlink unlinkat
@@ -75,6 +76,7 @@ _CLONE_NEW = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWP
 _CREATES = os.O_CREAT | os.O_TRUNC | (os.O_TMPFILE & ~os.O_DIRECTORY)
 _SOCK_TYPE = 0xF  # without SOCK_CLOEXEC and SOCK_NONBLOCK
 _NETLINK_KOBJECT_UEVENT = 15
+_MSG_FASTOPEN = 0x20000000
 _INT = (1 << 32) - 1  # what the kernel looks at of an int
 
 # F_DUPFD to F_SETLKW, locks of open files, F_DUPFD_CLOEXEC, sizes of pipes, seals. Not F_SETOWN and F_SETSIG,
@@ -138,6 +140,7 @@ def _sockets(*, network: bool, hotplug: bool) -> Iterator[Rule]:
         yield from map(Rule, _UEVENTS)
     if not network:
         yield Rule("sendto", (Argument(4, 0),))  # without an address
+        yield Rule("sendmsg", (Argument(2, 0, _MSG_FASTOPEN),))
         return
     yield from map(Rule, _NETWORK)
     for family in (socket.AF_INET, socket.AF_INET6):

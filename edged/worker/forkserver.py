@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 _LISTENER = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 _ORPHANS_MS = 1000.0  # an orphan that ended stays in the process list for at most this long
-_MOST_FDS = 3 + 3 * MAX_PIPELINES  # pipe, heartbeat, page; two models and labels for each pipeline
+_MOST_FDS = 4 + 3 * MAX_PIPELINES  # pipe, heartbeat, page, pictures; two models, labels of each pipeline
 
 
 class ForkServer:
@@ -52,9 +52,12 @@ class ForkServer:
     Args:
         control: SOCK_SEQPACKET to main.
         notifier: to systemd, which watches this process where it started it.
+        may_show: workers may show a person their pictures, as an order demands it. Not under a service:
+            there nobody gets a picture, whoever has taken main over.
     """
 
-    def __init__(self, control: socket.socket, notifier: Notifier) -> None:
+    def __init__(self, control: socket.socket, notifier: Notifier, *, may_show: bool) -> None:
+        self._may_show = may_show
         self._control = control
         self._notifier = notifier
         self._children: dict[int, int] = {}  # process ids by pidfd
@@ -105,6 +108,9 @@ class ForkServer:
             return
         if len(fds) < 2:
             self._send({"error": "an order without a pipe and a heartbeat"})
+            return
+        if request.get("order", {}).get("pictures", -1) >= 0 and not self._may_show:
+            self._send({"error": "a service shows nobody its pictures"})
             return
         parent = os.getpid()
         try:
@@ -238,7 +244,7 @@ def main(arguments: list[str]) -> NoReturn:
 
     runtime_name = _preload()
     control = socket.socket(fileno=int(arguments[0])) if arguments else _accept(notifier)
-    server = ForkServer(control, notifier)
+    server = ForkServer(control, notifier, may_show=bool(arguments))
     gc.collect()
     warmup.drop_untouched()
     gc.freeze()  # the collector never visits these objects again, so their pages stay shared

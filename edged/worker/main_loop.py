@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edged.system.sandbox import Walls
     from edged.worker.capture import Item
     from edged.worker.gating import Pause
+    from edged.worker.picture_streams import PictureStreams
     from edged.worker.report_pipe import Reports
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class WorkerMain:
         self._closed = threading.Event()
         self._runners: list[PipelineRunner] = []
         self._readings_page: Reader | None = None
+        self._streams: PictureStreams | None = None
         self._beat_at = 0.0
         self._beats = 0
 
@@ -72,6 +74,9 @@ class WorkerMain:
         Args:
             models: descriptors of the models that came with the order.
         """
+        if self._order.pictures >= 0:
+            *models, arrivals = models
+            self._open_streams(arrivals)
         if self._order.readings_page >= 0:
             *models, page = models  # the last one, which is closed before anything of others runs
             self._readings_page = Reader(page)
@@ -99,6 +104,13 @@ class WorkerMain:
         else:
             return status
         return os.EX_SOFTWARE
+
+    def _open_streams(self, arrivals: int) -> None:
+        """Show the pictures of the first pipeline to a person."""
+        from edged.worker.picture_streams import PictureStreams
+
+        self._streams = PictureStreams(arrivals)
+        self._streams.start()
 
     def _serve(self) -> int:
         self._reports.watch(self._obey, self._stop)
@@ -142,6 +154,7 @@ class WorkerMain:
                 functools.partial(self._deliver, runner),
                 files,
                 self._readings_page,
+                streams=self._streams,
             )
         except DriverError as error:
             kind, reason, said = "driver", "missing", str(error)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from edged.ipc.worker_order import PipelineOrder
     from edged.sources import Hint, InputConfig, Text, Window
     from edged.sources.progress import Place
+    from edged.worker.picture_streams import PictureStreams
     from edged.worker.report_pipe import Reporter
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,8 @@ class PipelineRunner:
         files: Files,
         readings_page: Reader | None = None,
         create: Callable[[InputConfig, Hint], Any] = masking.create,
+        *,
+        streams: PictureStreams | None = None,
     ) -> Engine:
         """Open the model and build the rest; nothing of the source is touched.
 
@@ -121,6 +124,7 @@ class PipelineRunner:
             files: what came with the order.
             readings_page: where the readings are that its source, its gate or its trigger needs.
             create: builds the source, with its mask.
+            streams: show a person its pictures; None: nobody looks.
 
         Raises:
             ModelError: the model cannot be used.
@@ -132,7 +136,9 @@ class PipelineRunner:
         patience_s = section.deadlines.capture_s
         self._engine = open_engine(section, self._order, self._beat, files)
         picture = self._engine.spec.input
-        width, height = (picture.width, picture.height) if isinstance(picture, PictureInput) else (0, 0)
+        width, height = 0, 0
+        if isinstance(picture, PictureInput) and streams is None:  # a person looks at the whole picture
+            width, height = picture.width, picture.height
         steps = picture.steps if isinstance(picture, WindowInput) else 0
         decoding = Decoding(capture_beat.note, self._order.fatal, self._left_out)
         hint = sources.Hint(
@@ -143,7 +149,7 @@ class PipelineRunner:
         self.capture = Capture(
             self.name,
             self.create_source,
-            _preparation(section, self._engine),
+            _preparation(section, self._engine, streams),
             feed=source.gives != "picture",
             interval_s=source.interval_s if isinstance(source, SourceConfig) else 0.0,
             patience_s=patience_s,
@@ -325,8 +331,10 @@ def _notes(section: PipelineSection, engine: Engine) -> Iterator[tuple[str, str]
         yield "labels", f"{engine.tag.name}: {'; '.join(odd)}"
 
 
-def _preparation(section: PipelineSection, engine: Engine) -> Callable[[Any], NDArray[np.generic]]:
-    """Return the function that makes the model's input of a sample.
+def _preparation(
+    section: PipelineSection, engine: Engine, streams: PictureStreams | None = None
+) -> Callable[[Any], NDArray[np.generic]]:
+    """Return the function that makes the model's input of a sample, and shows it to a person who looks.
 
     Raises:
         ModelError: the model takes something else than the source gives.
@@ -338,7 +346,7 @@ def _preparation(section: PipelineSection, engine: Engine) -> Callable[[Any], ND
         return WindowPreparer(takes).prepare
     if isinstance(takes, PictureInput) and isinstance(source, SourceConfig):
         model = section.model
-        return Preparer(
+        prepare = Preparer(
             takes,
             model.fit,
             int(source.rotate),
@@ -346,6 +354,7 @@ def _preparation(section: PipelineSection, engine: Engine) -> Callable[[Any], ND
             normalize=model.normalization,
             order=model.order,
         ).prepare
+        return prepare if streams is None else streams.shown_before(prepare, int(source.rotate))
     raise ModelError(f"task {section.task.kind} cannot take the {source.gives} that {source.kind} gives")
 
 

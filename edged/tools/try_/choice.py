@@ -44,6 +44,7 @@ class Options:
         model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
         runtime: auto | litert | tflite-runtime.
         live: the output is a terminal that a person watches.
+        repeat: files are repeated, also without a count.
     """
 
     source: str | None = None
@@ -54,6 +55,7 @@ class Options:
     model_keys: Mapping[str, Any] = field(default_factory=dict)
     runtime: str = "auto"
     live: bool = False
+    repeat: bool = False
 
 
 def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[PipelineSection, str]:
@@ -124,7 +126,7 @@ def _file(path: Path, key: str) -> Path:
 
 
 def _source(options: Options, found: discovery.Machine | None) -> tuple[dict[str, Any], str]:
-    text, repeat = options.source, options.count is not None
+    text, repeat = options.source, options.repeat or options.count is not None
     if text in (None, "camera"):
         cameras = (found if found is not None else discovery.survey()).cameras
         if cameras:

@@ -1,0 +1,98 @@
+"""Checks what was set and drawn in the browser, and returns it as the configuration wants it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edged.config.pipeline import DecisionSection, PipelineSection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edged.sources import SourceConfig
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_/-]*( [A-Za-z0-9_/-]+)*")
+_WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
+
+
+class Wrong(ValueError):  # noqa: N818 - what a drawing is
+    """What was drawn or set is not possible; the message tells why."""
+
+
+def decided(section: PipelineSection, decision: object) -> PipelineSection:
+    """Return the pipeline with another block ``decision``. Raises ``Wrong``."""
+    return _with(section, {"decision": decision})
+
+
+def drawn(section: PipelineSection, shapes: Mapping[str, Any]) -> PipelineSection:
+    """Return the pipeline with what was drawn on its picture.
+
+    Args:
+        section: its configuration.
+        shapes: ``crop``, ``[x, y, width, height]`` in pixels or None, and ``mask``, polygons in parts of the
+            picture.
+
+    Raises:
+        Wrong: it is not possible.
+    """
+    other = {"crop": shapes.get("crop"), "mask": shapes.get("mask", [])}
+    return _with(section, {"source": section.source.model_dump(mode="json") | other})
+
+
+def source_block(source: SourceConfig) -> str:
+    """Return the block ``source``, with what was drawn."""
+    values: dict[str, Any] = {}
+    if source.crop is not None:
+        values["crop"] = list(source.crop)
+    if source.mask:
+        values["mask"] = [[list(point) for point in polygon] for polygon in source.mask]
+    return block("source", values) if values else "# the whole picture: leave crop and mask out\n"
+
+
+def block(name: str, values: Mapping[str, Any]) -> str:
+    """Return a block of YAML to paste."""
+    return "\n".join([f"{name}:", *_lines(values, "  ")]) + "\n"
+
+
+def decision_block(decision: DecisionSection) -> str:
+    """Return the block ``decision``, with what differs from its defaults."""
+    return block("decision", decision.model_dump(mode="json", exclude_defaults=True) or {"votes": 1})
+
+
+def _with(section: PipelineSection, changed: Mapping[str, Any]) -> PipelineSection:
+    data = {**section.model_dump(mode="json"), **changed}
+    try:
+        return PipelineSection.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"] if not str(step).startswith("["))
+        raise Wrong(f"{where}: {first['msg']}".removeprefix(": ")) from None
+
+
+def _lines(values: Mapping[str, Any], indent: str) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{_word(key)}:", *_lines(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], list):
+            lines += [f"{indent}{_word(key)}:", *(f"{indent}  - {_value(one)}" for one in value)]
+        else:
+            lines.append(f"{indent}{_word(key)}: {_value(value)}")
+    return lines
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return _word(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _word(text: str) -> str:
+    plain = _PLAIN.fullmatch(text) and not _WORDS.fullmatch(text)
+    return text if plain else json.dumps(text, ensure_ascii=False)

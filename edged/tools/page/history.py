@@ -1,0 +1,83 @@
+"""What was found in the last minutes, and what other rules would have decided of it.
+
+The state machine is the worker's own (:mod:`edged.pipeline.decision`), over the findings that it had.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from edged.pipeline.decision import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edged.events import Finding
+    from edged.ipc.worker_messages import Outcome
+    from edged.pipeline.decision import Rules
+
+KEPT_S = 600.0
+MOST = 12_000  # results: ten minutes at 20 a second
+MOST_POINTS = 600  # in one answer
+MOST_CHANGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found in one picture.
+
+    Attributes:
+        number: counts the results.
+        at: wall time, seconds since 1970, never less than that of the result before.
+        top: the findings.
+    """
+
+    number: int
+    at: float
+    top: tuple[Finding, ...]
+
+
+class History:
+    """The newest results of one pipeline."""
+
+    def __init__(self) -> None:
+        self._results: deque[Result] = deque(maxlen=MOST)
+        self._number = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep a result, and forget those that are too old."""
+        at = max(outcome.decided_at, self._results[-1].at if self._results else 0.0)
+        self._number += 1
+        self._results.append(Result(self._number, at, outcome.top))
+        while at - self._results[0].at > KEPT_S:
+            self._results.popleft()
+
+    def since(self, number: int) -> Sequence[Result]:
+        """Return the results after this one; of many, evenly chosen ones and the last."""
+        found = [result for result in self._results if result.number > number]
+        step = -(-len(found) // MOST_POINTS) or 1
+        return found[::-1][::step][::-1]
+
+    def replay(self, rules: Rules) -> dict[str, Any]:
+        """Return what these rules would have decided.
+
+        Returns:
+            ``changes``, the latest ones, each with ``at``, ``type``, ``label`` and ``score``; ``count``: how
+            many there were; ``results``: how many were looked at.
+        """
+        decision = Decision(replace(rules, heartbeat_s=0.0))
+        changes: deque[dict[str, Any]] = deque(maxlen=MOST_CHANGES)
+        count = 0
+        for result in self._results:
+            for change in decision.update(result.top, result.at):
+                count += 1
+                changes.append(
+                    {"at": result.at, "type": change.type, "label": change.label, "score": change.score}
+                )
+        return {
+            "changes": list(changes),
+            "count": count,
+            "results": len(self._results),
+        }
