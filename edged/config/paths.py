@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from edged.config import declarations
 from edged.drivers import FileMark
 from edged.errors import ModelError
+from edged.models import bundled
 from edged.models.installed import Store
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def absolute(config: Config, base: Path) -> Config:
 def _installed(model: ModelSection, store: Store) -> ModelSection:
     """Return the section with the files of the model that it names; they may not exist."""
     name = model.name or ""
+    if name == bundled.REPLIES.stem:
+        sha256 = model.sha256 or bundled.REPLIES_SHA256
+        return model.model_copy(update={"name": None, "file": bundled.REPLIES, "sha256": sha256})
     try:
         used = store.read(name)
     except ModelError:  # it is damaged: its files are missing, as those of one that is not installed

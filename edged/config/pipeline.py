@@ -90,8 +90,8 @@ class ModelSection(Section):
     name: InstalledName | None = Field(
         examples=["mobilenet_v2_1.0_224_quant"],
         default=None,
-        description="instead of file: the name of a model that edged models add installed; its labels and "
-        "checksum come with it",
+        description="instead of file: the name of a model that edged models add installed, or replies, the "
+        "bundled model of text; labels and checksum come with it",
     )
     taught: TaughtName | None = Field(
         examples=["garage"],
@@ -134,7 +134,7 @@ class ModelSection(Section):
 
     @property
     def installed(self) -> bool:
-        """Whether it names an installed model; after loading, ``file`` and ``labels`` are those of it."""
+        """Whether it names an installed model, or ``replies``: loading makes its ``file`` of that."""
         return self.name is not None and self.name != bundled.MODEL.stem
 
     @property
@@ -416,10 +416,11 @@ class PipelineSection(Section):
     def _of_what_the_source_gives(self) -> PipelineSection:
         model, gives = self.model, self.source.gives
         if gives != "picture":
+            what = "models of text" if gives == "text" else "models over time"
             if self.accelerator.policy != "cpu":
-                raise wrong("models over time run on the CPU: write cpu", "accelerator", "policy")
+                raise wrong(f"{what} run on the CPU: write cpu", "accelerator", "policy")
             if model.edgetpu_file is not None:
-                raise wrong("models over time run on the CPU: write file alone", "model", "edgetpu_file")
+                raise wrong(f"{what} run on the CPU: write file alone", "model", "edgetpu_file")
             if model.normalize is not None:
                 instead = ": write mean and std under source" if hasattr(self.source, "mean") else ""
                 raise wrong(f"normalize is for pictures{instead}", "model", "normalize")

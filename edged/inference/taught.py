@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.inference.model import Model
-    from edged.models.spec import PictureInput, WindowInput
+    from edged.models.spec import PictureInput, TextInput, WindowInput
     from edged.models.taught.head_file import HeadFile
 
 
@@ -108,7 +108,7 @@ class TaughtText:
         """Do nothing: there is no interpreter."""
 
 
-def _spec(picture: PictureInput | WindowInput | None, labels: int) -> Spec:
+def _spec(picture: PictureInput | WindowInput | TextInput | None, labels: int) -> Spec:
     """Return a score for each label; the scores are final, as those of a softmax are."""
     return Spec(picture, (Tensor("scores", (1, labels), "float32"),), labels, last_step="softmax")
 

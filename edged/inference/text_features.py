@@ -29,12 +29,13 @@ _PIECE = 4  # characters
 def row(text: str) -> NDArray[np.float32]:
     """Return the features of a text, of length 1; zeros for one without words."""
     counts = np.zeros(FEATURES, np.float32)
-    for gram in dict.fromkeys(_grams(text)):
+    for gram in dict.fromkeys(grams(text)):
         counts[zlib.crc32(gram.encode()) % FEATURES] += 1
     return scaled(counts)
 
 
-def _grams(text: str) -> Iterator[str]:
+def grams(text: str) -> Iterator[str]:
+    """Yield the n-grams of a text, some of them more than once: words, pairs of words, pieces of words."""
     plain = (
         unicodedata.normalize("NFKC", text[:MOST_CHARACTERS])
         .casefold()

@@ -1,4 +1,4 @@
-"""The bundled classifier and photographs: their paths, and the answer to expect."""
+"""The bundled models and photographs: their paths, and the answer to expect."""
 
 from __future__ import annotations
 
@@ -15,4 +15,8 @@ PHOTO, ANSWER = PHOTOS / "01-cat.jpg", "Egyptian cat"
 # This model's scores are low: correct answers score 0.3 to 0.5.
 THRESHOLD = 0.25
 
+REPLIES = _HERE / "replies.tflite"  # short replies to messages; its labels are packed in it
+NAMES = frozenset({MODEL.stem, REPLIES.stem})  # no installed model has one of them
+
 MODEL_SHA256 = "35e8e20b17f6cfd7414aa9c57678568b9958dabeea5ae8d79490d4025ba1f0d0"
+REPLIES_SHA256 = "1a24772ba13a74d64cdb9027edc011c3238e3af9835501b21f0c3e4ed18ba6b4"

@@ -63,6 +63,8 @@ def picture_input(model: ModelFile) -> PictureInput:
     tensor = model.inputs[0]
     if tensor.dtype == "string":
         raise ModelError(f"{model.path}: it takes text")
+    if tensor.dtype == "int32" and len(tensor.sides) == 1:
+        raise ModelError(f"{model.path}: it takes text as numbers (source kind lines, task kind text)")
     if unfit := tensor.unfit("input", scaled=False):
         raise ModelError(f"{model.path}: {unfit}")
     height, width, channels = _size(tensor, model)

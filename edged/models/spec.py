@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from edged.models.calibration import Calibration
     from edged.models.normalization import Normalization, Origin
     from edged.models.tensor import Tensor
+    from edged.models.text_ids import Hashing, Vocabulary
 
 Gives = Literal["picture", "window", "text"]
 
@@ -70,6 +71,21 @@ class WindowInput:
     tensor: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class TextInput:
+    """The input of a model that takes text as numbers, one for each word or n-gram.
+
+    Attributes:
+        length: how many numbers it takes.
+        words: how words become numbers.
+        tensor: the input tensor.
+    """
+
+    length: int
+    words: Hashing | Vocabulary
+    tensor: Tensor
+
+
 @dataclass(frozen=True)
 class Spec:
     """A task's plan for a sample. A task may return a subclass with fields of its own.
@@ -86,7 +102,7 @@ class Spec:
         calibration: of its scores, by the model's metadata, or None.
     """
 
-    input: PictureInput | WindowInput | None = None
+    input: PictureInput | WindowInput | TextInput | None = None
     outputs: tuple[Tensor, ...] = ()
     classes: int = 0
     labels: tuple[str, ...] = ()

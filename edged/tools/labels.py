@@ -9,7 +9,7 @@ from edged import tasks
 from edged.config import loader
 from edged.config.error_messages import closest
 from edged.errors import ModelError
-from edged.models import bundled, image_classifier, loaded_model
+from edged.models import bundled, image_classifier, loaded_model, text_classifier
 from edged.models import labels as label_files
 from edged.models.taught import head_file
 from edged.models.taught.store import HEAD
@@ -39,13 +39,15 @@ def of_model(file: Path, labels: Path | None, output: str | None = None) -> Voca
     """Return the labels of a classifier.
 
     Args:
-        file: the .tflite file, or the folder of a taught model, which has labels of its own.
+        file: the .tflite file, or the folder of a taught model, which has labels of its own, or ``replies``.
         labels: the label file; None: the labels packed in the model.
         output: the output with the scores, where there are several.
 
     Raises:
         ModelError: the model or its labels cannot be used.
     """
+    if str(file) == bundled.REPLIES.stem and not file.exists():
+        file = bundled.REPLIES
     if (file / HEAD).is_file():
         return Vocabulary(file.name, _taught(file))
     model = tflite_file.read(file, edgetpu=None).with_output(output)
@@ -53,7 +55,9 @@ def of_model(file: Path, labels: Path | None, output: str | None = None) -> Voca
         labels = bundled.LABELS
     given = label_files.load(labels) if labels is not None else None
     try:
-        classes = image_classifier.spec(model).classes
+        classes = (
+            (text_classifier if text_classifier.is_text(model) else image_classifier).spec(model).classes
+        )
     except ModelError:
         found = given or model.labels  # a model of another task
         if found is None:

@@ -10,13 +10,14 @@ from edged import sources
 from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError
 from edged.inference.preprocess import Preparer
+from edged.inference.text_ids import TextPreparer
 from edged.inference.window_preparer import WindowPreparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.ipc.pace import pace
 from edged.models import labels as label_files
 from edged.models import normalization
-from edged.models.spec import PictureInput, WindowInput
+from edged.models.spec import PictureInput, TextInput, WindowInput
 from edged.pipeline.decision import Change, Decision
 from edged.sources import SourceConfig
 from edged.sources.decoding import Decoding
@@ -344,6 +345,9 @@ def _preparation(
         return _values
     if isinstance(takes, WindowInput) and source.gives == "window":
         return WindowPreparer(takes).prepare
+    if isinstance(takes, TextInput) and source.gives == "text":
+        prepare = TextPreparer(takes).prepare
+        return lambda sample: prepare(str(sample.values.item()))
     if isinstance(takes, PictureInput) and isinstance(source, SourceConfig):
         model = section.model
         prepare = Preparer(

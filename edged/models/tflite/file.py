@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
 from edged.models import calibration as _calibration
+from edged.models import text_ids
 from edged.models.tflite import graph as _graph
 from edged.models.tflite import lookalikes, packed
 from edged.models.tflite import metadata as _metadata
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from edged.models.label_text import LabelList
     from edged.models.normalization import Normalization
     from edged.models.tensor import Tensor
+    from edged.models.text_ids import Hashing, Vocabulary
     from edged.models.tflite.metadata import CalibrationEntry
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -61,6 +63,7 @@ class ModelFile:
         input_range: the values that the first steps of its graph want for pixels, or empty.
         zero_to_one: its exporter trains models on pixels from 0 to 1.
         calibrations: how the scores of each output are calibrated, or None.
+        words: how words become the numbers that it takes, by what is packed in it, or None.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class ModelFile:
     input_range: str = ""
     zero_to_one: bool = False
     calibrations: tuple[Calibration | None, ...] = ()
+    words: Hashing | Vocabulary | None = field(default=None, repr=False)
 
     @property
     def last_step(self) -> str:
@@ -199,6 +203,7 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
         if name == "TFLITE_METADATA" and number < len(blobs):
             metadata = _metadata.read(blobs[number])
     wanted = [entry.file for entry in metadata.calibrations if entry is not None]
+    wanted += filter(None, (text_ids.HASHING_FILE, text_ids.VOCABULARY_FILE, metadata.vocabulary_file))
     appended = packed.read(content, buffer.end, metadata.label_files, str(path), wanted)
     graph = graphs[0]
     return ModelFile(
@@ -217,8 +222,17 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
         input_range=graph.input_range,
         zero_to_one=appended.zero_to_one,
         calibrations=_calibrations(metadata.calibrations, dict(appended.files), path),
+        words=_words(graph.inputs, dict(appended.files), metadata.vocabulary_file, path),
         normalization=metadata.normalization,
     )
+
+
+def _words(
+    inputs: Sequence[Tensor], files: Mapping[str, bytes], named: str | None, path: Path
+) -> Hashing | Vocabulary | None:
+    """Return how words become numbers, for a model that takes such numbers."""
+    takes = len(inputs) == 1 and inputs[0].dtype == "int32"
+    return text_ids.read(files, named, str(path)) if takes else None
 
 
 def _blob(entry: Table, buffer: FlatBuffer) -> memoryview:

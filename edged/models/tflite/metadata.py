@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _AXIS_LABELS, _VALUE_LABELS = 2, 3  # AssociatedFileType: TENSOR_AXIS_LABELS, TENSOR_VALUE_LABELS
 _AXIS_CALIBRATION = 4  # TENSOR_AXIS_SCORE_CALIBRATION
 _NORMALIZATION, _CALIBRATION = 1, 2  # ProcessUnitOptions: NormalizationOptions, ScoreCalibrationOptions
+_TOKENIZERS, _REGEX = frozenset({4, 5, 6}), 6  # those of BERT, SentencePiece and regular expressions
+_BETWEEN_WORDS = r"[^\w\']+"  # the expression of all models that are known here; no other one is run
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,14 @@ class Metadata:
         normalization: the normalisation of the input, or None.
         label_files: the names of the packed files with the labels of the outputs, the best one first.
         calibrations: how the scores of each output are calibrated, or None.
+        vocabulary_file: the name of the packed file with its words; empty: a tokenizer that is not known
+            here; None: there is no tokenizer.
     """
 
     normalization: Normalization | None = None
     label_files: tuple[str, ...] = ()
     calibrations: tuple[CalibrationEntry | None, ...] = ()
+    vocabulary_file: str | None = None
 
 
 def read(blob: memoryview) -> Metadata:
@@ -62,7 +67,16 @@ def read(blob: memoryview) -> Metadata:
         _normalization(image) if image is not None else None,
         _label_files(answers),
         tuple(map(_calibration, answers)),
+        _vocabulary_file([*(image.tables(4) if image is not None else ()), *subgraph.tables(5)]),
     )
+
+
+def _vocabulary_file(units: Sequence[Table]) -> str | None:
+    kinds = {unit.integer(0, "B"): unit.table(1) for unit in units}
+    options = kinds.get(_REGEX)
+    if options is not None and options.text(0) == _BETWEEN_WORDS:
+        return next((file.text(0) for file in options.tables(1)), "")
+    return "" if _TOKENIZERS & kinds.keys() else None
 
 
 def _normalization(tensor: Table) -> Normalization | None:

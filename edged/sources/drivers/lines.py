@@ -19,14 +19,14 @@ import stat
 import subprocess
 import time
 from collections import Counter, deque
-from pathlib import Path  # noqa: TC003 - a model reads its fields' types while edged runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from edged.drivers import wrong
 from edged.errors import Reason, Unavailable
-from edged.sources import InputConfig, Text
+from edged.sources import InputConfig, Offer, Text
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.models.spec import Gives
-    from edged.sources import FeedSource, Hint
+    from edged.sources import FeedSource, Hint, Viewing
 
+_ENDINGS = (".txt", ".log")
 MOST_CHARACTERS = 4000  # of a line
 _MOST_WAITING = 200  # lines; of more, the oldest are dropped
 _CHUNK = 1 << 16
@@ -76,6 +77,17 @@ class Config(InputConfig):
         if self.command is not None and self.from_start:
             raise wrong("from_start is for path", "from_start")
         return self
+
+
+def recognise(text: str, viewing: Viewing) -> Offer | None:
+    """Return the lines of a FIFO, or those that a file of text has by now."""
+    del viewing
+    path = Path(text)
+    if path.is_fifo() and path.suffix.lower() in {"", *_ENDINGS}:
+        return Offer({"path": str(path.absolute())}, text, text)
+    if path.suffix.lower() not in _ENDINGS or not path.is_file():
+        return None
+    return Offer({"path": str(path.absolute()), "from_start": True}, text, text)
 
 
 def needs(config: Config) -> Needs:

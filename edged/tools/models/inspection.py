@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import ModelError, Refused
-from edged.models import bundled, catalogue, image_classifier, normalization
+from edged.models import bundled, catalogue, image_classifier, normalization, text_classifier
 from edged.models.installed import Store
 from edged.models.tflite import file as tflite_file
 
@@ -33,10 +33,7 @@ def listing(
     """
     store, known = Store(state_dir), catalogue.entries() if known is None else known
     rows = {name: _row(asdict(entry), runs=entry.runs) for name, entry in known.items()}
-    about = "ImageNet without its background class"
-    mine = {"name": bundled.MODEL.stem, "task": "classify", "family": "EfficientNet", "about": about}
-    more = {"bytes": bundled.MODEL.stat().st_size, "sha256": bundled.MODEL_SHA256, "state": "bundled"}
-    listed = {bundled.MODEL.stem: _row(mine | more, runs=True)}
+    listed = _bundled()
     try:
         names = store.names()
     except Refused as refused:
@@ -50,6 +47,16 @@ def listing(
         sha256, size = found.about.sha256, found.file.stat().st_size
         listed[name] = row | {"state": f"version {found.version}", "bytes": size, "sha256": sha256}
     return [*listed.values(), *rows.values()]
+
+
+def _bundled() -> dict[str, dict[str, Any]]:
+    about = "ImageNet without its background class"
+    mine = {"name": bundled.MODEL.stem, "task": "classify", "family": "EfficientNet", "about": about}
+    pictures = mine | {"bytes": bundled.MODEL.stat().st_size, "sha256": bundled.MODEL_SHA256}
+    mine = {"name": bundled.REPLIES.stem, "task": "text", "about": "short replies to messages, English"}
+    replies = mine | {"bytes": bundled.REPLIES.stat().st_size, "sha256": bundled.REPLIES_SHA256}
+    rows = {bundled.MODEL.stem: pictures, bundled.REPLIES.stem: replies}
+    return {name: _row(row | {"state": "bundled"}, runs=True) for name, row in rows.items()}
 
 
 def _row(data: dict[str, Any], *, runs: bool) -> dict[str, Any]:
@@ -68,8 +75,9 @@ def describe(what: str, state_dir: Path, known: Mapping[str, Entry] | None = Non
     entry = (catalogue.entries() if known is None else known).get(what)
     if os.path.lexists(what):
         return _of_file(Path(what))
-    if what == bundled.MODEL.stem:
-        return _of_file(bundled.MODEL)
+    for file in (bundled.MODEL, bundled.REPLIES):
+        if what == file.stem:
+            return _of_file(file)
     installed = Store(state_dir).read(what) if "/" not in what else None
     if installed is not None:
         more = asdict(installed.about) | {"version": installed.version}
@@ -90,8 +98,16 @@ def _of_file(path: Path) -> dict[str, Any]:
         "labels": len(model.labels.names) if model.labels else 0,
         "custom_ops": list(model.custom_ops),
         "edgetpu": model.for_edgetpu,
-        **_as_classifier(model),
+        **(_as_text(model) if text_classifier.is_text(model) else _as_classifier(model)),
     }
+
+
+def _as_text(model: ModelFile) -> dict[str, Any]:
+    """Return what a pipeline would make of a model of text, or why none runs it."""
+    try:
+        return {"runs": True, "classes": text_classifier.spec(model).classes}
+    except ModelError as error:
+        return {"runs": False, "why": str(error).removeprefix(f"{model.path}: ")}
 
 
 def _as_classifier(model: ModelFile) -> dict[str, Any]:

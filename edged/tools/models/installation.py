@@ -93,7 +93,7 @@ class Installer:
         entry = self._entry(wish)
         name = wish.name or (entry.name if entry else Path(wish.source.rstrip("/")).name)
         name = name.removesuffix(".tflite")
-        if name == bundled.MODEL.stem:
+        if name in bundled.NAMES:
             raise Refused(f"{name} comes with edged: choose another name (--name)", os.EX_USAGE)
         sha256 = _expected(wish, entry)
         with self.store.writing(name) as folder:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edged import sources
 from edged.config import root
 from edged.config.root import PipelineSection
 from edged.config.source import SOURCES
@@ -20,6 +19,7 @@ from edged.models.installed import NAME, Store
 from edged.models.taught import head_file
 from edged.models.taught.store import HEAD
 from edged.sources import Offer, Viewing, discovery
+from edged.tasks import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +36,8 @@ class Options:
 
     Attributes:
         source: path, /dev/videoN, URL, ``camera``, ``photos`` or ``synthetic``; None: a camera, else photos.
-        model: the .tflite file, the name of an installed model, or the folder of a taught one; None: the
-            bundled classifier.
+        model: the .tflite file, the name of an installed model, ``replies``, or the folder of a taught one;
+            None: the bundled classifier, or ``replies`` for text.
         labels: the label file; None: the labels packed in the model.
         count: stop after this many inferences; None: when the source ends.
         broker: HOST[:PORT] of a broker to publish to.
@@ -66,24 +66,29 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
         found: the hardware of the machine; None: of this one.
 
     Raises:
-        Refused: a file does not exist, there is no camera, or the model was taught with texts.
+        Refused: a file does not exist, there is no camera, or the model takes something else.
         ModelError: the head of a taught model cannot be used.
     """
     source, description = _source(options, found)
     model: dict[str, Any] = {"runtime": options.runtime, **options.model_keys}
     file, labels = options.model, options.labels
-    if file is not None and (used := installed(file)) is not None:
+    gives = SOURCES.config(source["kind"]).gives
+    reads = gives == "text"
+    if (file is None and reads) or str(file) == bundled.REPLIES.stem:
+        file = bundled.REPLIES
+    elif file is not None and (used := installed(file)) is not None:
         file, labels = used.file, labels or used.labels
-    taught = file is not None and _is_taught(file)
+    taught = file is not None and _is_taught(file, reads=reads)
     for key, path in (("taught" if taught else "file", file), ("labels", labels)):
         if path is not None:
             model[key] = _file(path, key)
     if "labels" in model and options.model is None:
         raise Refused("--labels needs a model: write --model too", os.EX_USAGE)
-    if options.model is None and sources.load(source["kind"]).Config.gives == "window":
+    if options.model is None and gives == "window":
         raise Refused(f"{description}: edged brings no model of sound: write --model F.tflite", os.EX_USAGE)
     try:
-        section = {"source": source, "model": model, "deadlines": _DEADLINES}
+        task = {"kind": "text"} if reads else {"kind": DEFAULT}
+        section = {"source": source, "model": model, "task": task, "deadlines": _DEADLINES}
         return PipelineSection.model_validate(section), description
     except ValidationError as error:
         raise Refused(f"{description}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
@@ -103,18 +108,23 @@ def installed(path: Path, state_dir: Path | None = None) -> Installed | None:
     return None
 
 
-def _is_taught(path: Path) -> bool:
-    """Return whether this is the folder of a model that was taught with pictures.
+def _is_taught(path: Path, *, reads: bool) -> bool:
+    """Return whether this is the folder of a taught model.
+
+    Args:
+        path: what may be one.
+        reads: the source gives texts, not pictures.
 
     Raises:
-        Refused: it was taught with texts.
+        Refused: it was taught with the other kind.
         ModelError: its head cannot be used.
     """
     if not (path / HEAD).is_file():
         return False
-    if head_file.read(path / HEAD).gives == "text":
-        keys = "source: {kind: lines}, task: {kind: text}"
-        raise Refused(f"{path}: it was taught with texts, which a pipeline reads: {keys}", os.EX_USAGE)
+    given = head_file.read(path / HEAD).gives
+    if given != ("text" if reads else "picture"):
+        hint = "--source FILE.txt has lines for it" if given == "text" else "the source has lines of text"
+        raise Refused(f"{path}: it was taught with {given}s; {hint}", os.EX_USAGE)
     return True
 
 

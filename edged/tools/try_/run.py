@@ -74,7 +74,7 @@ class Trial:
         self._options = options
         self._view = view
         self._source = self._reported = ""
-        self._numbered = False
+        self._numbered, self._gives = False, "picture"
         self._noted: set[str] = set()
         self._shown = 0
         self._checked_isolation = False
@@ -107,7 +107,7 @@ class Trial:
         from edged.tools.try_ import choice
 
         section, self._source = choice.pipeline(self._options)
-        self._numbered = section.source.numbered
+        self._numbered, self._gives = section.source.numbered, section.source.gives
         self._node = root.host_node() if self._options.broker is None else _free_node()
         self._event_maker = EventMaker(self._node)
         self._view.begin(self._source)
@@ -157,7 +157,8 @@ class Trial:
         if self._shown:
             self._finish(0)
         else:
-            sentence = status.last_error or f"{self._source}: it holds no readable picture"
+            nothing = "picture" if self._gives == "picture" else "line"
+            sentence = status.last_error or f"{self._source}: it holds no readable {nothing}"
             self._done.set_exception(Refused(sentence, os.EX_NOINPUT))
 
     def _fault(self, status: PipelineStatus) -> None:

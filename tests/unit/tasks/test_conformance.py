@@ -16,8 +16,9 @@ from pydantic_core import PydanticCustomError
 
 from edged import tasks
 from edged.errors import ModelError
-from edged.models.spec import PictureInput, SampleSpec, Spec, WindowInput
+from edged.models.spec import PictureInput, SampleSpec, Spec, TextInput, WindowInput
 from edged.models.tensor import Tensor
+from edged.models.text_ids import Hashing
 from edged.models.tflite.file import ModelFile
 from edged.tasks import TaskConfig
 
@@ -31,11 +32,13 @@ WINDOWS = ModelFile(
     (Tensor("answer", (1, 8), "float32"),),
 )
 PICTURES = replace(WINDOWS, inputs=(Tensor("picture", (1, 8, 8, 3), "uint8", 1 / 255),))
+TEXT = SampleSpec("text")
+TEXTS = replace(WINDOWS, inputs=(Tensor("ids", (1, 9), "int32"),), words=Hashing(64))
 # What each task can work on: a model (or none) and a sample.
 WORKS: dict[str, list[tuple[ModelFile | None, SampleSpec]]] = {
     "classify": [(PICTURES, PICTURE), (WINDOWS, WINDOW)],
     "anomaly": [(WINDOWS, WINDOW), (None, WINDOW)],
-    "text": [],  # taught models alone, which need no inspection: unit/inference/test_taught.py
+    "text": [(TEXTS, TEXT)],
 }
 CASES = [(kind, *case) for kind in KINDS for case in WORKS[kind]]
 
@@ -74,7 +77,8 @@ def test_finds_in_a_model_what_it_takes_and_gives(
         assert spec.input is None
         assert spec.measure, "events name it in the place of a model"
     else:
-        assert isinstance(spec.input, PictureInput if sample is PICTURE else WindowInput)
+        takes = {"picture": PictureInput, "window": WindowInput, "text": TextInput}[sample.gives]
+        assert isinstance(spec.input, takes)
         assert spec.input.tensor is model.inputs[0]
         assert set(spec.outputs) <= set(model.outputs)
     assert bool(spec.labels) != bool(spec.classes), "its own labels, or one for each class"
@@ -122,7 +126,7 @@ def test_classify_needs_a_model_and_anomaly_needs_windows() -> None:
         (config("classify"), "window", False, "edged brings nothing that classifies readings"),
         (config("classify"), "text", True, "write task: {kind: text}"),
         (config("text"), "picture", True, "text works on lines of text"),
-        (config("text"), "text", False, "write model: {taught: NAME}"),
+        (config("text"), "text", False, "write model: {name: replies}, the bundled one, or {taught: NAME}"),
         (config("anomaly"), "picture", True, "anomaly works on readings over time"),
         (config("anomaly"), "window", True, "with a model, write limit"),
         (config("anomaly", limit=1, history=9), "window", True, "history is for anomaly without a model"),

@@ -231,7 +231,7 @@ def test_the_list_has_what_is_there_first(tmp_path: Path) -> None:
     file.write_bytes(MODEL)
     Installer(tmp_path, Heard()).add(Wish(str(file)))
     rows = {row["name"]: row for row in listing(tmp_path)}
-    assert list(rows)[:2] == [bundled.MODEL.stem, "net"]
+    assert list(rows)[:3] == [bundled.MODEL.stem, bundled.REPLIES.stem, "net"]
     assert rows["net"]["state"] == "version 1"
     assert rows["smartreply"]["state"] == "cannot be had"
     assert rows["inception_v3_299_quant"]["state"] == "unpinned"

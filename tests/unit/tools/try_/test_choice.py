@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from taught_models import teach, teach_text
@@ -15,9 +16,6 @@ from edged.sources.discovery import Machine
 from edged.sources.drivers.folder import PAUSE_S
 from edged.tools.try_ import Options
 from edged.tools.try_.choice import pipeline
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOTHING = Machine()
 DEVICE = "/dev/v4l/by-id/usb-cam-video-index0"
@@ -126,6 +124,24 @@ def test_the_folder_of_a_taught_model_is_a_model(tmp_path: Path) -> None:
 
 def test_a_model_that_was_taught_with_texts_is_refused_with_what_runs_it(tmp_path: Path) -> None:
     folder = teach_text(tmp_path, "chat", {"hello": ["good morning"], "weather": ["will it rain"]})
-    with pytest.raises(Refused, match="it was taught with texts, which a pipeline reads") as refused:
+    with pytest.raises(Refused, match=r"it was taught with texts; --source FILE\.txt has lines for it"):
         pipeline(Options(source="photos", model=folder))
-    assert "kind: lines" in str(refused.value)
+    (tmp_path / "said.txt").write_text("good day\n")
+    section, _ = pipeline(Options(source=str(tmp_path / "said.txt"), model=folder))
+    assert (section.source.kind, section.task.kind, section.model.taught) == ("lines", "text", folder)
+    pictures = teach(tmp_path, "garage", {"left": 2, "right": 12})
+    with pytest.raises(Refused, match="it was taught with pictures; the source has lines of text"):
+        pipeline(Options(source=str(tmp_path / "said.txt"), model=pictures))
+
+
+@pytest.mark.parametrize("model", [None, Path("replies")])
+def test_lines_of_text_are_for_the_bundled_replies(tmp_path: Path, model: Path | None) -> None:
+    (tmp_path / "said.txt").write_text("good day\n")
+    section, name = pipeline(Options(source=str(tmp_path / "said.txt"), model=model))
+    assert (section.source.kind, section.task.kind, section.model.file) == ("lines", "text", bundled.REPLIES)
+    assert name == str(tmp_path / "said.txt")
+    os.mkfifo(tmp_path / "fifo")
+    assert pipeline(Options(source=str(tmp_path / "fifo"), model=model))[0].source.kind == "lines"
+    (tmp_path / "said.csv").write_text("good day\n")
+    with pytest.raises(Refused, match="it is not a file, folder or camera"):
+        pipeline(Options(source=str(tmp_path / "said.csv"), model=model))
