@@ -266,6 +266,7 @@ def test_a_file_a_name_and_an_entry_are_described(tmp_path: Path) -> None:
     assert describe("net", tmp_path)["installed"]["version"] == 1
     assert describe("inception_v3_299_quant", tmp_path)["top1"] == 77.5
     assert describe(bundled.MODEL.stem, tmp_path)["classes"] == 1000
+    assert describe(bundled.REPLIES.stem, tmp_path)["classes"] == 16
     with pytest.raises(Refused, match="no such file, and no such name"):
         describe("nothing", tmp_path)
     file.write_bytes(b"nothing")
@@ -279,7 +280,7 @@ def test_a_user_who_may_not_look_still_gets_the_list(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr("edged.models.installed.os.scandir", denied)
     notes: list[str] = []
-    assert len(listing(tmp_path, None, notes.append)) == len(catalogue.entries()) + 1
+    assert len(listing(tmp_path, None, notes.append)) == len(catalogue.entries()) + len(bundled.NAMES)
     assert notes[0].startswith("what is installed is not shown: ")
     assert "use sudo" in notes[0]
 
