@@ -94,13 +94,23 @@ def _pipelines(machine: Machine) -> Iterator[str]:
         if number == 1:
             yield ""
             yield "  ## All keys shown under `camera` can be used here too."
-        title = "".join(c for c in name if c.isprintable())[:60]
+        title = _title(name)
         yield from ([f"  ## {title}"] if title else [])
         yield f"  camera{f'-{number + 1}' if number else ''}:"
         yield "    source:"
         yield from _source(source)
         if not number:
             yield from _rest()
+    for microphone in machine.microphones:
+        yield ""
+        yield f"  ## {_title(microphone.name)} records sound. With a model of sound (docs/sound.md):"
+        yield "  ##   ear:"
+        yield f"  ##     source: {_yaml(dict(microphone.keys))}"
+        yield "  ##     model: {file: yamnet.tflite}"
+
+
+def _title(name: str) -> str:
+    return "".join(c for c in name if c.isprintable())[:60]
 
 
 def _source(source: Mapping[str, Any]) -> Iterator[str]:

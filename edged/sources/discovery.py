@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+    from edged.models.spec import Gives
     from edged.sources import Offer, Viewing
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,12 @@ class Machine:
 
 def survey(root: Path = Path("/")) -> Machine:
     """Look at the machine; ``root`` is for tests. Reads sysfs, and opens nothing for capture."""
-    found: dict[str, list[Offer]] = {}
-    for kind, driver in _with("find"):
-        offers = [_of_kind(kind, offer) for offer in _found(kind, driver, root)]
-        found.setdefault(driver.Config.gives, []).extend(offers)
-    return Machine(tuple(found.get("picture", ())), board.coral(root), tuple(found.get("window", ())))
+    return Machine(tuple(_devices("picture", root)), board.coral(root), tuple(microphones(root)))
+
+
+def microphones(root: Path = Path("/")) -> list[Offer]:
+    """Return what gives sound. Reads /proc, and opens nothing."""
+    return list(_devices("window", root))
 
 
 def identify(kind: str) -> list[Offer]:
@@ -80,6 +82,13 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
         if offer is not None:
             return _of_kind(kind, offer)
     return None
+
+
+def _devices(gives: Gives, root: Path) -> Iterator[Offer]:
+    """Give the devices of the drivers that give such samples."""
+    for kind, driver in _with("find"):
+        if driver.Config.gives == gives:
+            yield from (_of_kind(kind, offer) for offer in _found(kind, driver, root))
 
 
 def _with(ability: str) -> Iterator[tuple[str, ModuleType]]:

@@ -80,9 +80,13 @@ def needs(config: Config) -> Needs:
 def find(root: Path) -> list[Offer]:
     """Return the microphones that ALSA lists."""
     return [
-        Offer({"device": found.device}, found.name, found.device, found.aliases)
-        for found in sound_cards.find(root)
+        Offer({"device": found.device}, found.name, found.device, (*found.aliases, *_first(number)))
+        for number, found in enumerate(sound_cards.find(root))
     ]
+
+
+def _first(number: int) -> tuple[str, ...]:
+    return () if number else ("auto",)
 
 
 def recognise(text: str, viewing: Viewing) -> Offer | None:

@@ -10,6 +10,7 @@ import yaml
 
 from edged.cli.main import main
 from edged.config.loader import load
+from edged.config.root import PipelineSection
 from edged.config.sample import sample
 from edged.sources import Offer
 from edged.sources.discovery import Machine
@@ -23,10 +24,11 @@ USB = (
     Offer({"kind": "v4l2", "device": "/dev/v4l/by-id/usb-b"}, 'the "other" one'),
 )
 CSI = Offer({"kind": "picamera2"}, "the camera on the CSI connector")
+MICROPHONE = Offer({"kind": "microphone", "device": "plughw:CARD=Device"}, "USB PnP Sound Device")
 MACHINES = {
     "nothing": Machine(),
     "usb cameras": Machine(cameras=USB),
-    "a Pi with all": Machine(cameras=(CSI, *USB), coral="usb"),
+    "a Pi with all": Machine(cameras=(CSI, *USB), coral="usb", microphones=(MICROPHONE,)),
 }
 
 
@@ -68,3 +70,11 @@ def test_every_choice_is_named() -> None:
     assert "# prefer falls back to the CPU; require does not (cpu, prefer or require)" in text
     assert "pause or run (" not in text
     assert re.search(r"# rotate: 0$", text, re.MULTILINE)  # as everybody writes it
+
+
+def test_a_microphone_is_shown_with_what_to_write() -> None:
+    text = sample(Machine(microphones=(MICROPHONE,)))
+    lines = [line.removeprefix("  ## ") for line in text.partition("records sound")[2].splitlines()[1:]]
+    written = {"pipelines": yaml.safe_load("\n".join(lines))}
+    assert written["pipelines"]["ear"]["source"] == dict(MICROPHONE.keys)
+    assert PipelineSection.model_validate(written["pipelines"]["ear"]).source.kind == "microphone"

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import pytest
 
 NAMES = [
-    *("python", "runtime", "cpu-inference", "isolation", "edgetpu", "accelerator", "cameras", "drivers"),
+    *("python", "runtime", "cpu-inference", "isolation", "edgetpu", "accelerator", "cameras"),
     *(
+        "microphones",
+        "drivers",
         "serial-ports",
         "sensors",
         "configuration",
