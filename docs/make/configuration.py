@@ -31,6 +31,8 @@ _PLACES = {
     "channels": "CHANNEL",
 }
 
+_CAMERAS, _SOURCES = "cameras.NAME", "pipelines.NAME.source"  # blocks with the same keys
+
 
 def page() -> str:
     """Return the text of the page."""
@@ -48,7 +50,10 @@ def _section(path: str, part: JsonSchema, defs: dict[str, JsonSchema]) -> Iterat
 
 
 def _below(path: str, key: str, part: JsonSchema, defs: dict[str, JsonSchema]) -> Iterator[str]:
-    if "oneOf" in part and not _is_value(part):
+    if path == _CAMERAS:
+        yield from _heading(path, part)
+        yield f"`kind` and its keys are those of [`{_SOURCES}`](#{_anchor(_SOURCES)}).\n"
+    elif "oneOf" in part and not _is_value(part):
         yield from _kinds(path, part, defs)
     elif "properties" in part:
         yield from _section(path, part, defs)

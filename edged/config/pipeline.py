@@ -5,30 +5,37 @@ The descriptions are the single source for ``edged schema``, the commented sampl
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
+    ConfigDict,
     Discriminator,
     Field,
-    StringConstraints,
     Tag,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from edged.config.accelerator import Accelerator
 from edged.config.gating import GateSection, TriggerSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
-from edged.config.values import DEVICE, NODE, InstalledName, Label, Probability, Seconds, Sha256
+from edged.config.values import (
+    InstalledName,
+    Label,
+    Probability,
+    Seconds,
+    Sha256,
+    TopicName,
+)
 from edged.drivers import ModelPath, Section, TaughtName, wrong
 from edged.events import MAX_READINGS
 from edged.models import bundled
 from edged.models.normalization import BGR, PRESETS, Normalization
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.pipeline.decision import Rules
-from edged.sources import ChannelPath
+from edged.sources import ChannelPath, Crop, Interval, Rotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,69 +177,6 @@ class ModelSection(Section):
         return self
 
 
-class Accelerator(Section):
-    """The hardware that runs the model: an Edge TPU, or what another library drives."""
-
-    policy: Literal["cpu", "prefer", "require"] = Field(
-        default="cpu", description="prefer falls back to the CPU; require does not"
-    )
-    device: Annotated[str, StringConstraints(pattern=DEVICE)] | None = Field(
-        examples=["usb"],
-        default=None,
-        description="the Edge TPU: usb (default), pci, one by its number in the order of the ports, "
-        "such as usb:0, or by its port, such as usb@2-1",
-    )
-    library: str = Field(
-        default="libedgetpu.so.1",
-        description="the Edge TPU runtime library; without device, any external delegate of TFLite",
-    )
-    options: dict[str, bool | int | float | str] = Field(
-        examples=[{"Performance": "High"}],
-        default_factory=dict,
-        description="options of the library, by name",
-    )
-    nodes: tuple[Annotated[str, StringConstraints(pattern=NODE)], ...] = Field(
-        examples=[["/dev/galcore"]],
-        default=(),
-        description="device nodes that an external delegate opens; default: those of NPUs and GPUs",
-    )
-
-    @property
-    def kind(self) -> Literal["cpu", "edgetpu", "external"]:
-        """Return what runs the model, as events name it."""
-        if self.policy == "cpu":
-            return "cpu"
-        named = PurePath(self.library).name.startswith("libedgetpu")
-        return "edgetpu" if named or self.device is not None else "external"
-
-    @property
-    def port(self) -> str:
-        """Return the device of an Edge TPU."""
-        return self.device or "usb"
-
-    @model_validator(mode="after")
-    def _nodes_of_others(self) -> Accelerator:
-        if self.nodes and self.kind == "edgetpu":
-            raise wrong("nodes are for other accelerators: the Edge TPU's are known", "nodes")
-        return self
-
-    def contradicts(self, other: Accelerator) -> bool:
-        """Return whether both may mean the same device but name it differently."""
-        if {self.kind, other.kind} != {"edgetpu"}:
-            return False
-        if self.port == other.port:
-            return self.library != other.library or self.options != other.options
-        (kind, _, number), (other_kind, _, other_number) = (
-            device.partition(":") for device in (self.port, other.port)
-        )
-        if self.port.startswith("usb@") or other.port.startswith("usb@"):
-            # Which number a port has depends on what is plugged in.
-            return not (self.port[:4] == other.port[:4] or "pci" in {kind, other_kind})
-        if kind == other_kind:
-            return "" in {number, other_number}
-        return "" in {kind, other_kind}  # :0 is the first of any kind
-
-
 class LabelRule(Section):
     """Thresholds of one label."""
 
@@ -318,10 +262,40 @@ class Deadlines(Section):
     )
 
 
+def _source_or_camera(described: dict[str, Any]) -> None:
+    """Let the JSON schema require one of both."""
+    del described["properties"]["source"]["default"]
+    described["oneOf"] = [{"required": ["source"]}, {"required": ["camera"]}]
+
+
 class PipelineSection(Section):
     """source → model → task → decision."""
 
-    source: AnySource = Field(description="the source of pictures, of sound, or of sensor readings over time")
+    model_config = ConfigDict(json_schema_extra=_source_or_camera)
+
+    source: AnySource = Field(
+        default=None,
+        validate_default=True,
+        description="the source of pictures, of sound, or of sensor readings over time; or name a camera",
+    )
+    camera: TopicName | None = Field(
+        examples=["yard"],
+        default=None,
+        description="instead of source: one of cameras, which several pipelines may share",
+    )
+    interval_s: Interval | None = Field(
+        examples=[1],
+        default=None,
+        description="with camera: time between two classifications, in s; default: the camera's",
+    )
+    rotate: Rotation | None = Field(
+        examples=["90"], default=None, description="with camera: as in source; default: the camera's"
+    )
+    crop: Crop | None = Field(
+        examples=[[200, 0, 480, 480]],
+        default=None,
+        description="with camera: as in source; default: the camera's",
+    )
     enabled: bool | Literal["last"] = Field(
         default="last",
         description="whether it runs at start; last: as MQTT switched it last, and on if it never did",
@@ -411,6 +385,13 @@ class PipelineSection(Section):
             ignore=frozenset(decision.ignore),
             heartbeat_s=self.publish.heartbeat_s,
         )
+
+    @model_validator(mode="after")
+    def _keys_of_a_camera(self) -> PipelineSection:
+        for key in ("interval_s", "rotate", "crop"):
+            if self.camera is None and getattr(self, key) is not None:
+                raise wrong(f"without camera, {key} is a key of source: write it there", key)
+        return self
 
     @model_validator(mode="after")
     def _of_what_the_source_gives(self) -> PipelineSection:

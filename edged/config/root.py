@@ -12,15 +12,16 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from edged.config import cameras
+from edged.config.accelerator import Accelerator
 from edged.config.catalogues import CatalogueSection
 from edged.config.outputs import AnySink, HealthSection, HomeAssistant, LogSection, Mqtt, SpoolSection, Tls
 from edged.config.pipeline import (
-    Accelerator,
     Deadlines,
     DecisionSection,
     LabelRule,
@@ -30,6 +31,7 @@ from edged.config.pipeline import (
     Publish,
 )
 from edged.config.sensor import AnySensor
+from edged.config.source import AnySource
 from edged.config.values import Name, TopicName
 from edged.drivers import Section, wrong
 from edged.ipc.readings_page import name_of
@@ -116,11 +118,36 @@ class Config(Section):
     sensors: Annotated[dict[TopicName, AnySensor], Field(max_length=256)] = Field(
         default_factory=dict, description="keyed by name, which becomes part of the topic"
     )
+    cameras: Annotated[dict[TopicName, AnySource], Field(max_length=64)] = Field(
+        examples=[{"yard": {"kind": "v4l2", "size": [1280, 720]}}],
+        default_factory=dict,
+        description="sources of pictures for several pipelines, by name, with the same keys as source; a "
+        "pipeline with camera: NAME uses one in the place of source",
+    )
     pipelines: Annotated[dict[TopicName, PipelineSection], Field(max_length=64)] = Field(
         default_factory=dict,
         validate_default=True,
         description="keyed by name, which becomes part of the topic",
     )
+
+    @field_validator("cameras")
+    @classmethod
+    def _may_be_shared(cls, given: dict[str, AnySource]) -> dict[str, AnySource]:
+        cameras.check(given)
+        return given
+
+    @field_validator("pipelines", mode="before")
+    @classmethod
+    def _sources_of_cameras(cls, pipelines: Any, info: ValidationInfo) -> Any:
+        if not isinstance(pipelines, dict):
+            return pipelines
+        return cameras.with_sources(pipelines, info.data.get("cameras"))
+
+    @field_validator("pipelines")
+    @classmethod
+    def _with_own_keys(cls, pipelines: dict[str, PipelineSection]) -> dict[str, PipelineSection]:
+        cameras.check_accelerators(pipelines)
+        return cameras.with_own_keys(pipelines)
 
     @field_validator("pipelines")
     @classmethod
@@ -142,7 +169,7 @@ class Config(Section):
     def _something_to_do(
         cls, pipelines: dict[str, PipelineSection], info: ValidationInfo
     ) -> dict[str, PipelineSection]:
-        if not pipelines and info.data.get("sensors") == {}:
+        if not pipelines and info.data.get("sensors") == {} and "cameras" in info.data:
             raise PydanticCustomError("nothing", "configure at least one pipeline or sensor")
         return pipelines
 

@@ -75,8 +75,27 @@ if TYPE_CHECKING:
 
 Pixels = Annotated[int, Field(ge=16, le=8192)]
 Size = tuple[Pixels, Pixels]  # of a picture: width, height
+Interval = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
+Rotation = Literal["0", "90", "180", "270"]
+Crop = tuple[int, int, int, int]  # x, y, width, height
 CHANNEL_PATH = r"^[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?$"
 ChannelPath = Annotated[str, StringConstraints(pattern=CHANNEL_PATH)]  # a sensor, or sensor/channel
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one pipeline sees of the pictures.
+
+    Attributes:
+        width, height: its model's input in pixels; 0 where unknown.
+        rotate: the rotation in degrees, clockwise.
+        crop: the part that it takes, in pixels after rotation; None: all of it.
+    """
+
+    width: int
+    height: int
+    rotate: Rotation = "0"
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +104,7 @@ class Hint:
 
     Attributes:
         width, height: the model's input in pixels, so that a driver can let its hardware scale; 0 where
-            unknown.
+            unknown. Of several pipelines that share the source, what is enough for all of them.
         steps: the length of the model's input, where it takes windows; 0 where unknown.
         patience_s: how long the pipeline waits for data before it calls the source hung, in s.
         readings: the page with the sensors' readings, for a driver that follows some; None where there is
@@ -95,6 +114,8 @@ class Hint:
         progress: how far the source has come, for a driver of files or recordings.
         decoding: where a driver that decodes files notes which one, so that a file that ends its worker is
             left out by the next one.
+        views: what each of several pipelines that share the source takes of its pictures; the source's own
+            ``crop`` and ``rotate`` mean nothing then. Empty: there is only one.
     """
 
     width: int = 0
@@ -105,6 +126,7 @@ class Hint:
     decoding: Decoding = field(default_factory=Decoding, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
     steps: int = 0
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +338,11 @@ class InputConfig(Section):
         return {}
 
     @property
+    def given_once(self) -> str:
+        """Why no second pipeline can share it: the key that makes it give each sample once; empty: it can."""
+        return ""
+
+    @property
     def follows(self) -> tuple[Followed, ...]:
         """The sensors' channels that feed it."""
         return ()
@@ -324,13 +351,13 @@ class InputConfig(Section):
 class SourceConfig(InputConfig):
     """The keys that every source of pictures has; a driver's ``Config`` adds its own."""
 
-    interval_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
+    interval_s: Interval = Field(
         default=1.0, description="time between two classifications, in s (0: as fast as the model can)"
     )
-    rotate: Literal["0", "90", "180", "270"] = Field(
+    rotate: Rotation = Field(
         default="0", description="rotate the picture clockwise by this many degrees, before cropping"
     )
-    crop: tuple[int, int, int, int] | None = Field(
+    crop: Crop | None = Field(
         default=None, description="classify only this part: [x, y, width, height] in pixels after rotation"
     )
     mask: masks.Polygons = Field(

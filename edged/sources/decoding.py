@@ -47,7 +47,7 @@ class Decoding:
         left_out: Callable[[str], object] = log.warning,
     ) -> None:
         self._note = note
-        self._left_out = left_out
+        self.left_out = left_out
         self.fatal = frozenset(fatal)
 
     def begins(self, mark: int) -> None:
@@ -65,4 +65,4 @@ class Decoding:
         more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
         them = "them" if len(files) > 1 else "it"
         names = ", ".join(files[:_NAMED])  # last: a sentence that is too long is cut
-        self._left_out(f"left out, since decoding {them} ended an earlier worker: {names}{more}")
+        self.left_out(f"left out, since decoding {them} ended an earlier worker: {names}{more}")

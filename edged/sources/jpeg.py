@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from edged.sources import picture_header
+from edged.sources import View, picture_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,8 @@ def shrink(size: tuple[int, int], least: tuple[int, int]) -> int:
 class Shrink:
     """Chooses how much smaller the pictures of a source may be decoded, for its model.
 
-    The part of the picture that is used must not become smaller than the model's input in either direction.
+    The part of the picture that is used must not become smaller than the model's input in either direction;
+    of several pipelines that share the source, no part of any.
 
     Args:
         config: the source's keys: what is cropped, after which rotation.
@@ -65,17 +66,19 @@ class Shrink:
     """
 
     def __init__(self, config: SourceConfig, hint: Hint) -> None:
-        self._crop = config.crop
-        self._sideways = config.rotate in ("90", "270")
-        self._least = (hint.width, hint.height)
+        self._views = hint.views or (View(hint.width, hint.height, config.rotate, config.crop),)
 
     def __call__(self, width: int, height: int) -> int:
         """Return 1, 2, 4 or 8 for a picture of this width and height."""
-        if self._crop is not None:
-            size = self._crop[2:]
-        else:
-            size = (height, width) if self._sideways else (width, height)
-        return shrink(size, self._least)
+        return min(_shrink_for(view, width, height) for view in self._views)
+
+
+def _shrink_for(view: View, width: int, height: int) -> int:
+    if view.crop is not None:
+        size = view.crop[2:]
+    else:
+        size = (height, width) if view.rotate in ("90", "270") else (width, height)
+    return shrink(size, (view.width, view.height))
 
 
 def decode(data: Any, shrink: int = 1) -> NDArray[np.uint8] | None:

@@ -42,7 +42,7 @@ class FatalSamples:
             certain: nothing else can have ended it. Otherwise the sample is to blame the second time in a
                 row.
         """
-        certain = certain and len(decoded) == 1
+        certain = certain and len(set(decoded.values())) == 1  # pipelines that share a camera have the same
         found = False
         for pipeline, mark in decoded.items():
             if mark in self._marks.get(pipeline, ()):

@@ -161,7 +161,8 @@ def deadlines(
     limits = [section.deadlines for section in sections.values()]
     open_s = max(limit.open_s for limit in limits)
     load_s = _ACCELERATOR_SHARE * open_s if accelerated else open_s
-    patient = patient or all(section.accelerator.policy == "require" for section in sections.values())
+    policies = {section.accelerator.policy for section in sections.values()} - {"cpu"}
+    patient = patient or policies == {"require"}
     delegate_s = max(limit.accelerator_s for limit in limits) if patient else load_s
     return {
         Stage.STARTUP: open_s,

@@ -24,6 +24,7 @@ LINES, LINE_S = 20, 10.0  # about one pipeline: lines at once, and the time unti
 
 _NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 _NO_NOTES: Mapping[str, str] = MappingProxyType({})
+_OF_ONE_OFF = (worker_messages.Ready, worker_messages.Note)  # reports that count when it is switched on again
 # The listener hears when one of these changes; the figures are read when they are wanted.
 _TOLD_AT_ONCE = (
     "state",
@@ -130,6 +131,7 @@ class StatusBoard:
             name: replace(known.get(name, new), name=name, online=False, pid=None, fps=0.0, held_by="")
             for name in names
         }
+        self._off: set[str] = set()  # pipelines that are switched off
         self._listener = listener
         self._before: dict[str, tuple[int, Counter[str]]] = {}  # frames, dropped of earlier workers
         self.labels: dict[str, str] = {}
@@ -138,8 +140,20 @@ class StatusBoard:
         self._logged: dict[tuple[str, str], str] = {}  # notes, by pipeline and reason
 
     def all(self) -> Sequence[PipelineStatus]:
-        """Return the current statuses."""
-        return list(self._statuses.values())
+        """Return the current statuses of the pipelines that are switched on."""
+        return [status for name, status in self._statuses.items() if name not in self._off]
+
+    def add(self, name: str) -> None:
+        """Take a pipeline in again that was switched off."""
+        if name in self._off:
+            self._off.remove(name)
+            self._set(name, state="starting", enabled=True, fault="", reason="", last_error="", held_by="")
+
+    def remove(self, name: str) -> None:
+        """Leave out a pipeline that is switched off; of its worker's reports, only what it runs is taken."""
+        if name not in self._off:
+            self._off.add(name)
+            self._set(name, state="disabled", online=False, enabled=False, fps=0.0)
 
     def label(self, name: str) -> str:
         """Return the label that a pipeline decided last."""
@@ -206,6 +220,8 @@ class StatusBoard:
     def take(self, report: Report) -> None:
         """Apply a worker's report."""
         name = report.pipeline
+        if name in self._off and not isinstance(report, _OF_ONE_OFF):
+            return
         match report:
             case worker_messages.Outcome():
                 self._outcome(name, report)
@@ -309,5 +325,5 @@ class StatusBoard:
     def _set(self, name: str, **changes: Any) -> None:
         old = self._statuses[name]
         new = self._statuses[name] = replace(old, **changes)
-        if any(getattr(old, key) != getattr(new, key) for key in _TOLD_AT_ONCE):
+        if name not in self._off and any(getattr(old, key) != getattr(new, key) for key in _TOLD_AT_ONCE):
             self._listener.changed(new)

@@ -23,7 +23,8 @@ from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
 from edged.supervisor.places import Places
 from edged.supervisor.report_screen import ReportScreen, ReportScreens, known_of
 from edged.supervisor.switches import Switches
-from edged.supervisor.worker_lifecycle import AWAY_S, WorkerGroup, WorkerLifecycle
+from edged.supervisor.worker_group import WorkerGroup, groups
+from edged.supervisor.worker_lifecycle import AWAY_S, WorkerLifecycle
 from edged.system import clock, process_memory
 from edged.system.needs import Needs
 
@@ -146,6 +147,8 @@ class Supervisor:
             return False
         if verb != "infer":
             (self._armed.add if verb == "arm" else self._armed.discard)(pipeline)
+        if verb == "infer" and not self._enabled[pipeline]:
+            return False
         sent = [g.lifecycle.command(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
         return any(sent) or verb != "infer"
 
@@ -199,7 +202,7 @@ class Supervisor:
         found = {name: pid for name, pid in servers.items() if pid is not None}
         for group in self._groups.values():
             if group.lifecycle.pid is not None:
-                found |= dict.fromkeys(group.sections, group.lifecycle.pid)
+                found |= dict.fromkeys(group.running, group.lifecycle.pid)
         return found
 
     def stalled(self) -> Sequence[str]:
@@ -207,8 +210,8 @@ class Supervisor:
         now = clock.monotonic()
         if now - self._looked_at > 5 * AWAY_S:
             return [name for name, on in self._enabled.items() if on]
-        groups = self._groups.values()
-        return [name for group in groups if group.lifecycle.stuck(now) for name in group.sections]
+        stuck = [group for group in self._groups.values() if group.lifecycle.stuck(now)]
+        return [name for group in stuck for name in group.running]
 
     async def stop(self, timeout_s: float) -> None:
         """End all workers and the fork server."""
@@ -231,17 +234,20 @@ class Supervisor:
         Args:
             changed: the pipelines whose faults are forgotten.
         """
-        wanted = self._wanted()
+        on = {name: section for name, section in self._pipelines.items() if self._enabled[name]}
+        off = {name: section for name, section in self._pipelines.items() if not self._enabled[name]}
+        wanted = groups(on, self._accelerators.usable)
         known = {s.name: s for group in self._groups.values() for s in group.status_board.all()}
         labels = {name: g.status_board.label(name) for g in self._groups.values() for name in g.sections}
         for key in list(self._groups):
             group = self._groups[key]
-            if key not in wanted or not group.is_configured_as(wanted[key], self._isolation):
+            if key not in wanted or not group.can_run(wanted[key], self._isolation, off):
                 self._close(key)
-        off = {name for name in self._pipelines if not self._enabled[name]}
-        for name in sorted(off - self._off):
+            else:
+                group.switch(wanted[key])
+        for name in sorted(off.keys() - self._off):
             self._listener.changed(PipelineStatus(name))
-        self._off = off
+        self._off = set(off)
         for name in changed & known.keys():
             known[name] = replace(known[name], state="starting", fault="", reason="", last_error="")
         for key, sections in wanted.items():
@@ -249,19 +255,6 @@ class Supervisor:
                 self._groups[key] = self._open(key, sections, labels, known)
         sections_now = [section for group in self._groups.values() for section in group.sections.values()]
         self._model_cache.keep(set().union(*map(order_builder.all_files_of, sections_now)))
-
-    def _wanted(self) -> dict[str, dict[str, PipelineSection]]:
-        """Group the enabled pipelines: one worker for each, or for all on one accelerator."""
-        wanted: dict[str, dict[str, PipelineSection]] = {}
-        for name, section in self._pipelines.items():
-            if self._enabled[name]:
-                key, policy = name, section.accelerator.policy
-                if policy != "cpu":
-                    shared = key_of(section.accelerator)
-                    usable = self._accelerators.usable(shared)
-                    key = shared if usable or policy == "require" else name
-                wanted.setdefault(key, {})[name] = section
-        return wanted
 
     def _open(
         self,
@@ -271,12 +264,13 @@ class Supervisor:
         known: Mapping[str, PipelineStatus],
     ) -> WorkerGroup:
         assert len(sections) <= MAX_PIPELINES  # noqa: S101 - the configuration allows no more
+        accelerated = any(key_of(section.accelerator) == key for section in sections.values())
         status_board = StatusBoard(sections, self._listener, known)
         status_board.labels |= {name: labels[name] for name in sections if name in labels}
         lifecycle = WorkerLifecycle(
             lambda: self._order(key),
             deadlines=order_builder.deadlines(
-                sections, accelerated=key not in sections, patient=self._accelerators.slow(key)
+                sections, accelerated=accelerated, patient=self._accelerators.slow(key)
             ),
             memory_mb=max(section.memory_mb for section in sections.values()),
             forkserver=self._server_of(sections),
@@ -291,7 +285,7 @@ class Supervisor:
             self._listener.changed(status)
         if not status_board.ended():
             lifecycle.start()
-        return WorkerGroup(sections, self._isolation, key not in sections, status_board, lifecycle)
+        return WorkerGroup(sections, self._isolation, accelerated, status_board, lifecycle)
 
     def _screen(self, name: str, section: PipelineSection) -> ReportScreen:
         """Return the screen of a pipeline: the same one as long as it is configured as it is."""
@@ -340,8 +334,8 @@ class Supervisor:
         """Return the order for the next worker of a group, with the descriptors of its models."""
         group = self._groups[key]
         group.files = order_builder.signature(group.sections)
-        ended = {status.name for status in group.status_board.all() if status.state == "ended"}
-        sections = {name: section for name, section in group.sections.items() if name not in ended}
+        board = group.status_board.all()
+        sections = {status.name: group.sections[status.name] for status in board if status.state != "ended"}
         models = await self._files(sections, accelerated=group.accelerated)
         order = order_builder.order(
             sections,
@@ -478,6 +472,6 @@ class Supervisor:
             elif group.is_taught:
                 self._spawn(self._checks, group.renew_when_taught())
             if group.accelerated and any(
-                s.state == "running" and not s.degraded for s in group.status_board.all()
+                s.state == "running" and s.accelerator != "cpu" for s in group.status_board.all()
             ):
                 self._accelerators.works(key)

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged.errors import Reason
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.heartbeat import Stage
-from edged.supervisor import order_builder
 from edged.supervisor.accelerator_probe import in_words
 from edged.supervisor.accelerators import Loss
 from edged.supervisor.fatal_samples import FROM_OUTSIDE, FatalSamples, decoded_by, is_certain
-from edged.supervisor.model_cache import PATIENCE_S
 from edged.supervisor.places import Places
 from edged.supervisor.stall_detector import StallDetector
 from edged.supervisor.worker_process import WorkerProcess
 from edged.system import clock, isolation, kernel
 from edged.system.backoff import between_restarts
-from edged.system.patience import within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from edged.config.root import PipelineSection
     from edged.ipc.worker_messages import Ready, Report
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
@@ -109,6 +104,8 @@ class WorkerLifecycle:
         self._loss = Loss.FAILED
         self._crashed_at: float | None = None
         self._retired = False
+        self._off: set[str] = set()  # the pipelines of this worker that pause …
+        self._gone: set[str] = set()  # … and those whose source ended
 
     @property
     def pid(self) -> int | None:
@@ -139,6 +136,8 @@ class WorkerLifecycle:
         if self._after:
             await asyncio.wait(self._after)
             self._after = ()
+        if self._idle():  # what was left to run was switched off meanwhile
+            return
         try:
             await self._fork()
         except OSError as error:
@@ -169,10 +168,27 @@ class WorkerLifecycle:
         captures = [worker.heartbeat.capture(slot) for slot in range(len(order.pipelines))]
         self._watch = StallDetector([worker.heartbeat.model(), *captures], self._deadlines)
         self._status_board.started(process.pid, [pipeline.name for pipeline in order.pipelines])
+        self._off, self._gone = set(), set()
+        self.switch()
 
     def command(self, pipeline: str, verb: str) -> bool:
         """Send the worker a command; return False where there is no worker that could take it."""
         return self._worker is not None and self._worker.send(pipeline, verb)
+
+    def switch(self) -> None:
+        """Let the worker run those of its pipelines that are on; start another one where it lacks one."""
+        worker, on = self._worker, {status.name for status in self._status_board.all()}
+        if worker is None:
+            if not self._idle() and (self._task is None or self._task.done()):
+                self.start()
+            return
+        there = {pipeline.name for pipeline in worker.order.pipelines} - self._gone
+        if any(s.state != "ended" and s.name not in there for s in self._status_board.all()):
+            self.replace("a pipeline was switched on")
+            return
+        for name in sorted((there - on) ^ self._off):
+            self._off ^= {name}
+            worker.send(name, "off" if name in self._off else "on")
 
     def reported(self, worker: WorkerProcess, report: Report) -> None:
         """Apply a report to the status of its pipeline.
@@ -192,6 +208,7 @@ class WorkerLifecycle:
             return
         if isinstance(report, worker_messages.Ended):
             self._places.ended(report.pipeline)
+            self._gone.add(report.pipeline)
         if isinstance(report, worker_messages.Fault):
             if report.kind == "accelerator":
                 self._accelerator_failed = True
@@ -381,66 +398,3 @@ class WorkerLifecycle:
 
 def _in(pause_s: float) -> str:
     return f" in {pause_s:g} s" if pause_s else ""
-
-
-@dataclass
-class WorkerGroup:
-    """The pipelines that share a worker, with that worker's lifecycle.
-
-    Attributes:
-        sections: the configuration of its pipelines, by name.
-        isolation: required | optional.
-        accelerated: whether it runs on an accelerator.
-        status_board: the statuses of its pipelines.
-        lifecycle: keeps its worker running.
-        files: the state of its model files when the worker was started; empty before.
-        looking: a thread looks at these files now.
-    """
-
-    sections: Mapping[str, PipelineSection]
-    isolation: str
-    accelerated: bool
-    status_board: StatusBoard
-    lifecycle: WorkerLifecycle
-    files: tuple[object, ...] = ()
-    looking: bool = False
-
-    def is_configured_as(self, sections: Mapping[str, PipelineSection], isolation: str) -> bool:
-        """Return whether its pipelines are configured like this."""
-        return dict(self.sections) == dict(sections) and self.isolation == isolation
-
-    def renew(self) -> bool:
-        """Replace the worker where a file of its models has changed since it was started."""
-        files = order_builder.signature(self.sections)
-        if self.files in ((), files):
-            return False
-        self.files = files
-        self.lifecycle.replace("a model file was changed")
-        return True
-
-    @property
-    def is_taught(self) -> bool:
-        """Return whether it runs a model that may be taught more at any time."""
-        return any(section.model.taught is not None for section in self.sections.values())
-
-    async def renew_when_taught(self) -> None:
-        """Replace the worker where its model was taught more; a disk that hangs keeps nobody waiting."""
-        if self.looking:  # still, on a disk that hangs: no thread more for each look
-            return
-        self.looking = True
-        with contextlib.suppress(OSError):  # TimeoutError is one
-            files = await within(PATIENCE_S, self._look)
-            if self.files not in {(), files}:
-                self.files = files
-                self.lifecycle.replace("its model was taught")
-
-    def _look(self) -> tuple[object, ...]:
-        try:
-            return order_builder.signature(self.sections)
-        finally:
-            self.looking = False
-
-    def waits_for_files(self) -> bool:
-        """Return whether a model cannot be used, or replaces one that cannot."""
-        degraded = self.accelerated and any(status.degraded for status in self.status_board.all())
-        return degraded or any(status.fault == "model" for status in self.status_board.all())

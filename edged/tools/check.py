@@ -99,7 +99,7 @@ class _Check:
         self._sinks()
         self._devices()
         for name, pipeline in self._config.pipelines.items():
-            whole = self._is_whole("pipelines", name, "source")
+            whole = self._is_whole(*_source_of(name, pipeline))
             if whole:
                 self._source(name, pipeline)
             if (whole or pipeline.source.gives == "picture") and all(
@@ -173,17 +173,22 @@ class _Check:
             self._report((*steps, problem.key), problem.what, problem.hint)
 
     def _devices(self) -> None:
-        """Report two enabled pipelines that use the same camera."""
+        """Report two enabled pipelines that use the same camera, and do not share it."""
         taken: dict[tuple[str, str], str] = {}
         for name, pipeline in self._config.pipelines.items():
             source = pipeline.source
-            whole = self._is_whole("pipelines", name, "source")
+            whole = self._is_whole(*_source_of(name, pipeline))
             for key, device in source.holds.items() if pipeline.enabled and whole else ():
                 other = taken.setdefault((source.kind, _resolved(device)), name)
-                if other != name:
+                camera = self._config.pipelines[other].camera
+                if other != name and (camera is None or camera != pipeline.camera):
                     what = f"pipelines {other} and {name} both use {source.kind} {key} {device}"
-                    hint = "only one pipeline at a time can use a camera"
-                    self._report(("pipelines", name, "source", key), what, hint)
+                    hint = _how_to_share(f"{source.kind}, {key}: {device}", camera or pipeline.camera)
+                    self._report((*_source_of(name, pipeline), key), what, hint)
+
+        used = {pipeline.camera for pipeline in self._config.pipelines.values()}
+        for name in self._config.cameras.keys() - used if self._is_whole("pipelines") else ():
+            self._warn(("cameras", name), f"no pipeline uses it: write camera: {name} in one")
 
     def _source(self, name: str, pipeline: PipelineSection) -> None:
         kind = pipeline.source.kind
@@ -191,9 +196,9 @@ class _Check:
             sources.load(kind).create(pipeline.source, sources.Hint())
         except Exception as error:  # noqa: BLE001 - a third-party driver may raise anything
             what = f"{kind} cannot be built: {str(error) or type(error).__name__}"
-            self._report(("pipelines", name, "source", "kind"), what)
+            self._report((*_source_of(name, pipeline), "kind"), what)
         for key, file in secret_files(pipeline.source).items():
-            self._secret(("pipelines", name, "source", key), file)
+            self._secret((*_source_of(name, pipeline), key), file)
 
     def _sensors(self) -> None:
         """Build each sensor, and report two that use the same device."""
@@ -394,6 +399,20 @@ def _inspect(pipeline: PipelineSection, model: ModelFile | None) -> Spec:
 def _resolved(device: str) -> str:
     """Return the path that links to a device lead to; a device without a path as it is."""
     return os.path.realpath(device) if device.startswith("/") else device
+
+
+def _source_of(name: str, pipeline: PipelineSection) -> tuple[Step, ...]:
+    """Return the path of the block that a pipeline's source is written in."""
+    return ("pipelines", name, "source") if pipeline.camera is None else ("cameras", pipeline.camera)
+
+
+def _how_to_share(device: str, camera: str | None) -> str:
+    """Return what to write where two pipelines use a device; the camera that has it, if there is one."""
+    where = "in the place of source"
+    if camera is not None:
+        return f"to share it, write camera: {camera} in both, {where}"
+    top = f"cameras: {{shared: {{kind: {device}}}}}"
+    return f"to share it, write {top} at the top of the file and camera: shared in both, {where}"
 
 
 def _is_folder(path: Path) -> bool:

@@ -14,6 +14,7 @@ once, then the source is closed and opened again with a growing pause, for as lo
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import threading
@@ -32,6 +33,7 @@ from edged.system import clock
 from edged.system.backoff import Backoff
 from edged.worker.gating import POLL_S, GateNews, Pause
 from edged.worker.picture_quality import Quality
+from edged.worker.shared_camera import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +58,8 @@ STABLE_S = 20.0  # a source that worked for this long starts with the shortest p
 BLIND_S = 10.0  # of frozen or shapeless pictures, after which the source is opened again
 FROZEN_AFTER = 5  # equal pictures in a row
 BAD_S = 2.0  # without a good picture, after which bad ones are more than a hiccup
+_OFF_S = 0.2  # between two looks whether the pipeline is switched on again
+_EARLY = 0.25  # of an interval: samples at multiples of it are no closer
 _TURN_S = 1.0  # this thread stamps its beat at least this often
 _PATIENCE = 0.6  # of the capture deadline, for the driver to give up by itself
 
@@ -95,6 +99,7 @@ class Capture:
         prepare: makes the model's input of a sample.
         feed: the source is a feed.
         interval_s: time between two samples; 0: as fast as they are taken.
+        aligned: take them at multiples of the interval, as the other pipelines do that share the source.
         patience_s: the deadline that main keeps for one capture.
         numbered: events carry the sample's number.
         beat: this thread's line of the heartbeat.
@@ -117,6 +122,7 @@ class Capture:
         *,
         feed: bool = False,
         interval_s: float = 0.0,
+        aligned: bool = False,
         patience_s: float,
         numbered: bool = False,
         beat: Beat,
@@ -131,6 +137,7 @@ class Capture:
         self._prepare = prepare
         self._feed = feed
         self._interval_s = interval_s
+        self._aligned = aligned
         self._timeout_s = patience_s * _PATIENCE
         self._numbered = numbered
         self._beat = beat
@@ -140,6 +147,7 @@ class Capture:
         self._watch = watch
         self._gate_news = GateNews(held, deliver)
         self._stopping = threading.Event()
+        self._off = threading.Event()  # the pipeline is switched off
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._free.put(None)
         self._my_turn = False  # the last item was taken, and no other one was delivered since
@@ -168,6 +176,10 @@ class Capture:
         self._stopping.set()
         self._free.put(None)
 
+    def switch(self, on: bool) -> None:
+        """Open the source again, or close it until then; from any thread."""
+        (self._off.clear if on else self._off.set)()
+
     def join(self, timeout_s: float) -> None:
         """Wait for the thread; one that hangs in a driver is left to its fate."""
         if self._thread.ident is not None:
@@ -181,7 +193,11 @@ class Capture:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                self._session()
+                if self._off.is_set():
+                    self._beat.enter(Stage.IDLE)
+                    self._stopping.wait(_OFF_S)
+                else:
+                    self._session()
         except Ended:
             self._beat.enter(Stage.GONE)
             self._deliver(None)
@@ -193,6 +209,10 @@ class Capture:
             )
             os._exit(os.EX_SOFTWARE)
 
+    @property
+    def _goes_on(self) -> bool:
+        return not (self._stopping.is_set() or self._off.is_set())
+
     def _session(self) -> None:
         """Open the source and read it until it fails."""
         source: Source | FeedSource | None = None
@@ -202,8 +222,10 @@ class Capture:
             source.open()
             self.view = tuple(getattr(source, "view", ()))
             self.begin(source)
-            while not self._stopping.is_set():
+            while self._goes_on:
                 self.step(source)
+            self._away = False
+            self._gate_news.forget()
         except Unavailable as error:
             if error.reason is Reason.ENDED:
                 raise Ended from None
@@ -216,7 +238,8 @@ class Capture:
             if source is not None:
                 self._beat.enter(Stage.OPEN)  # closing hangs in the same places as opening
                 self._close(source)
-        self._rest(self._backoff.pause_s(clock.monotonic()))
+        if self._goes_on:
+            self._rest(self._backoff.pause_s(clock.monotonic()))
 
     def _close(self, source: Source | FeedSource) -> None:
         try:
@@ -256,15 +279,22 @@ class Capture:
             now = clock.monotonic()
             if now < self._due:
                 self._rest(self._due - now)
-        if self._stopping.is_set() or not self._may_pass(source):
+        if not self._goes_on or not self._may_pass(source):
             return
-        if self._interval_s > 0:  # what was missed is not made up for
-            self._due = max(self._due + self._interval_s, clock.monotonic())
+        if self._interval_s > 0:
+            self._due = self._next_due(clock.monotonic())
         began = time.perf_counter()
         self._beat.enter(Stage.CAPTURE)
         sample = self._fed(source) if self._feed else self._seen(cast("Source", source))
         if sample is not None:
             self._hand_on(sample, time.perf_counter() if self._feed else began)
+
+    def _next_due(self, now: float) -> float:
+        """Return when the next sample is due; what was missed is not made up for."""
+        if not self._aligned:
+            return max(self._due + self._interval_s, now)
+        # Not at once where this one is just before a multiple.
+        return (math.floor(now / self._interval_s + _EARLY) + 1) * self._interval_s
 
     def _was_taken(self, source: Source | FeedSource) -> bool:
         """Wait a little for the last item to be taken, and stamp the beat; take in meanwhile what comes."""
@@ -325,12 +355,12 @@ class Capture:
             self._throughput.dropped["skipped"] += frame.skipped
         bad = self._quality.check(frame) if self._quality is not None else None
         if bad is not None:
-            self._look_away(bad)
+            self._look_away(bad, source)
             return None
         self._blind, self._good_at, self._away = None, clock.monotonic(), False
         return frame
 
-    def _look_away(self, bad: str) -> None:
+    def _look_away(self, bad: str, source: Source) -> None:
         """Count a bad picture, report it once, and give up on a source that gives no other."""
         self._throughput.dropped[bad] += 1
         now = clock.monotonic()
@@ -341,7 +371,10 @@ class Capture:
             self._report(worker_messages.Fault(self._name, "picture", bad, PICTURE[bad]))
         elif bad != "black" and now - self._blind_since > BLIND_S:
             self._blind_since = now
-            raise Unavailable(Reason.LOST, f"{PICTURE[bad]}; opening it again")
+            why = f"{PICTURE[bad]}; opening it again"
+            if isinstance(source, Tap):
+                source.renew(why)
+            raise Unavailable(Reason.LOST, why)
         if self._interval_s == 0:
             self._rest(0.02)  # a source that gives garbage at once must not keep a core busy
 
@@ -413,7 +446,7 @@ class Capture:
     def _rest(self, seconds: float) -> None:
         """Wait, and stamp the beat meanwhile."""
         end = clock.monotonic() + seconds
-        while not self._stopping.is_set():
+        while self._goes_on:
             self._beat.enter(Stage.IDLE)
             left = end - clock.monotonic()
             if left <= 0 or self._stopping.wait(min(left, _TURN_S)):

@@ -10,6 +10,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edged.ipc.readings_page import Reader
 from edged.system import clock
 from edged.worker.engines import Files
 from edged.worker.pipeline_runner import PipelineRunner
+from edged.worker.shared_camera import SharedCamera
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +67,7 @@ class WorkerMain:
         self._runners: list[PipelineRunner] = []
         self._readings_page: Reader | None = None
         self._streams: PictureStreams | None = None
+        self._cameras = _shared(order)
         self._beat_at = 0.0
         self._beats = 0
 
@@ -155,6 +158,7 @@ class WorkerMain:
                 files,
                 self._readings_page,
                 streams=self._streams,
+                camera=self._cameras.get(order.section.get("camera") or ""),
             )
         except DriverError as error:
             kind, reason, said = "driver", "missing", str(error)
@@ -214,7 +218,11 @@ class WorkerMain:
 
     def _obey(self, pipeline: str, verb: str) -> None:
         for runner in self._runners:
-            if runner.name == pipeline and runner.watch is not None:
+            if runner.name != pipeline:
+                continue
+            if verb in ("on", "off"):
+                runner.switch(verb == "on")
+            elif runner.watch is not None:
                 runner.watch.obey(verb)
 
     def _stop(self) -> None:
@@ -230,6 +238,12 @@ class WorkerMain:
         if accelerated:
             self._closed.wait(max(0.0, until - clock.monotonic()))
         os._exit(os.EX_OK)
+
+
+def _shared(order: Order) -> dict[str, SharedCamera]:
+    """Return the cameras that several of a worker's pipelines use, by name."""
+    used = Counter(pipeline.section.get("camera") for pipeline in order.pipelines)
+    return {name: SharedCamera(name) for name, count in used.items() if name and count > 1}
 
 
 def _files(order: PipelineOrder, descriptors: Sequence[int]) -> Files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edged import sources
 from edged.config.pipeline import PipelineSection
@@ -28,6 +28,7 @@ from edged.worker import masking
 from edged.worker.capture import Capture, Item
 from edged.worker.engines import Engine, Files, open_engine
 from edged.worker.gating import Pause, PipelineGate
+from edged.worker.shared_camera import Share
 from edged.worker.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -40,10 +41,11 @@ if TYPE_CHECKING:
     from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
-    from edged.sources import Hint, InputConfig, Text, Window
+    from edged.sources import FeedSource, Hint, InputConfig, Source, Text, Window
     from edged.sources.progress import Place
     from edged.worker.picture_streams import PictureStreams
     from edged.worker.report_pipe import Reporter
+    from edged.worker.shared_camera import SharedCamera
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class PipelineRunner:
         self.name = order.name
         self.accelerator = order.accelerator
         self.ended = False
+        self._on = True
         self._order = order
         self._section = PipelineSection.model_validate(order.section)
         self.has_cpu_twin = order.accelerator != "cpu" and self._section.accelerator.policy == "prefer"
@@ -116,6 +119,7 @@ class PipelineRunner:
         create: Callable[[InputConfig, Hint], Any] = masking.create,
         *,
         streams: PictureStreams | None = None,
+        camera: SharedCamera | None = None,
     ) -> Engine:
         """Open the model and build the rest; nothing of the source is touched.
 
@@ -126,6 +130,7 @@ class PipelineRunner:
             readings_page: where the readings are that its source, its gate or its trigger needs.
             create: builds the source, with its mask.
             streams: show a person its pictures; None: nobody looks.
+            camera: the camera that it shares; None: it has its source for itself.
 
         Raises:
             ModelError: the model cannot be used.
@@ -145,14 +150,16 @@ class PipelineRunner:
         hint = sources.Hint(
             width, height, patience_s, readings_page, self._order.secrets, decoding, self._progress, steps
         )
-        self.create_source = lambda: create(source, hint)
+        self.create_source = _creation(source, hint, camera, create)
         self.watch = self._watch(readings_page)
+        prepare = _preparation(section, self._engine, streams)
         self.capture = Capture(
             self.name,
             self.create_source,
-            _preparation(section, self._engine, streams),
+            prepare,
             feed=source.gives != "picture",
             interval_s=source.interval_s if isinstance(source, SourceConfig) else 0.0,
+            aligned=camera is not None,
             patience_s=patience_s,
             numbered=source.numbered,
             beat=capture_beat,
@@ -192,10 +199,19 @@ class PipelineRunner:
         """Free the model, and the accelerator that it ran on."""
         self._engine.close()
 
+    def switch(self, on: bool) -> None:
+        """Let the source be read, or close it and judge nothing until then; from any thread."""
+        self._told = "start"
+        self._on = on
+        self.capture.switch(on)
+
     def take(self, item: Item | Pause | None) -> None:
         """Judge an item and report news; None: the source gave everything."""
         if isinstance(item, Pause):
             self._pause()
+            return
+        if item is not None and not self._on:
+            self.capture.taken()
             return
         if item is None:
             self.ended = True
@@ -330,6 +346,18 @@ def _notes(section: PipelineSection, engine: Engine) -> Iterator[tuple[str, str]
             yield "no-effect" if values.plain else "input-values", sentence
     if not section.bundled and (odd := label_files.warnings(engine.labels)):
         yield "labels", f"{engine.tag.name}: {'; '.join(odd)}"
+
+
+def _creation(
+    source: InputConfig,
+    hint: Hint,
+    camera: SharedCamera | None,
+    create: Callable[[InputConfig, Hint], Any],
+) -> Callable[[], Source | FeedSource]:
+    """Return what makes a pipeline's source, or its share of a camera."""
+    if camera is not None and isinstance(source, SourceConfig):
+        return camera.join(Share(source, hint))
+    return lambda: cast("Source | FeedSource", create(source, hint))
 
 
 def _preparation(

@@ -68,6 +68,11 @@ class Config(SourceConfig):
         default=True, description="true: start again after the last photograph; false: stop after it"
     )
 
+    @property
+    def given_once(self) -> str:
+        """A drop folder's files are judged once."""
+        return "watch" if self.watch else ""
+
 
 def recognise(text: str, viewing: Viewing) -> Offer | None:
     """Return the photographs where the text is the path of a folder or of a photograph."""

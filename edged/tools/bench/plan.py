@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from edged.config.pipeline import Accelerator, ModelSection
+from edged.config.accelerator import Accelerator
+from edged.config.pipeline import ModelSection
 from edged.errors import DriverError, ModelError, Refused
 from edged.events import UNKNOWN
 from edged.models import bundled, image_classifier, loaded_model, normalization, runtimes

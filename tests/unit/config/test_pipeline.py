@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edged.config.pipeline import Accelerator
+from edged.config.accelerator import Accelerator
 from edged.config.root import PipelineSection
 from edged.models import bundled
 

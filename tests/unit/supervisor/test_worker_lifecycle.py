@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -11,10 +11,11 @@ from edged.events import ModelTag
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Reading, Stage
 from edged.ipc.worker_order import Order, PipelineOrder
-from edged.supervisor import PipelineStatus, order_builder, worker_lifecycle
+from edged.supervisor import PipelineStatus, order_builder, worker_group, worker_lifecycle
 from edged.supervisor.pipeline_status import StatusBoard
 from edged.supervisor.stall_detector import Overdue
-from edged.supervisor.worker_lifecycle import KILLED_S, WorkerGroup, WorkerLifecycle
+from edged.supervisor.worker_group import WorkerGroup
+from edged.supervisor.worker_lifecycle import KILLED_S, WorkerLifecycle
 from edged.system import clock, kernel
 from edged.system.ending import Ending
 
@@ -27,6 +28,16 @@ PIPELINES = (
 )
 TPU = Order("porch", "required", PIPELINES)
 CPU = Order("porch", "required", (PipelineOrder("porch", {}), PipelineOrder("attic", {})))
+
+
+class Beat(NamedTuple):
+    """A capture thread's line of the heartbeat."""
+
+    reading: Reading
+    mark: int
+
+    def read(self) -> Reading:
+        return self.reading
 
 
 class Held:
@@ -44,14 +55,15 @@ class Held:
         self.mark = 0
         self.files = 20
         self.killed = self.asked = self.discarded = False
+        self.sent: list[tuple[str, str]] = []
         self.heartbeat = self
         self.reading = Reading(Stage.GONE, 0.0)
 
     def model(self) -> Held:
         return self
 
-    def capture(self, _slot: int) -> Held:
-        return self
+    def capture(self, slot: int) -> Beat:
+        return Beat(self.reading, self.mark + slot if self.mark else 0)
 
     def read(self) -> Reading:
         return self.reading
@@ -62,6 +74,10 @@ class Held:
 
     def kill(self) -> None:
         self.killed = True
+
+    def send(self, pipeline: str, verb: str) -> bool:
+        self.sent.append((pipeline, verb))
+        return True
 
     def ask_to_stop(self) -> None:
         self.asked = True
@@ -505,6 +521,82 @@ def test_reports_are_screened_and_what_piled_up_while_main_was_away_is_no_flood(
     run(scenario())
 
 
+def test_a_pipeline_that_is_switched_off_pauses_and_its_sister_goes_on() -> None:
+    async def scenario() -> None:
+        stand = await Stand.started(CPU)
+        stand.runs()
+        stand.status_board.remove("attic")
+        stand.lifecycle.switch()
+        stand.lifecycle.switch()
+        assert stand.worker.sent == [("attic", "off")]
+        stand.says(worker_messages.Beat("attic", 9.0, 1.0, 1.0, 1.0, 99, {}))
+        assert [status.name for status in stand.status_board.all()] == ["porch"]
+        stand.status_board.add("attic")
+        assert (stand.status("attic").state, stand.status("attic").frames) == ("starting", 0)
+        stand.lifecycle.switch()
+        assert stand.worker.sent == [("attic", "off"), ("attic", "on")]
+        stand.says(worker_messages.Running("attic"))
+        assert (stand.status("attic").state, stand.status("attic").runtime) == ("running", "litert")
+        assert not stand.worker.asked
+
+    run(scenario())
+
+
+def test_what_is_switched_while_a_worker_starts_is_told_it_then() -> None:
+    async def scenario() -> None:
+        stand = Stand(CPU)
+        stand.lifecycle.start()
+        stand.status_board.remove("attic")
+        stand.lifecycle.switch()
+        await stand.born()
+        assert stand.worker.sent == [("attic", "off")]
+
+    run(scenario())
+
+
+def test_a_worker_that_lacks_a_pipeline_makes_room_for_one_that_has_it() -> None:
+    async def scenario() -> None:
+        stand = await Stand.started(Order("porch", "required", CPU.pipelines[:1]))
+        stand.status_board = stand.lifecycle._status_board = StatusBoard(["porch", "attic"], Silent())
+        stand.lifecycle.switch()
+        assert stand.worker.asked
+
+    run(scenario())
+
+
+def test_a_source_that_ended_begins_again_when_it_is_switched_on() -> None:
+    async def scenario() -> None:
+        stand = await Stand.started(CPU)
+        stand.runs()
+        stand.says(worker_messages.Ended("attic"))
+        stand.lifecycle.switch()
+        assert not stand.worker.asked
+        stand.status_board.remove("attic")
+        stand.lifecycle.switch()
+        stand.status_board.add("attic")
+        stand.lifecycle.switch()
+        assert stand.worker.asked
+
+    run(scenario())
+
+
+def test_nothing_starts_when_all_that_was_left_is_switched_off() -> None:
+    async def scenario() -> None:
+        stand = await Stand.started(CPU)
+        stand.runs()
+        stand.says(worker_messages.Ended("attic"))
+        stand.dies()
+        stand.status_board.remove("porch")
+        stand.lifecycle.switch()
+        await asyncio.sleep(0.3)
+        assert len(Held.born_workers) == 1
+        stand.status_board.add("porch")
+        stand.lifecycle.switch()
+        await stand.born(2)
+
+    run(scenario())
+
+
 def test_a_disk_that_hangs_takes_one_thread_not_one_for_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = threading.Event()
     looks: list[int] = []
@@ -526,6 +618,6 @@ def test_a_disk_that_hangs_takes_one_thread_not_one_for_each_look(monkeypatch: p
         await group.renew_when_taught()
         assert len(looks) == 2
 
-    monkeypatch.setattr(worker_lifecycle, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(worker_group, "PATIENCE_S", 0.01)
     monkeypatch.setattr(order_builder, "signature", signature)
     asyncio.run(run())

@@ -386,6 +386,53 @@ def test_two_pipelines_cannot_share_a_camera(
     assert all(line.startswith("/edged.yaml:3:") and "pipelines a and b both use" in line for line in lines)
 
 
+SHARED = """\
+cameras:
+  yard: {{kind: v4l2, device: /dev/video0}}
+pipelines:
+  a: {{camera: yard}}
+  b: {{{}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ("camera: yard", ""),
+        (
+            "source: {kind: v4l2, device: /dev/video0}",
+            (
+                "/edged.yaml:5:36: pipelines.b.source.device: pipelines a and b both use v4l2 device "
+                "/dev/video0 (to share it, write camera: yard in both, in the place of source)"
+            ),
+        ),
+    ],
+)
+def test_pipelines_of_one_camera_share_it(base: Path, other: str, expected: str) -> None:
+    assert "".join(said(base, SHARED.format(other))) == expected
+
+
+def test_who_uses_a_device_twice_is_shown_what_to_write(base: Path) -> None:
+    line = one(said(base, CAMERAS.format("{kind: v4l2}", "{kind: v4l2}", "yes")))
+    assert line.endswith(
+        "(to share it, write cameras: {shared: {kind: v4l2, device: auto}} at the top of the file and "
+        "camera: shared in both, in the place of source)"
+    )
+
+
+def test_problems_of_a_camera_are_told_once_where_it_is_written(base: Path) -> None:
+    keys = "kind: video, url: 'rtsp://me@cam/1', password_file: none"
+    text = f"cameras: {{yard: {{{keys}}}}}\npipelines: {{a: {{camera: yard}}, b: {{camera: yard}}}}\n"
+    assert one(said(base, text)).startswith("/edged.yaml:1:70: cameras.yard.password_file: ")
+
+
+def test_a_camera_that_nobody_uses_gets_a_warning(base: Path) -> None:
+    (base / "edged.yaml").write_text("cameras: {yard: {kind: v4l2}}\n" + PIPELINE, "utf-8")
+    found = examine(base / "edged.yaml")
+    assert not found.problems
+    assert "cameras.yard: no pipeline uses it: write camera: yard in one" in str(found.warnings[0])
+
+
 def test_every_problem_comes_at_once_in_the_order_of_the_file(base: Path) -> None:
     lines = said(
         base,

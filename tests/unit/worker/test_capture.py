@@ -317,3 +317,14 @@ def test_a_gate_that_closes_hands_on_a_pause_behind_the_last_frame(bench: Callab
         porch.items.get(timeout=0.1)
     light(30)
     assert porch.item() is not None, "and it goes on"
+
+
+def test_pipelines_that_share_a_camera_are_due_at_the_same_times(bench: Callable[..., Bench]) -> None:
+    due: list[list[float]] = []
+    for interval_s, began in ((0.5, 100.03), (1.0, 100.4), (0.5, 100.49)):
+        one = bench(picture(100)).capture
+        one._interval_s, one._aligned = interval_s, True
+        first = one._next_due(began)
+        second = one._next_due(first)
+        due.append([first, second, one._next_due(second)])
+    assert due == [[100.5, 101.0, 101.5], [101.0, 102.0, 103.0], [101.0, 101.5, 102.0]]

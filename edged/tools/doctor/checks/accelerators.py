@@ -7,7 +7,7 @@ import platform
 import re
 from typing import TYPE_CHECKING
 
-from edged.config.pipeline import Accelerator
+from edged.config.accelerator import Accelerator
 from edged.config.root import PipelineSection
 from edged.models import libedgetpu, runtimes
 from edged.models.runtimes import GASKET

@@ -40,11 +40,19 @@ async def cameras(subject: Subject, workers: Workers, asked: Ask = ask) -> Verdi
 
 
 def _configured(subject: Subject, verdicts: list[Verdict]) -> dict[str, PipelineSection]:
-    """Return the pipelines with a camera, and report those that the daemon uses just now."""
-    sections = {}
-    for name, pipeline in subject.config.pipelines.items() if subject.config is not None else ():
+    """Return the pipelines with a camera, and report those that the daemon uses just now.
+
+    Of those that share a camera it is one, where the daemon runs any of them one that runs.
+    """
+    sections: dict[str, PipelineSection] = {}
+    shared: set[str] = set()
+    pipelines = subject.config.pipelines if subject.config is not None else {}
+    for name, pipeline in sorted(pipelines.items(), key=lambda item: not subject.runs(item[0])):
         if not pipeline.enabled or pipeline.source.gives != "picture" or not pipeline.source.holds:
             continue
+        if pipeline.camera in shared:
+            continue
+        shared |= {pipeline.camera} if pipeline.camera is not None else set()
         if subject.runs(name):
             verdicts.append(ok(f"{name}: the running daemon has it"))
         sections[name] = _section(pipeline.source)
