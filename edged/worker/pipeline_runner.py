@@ -374,8 +374,8 @@ def _preparation(
     if isinstance(takes, WindowInput) and source.gives == "window":
         return WindowPreparer(takes).prepare
     if isinstance(takes, TextInput) and source.gives == "text":
-        prepare = TextPreparer(takes).prepare
-        return lambda sample: prepare(str(sample.values.item()))
+        of_text = TextPreparer(takes).prepare
+        return lambda sample: of_text(str(sample.values.item()))
     if isinstance(takes, PictureInput) and isinstance(source, SourceConfig):
         model = section.model
         prepare = Preparer(
