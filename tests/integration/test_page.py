@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from commandline import call
+from commandline import EDGED, call
 from crew import children
 from page_client import Page, page
 
@@ -109,6 +110,14 @@ def test_a_unix_socket_is_gone_after_ctrl_c(tmp_path: Path) -> None:
 def test_a_killed_page_takes_its_worker_along_and_leaves_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "page.sock"
     with page("--source", "photos", path=path) as shown:
+        seen = picture(shown)[2]
+        (worker,) = (pid for pid, what in children(shown.process.pid).items() if what.endswith("edged:page"))
+        os.kill(worker, signal.SIGKILL)
+        until, found = time.monotonic() + 20, b""
+        while len(found) < 1000:  # from the next one
+            assert time.monotonic() < until
+            with contextlib.suppress(ConnectionResetError):
+                found = shown.ask(f"/picture?{seen + 2000}")[1]
         workers = set(children(shown.process.pid))
         assert workers
         shown.end(signal.SIGKILL)
@@ -118,6 +127,8 @@ def test_a_killed_page_takes_its_worker_along_and_leaves_no_obstacle(tmp_path: P
         assert not [pid for pid in workers if Path(f"/proc/{pid}/exe").exists()]
     with page("--source", "photos", path=path) as shown:
         assert shown.ask("/setup")[0] == 200
+        assert shown.end(signal.SIGHUP) == 128 + signal.SIGHUP  # the terminal was closed
+    assert not path.exists()
 
 
 @pytest.mark.slow
@@ -129,6 +140,15 @@ def test_who_asks_for_pictures_and_leaves_keeps_nobody_out() -> None:
             shown.connect().close()
         assert picture(shown)[2] > 0
         assert len(list(Path(f"/proc/{shown.process.pid}/fd").iterdir())) < 60
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    command = [*EDGED, "page", "--source", "photos", "--socket", str(tmp_path / "page.sock")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, b"")
 
 
 @pytest.mark.parametrize(
@@ -155,11 +175,17 @@ def test_a_page_that_cannot_be_is_refused_in_one_sentence(
     assert not (tmp_path / "page.sock").exists()
 
 
-def test_the_camera_of_the_running_service_is_refused(tmp_path: Path) -> None:
-    text = "run_dir: {folder}\npipelines: {{porch: {{source: {{kind: v4l2, device: /dev/video0}}}}}}\n"
-    status = {"pid": os.getpid(), "monotonic": time.monotonic(), "pipelines": {"porch": {"enabled": True}}}
+@pytest.mark.parametrize("on", ["porch", "gate"])
+def test_the_camera_of_the_running_service_is_refused(on: str, tmp_path: Path) -> None:
+    text = """
+run_dir: {folder}
+cameras: {{yard: {{kind: v4l2, device: /dev/video0}}}}
+pipelines: {{porch: {{camera: yard}}, gate: {{camera: yard}}}}
+"""
+    pipelines = {name: {"enabled": name == on} for name in ("porch", "gate")}
+    status = {"pid": os.getpid(), "monotonic": time.monotonic(), "pipelines": pipelines}
     (tmp_path / "status.json").write_text(json.dumps(status))
-    done = call("page", "-c", config(tmp_path, text), "--port", "0")
+    done = call("page", "-c", config(tmp_path, text), "--pipeline", "porch", "--port", "0")
     assert done.returncode == 69
     assert "the running service holds the camera of porch, and shows nobody its pictures" in done.stderr
 

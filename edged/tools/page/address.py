@@ -57,6 +57,7 @@ class Address:
         Raises:
             Refused: the folder cannot be used, or another page is served there.
         """
+        path = path.absolute()  # as ssh needs it
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

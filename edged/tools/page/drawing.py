@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
@@ -39,18 +39,30 @@ def drawn(section: PipelineSection, shapes: Mapping[str, Any]) -> PipelineSectio
     Raises:
         Wrong: it is not possible.
     """
+    if shapes.get("mask") and section.rotate is not None:
+        raise Wrong(
+            "a camera's mask is drawn as the camera has it: use a pipeline without a rotate of its own"
+        )
     other = {"crop": shapes.get("crop"), "mask": shapes.get("mask", [])}
     return _with(section, {"source": section.source.model_dump(mode="json") | other})
 
 
-def source_block(source: SourceConfig) -> str:
-    """Return the block ``source``, with what was drawn."""
-    values: dict[str, Any] = {}
-    if source.crop is not None:
-        values["crop"] = list(source.crop)
-    if source.mask:
-        values["mask"] = [[list(point) for point in polygon] for polygon in source.mask]
-    return block("source", values) if values else "# the whole picture: leave crop and mask out\n"
+def source_block(name: str, section: PipelineSection) -> str:
+    """Return the block with what was drawn: a crop belongs to the pipeline, and a mask to its camera.
+
+    Args:
+        name: the pipeline's name.
+        section: the pipeline as it was drawn.
+    """
+    source = cast("SourceConfig", section.source)
+    crop = {} if source.crop is None else {"crop": list(source.crop)}
+    mask = {"mask": [[list(point) for point in polygon] for polygon in source.mask]} if source.mask else {}
+    if not crop and not mask:
+        return "# the whole picture: leave crop and mask out\n"
+    if section.camera is None:
+        return block("source", crop | mask)
+    of_camera = block("cameras", {section.camera: mask}) if mask else ""
+    return of_camera + (block("pipelines", {name: crop}) if crop else "")
 
 
 def block(name: str, values: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ STOP_S = 2.0  # for the worker to close its source
 MOST_CONNECTIONS = 32  # at a time, without those that the worker has
 # The messages of OpenCV and FFmpeg are for developers; the fault reports the problem in a sentence.
 _QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
-_TRANSIENT = frozenset({"picture", "source"})  # kinds of faults that may pass, once the pipeline has run
+_FINAL = frozenset({"model", "driver", "isolation"})  # kinds of faults that nothing but a new start mends
 
 
 class View(Protocol):
@@ -47,6 +47,7 @@ def serve(subject: Subject, address: Address, view: View) -> int:
 
     Raises:
         Refused: the pipeline cannot start.
+        BrokenPipeError: the reader of the output has closed the pipe.
         KeyboardInterrupt: Ctrl-C.
     """
     root = logging.getLogger()
@@ -88,7 +89,8 @@ class Session:
     async def run(self) -> int:
         """Run the pipeline and serve, and stop both cleanly however that ended."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._finish, 128 + signal.SIGTERM)
+        for sent in (signal.SIGTERM, signal.SIGHUP):  # also where the terminal was closed
+            loop.add_signal_handler(sent, self._finish, 128 + sent)
         serving = loop.create_task(self._serve())
         try:
             await self._supervisor.start()
@@ -108,14 +110,17 @@ class Session:
         self._site.outcome(outcome, status)
         if not self._ran:
             self._ran = True
-            self._view.ready(self._address)
+            try:
+                self._view.ready(self._address)
+            except OSError as error:  # the reader of standard output has closed the pipe
+                self._fail(error)
 
     def changed(self, status: PipelineStatus) -> None:
         """Show the state, and report faults; what never ran is given up."""
         self._site.changed(status)
         for sentence in status.notes.values():
             self._note(sentence)
-        if status.fault and not (self._ran and status.fault in _TRANSIENT):
+        if status.fault and (status.fault in _FINAL or not self._ran):
             hint = "; stop the service for it: sudo systemctl stop edged" if status.reason == "busy" else ""
             self._fail(Refused(f"{status.last_error}{hint}"))
         elif status.fault and status.last_error != self._reported:
@@ -133,7 +138,7 @@ class Session:
             self._noted.add(sentence)
             self._view.note(sentence)
 
-    def _fail(self, error: Refused) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._done.done():
             self._done.set_exception(error)
 

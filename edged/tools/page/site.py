@@ -173,7 +173,7 @@ class Site:
             other = drawing.drawn(self._section, shapes)
         except drawing.Wrong as error:
             return {"problem": str(error)}
-        return {"yaml": drawing.source_block(cast("SourceConfig", other.source))}
+        return {"yaml": drawing.source_block(self._subject.name, other)}
 
 
 def policy(document: str) -> str:

@@ -15,7 +15,7 @@ from edged.tools.try_ import choice
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.config.root import PipelineSection
+    from edged.config.root import Config, PipelineSection
 
 NAME = "page"
 
@@ -74,7 +74,7 @@ def of_configuration(path: Path, name: str | None) -> Subject:
         raise Refused(f"there is no pipeline {name}; there are: {names}", os.EX_USAGE)
     section = config.pipelines[name]
     _pictures_only(name, section)
-    _not_in_use(name, section, config.run_dir)
+    _not_in_use(name, config)
     waits = ("gate", "trigger", "attach")
     left_out = tuple(key for key in waits if getattr(section, key))
     free = section.model_copy(update={"gate": None, "trigger": None, "attach": (), "enabled": True})
@@ -87,19 +87,22 @@ def _pictures_only(name: str, section: PipelineSection) -> None:
         raise Refused(what, os.EX_USAGE)
 
 
-def _not_in_use(name: str, section: PipelineSection, run_dir: Path) -> None:
-    """Refuse a camera that the running service holds.
+def _not_in_use(name: str, config: Config) -> None:
+    """Refuse a camera that the running service holds, for this pipeline or for others that share it.
 
     A service's worker shows nobody its pictures, whoever asks: otherwise whoever has taken main over, which
     has the network, would get them.
     """
-    found = status_file.read(run_dir)
-    if found.trouble or not section.source.holds:
-        return
+    section = config.pipelines[name]
+    found = status_file.read(config.run_dir)
     running = found.data.get("pipelines")
-    state = running.get(name) if isinstance(running, dict) else None
-    if isinstance(state, dict) and state.get("enabled", True):
-        raise Refused(
-            f"the running service holds the camera of {name}, and shows nobody its pictures: "
-            "sudo systemctl stop edged, and start it again afterwards"
-        )
+    if found.trouble or not section.source.holds or not isinstance(running, dict):
+        return
+    for user, other in config.pipelines.items():
+        state = running.get(user)
+        shares = user == name or (section.camera is not None and other.camera == section.camera)
+        if shares and isinstance(state, dict) and state.get("enabled", True):
+            raise Refused(
+                f"the running service holds the camera of {name}, and shows nobody its pictures: "
+                "sudo systemctl stop edged, and start it again afterwards"
+            )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edged.config.loader import loads
 from edged.config.root import PipelineSection
 from edged.events import Finding
 from edged.testing.supervisor import outcome, status
@@ -169,6 +170,24 @@ def test_what_was_drawn_is_written_down() -> None:
     assert "crop" in answer(site(), "/source", {"crop": [1, 2]})["problem"]
     assert "at least 3 points" in answer(site(), "/source", {"mask": [[[0, 0], [1, 1]]]})["problem"]
     assert "problem" in answer(site(), "/source", {"mask": {"a": 1}})
+
+
+def test_a_mask_belongs_to_the_camera_that_pipelines_share() -> None:
+    text = "cameras: {yard: {kind: synthetic}}\npipelines: {porch: {camera: yard, crop: [0, 0, 64, 64]}}"
+    section = loads(text, "edged.yaml", Path("/")).pipelines["porch"]
+    page = Site(Subject("porch", section, "the porch", Path("/run/edged")), TOKEN)
+    assert answer(page, "/setup")["crop"] == [0, 0, 64, 64]
+    mask = [[[0, 0], [1, 0], [1, 1]]]
+    written = answer(page, "/source", {"crop": [1, 2, 30, 40], "mask": mask})["yaml"]
+    assert written == (
+        "cameras:\n  yard:\n    mask:\n      - [[0, 0], [1, 0], [1, 1]]\n"
+        "pipelines:\n  porch:\n    crop: [1, 2, 30, 40]\n"
+    )
+    assert answer(page, "/source", {"crop": None, "mask": mask})["yaml"].startswith("cameras:")
+    assert "problem" not in answer(page, "/replay", {"decision": {"threshold": 0.7}})
+    turned = section.model_copy(update={"rotate": "90"})
+    page = Site(Subject("porch", turned, "the porch", Path("/run/edged")), TOKEN)
+    assert "without a rotate of its own" in answer(page, "/source", {"mask": mask})["problem"]
 
 
 def test_the_setup_shows_the_decision_as_it_is_configured() -> None:
