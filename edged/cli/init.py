@@ -18,13 +18,20 @@ HELP = "write a commented configuration for the hardware of this machine"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: standard output")
+    parser.add_argument("--broker", metavar="HOST[:PORT]", help="send events to this MQTT broker")
+    parser.add_argument(
+        "--minimal", action="store_true", help="only what this machine needs, without the keys to choose from"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the sample; never overwrite an existing file."""
-    from edged.config.sample import sample
+    from edged.config import sample
+    from edged.tools import broker_option
 
-    text = sample(own=_own_directories())
+    broker = None if arguments.broker is None else broker_option.section(arguments.broker)
+    write = sample.minimal if arguments.minimal else sample.sample
+    text = write(own=_own_directories(), broker=broker)
     if arguments.output == "-":
         terminal.print_document(text)
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.cli import terminal
@@ -14,14 +15,18 @@ HELP = "print the JSON schema of the configuration, for editors"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add no options."""
-    del parser
+    """Add the options."""
+    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the schema."""
-    del arguments
+    """Print the schema, or replace a file with it."""
     from edged.config import schema
 
-    terminal.print_document(schema.text())
+    if arguments.output == "-":
+        terminal.print_document(schema.text())
+        return 0
+    from edged.tools.bench.target import Target
+
+    Target(Path(arguments.output)).write(schema.text().encode())
     return 0

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from edged import sensors
 from edged.config import declarations
+from edged.config.outputs import Mqtt
 from edged.config.root import Config, PipelineSection, host_node
 from edged.config.sensor import SENSORS
 from edged.config.source import SOURCES
@@ -35,6 +36,9 @@ _WIDTH = 110
 _COLUMN = 36  # where the description after a value begins
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._-]*")
 _OWN = ("## state_dir and run_dir belong to the user who made this file; remove both for a service.",)
+MODELINE = "# yaml-language-server: $schema=edged.schema.json"
+_EDITOR = "## The first line is for editors with a YAML language server: edged schema -o edged.schema.json"
+_DIRS = ("state_dir", "run_dir")
 _WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
 
 
@@ -42,6 +46,7 @@ def sample(
     machine: Machine | None = None,
     own: tuple[Path, Path] | None = None,
     found: Sequence[Found] | None = None,
+    broker: Mqtt | None = None,
 ) -> str:
     """Return the text of an initial configuration.
 
@@ -49,17 +54,21 @@ def sample(
         machine: the machine to write it for; None: this one.
         own: state_dir and run_dir for a user who cannot write to the service's directories.
         found: the machine's sensors; None: those of this one, or none of another machine.
+        broker: where events go; None: to standard output.
     """
     if found is None:
         found = sensors.find() if machine is None else ()
     machine = machine if machine is not None else survey()
     lines = [
+        MODELINE,
+        _EDITOR,
+        "##",
         "## The configuration of edged: sources, models, decisions, and where events are sent.",
         "##",
         "## A line that begins with `# ` is commented out and shows the default or an example. To use it,",
         "## delete its `# ` and that of the line that begins its block (`mqtt:`, `model:` …). A key with",
         "## nothing after the colon counts as omitted. Lines that begin with ## are explanations.",
-        "## `edged check` validates this file without touching a device; `edged schema` is for your editor.",
+        "## `edged check` validates this file without touching a device.",
         *_notes(machine),
         *(_OWN if own is not None else ()),
         "",
@@ -69,13 +78,57 @@ def sample(
             lines += ["", "pipelines:", *_pipelines(machine)]
         elif name == "node":
             lines += _entry(name, info, host_node(), "")
-        elif own is not None and name in ("state_dir", "run_dir"):
-            lines += ["", *_entry(name, info, str(own[name == "run_dir"]), "")]
+        elif own is not None and name in _DIRS:
+            lines += ["", *_entry(name, info, str(own[_DIRS.index(name)]), "")]
+        elif name == "mqtt" and broker is not None:
+            lines += ["", *_mqtt(info.description or "", broker)]
         elif name == "sensors":
             lines += ["", *_sensors(info.description or "", found)]
         else:
             lines += ["", *_commented(_default(name, info, ""))]
     return "\n".join(lines) + "\n"
+
+
+def minimal(
+    machine: Machine | None = None,
+    own: tuple[Path, Path] | None = None,
+    found: Sequence[Found] | None = None,
+    broker: Mqtt | None = None,
+) -> str:
+    """Return the same without the keys to choose from and their explanations: see :func:`sample`."""
+    if found is None:
+        found = sensors.find() if machine is None else ()
+    machine = machine if machine is not None else survey()
+    lines = [MODELINE, "# `edged schema -o edged.schema.json` makes that file; `edged init` shows all keys."]
+    lines += [note.replace("##", "#", 1) for note in _notes(machine)]
+    lines.append(f"node: {_yaml(host_node())}")
+    if own is not None:
+        lines += [f"{name}: {_yaml(str(folder))}" for name, folder in zip(_DIRS, own, strict=True)]
+    if broker is not None:
+        lines += ["mqtt:", *(f"  {name}: {_yaml(value)}" for name, value in _given(broker))]
+    if found:
+        lines += ["sensors:", *(f"  {sensor.name}: {_yaml(sensor.keys)}" for sensor in found)]
+    lines.append("pipelines:")
+    for name, _, source in _sources(machine):
+        lines += [f"  {name}:", "    source:", *(f"      {key}: {_yaml(v)}" for key, v in source.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _given(broker: Mqtt) -> list[tuple[str, Any]]:
+    """Return the keys of a broker that somebody wrote, and their values."""
+    keys = [name for name in Mqtt.model_fields if name in broker.model_fields_set]
+    return [(name, value) for name in keys if (value := getattr(broker, name)) is not None]
+
+
+def _mqtt(sentence: str, broker: Mqtt) -> Iterator[str]:
+    """Write the broker, with its other keys commented out."""
+    yield from _described("mqtt:", sentence, "")
+    given = dict(_given(broker))
+    for name, info in Mqtt.model_fields.items():
+        if name in given:
+            yield from _entry(name, info, given[name], "  ")
+        else:
+            yield from _commented(_default(name, info, "  "))
 
 
 def _notes(machine: Machine) -> Iterator[str]:
@@ -87,16 +140,12 @@ def _notes(machine: Machine) -> Iterator[str]:
 
 
 def _pipelines(machine: Machine) -> Iterator[str]:
-    found: list[tuple[Mapping[str, Any], str]] = [(camera.keys, camera.name) for camera in machine.cameras]
-    if not found:
-        found = [(bundled.SOURCE, "the bundled photographs")]
-    for number, (source, name) in enumerate(found):
+    for number, (name, title, source) in enumerate(_sources(machine)):
         if number == 1:
             yield ""
             yield "  ## All keys shown under `camera` can be used here too."
-        title = _title(name)
         yield from ([f"  ## {title}"] if title else [])
-        yield f"  camera{f'-{number + 1}' if number else ''}:"
+        yield f"  {name}:"
         yield "    source:"
         yield from _source(source)
         if not number:
@@ -111,6 +160,14 @@ def _pipelines(machine: Machine) -> Iterator[str]:
 
 def _title(name: str) -> str:
     return "".join(c for c in name if c.isprintable())[:60]
+
+
+def _sources(machine: Machine) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield a name, what people call it, and the keys, of each camera, or of the photographs without one."""
+    found: list[tuple[Mapping[str, Any], str]] = [(camera.keys, camera.name) for camera in machine.cameras]
+    for number, (keys, called) in enumerate(found or [(bundled.SOURCE, "the bundled photographs")]):
+        name = f"camera{f'-{number + 1}' if number else ''}" if found else "photos"
+        yield name, _title(called), keys
 
 
 def _source(source: Mapping[str, Any]) -> Iterator[str]:
