@@ -96,6 +96,8 @@ def _show(data: Mapping[str, Any]) -> None:
     if data["sensors"]:
         console.print(_sensors(data["sensors"], console.width))
     for name, pipeline in data["pipelines"].items():
+        if motion := pipeline.get("motion"):
+            console.print(f"motion     {terminal.escape(name)} {_moving(motion)}", soft_wrap=True)
         if view := pipeline.get("view"):
             console.print(f"view       {terminal.escape(name)} {_shown(view)}", soft_wrap=True)
     for problem in [*data["problems"], *_earlier(data)]:
@@ -184,6 +186,11 @@ def _hour(when: str) -> str:
         return when
     today = datetime.now(tz=UTC).astimezone().date()
     return at.strftime("%H:%M" if at.date() == today else "%d %b %H:%M")
+
+
+def _moving(motion: Mapping[str, Any]) -> str:
+    now = "something moves" if motion["moves"] else "nothing moves"
+    return f"{now}; {motion['skipped']} frames without movement were not classified"
 
 
 def _shown(view: Mapping[str, float]) -> str:

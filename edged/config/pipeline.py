@@ -19,6 +19,7 @@ from pydantic import (
 
 from edged.config.accelerator import Accelerator
 from edged.config.gating import GateSection, TriggerSection
+from edged.config.motion import MotionSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
 from edged.config.values import (
@@ -313,6 +314,12 @@ class PipelineSection(Section):
     trigger: TriggerSection | None = Field(
         default=None, description="classify only when it fires; default: classify continuously"
     )
+    motion: MotionSection | None = Field(
+        examples=[{"area": 0.01, "hold_s": 5}],
+        default=None,
+        description="classify only while something moves in the part of the picture that the model sees; the "
+        "decision stays as it is meanwhile",
+    )
     attach: Annotated[tuple[ChannelPath, ...], Field(max_length=MAX_READINGS)] = Field(
         examples=[["board/temperature"]],
         default=(),
@@ -422,6 +429,12 @@ class PipelineSection(Section):
                 raise wrong(f"{name} goes with each event of this source anyway", "attach", number)
         if len(self.attach) + len(measures) > MAX_READINGS:
             raise wrong(f"at most {MAX_READINGS - len(measures)} beside {', '.join(measures)}", "attach")
+
+    @model_validator(mode="after")
+    def _what_moves(self) -> PipelineSection:
+        if self.motion is not None and self.source.gives != "picture":
+            raise wrong(f"motion is for pictures, and {self.source.kind} gives none", "motion")
+        return self
 
     @model_validator(mode="after")
     def _hysteresis(self) -> PipelineSection:

@@ -28,6 +28,7 @@ MOST_PROBLEMS = 20
 REMEMBERED_S = 3600.0
 LONGEST = 200  # characters of a sentence
 WORKING = frozenset({"running", "starting", "ended", "disabled"})
+_STILL = "still"  # why a frame was not classified, where nothing moves: neither a loss nor a fault
 _DETAILS = "edged status on the device shows details"
 _SENSOR = {  # about a sensor with an error, by its state
     "starting": f"it failed; {_DETAILS}",
@@ -302,7 +303,7 @@ def _pipeline(status: PipelineStatus, decided: Decided | None, switch: Switch | 
         "invoke_ms": {"p50": _figure(status.invoke_p50_ms), "p95": _figure(status.invoke_p95_ms)},
         "capture_ms": _figure(status.capture_p50_ms),
         "frames": status.frames,
-        "dropped": dict(status.dropped),
+        "dropped": {reason: count for reason, count in status.dropped.items() if reason != _STILL},
         "restarts": status.restarts,
         "held_by": _bounded(status.held_by),
         "last_error": _bounded(status.last_error),
@@ -312,9 +313,14 @@ def _pipeline(status: PipelineStatus, decided: Decided | None, switch: Switch | 
         "degraded": status.degraded,
         "isolation": list(status.isolation),
         "network": status.network,
+        **({"motion": _motion(status)} if status.moves is not None else {}),
         **({"view": dict(zip(("width", "height"), status.view, strict=True))} if status.view else {}),
         **({} if switch is None else {"switched": {"on": switch.on, "at": clock.rfc3339(switch.at)}}),
     }
+
+
+def _motion(status: PipelineStatus) -> dict[str, Any]:
+    return {"moves": status.moves, "skipped": status.dropped.get(_STILL, 0)}
 
 
 def _sensor(status: SensorState) -> dict[str, Any]:

@@ -116,15 +116,26 @@ class Preparer:
             self._map(self._colour(small, frame.order, None), view)
         return self._ring[at]
 
-    def _shrink(self, frame: Frame) -> Picture:
-        """Return the part that is used, upright, in the model's size."""
-        pixels = frame.pixels
-        key = (*pixels.shape, frame.shrink)
+    def part(self, frame: Frame) -> Picture:
+        """Return the part of a frame that is used, as it comes from the camera: a view of its pixels.
+
+        Raises:
+            ModelError: the crop extends beyond the picture.
+        """
+        return frame.pixels[self._planned(frame).source]
+
+    def _planned(self, frame: Frame) -> _Plan:
+        key = (*frame.pixels.shape, frame.shrink)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plan(pixels.shape[1], pixels.shape[0], frame.shrink)
+            plan = self._plan(frame.pixels.shape[1], frame.pixels.shape[0], frame.shrink)
             self._plans = {key: plan}
-        picture = resize(pixels[plan.source], plan.size)
+        return plan
+
+    def _shrink(self, frame: Frame) -> Picture:
+        """Return the part that is used, upright, in the model's size."""
+        plan = self._planned(frame)
+        picture = resize(frame.pixels[plan.source], plan.size)
         if self._turn is not None:
             picture = np.asarray(cv2.rotate(picture, self._turn), np.uint8)
         if plan.target is None:

@@ -14,7 +14,9 @@ PICTURE = {
     "shape": "what the camera gives is not a picture (wrong shape); try another size or pixel format",
 }
 # Why a sample was not classified; other words are not published.
-DROPS = frozenset({*Reason, *PICTURE, "missing", "input", "invalid", "skipped", "gap", "overrun", "late"})
+DROPS = frozenset(
+    {*Reason, *PICTURE, "missing", "input", "invalid", "skipped", "gap", "overrun", "late", "still"}
+)
 _SOURCE = {
     "absent": "its source is not there",
     "busy": "another program uses its source",

@@ -124,6 +124,7 @@ class Beat:
         invoke_p50_ms, invoke_p95_ms: the median and the 95th percentile of the time to run the model.
         frames: frames classified.
         dropped: frames not classified, by reason.
+        moves: whether something moves, so that frames are classified; None: there is no motion gate.
     """
 
     pipeline: str
@@ -133,6 +134,7 @@ class Beat:
     invoke_p95_ms: float
     frames: int
     dropped: Mapping[str, int] = field(default_factory=dict)
+    moves: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,10 @@ def _dropped(value: Any) -> dict[str, int]:
     return {_word(reason): codec.count(number) for reason, number in value.items()}
 
 
+def _moves(value: Any) -> bool | None:
+    return None if value is None else codec.flag(value)
+
+
 def _frame(value: Any) -> int | None:
     return None if value is None else codec.count(value)
 
@@ -286,6 +292,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "invoke_p95_ms": _ms,
     "frames": codec.count,
     "dropped": _dropped,
+    "moves": _moves,
     "kind": codec.one_of(KINDS),
     "reason": _word,
     "message": _sentence,

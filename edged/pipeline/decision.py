@@ -122,6 +122,14 @@ class Decision:
             return (self._switch(target, now_s),)
         return self._heartbeat(now_s)
 
+    def wait(self, now_s: float) -> tuple[Change, ...]:
+        """Let time pass without a frame, because nothing moves: the decision stays, and so do its heartbeats.
+
+        Args:
+            now_s: monotonic time in seconds; never less than before.
+        """
+        return () if self._resumed or self._reported_s is None else self._heartbeat(now_s)
+
     def close(self, now_s: float) -> tuple[Change, ...]:
         """End a decided label at once, regardless of its dwell, because the pipeline is paused.
 

@@ -63,6 +63,7 @@ class PipelineStatus:
         pid: the worker's process id.
         held_by: the condition that keeps its gate closed; empty while the gate is open.
         view: as the worker reports it in :class:`edged.ipc.worker_messages.Running`.
+        moves: whether something moves, as the worker reports it; None: it has no motion gate, or is new.
         notes: what a person should know and keeps nothing from working, by reason; the worker's sentences.
     """
 
@@ -90,6 +91,7 @@ class PipelineStatus:
     pid: int | None = None
     held_by: str = ""
     view: tuple[float, ...] = ()
+    moves: bool | None = None
     notes: Mapping[str, str] = field(default_factory=lambda: _NO_NOTES)
 
     @property
@@ -320,6 +322,7 @@ class StatusBoard:
             invoke_p95_ms=beat.invoke_p95_ms if ran else None,
             frames=frames + beat.frames,
             dropped=dict(dropped + Counter(beat.dropped)),
+            moves=beat.moves,
         )
 
     def _set(self, name: str, **changes: Any) -> None:

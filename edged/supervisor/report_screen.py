@@ -280,6 +280,7 @@ class ReportScreen:
             invoke_p95_ms=_rounded(beat.invoke_p95_ms, FIGURE_DIGITS),
             frames=self._grown("", beat.frames),
             dropped={name: self._grown(name, count) for name, count in dropped.items()},
+            moves=beat.moves if self._section.motion is not None else None,
         )
 
     def _grown(self, name: str, count: int) -> int:

@@ -2,7 +2,7 @@
 
 ::
 
-    source.read ─▶ [a picture: its quality] ─▶ prepare ─▶ deliver, one at a time
+    source.read ─▶ [a picture: its quality, its motion] ─▶ prepare ─▶ deliver, one at a time
        while: the last item was taken · the interval is over · the gate and the trigger let it
 
 It begins a sample when the one before was taken and its time has come, so that the next tensor is ready when
@@ -19,6 +19,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from edged.errors import DriverError, ModelError, Reason, Unavailable
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from edged.sources import FeedSource, Source, Text
     from edged.sources.progress import Place
     from edged.worker.gating import PipelineGate
+    from edged.worker.motion import MotionGate
     from edged.worker.throughput import Throughput
 
     Sample = Frame | Window | Text
@@ -107,6 +109,8 @@ class Capture:
         report: takes faults.
         throughput: counts what is dropped.
         watch: decides when a sample may be classified; None: always.
+        motion: chooses the pictures that are classified; None: all.
+        now: returns the time at which a picture was read, in s, for the motion gate.
         held: is told that the source works and no sample is judged yet, with what closes the gate, if it is
             that.
 
@@ -130,6 +134,8 @@ class Capture:
         report: Callable[[worker_messages.Report], object],
         throughput: Throughput,
         watch: PipelineGate | None = None,
+        motion: MotionGate | None = None,
+        now: Callable[[], float] = clock.monotonic,
         held: Callable[[str], object] = lambda _by: None,
     ) -> None:
         self._name = name
@@ -145,6 +151,9 @@ class Capture:
         self._report = report
         self._throughput = throughput
         self._watch = watch
+        self._motion = motion
+        self._now = now
+        self._chosen: deque[Sample] = deque()  # by the motion gate, and not handed on yet
         self._gate_news = GateNews(held, deliver)
         self._stopping = threading.Event()
         self._off = threading.Event()  # the pipeline is switched off
@@ -263,6 +272,7 @@ class Capture:
         """Prepare to read a source that was just opened."""
         if not self._feed:
             self._quality = Quality(FROZEN_AFTER if cast("Source", source).live else 0)
+        self._start_motion()
         self._granted = 0
         self._due = self._good_at = clock.monotonic()
 
@@ -275,6 +285,9 @@ class Capture:
         if not self._my_turn and not self._was_taken(source):
             return
         self._my_turn = True
+        if self._chosen:
+            self._hand_on(self._chosen.popleft(), time.perf_counter())
+            return
         if self._interval_s > 0:
             now = clock.monotonic()
             if now < self._due:
@@ -286,8 +299,27 @@ class Capture:
         began = time.perf_counter()
         self._beat.enter(Stage.CAPTURE)
         sample = self._fed(source) if self._feed else self._seen(cast("Source", source))
-        if sample is not None:
-            self._hand_on(sample, time.perf_counter() if self._feed else began)
+        if sample is not None and self._is_wanted(sample, source):
+            self._hand_on(self._chosen.popleft(), time.perf_counter() if self._feed else began)
+
+    def _is_wanted(self, sample: Sample, source: Source | FeedSource) -> bool:
+        """Choose what is handed on, the sample or what the motion gate picks; return whether it is any."""
+        if self._motion is None or not isinstance(sample, Frame):
+            self._chosen.append(sample)
+            return True
+        self._chosen.extend(self._motion.pick(sample, self._now()))
+        if not self._chosen:
+            self._throughput.dropped["still"] += 1  # also one that is handed on if the next one moves
+            self._beat.enter(Stage.IDLE)
+            if self._interval_s == 0 and cast("Source", source).live:
+                self._rest(POLL_S)  # a camera that has no rate of its own must not keep a core busy
+        return bool(self._chosen)
+
+    def _start_motion(self) -> None:
+        """Let the next picture pass the motion gate, as there was none for a while."""
+        self._chosen.clear()
+        if self._motion is not None:
+            self._motion.restart()
 
     def _next_due(self, now: float) -> float:
         """Return when the next sample is due; what was missed is not made up for."""
@@ -323,7 +355,10 @@ class Capture:
         verdict = self._watch.look(clock.monotonic())
         if verdict.held_by:
             self._granted = 0
+            self._start_motion()
         elif verdict.go:
+            if self._watch.frames and not self._granted:
+                self._start_motion()  # somebody asks for a picture, so the first one passes
             self._granted = min(self._granted + 1, max(1, self._watch.frames))
         if self._granted:
             if self._gate_news.told and not self._quiet:
@@ -368,6 +403,7 @@ class Capture:
             pass
         elif self._blind != bad:
             self._blind, self._blind_since = bad, now
+            self._start_motion()
             self._report(worker_messages.Fault(self._name, "picture", bad, PICTURE[bad]))
         elif bad != "black" and now - self._blind_since > BLIND_S:
             self._blind_since = now

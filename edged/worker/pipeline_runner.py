@@ -28,6 +28,7 @@ from edged.worker import masking
 from edged.worker.capture import Capture, Item
 from edged.worker.engines import Engine, Files, open_engine
 from edged.worker.gating import Pause, PipelineGate
+from edged.worker.motion import MotionGate, Rules
 from edged.worker.shared_camera import Share
 from edged.worker.throughput import Throughput
 
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edged.config.motion import MotionSection
     from edged.events import Finding
     from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
-    from edged.sources import FeedSource, Hint, InputConfig, Source, Text, Window
+    from edged.sources import FeedSource, Frame, Hint, InputConfig, Source, Text, Window
     from edged.sources.progress import Place
     from edged.worker.picture_streams import PictureStreams
     from edged.worker.report_pipe import Reporter
@@ -69,6 +71,7 @@ class PipelineRunner:
         capture: its capture thread.
         create_source: builds the source, which is not open yet.
         watch: decides when it may classify; None: always.
+        motion: chooses the pictures that it classifies; None: all.
         ended: its source gave everything.
     """
 
@@ -97,6 +100,7 @@ class PipelineRunner:
         self._throughput = Throughput()
         self._decision = Decision(self._section.rules(), resume=order.resume)
         self.watch: PipelineGate | None = None
+        self.motion: MotionGate | None = None
         bound = pace(self._section.source.every_s)
         self._news = TokenBucket(bound.per_second, bound.workers_burst, now)
         # Somebody who asked for every inference of a pipeline that does not publish them reads them here.
@@ -152,7 +156,13 @@ class PipelineRunner:
         )
         self.create_source = _creation(source, hint, camera, create)
         self.watch = self._watch(readings_page)
-        prepare = _preparation(section, self._engine, streams)
+        preparer = _preparer(section, self._engine)
+        if section.motion is not None and isinstance(preparer, Preparer):
+            look = preparer.part if streams is None else _shown(streams, preparer.part, section)
+            self.motion = MotionGate(_rules(section, section.motion), look)
+        prepare: Callable[[Any], NDArray[np.generic]] = preparer.prepare
+        if streams is not None and self.motion is None and isinstance(preparer, Preparer):
+            prepare = _shown(streams, prepare, section)
         self.capture = Capture(
             self.name,
             self.create_source,
@@ -167,6 +177,8 @@ class PipelineRunner:
             report=self._faulted,
             throughput=self._throughput,
             watch=self.watch,
+            motion=self.motion,
+            now=self._now,
             held=self._is_held,
         )
         self._beat.enter(Stage.IDLE)
@@ -267,8 +279,11 @@ class PipelineRunner:
 
     def _pause(self) -> None:
         """End the decision, because the gate closed and its label is no longer seen."""
+        self._send_without_frame(self._decision.close(self._now()))
+
+    def _send_without_frame(self, changes: Sequence[Change]) -> None:
         wall = clock.wall()
-        for change in self._decision.close(self._now()):
+        for change in changes:
             self._send_news(
                 worker_messages.Outcome(
                     self.name, change.type, change.label, change.score, change.previous, (), wall, wall
@@ -319,7 +334,10 @@ class PipelineRunner:
             self._reports.send(report)
 
     def beat(self, now: float) -> None:
-        """Report the throughput to main, and how far the source has come."""
+        """Report the throughput to main, and how far the source has come; go on while nothing moves."""
+        still = self.motion is not None and not self.motion.moves
+        if still and self._on and not self.capture.blind and not self.ended:
+            self._send_without_frame(self._decision.wait(self._now()))
         if self._unsent is not None:
             self._reports.offer(self._unsent)
             self._unsent = None
@@ -333,6 +351,7 @@ class PipelineRunner:
                 round(rates.invoke_p95_ms, 3),
                 self._throughput.frames,
                 dict(self._throughput.dropped),
+                self.motion.moves if self.motion is not None else None,
             )
         )
 
@@ -360,36 +379,59 @@ def _creation(
     return lambda: cast("Source | FeedSource", create(source, hint))
 
 
-def _preparation(
-    section: PipelineSection, engine: Engine, streams: PictureStreams | None = None
-) -> Callable[[Any], NDArray[np.generic]]:
-    """Return the function that makes the model's input of a sample, and shows it to a person who looks.
+def _rules(section: PipelineSection, motion: MotionSection) -> Rules:
+    hold_s = max(motion.hold_s, section.decision.min_dwell_s)
+    return Rules(motion.area, hold_s, section.decision.window)
+
+
+class _AsItIs:
+    """Hands a sample to a task that needs no model."""
+
+    def prepare(self, sample: Window | Text) -> NDArray[np.generic]:
+        """Return the sample's values."""
+        return sample.values
+
+
+class _OfText:
+    """Makes a model's input of a piece of text."""
+
+    def __init__(self, preparer: TextPreparer) -> None:
+        self._preparer = preparer
+
+    def prepare(self, sample: Text) -> NDArray[np.generic]:
+        """Return the text as the model wants it."""
+        return self._preparer.prepare(str(sample.values.item()))
+
+
+def _shown(
+    streams: PictureStreams, look: Callable[[Frame], NDArray[Any]], section: PipelineSection
+) -> Callable[[Frame], NDArray[Any]]:
+    """Show each frame to a person who looks, before it is looked at."""
+    source = section.source
+    return streams.shown_before(look, int(source.rotate) if isinstance(source, SourceConfig) else 0)
+
+
+def _preparer(section: PipelineSection, engine: Engine) -> Preparer | WindowPreparer | _OfText | _AsItIs:
+    """Return what makes the model's input of a sample.
 
     Raises:
         ModelError: the model takes something else than the source gives.
     """
     takes, source = engine.spec.input, section.source
     if takes is None and source.gives != "picture":
-        return _values
+        return _AsItIs()
     if isinstance(takes, WindowInput) and source.gives == "window":
-        return WindowPreparer(takes).prepare
+        return WindowPreparer(takes)
     if isinstance(takes, TextInput) and source.gives == "text":
-        of_text = TextPreparer(takes).prepare
-        return lambda sample: of_text(str(sample.values.item()))
+        return _OfText(TextPreparer(takes))
     if isinstance(takes, PictureInput) and isinstance(source, SourceConfig):
         model = section.model
-        prepare = Preparer(
+        return Preparer(
             takes,
             model.fit,
             int(source.rotate),
             source.crop,
             normalize=model.normalization,
             order=model.order,
-        ).prepare
-        return prepare if streams is None else streams.shown_before(prepare, int(source.rotate))
+        )
     raise ModelError(f"task {section.task.kind} cannot take the {source.gives} that {source.kind} gives")
-
-
-def _values(sample: Window | Text) -> NDArray[np.generic]:
-    """Return a sample as it is, for a task that needs no model."""
-    return sample.values

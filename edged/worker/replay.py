@@ -37,11 +37,10 @@ if TYPE_CHECKING:
 
 
 class Named:
-    """Remembers which picture was read last.
+    """Remembers the names and times of the latest pictures, by number: the motion gate may go back to one.
 
     Attributes:
-        name: its name.
-        at_s: its time.
+        latest: the number of the one that was read last.
     """
 
     live = False
@@ -49,7 +48,12 @@ class Named:
     def __init__(self, source: Source, time: RecordedTime) -> None:
         self._source = source
         self._time = time
-        self.name, self.at_s = "", 0.0
+        self._names: dict[int, tuple[str, float]] = {-1: ("", 0.0)}
+        self.latest = -1
+
+    def named(self, number: int | None) -> tuple[str, float]:
+        """Return the name and the time of a picture; of the latest one where the number is not known."""
+        return self._names.get(self.latest if number is None else number, self._names[self.latest])
 
     def open(self) -> None:
         """Open the source."""
@@ -59,7 +63,11 @@ class Named:
         """Return the next picture."""
         frame = self._source.read(timeout_s)
         if frame is not None:
-            self.name, self.at_s = frame.name, self._time.now()
+            self._names = {
+                self.latest: self._names[self.latest],
+                frame.number: (frame.name, self._time.now()),
+            }
+            self.latest = frame.number
         return frame
 
     def close(self) -> None:
@@ -175,16 +183,15 @@ class Replay:
         for news in kept.news:
             self._decision = news.label
         kinds = tuple(news.type for news in kept.news)
+        name, at_s = source.named(result.frame if result is not None else None)
         if result is None:
             before = kept.dropped
             runner.beat(clock.monotonic())
             reason = next(iter(kept.dropped - before), "early")
-            return Judged(
-                source.name, source.at_s, decision=self._decision, news=kinds, left_out=kept.fault or reason
-            )
+            return Judged(name, at_s, decision=self._decision, news=kinds, left_out=kept.fault or reason)
         return Judged(
-            source.name,
-            source.at_s,
+            name,
+            at_s,
             result.label,
             result.score,
             tuple((finding.label, finding.score) for finding in result.top),

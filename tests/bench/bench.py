@@ -8,6 +8,7 @@
 * mask: blacking out two polygons of a picture, in milliseconds.
 * peers: one pipeline against bare invoke(), a careful loop, a loop as in pycoral's examples, MediaPipe Tasks.
 * many: 2 and 8 pipelines against as many threads of one process, in frames a second.
+* motion: CPU time of a worker at 10 pictures a second of a still scene, without and with a motion gate.
 * rest: CPU time and wake-ups of main and of the worker, at rest and at one frame a second.
 
 Machines are noisy, so read the ratios. The models are those of ``tests/bench/throughput.py``.
@@ -20,6 +21,7 @@ import functools
 import json
 import logging
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-PARTS = ("pictures", "mask", "peers", "many", "rest")
+PARTS = ("pictures", "mask", "peers", "many", "motion", "rest")
 V2 = "MobileNet v2 1.0/224"
 
 
@@ -145,6 +147,25 @@ def many(bench: Bench) -> None:
         _print_row(bench, f"{count} pipelines", edged, rates)
 
 
+def motion(bench: Bench) -> None:
+    """A photograph again and again: classified each time, and looked at by the motion gate."""
+    print("\na still scene at 10 pictures a second, ms of CPU time a second of the worker")
+    with tempfile.TemporaryDirectory() as folder:
+        photograph = Path(folder) / "still.png"
+        cv2.imwrite(str(photograph), cv2.resize(cv2.imread(str(bundled.PHOTO)), (640, 480)))
+        source = f"{{kind: folder, path: {photograph}, interval_s: 0.1}}"
+        for name, model in bench.models.items():
+            used = {}
+            for what, keys in (("classified", ""), ("gated", ", motion: {hold_s: 0}")):
+                with daemon.Daemon(bench.yaml(model, 1, source + keys)) as running:
+                    running.subscriber.wait_online(1)
+                    time.sleep(3)
+                    used[what] = _watched({"worker": running.worker()}, 10)["worker"]["cpu_ms"]
+            ratio = used["gated"] / used["classified"]
+            bench.results.setdefault("motion", {})[name] = used | {"ratio": ratio}
+            print(f"  {name:22s} {used['classified']:6.1f}   gated {used['gated']:6.1f} ({ratio:.3f})")
+
+
 def rest(bench: Bench) -> None:
     """The daemon with one pipeline: at rest, and at one frame a second."""
     print("\nCPU time (ms a second) and wake-ups a second")
@@ -205,6 +226,7 @@ def main() -> None:
         "mask": lambda: blacking(bench),
         "peers": lambda: peers(bench, options.mediapipe),
         "many": lambda: many(bench),
+        "motion": lambda: motion(bench),
         "rest": lambda: rest(bench),
     }
     for part in options.parts.split(","):

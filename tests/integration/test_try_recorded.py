@@ -68,6 +68,18 @@ def test_two_runs_are_equal_and_follow_the_rules(
     assert [line["decision"] for line in first if line["news"]] == ["Egyptian cat", "espresso", "tripod"]
 
 
+def test_only_what_moves_is_judged_in_the_recordings_own_time(
+    config: Path, video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text("pipelines: {a: {source: {kind: v4l2, interval_s: 1}, motion: {hold_s: 0}}}\n")
+    judged = lines(capsys, "-c", config, "--source", video)
+    assert judged == lines(capsys, "-c", config, "--source", video)
+    assert [line["source"] for line in judged if line.get("left_out") == "still"] == ["00:02.00", "00:05.00",
+        "00:08.00"]  # fmt: skip
+    times = [line["source"] for line in judged if "left_out" not in line]
+    assert times == [f"00:0{n}.00" for n in (0, 1, 2, 3, 4, 5, 6, 7)], "and each picture before a movement"
+
+
 def test_the_daemon_decides_the_same(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(f"pipelines: {{a: {{source: {{kind: folder, path: {PHOTOS}, loop: false}}}}}}\n")
     tried = [(line["decision"], *line["news"]) for line in lines(capsys, "-c", config)]

@@ -209,7 +209,8 @@ def running(folder: Path) -> None:
                     invoke_p50_ms=12.3,
                     invoke_p95_ms=15.0,
                     frames=42,
-                    dropped={"black": 2},
+                    dropped={"black": 2, "still": 99},
+                    moves=False,
                     view=(0.5, 0.667),
                 ),
                 "yard": status(
@@ -239,6 +240,7 @@ def test_status_of_a_running_daemon(tmp_path: Path) -> None:
         "12.3 ms",
         "efficientnet_lite0_uint8 (cpu, litert)",
         "attic   hung   21.5 °C       2",
+        "porch nothing moves; 99 frames without movement were not classified",
         "porch shows 50% of the sensor's width and 67% of its height",
         "! yard: [red]no[/] camera",
         "! attic: no answer [within] 4 s",

@@ -54,6 +54,7 @@ statuses = st.builds(
     frames=counts,
     dropped=st.dictionaries(st.text(max_size=10), counts, max_size=3),
     view=st.sampled_from([(), (0.667, 1.0)]),
+    moves=st.sampled_from([None, True, False]),
 )
 snapshots = st.builds(
     health.Snapshot,
@@ -166,6 +167,16 @@ def test_a_mode_that_crops_is_told_and_is_no_problem() -> None:
         message = health.message(snapshot(status(view=(0.5, 0.667)), status("yard")), public=public)
         assert message["pipelines"]["porch"]["view"] == {"width": 0.5, "height": 0.667}
         assert "view" not in message["pipelines"]["yard"]
+        assert message["problems"] == []
+
+
+def test_pictures_without_movement_are_counted_and_are_not_dropped() -> None:
+    still = status(moves=False, dropped={"still": 70, "black": 1})
+    for public in (False, True):
+        message = health.message(snapshot(still, status("yard")), public=public)
+        assert message["pipelines"]["porch"]["motion"] == {"moves": False, "skipped": 70}
+        assert message["pipelines"]["porch"]["dropped"] == {"black": 1}
+        assert "motion" not in message["pipelines"]["yard"]
         assert message["problems"] == []
 
 

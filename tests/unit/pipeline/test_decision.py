@@ -142,6 +142,17 @@ def test_a_heartbeat_repeats_the_decision_and_a_change_postpones_it() -> None:
     ]
 
 
+def test_heartbeats_go_on_without_frames_and_nothing_ends() -> None:
+    decision = Decision(Rules(threshold=0.5, exit_threshold=0.3, heartbeat_s=2))
+    assert decision.wait(0.0) == (), "nothing was decided yet"
+    assert [change.type for change in decision.update([Finding("cat", 0.9)], 1.0)] == ["start"]
+    waited = [decision.wait(1.0 + n) for n in range(6)]
+    assert [[change.type for change in changes] for changes in waited] == [
+        [], [], ["heartbeat"], [], ["heartbeat"], []
+    ]  # fmt: skip
+    assert decision.label == "cat"
+
+
 def test_a_nan_is_not_a_score() -> None:
     assert _run(RULES, {"cat": float("nan")}) == []
 

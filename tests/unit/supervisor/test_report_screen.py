@@ -379,6 +379,12 @@ def test_reasons_that_edged_does_not_have_are_one_reason() -> None:
     assert beat.dropped == {"frozen": 1, "other": 5}
 
 
+@pytest.mark.parametrize(("keys", "taken"), [({"motion": {}}, True), ({}, None)])
+def test_only_a_motion_gate_says_whether_something_moves(keys: dict[str, Any], taken: bool | None) -> None:
+    beat = Beat("porch", 1.0, 1.0, 1.0, 1.0, 9, {"still": 3}, moves=True)
+    assert Stand(**keys).ready().takes(beat).moves is taken
+
+
 def test_figures_are_rounded_and_counters_grow_as_they_can() -> None:
     stand = Stand().ready()
     beat = stand.takes(Beat("porch", 1234.5678, 0.0123456, 9.87654e8, 1.0, 2**53 - 1, {"frozen": 10**9}))
@@ -407,6 +413,7 @@ def test_no_event_carries_more_bits_than_the_documents_say() -> None:
     figures += math.log2(10 * 768)  # the memory of its process, to 0.1 MB
     figures += math.log2(fault_sentences.SENTENCES * 5 * 2)  # with its state, and whether it is online
     figures += fault_sentences.NOTES  # each there or not
+    figures += 1  # whether something moves
     said = Path(__file__).parents[3].joinpath("docs/security.md").read_text("utf-8")
     level = math.log2(20 * MAX_OWN + 1)
     for number, unit in (

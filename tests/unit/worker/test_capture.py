@@ -21,6 +21,7 @@ from edged.system import clock
 from edged.worker import capture
 from edged.worker.capture import Capture, Item
 from edged.worker.gating import Pause, PipelineGate
+from edged.worker.motion import MotionGate, Rules
 from edged.worker.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -75,7 +76,13 @@ class Scripted:
 class Bench:
     """A capture thread and what it says."""
 
-    def __init__(self, preparer: Preparer, script: list[object], watch: PipelineGate | None = None) -> None:
+    def __init__(
+        self,
+        preparer: Preparer,
+        script: list[object],
+        watch: PipelineGate | None = None,
+        motion: MotionGate | None = None,
+    ) -> None:
         self.source = Scripted(script)
         self.items: queue.SimpleQueue[Item | Pause | None] = queue.SimpleQueue()
         self.faults: queue.SimpleQueue[worker_messages.Report] = queue.SimpleQueue()
@@ -92,6 +99,7 @@ class Bench:
             report=self.faults.put,
             throughput=self.throughput,
             watch=watch,
+            motion=motion,
         )
 
     def item(self) -> Item | None:
@@ -114,9 +122,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     made: list[Bench] = []
 
     def make(
-        *script: object, crop: tuple[int, int, int, int] | None = None, watch: PipelineGate | None = None
+        *script: object,
+        crop: tuple[int, int, int, int] | None = None,
+        watch: PipelineGate | None = None,
+        rules: Rules | None = None,
     ) -> Bench:
-        made.append(Bench(Preparer(picture, crop=crop), list(script), watch))
+        preparer = Preparer(picture, crop=crop)
+        motion = MotionGate(rules, preparer.part) if rules is not None else None
+        made.append(Bench(preparer, list(script), watch, motion))
         made[-1].capture.start()
         return made[-1]
 
@@ -328,3 +341,56 @@ def test_pipelines_that_share_a_camera_are_due_at_the_same_times(bench: Callable
         second = one._next_due(first)
         due.append([first, second, one._next_due(second)])
     assert due == [[100.5, 101.0, 101.5], [101.0, 102.0, 103.0], [101.0, 101.5, 102.0]]
+
+
+def shown(square: int, other: int) -> NDArray[np.uint8]:
+    """A picture with a square at a place, different from the one before, as a camera's are."""
+    pixels = picture(50)
+    pixels[10:30, square : square + 16] = 200
+    pixels[-1, -1] = 50 + other % 2
+    return pixels
+
+
+def test_only_what_moves_is_handed_on_and_the_picture_before(bench: Callable[..., Bench]) -> None:
+    still, moved = [shown(0, n) for n in range(4)], [shown(40, n) for n in range(4)]
+    porch = bench(*still, *moved, shown(0, 0), rules=Rules(0.01, 0))
+    numbers = []
+    while (item := porch.item()) is not None:
+        numbers.append(item.number)
+        porch.capture.taken()
+    assert numbers == [0, 1, 3, 4, 5, 6, 7, 8]
+    assert porch.throughput.dropped["still"] == 2
+    assert porch.faults.empty()
+
+
+def test_the_first_picture_after_a_fault_is_handed_on(bench: Callable[..., Bench]) -> None:
+    away = Unavailable(Reason.LOST, "it was unplugged")
+    black = [picture(0)] * 2
+    script = [*(shown(0, n) for n in range(3)), away, *(shown(0, n) for n in range(3)), *black]
+    porch = bench(*script, *(shown(0, n) for n in range(3)), rules=Rules(0.01, 0))
+    numbers = []
+    while (item := porch.item()) is not None:
+        numbers.append(item.number)
+        porch.capture.taken()
+    assert numbers == [0, 1, 3, 4, 8, 9]
+    assert not porch.capture.blind
+
+
+def test_the_first_picture_after_a_gate_is_handed_on(bench: Callable[..., Bench]) -> None:
+    descriptor = readings_page.create()
+    writer = Writer(descriptor, ["lux"])
+    gate = GateSection.model_validate({"conditions": [{"sensor": "lux", "above": 20}]})
+
+    def light(lux: float) -> None:
+        writer.put("lux", "lx", lux, quality="good", ts=0.0, at=clock.monotonic(), fresh_s=60.0)
+
+    light(30)
+    watch = PipelineGate(gate, None, Reader(descriptor))
+    script = [shown(0, 0), shown(0, 1), lambda: light(10), *(shown(0, n) for n in range(9))]
+    porch = bench(*script, watch=watch, rules=Rules(0.01, 0))
+    for _ in range(2):
+        assert porch.item() is not None
+        porch.capture.taken()
+    assert isinstance(porch.items.get(timeout=PATIENCE_S), Pause)
+    light(30)
+    assert porch.item() is not None
