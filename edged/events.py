@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_BYTES = 8192  # of an event as JSON; the spool, the pipe and the broker's limit depend on it
 MAX_READINGS = 4  # in an event, so that the longest one stays below MAX_BYTES
 VERSION = 1
 ACCELERATORS = frozenset({"cpu", "edgetpu", "external"})  # that may have run a model
 UNKNOWN = "unknown"  # the label while no label is certain enough
+MOST_PRESENT = 10  # labels, or labels in zones, that one pipeline decides at the same time
+MOST_OBJECTS = 100  # that a count goes up to
+MOST_BOXES = 10  # in an event
+MOST_BESIDE = 9  # findings in an event that also has a count, so that the longest one stays below MAX_BYTES
+BOX_DIGITS = 3  # decimals of a box's edges
+
+Box = tuple[float, float, float, float]
+"""The place of an object in a picture: x0, y0, x1, y1 as parts of its width and height, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,36 @@ class Finding:
 
     label: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection(Finding):
+    """An object that a task found in a picture.
+
+    Attributes:
+        box: its place: in the model's picture where a task made it, in the whole picture for the decision.
+    """
+
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What a pipeline that decides by label has decided about one label.
+
+    Attributes:
+        label: the label.
+        zone: the zone that it is in; empty where the pipeline has no zones.
+        count: how many there are, at least 1.
+        score: the best score at the last change.
+        since: wall time of its start, s since 1970.
+    """
+
+    label: str
+    zone: str
+    count: int
+    score: float
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +120,9 @@ class Event:
         id: node/epoch/sequence, assigned by the spool; None until then and for type ``result``.
         replayed: it waited in the spool while the broker was away.
         readings: readings of the sensors that the pipeline names under ``attach``.
+        count: how many of the label there are now, where the pipeline decides by label; else None.
+        zone: the zone that the event is about; empty where the pipeline has no zones.
+        boxes: the places of the label's objects in the deciding picture; None: they are not published.
         v: the version of the schema.
     """
 
@@ -101,6 +145,9 @@ class Event:
     id: str | None = None
     replayed: bool = False
     readings: tuple[Attached, ...] = ()
+    count: int | None = None
+    zone: str = ""
+    boxes: tuple[Box, ...] | None = None
     v: int = field(default=VERSION)
 
     def with_id(self, id_: str) -> Event:
@@ -134,6 +181,12 @@ class Event:
             data["frame"] = self.frame
         if self.network:
             data["network"] = True
+        if self.count is not None:
+            data["count"] = self.count
+        if self.zone:
+            data["zone"] = self.zone
+        if self.boxes is not None:
+            data["boxes"] = [[round(edge, BOX_DIGITS) for edge in box] for box in self.boxes]
         if self.readings:
             data["readings"] = {
                 r.name: {"value": r.value, "unit": r.unit, "quality": r.quality, "age_s": round(r.age_s, 3)}
@@ -141,17 +194,34 @@ class Event:
             }
         return data
 
-    def state(self, since: str) -> dict[str, Any]:
+    def state(self, since: str, present: Sequence[Present] | None = None) -> dict[str, Any]:
         """Return the pipeline's state as JSON-ready data (``schema/state.schema.json``).
 
         Args:
             since: the ``ts`` of the event that decided this label.
+            present: everything that is there, where the pipeline decides by label; else None.
         """
         data = self.payload()
-        for key in ("id", "type", "top", "latency_ms", "replayed", "readings"):
+        for key in ("id", "type", "top", "latency_ms", "replayed", "readings", "zone", "boxes"):
             data.pop(key, None)
-        return data | {"since": since}
+        data["since"] = since
+        if present is not None:
+            data["present"] = totals(present)
+            if zones := {each.zone for each in present if each.zone}:
+                data["zones"] = {
+                    zone: {each.label: each.count for each in present if each.zone == zone}
+                    for zone in sorted(zones)
+                }
+        return data
 
     def to_json(self) -> bytes:
         """Return the payload as compact UTF-8 JSON; its fields' bounds keep it below ``MAX_BYTES``."""
         return json.dumps(self.payload(), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def totals(present: Sequence[Present]) -> dict[str, int]:
+    """Return how many there are of each label, over all zones."""
+    counts: dict[str, int] = {}
+    for each in present:
+        counts[each.label] = counts.get(each.label, 0) + each.count
+    return counts

@@ -93,7 +93,7 @@ def _show(rows: Sequence[Row], now: datetime) -> None:
         {
             "time": _time(row, "%H:%M:%S" if today else "%d %b %H:%M"),
             "pipeline": row.pipeline,
-            "decision": row.what,
+            "decision": f"{row.what}: {row.count}" if (row.count or 1) > 1 else row.what,
             "score": "" if row.score is None else f"{row.score:.2f}",
             "held for": _held(row),
         }

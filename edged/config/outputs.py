@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from edged import sinks
 from edged.config.driver_sections import ByKind
-from edged.config.values import NO_SPACES, TopicLevels
+from edged.config.values import NO_SPACES, Label, TopicLevels
 from edged.drivers import SecretFile, Section, wrong
 from edged.sinks import SinkConfig
 
@@ -130,6 +130,12 @@ class HomeAssistant(Section):
 
     discovery: bool = Field(default=True, description="announce this node to Home Assistant")
     prefix: TopicLevels = Field(default="homeassistant", description="Home Assistant's discovery prefix")
+    labels: Annotated[tuple[Label, ...], Field(max_length=50)] = Field(
+        examples=[["Egyptian cat", "tiger cat"]],
+        default=(),
+        description="a binary sensor of each pipeline for each of these labels, ON while it sees it; task "
+        "detect with labels of its own has one, and a count, for each of those instead",
+    )
 
 
 AnySink = Annotated[SinkConfig, ByKind("sink", SinkConfig, sinks.kinds, sinks.load)]

@@ -243,6 +243,7 @@ class Publish(Section):
 
     heartbeat_s: Seconds = Field(default=0, description="repeat the decision every N seconds (0: never)")
     result: bool = Field(default=False, description="publish each inference on …/result, QoS 0")
+    boxes: bool = Field(default=False, description="events of task detect hold the places of the objects")
 
 
 class Deadlines(Section):
@@ -415,6 +416,8 @@ class PipelineSection(Section):
         self._check_measures()
         if model.taught is not None and not self.task.takes_taught:
             raise wrong(f"task {self.task.kind} does not run a taught model", "task", "kind")
+        if self.publish.boxes and not self.task.counts:
+            raise wrong(f"task {self.task.kind} finds no boxes: that is for task detect", "publish", "boxes")
         named = any(key is not None for key in (model.file, model.name, model.taught))
         self.task.check(gives, model=gives == "picture" or named)
         return self

@@ -273,7 +273,9 @@ class Daemon:
             wired.sink.open()
             self._publisher.attach(wired.sink, wired.copies)
         elif self._outputs.announcer is not None:
-            self._outputs.announcer.update(list(config.pipelines), clock.monotonic(), config.sensors)
+            self._outputs.announcer.update(
+                list(config.pipelines), clock.monotonic(), config.sensors, outputs.watched(config)
+            )
             self._outputs.sink.drain()
         what = ", ".join(sorted(moved)) or "none"
         log.info("configuration reloaded; pipelines concerned: %s", what)

@@ -13,6 +13,7 @@ from edged.config.secrets import read_secret
 from edged.errors import ConfigError, DriverError, Problem, Unavailable
 from edged.homeassistant.announced import AnnouncedTopics
 from edged.homeassistant.announcer import Announcer
+from edged.homeassistant.label_entities import Watched
 from edged.sinks.drivers import jsonl
 from edged.sinks.spooled import SpooledSink
 
@@ -130,6 +131,20 @@ def _copy(name: str, section: SinkConfig) -> Copy:
         raise ConfigError([Problem(f"sinks.{name}", str(error))]) from error
 
 
+def watched(config: Config) -> dict[str, Watched]:
+    """Return the labels that have entities in Home Assistant, by pipeline."""
+    found = {}
+    for name, pipeline in config.pipelines.items():
+        task = pipeline.task
+        labels = task.watched or config.homeassistant.labels
+        if task.own_labels:
+            labels = tuple(label for label in labels if label in task.own_labels)
+        if labels:
+            zones = tuple(task.scope.zones)
+            found[name] = Watched(labels, task.by_label, counted=task.counts, zones=zones)
+    return found
+
+
 def _mqtt(
     config: Config,
     mqtt: Mqtt,
@@ -148,6 +163,7 @@ def _mqtt(
         discovery_prefix=config.homeassistant.prefix,
         enabled=config.homeassistant.discovery,
         sensors=config.sensors,
+        watched=watched(config),
         announced=AnnouncedTopics(config.state_dir),
     )
     file = mqtt.password_file

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edged.events import UNKNOWN, Event, ModelTag
+from edged.events import UNKNOWN, Event, ModelTag, totals
 from edged.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edged.daemon.outputs import Copy
+    from edged.events import Present
     from edged.ipc.worker_messages import Outcome
     from edged.sinks import SpoolSink
     from edged.spool import Spool
@@ -34,10 +35,11 @@ MOST_LATENCY_MS = 1e9  # the schema's limit; a clock that was set meanwhile give
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The label on a pipeline's state topic, and since when it holds (RFC 3339)."""
+    """The label on a pipeline's state topic, since when it holds (RFC 3339), and the one before."""
 
     label: str
     since: str
+    previous: str = UNKNOWN
 
 
 class EventMaker:
@@ -100,6 +102,9 @@ class EventMaker:
             frame=outcome.frame if numbered else None,
             network=status.network,
             readings=outcome.readings,
+            count=outcome.count,
+            zone=outcome.zone,
+            boxes=outcome.boxes,
         )
 
     def nothing(self, status: PipelineStatus) -> Event:
@@ -160,6 +165,7 @@ class EventPublisher:
         self._retained: dict[str, str] = {}
         self._decided: dict[str, Decided] = {}
         self._undecided: dict[str, PipelineStatus] = {}  # online, and no news yet
+        self._present: dict[str, tuple[Present, ...]] = {}  # as in the states of those that decide by label
 
     def attach(self, sink: SpoolSink, copies: Sequence[Copy] = ()) -> None:
         """Publish at this sink from now on, beginning with the topics that are kept.
@@ -183,6 +189,7 @@ class EventPublisher:
         """Clear the retained topics of these pipelines."""
         for name in sorted(names):
             self._decided.pop(name, None)
+            self._present.pop(name, None)
             self._undecided.pop(name, None)
             self.forget(f"{name}/{topic}" for topic in TOPICS)
 
@@ -232,7 +239,7 @@ class EventPublisher:
             event = self._spool.accept(event)
             if self._keep is not None:
                 self._keep(event)
-            self._state(event)
+            self._state(event, status.present)
             if self._at_once:
                 self.committed([event.to_json()])
             return
@@ -252,29 +259,56 @@ class EventPublisher:
             return
         if not status.enabled:
             self._decided.pop(name, None)  # switched on again, it starts undecided
+            self._present.pop(name, None)
         if status.online and name not in self._decided:
             self._undecided[name] = status
         else:
             self._undecided.pop(name, None)
+        if status.present is not None and status.present != self._present.get(name, ()):
+            self._state(self._event_maker.nothing(status), status.present)  # zones that are gone
         self.retain(f"{name}/enabled/state", "ON" if status.enabled else "OFF")
         self.retain(f"{name}/availability", "online" if status.online else "offline")
 
     def tick(self) -> None:
         """Publish ``unknown`` for pipelines that are online without news; to be called now and then."""
         for status in list(self._undecided.values()):
-            self._state(self._event_maker.nothing(status))
+            self._state(self._event_maker.nothing(status), status.present)
 
     # Inside.
 
-    def _state(self, event: Event) -> None:
-        self._undecided.pop(event.pipeline, None)
-        before = self._decided.get(event.pipeline)
-        same = before is not None and event.type == "heartbeat" and before.label == event.label
-        since = before.since if before is not None and same else event.ts
-        self._decided[event.pipeline] = Decided(event.label, since)
-        state = json.dumps(event.state(since), ensure_ascii=False, separators=(",", ":"))
-        self.retain(f"{event.pipeline}/state", state)
+    def _state(self, event: Event, present: tuple[Present, ...] | None) -> None:
+        """Publish the state after an event; by label it is that of everything there is."""
+        name = event.pipeline
+        self._undecided.pop(name, None)
+        before = self._decided.get(name)
+        if present is None:
+            same = before is not None and event.type == "heartbeat" and before.label == event.label
+            since = before.since if before is not None and same else event.ts
+        else:
+            self._present[name] = present
+            event, since = _leading(event, present, before)
+        self._decided[name] = Decided(event.label, since, event.previous)
+        state = json.dumps(event.state(since, present), ensure_ascii=False, separators=(",", ":"))
+        self.retain(f"{name}/state", state)
 
     def _send_copies(self, event: bytes) -> None:
         for copy in self._copies:
             copy.send(event)
+
+
+def _leading(event: Event, present: Sequence[Present], before: Decided | None) -> tuple[Event, str]:
+    """Return the event as the state by label shows it, and since when: the label that came first leads.
+
+    Args:
+        event: the news, which is about any label.
+        present: what is there now, in the order in which it came.
+        before: the label that led until now.
+    """
+    label = present[0].label if present else UNKNOWN
+    led, since, previous = before is not None and before.label == label, event.ts, UNKNOWN
+    if before is not None:
+        since, previous = (before.since, before.previous) if led else (event.ts, before.label)
+    if present:
+        since = clock.rfc3339(present[0].since)
+    score, count = (present[0].score, totals(present)[label]) if present else (0.0, 0)
+    return replace(event, label=label, score=score, previous=previous, count=count), since

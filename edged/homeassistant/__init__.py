@@ -14,12 +14,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import edged
-from edged.homeassistant import sensor_entities
+from edged.homeassistant import label_entities, sensor_entities
 from edged.homeassistant.sensor_entities import READ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edged.homeassistant.label_entities import Watched
     from edged.sensors import SensorConfig
 
 MAX_STUBS = 100  # of components that are gone
@@ -35,6 +36,7 @@ def payload(
     *,
     prefix: str = "edged",
     sensors: Mapping[str, SensorConfig] | None = None,
+    watched: Mapping[str, Watched] | None = None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Build the discovery payload of a node.
 
@@ -44,6 +46,7 @@ def payload(
         previous: component ids announced before, with their platforms; one that is gone gets a removal stub.
         prefix: the MQTT prefix of edged.
         sensors: the sensors' configuration, by name.
+        watched: the labels that have entities of their own, by pipeline.
 
     Returns:
         The payload, and all its component ids with their platforms, stubs included: the next ``previous``.
@@ -54,6 +57,9 @@ def payload(
         components |= _pipeline(base, pipeline, node)
     components |= sensor_entities.components(
         base, sensors or {}, {name: title(name, node) for name in sensors or {}}
+    )
+    components |= label_entities.components(
+        base, watched or {}, {name: title(name, node) for name in watched or {}}
     )
     for kind, component in components.items():
         component |= {"uniq_id": f"edged_{node}_{kind}", "qos": 1}

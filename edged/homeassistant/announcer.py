@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.homeassistant import payload
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edged.homeassistant.announced import AnnouncedTopics
+    from edged.homeassistant.label_entities import Watched
     from edged.sensors import SensorConfig
 
 GAP_S = 1.0  # between two discoveries of one node
@@ -33,6 +34,7 @@ class Announcer:
         enabled: announce; otherwise withdraw what an earlier run announced.
         uniform: draws a number between two, which spreads the answers to a birth.
         sensors: their configuration, by name.
+        watched: the labels that have entities of their own, by pipeline.
         announced: the topics that hold this node's messages; None: any may, so the topic is read back.
     """
 
@@ -46,6 +48,7 @@ class Announcer:
         enabled: bool = True,
         uniform: Callable[[float, float], float] = random.uniform,
         sensors: Mapping[str, SensorConfig] | None = None,
+        watched: Mapping[str, Watched] | None = None,
         announced: AnnouncedTopics | None = None,
     ) -> None:
         self._node = node
@@ -56,6 +59,7 @@ class Announcer:
         self._sent: dict[str, bytes] = {}  # over this connection, where it is split
         self._pipelines = tuple(pipelines)
         self._sensors = dict(sensors or {})
+        self._watched = dict(watched or {})
         self._prefix = prefix
         self._topic = f"{discovery_prefix}/device/{node}/config"
         self._birth = f"{discovery_prefix}/status"
@@ -83,11 +87,16 @@ class Announcer:
         return None if self._due is None else max(self._due, self._sent_at + GAP_S)
 
     def update(
-        self, pipelines: Sequence[str], now: float, sensors: Mapping[str, SensorConfig] | None = None
+        self,
+        pipelines: Sequence[str],
+        now: float,
+        sensors: Mapping[str, SensorConfig] | None = None,
+        watched: Mapping[str, Watched] | None = None,
     ) -> None:
-        """Announce these pipelines and sensors from now on."""
+        """Announce these pipelines, sensors and labels from now on."""
         self._pipelines = tuple(pipelines)
         self._sensors = dict(sensors or {})
+        self._watched = dict(watched or {})
         self._plan(now)
 
     def connected(self, now: float) -> None:
@@ -158,7 +167,7 @@ class Announcer:
 
     def _entities(self, *, again: bool) -> list[tuple[str, bytes]]:
         """Return a message for each entity that is new, and one that withdraws what is gone."""
-        data, _ = payload(self._node, self._pipelines, prefix=self._prefix, sensors=self._sensors)
+        data, _ = self._payload({})
         wanted = {}
         for id_, component in data["cmps"].items():
             where = f"{component.pop('p')}/{self._node}/{id_.replace('.', '_')}"
@@ -174,6 +183,16 @@ class Announcer:
             self._announced.add(wanted)
         return withdrawn + new
 
+    def _payload(self, previous: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+        return payload(
+            self._node,
+            self._pipelines,
+            previous,
+            prefix=self._prefix,
+            sensors=self._sensors,
+            watched=self._watched,
+        )
+
     def _plan(self, at: float) -> None:
         self._due = at if self._due is None else max(self._due, at)
 
@@ -183,9 +202,7 @@ class Announcer:
             ours = bool(_components(self._retained))
             self._known.clear()
             return b"" if ours else None
-        data, known = payload(
-            self._node, self._pipelines, self._known, prefix=self._prefix, sensors=self._sensors
-        )
+        data, known = self._payload(self._known)
         moved = [id_ for id_, platform in self._known.items() if known.get(id_, platform) != platform]
         for id_ in moved:  # removed first, or the entity of the old platform would stay beside the new one
             data["cmps"][id_] = {"p": self._known[id_]}

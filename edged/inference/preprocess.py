@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 Fit = Literal["stretch", "crop", "letterbox"]
 Region = tuple[int, int, int, int]  # x, y, width, height
+Placement = tuple[float, float, float, float]
+"""Where the model's picture lies in the whole one, which is turned and not cropped: left, top, width, height,
+as parts of the whole's width and height. With black bars it is larger than the whole."""
 
 _RING = 4  # one that the model reads, one that waits, one that is filled, and a spare one
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -53,11 +56,13 @@ class _Plan:
         source: the part of the frame that is used, as it comes from the camera.
         size: (width, height) to resize it to, before rotation.
         target: its place in the model's picture; None: all of it.
+        placement: where the model's picture lies in the whole one.
     """
 
     source: tuple[slice, slice]
     size: tuple[int, int]
     target: tuple[slice, slice] | None
+    placement: Placement
 
 
 class Preparer:
@@ -95,6 +100,7 @@ class Preparer:
         if spec.channels > 1:
             shape = (spec.channels, *shape) if spec.channels_first else (*shape, spec.channels)
         self._views = [tensor.reshape(shape) for tensor in self._ring]
+        self._placements: list[Placement] = [(0.0, 0.0, 1.0, 1.0)] * _RING
         self._next = 0
         self._plans: dict[tuple[int, ...], _Plan] = {}
 
@@ -108,7 +114,7 @@ class Preparer:
         """
         at = self._next
         self._next = (at + 1) % _RING
-        small = self._shrink(frame)
+        small, self._placements[at] = self._shrink(frame)
         view = self._views[at]
         if self._map is None:
             self._colour(small, frame.order, view)
@@ -124,6 +130,11 @@ class Preparer:
         """
         return frame.pixels[self._planned(frame).source]
 
+    def placement(self, prepared: NDArray[np.generic]) -> Placement:
+        """Return where the picture of one of the last four results of :meth:`prepare` lies."""
+        numbers = (n for n, tensor in enumerate(self._ring) if tensor is prepared)
+        return self._placements[next(numbers)]
+
     def _planned(self, frame: Frame) -> _Plan:
         key = (*frame.pixels.shape, frame.shrink)
         plan = self._plans.get(key)
@@ -132,17 +143,17 @@ class Preparer:
             self._plans = {key: plan}
         return plan
 
-    def _shrink(self, frame: Frame) -> Picture:
-        """Return the part that is used, upright, in the model's size."""
+    def _shrink(self, frame: Frame) -> tuple[Picture, Placement]:
+        """Return the part that is used, upright, in the model's size; and where it lies."""
         plan = self._planned(frame)
         picture = resize(frame.pixels[plan.source], plan.size)
         if self._turn is not None:
             picture = np.asarray(cv2.rotate(picture, self._turn), np.uint8)
         if plan.target is None:
-            return picture
+            return picture, plan.placement
         canvas = np.zeros((self._height, self._width, *picture.shape[2:]), np.uint8)
         canvas[plan.target] = picture
-        return canvas
+        return canvas, plan.placement
 
     def _colour(self, picture: Picture, order: str, out: Any) -> Picture:
         """Return the picture in the model's colours, written to ``out`` if given."""
@@ -163,9 +174,19 @@ class Preparer:
             x, y, w, h = _middle((x, y, w, h), self._width / self._height)
         elif self._fit == "letterbox":
             size, target = _letterbox(w, h, self._width, self._height)
+        placement = self._place((x, y, w, h), (width, height), target)
         x, y, w, h = self._unturned((x, y, w, h), width, height)
         source = (slice(y, y + h), slice(x, x + w))
-        return _Plan(source, size[::-1] if self._sideways else size, target)
+        return _Plan(source, size[::-1] if self._sideways else size, target, placement)
+
+    def _place(self, region: Region, whole: tuple[int, int], target: tuple[slice, slice] | None) -> Placement:
+        """Return where the model's picture lies, of which a region of the whole fills the target."""
+        x, y, w, h = (part / whole[n % 2] for n, part in enumerate(region))
+        if target is None:
+            return x, y, w, h
+        rows, columns = target
+        across, down = w / (columns.stop - columns.start), h / (rows.stop - rows.start)  # of one pixel
+        return x - across * columns.start, y - down * rows.start, across * self._width, down * self._height
 
     def _unturned(self, region: Region, width: int, height: int) -> Region:
         """Return the place of a region of the upright picture in the camera's picture."""

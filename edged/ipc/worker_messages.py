@@ -18,7 +18,17 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edged.events import ACCELERATORS, MAX_BYTES, MAX_READINGS, Attached, Finding, ModelTag
+from edged.events import (
+    ACCELERATORS,
+    MAX_BYTES,
+    MAX_READINGS,
+    MOST_BOXES,
+    MOST_OBJECTS,
+    Attached,
+    Box,
+    Finding,
+    ModelTag,
+)
 from edged.ipc import codec
 from edged.ipc.codec import Codec
 from edged.ipc.readings_page import LONGEST_UNIT
@@ -98,6 +108,9 @@ class Outcome:
         capture_ms, invoke_ms: the time to read and prepare this frame, and to run the model on it.
         frame: the frame's number, where the source numbers its frames.
         readings: the sensor readings attached to it.
+        count, zone: how many of the label there are, and in which zone, where the pipeline decides by label;
+            None and empty otherwise.
+        boxes: where they are; None: that is not to be published.
     """
 
     pipeline: str
@@ -112,6 +125,9 @@ class Outcome:
     invoke_ms: float = 0.0
     frame: int | None = None
     readings: tuple[Attached, ...] = ()
+    count: int | None = None
+    zone: str = ""
+    boxes: tuple[Box, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +274,21 @@ _score = codec.number(1.0)
 _ms = codec.number(1e9)
 
 
+def _count(value: Any) -> int | None:
+    return None if value is None else int(codec.number(MOST_OBJECTS)(codec.count(value)))
+
+
+def _box(value: Any) -> Box:
+    edges = codec.list_of(_score, 4)(value)
+    if len(edges) != 4 or edges[0] > edges[2] or edges[1] > edges[3]:
+        raise codec.expected("a box")
+    return edges[0], edges[1], edges[2], edges[3]
+
+
+def _boxes(value: Any) -> tuple[Box, ...] | None:
+    return None if value is None else codec.list_of(_box, MOST_BOXES)(value)
+
+
 def _view(value: Any) -> tuple[float, ...]:
     parts = codec.list_of(_score, 2)(value)
     if len(parts) == 1:
@@ -302,6 +333,9 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "each": codec.flag,
     "number": codec.count,
     "view": _view,
+    "count": _count,
+    "zone": codec.text(LONGEST_NAME, empty=True),
+    "boxes": _boxes,
 }
 CODEC: Codec[Report] = Codec(
     (Ready, Labels, Running, Outcome, Beat, Fault, Held, Note, Done, Ended),

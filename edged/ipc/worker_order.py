@@ -20,6 +20,7 @@ class PipelineOrder:
         section: its part of the configuration, as JSON data.
         results: report every inference, not only news.
         resume: the label that the worker before this one decided last; ``unknown`` for none.
+        present: (label, zone, count) of what it decided last, where it decides by label; the oldest first.
         accelerator: cpu | edgetpu | external: where to run now.
         degraded: whether that differs from the configuration.
         threads: threads of the CPU kernels, where the configuration sets no number.
@@ -41,6 +42,7 @@ class PipelineOrder:
     section: dict[str, Any]
     results: bool = False
     resume: str = "unknown"
+    present: tuple[tuple[str, str, int], ...] = ()
     accelerator: str = "cpu"
     degraded: bool = False
     threads: int = 1
@@ -94,6 +96,7 @@ class Order:
                     **pipeline,
                     "fatal": tuple(pipeline["fatal"]),
                     "marks": tuple(map(tuple, pipeline["marks"])),
+                    "present": tuple(map(tuple, pipeline["present"])),
                 }
             )
             for pipeline in data.pop("pipelines")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _FILE = Path(__file__).resolve().with_name("catalogue.json")
-RUNS = "classify"  # the task that pipelines run with a model from a catalogue
+RUNS = frozenset({"classify", "detect"})  # the tasks that pipelines run with a model from a catalogue
 EMBEDS = "embed"  # that of models which edged teach builds on
 
 
@@ -55,7 +55,7 @@ class Entry:
     @property
     def runs(self) -> bool:
         """Whether a pipeline can run it."""
-        return self.task == RUNS and not self.unusable
+        return self.task in RUNS and not self.unusable
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Entry:

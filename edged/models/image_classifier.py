@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edged.errors import ModelError
 from edged.models import labels as label_files
 from edged.models.spec import PictureInput, Spec
-from edged.models.tflite import file as tflite_file
+from edged.models.tflite.detection import DETECTION_OP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,8 @@ def spec(model: ModelFile) -> Spec:
     Raises:
         ModelError: it is not an image classifier; the sentence says what it looks like.
     """
+    if DETECTION_OP in model.custom_ops and model.chosen is None:
+        raise ModelError(f"{model.path}: it is an object detector: write task: {{kind: detect}}")
     try:
         picture, scores = picture_input(model), _scores(model)
         classes = _classes(scores, model)
@@ -120,8 +122,6 @@ def _size(tensor: Tensor, model: ModelFile) -> tuple[int, int, int]:
 
 def _scores(model: ModelFile) -> Tensor:
     """Return the one output."""
-    if tflite_file.DETECTION_OP in model.custom_ops:
-        raise ModelError(f"{model.path}: it is an object detector")
     if len(model.outputs) != 1:
         what = (
             "it looks like an object detector" if len(model.outputs) == 4 else "it is not a plain classifier"

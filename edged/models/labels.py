@@ -22,6 +22,7 @@ _FEATURES = (
     "if these are features and not classes, it is an embedding extractor, which only edged teach can use"
 )
 _BACKGROUND = frozenset({"background", "__background__", "_background_", "???"})
+_NOT_USED = frozenset({"n/a", "???", "-"})  # names of classes that a model never finds
 _MOST_TWINS = 3  # named in a sentence
 
 
@@ -56,7 +57,9 @@ def parse(data: bytes, where: str) -> tuple[str, ...]:
     return label_text.read(data, where).names
 
 
-def fit(labels: LabelList | Sequence[str], classes: int, where: str) -> tuple[str, ...]:
+def fit(
+    labels: LabelList | Sequence[str], classes: int, where: str, *, background: bool = False
+) -> tuple[str, ...]:
     """Return the labels if there is one for each class.
 
     Numbers that begin with 1 mean the first class, or the second one where that makes the count right. A
@@ -66,13 +69,15 @@ def fit(labels: LabelList | Sequence[str], classes: int, where: str) -> tuple[st
         labels: the labels, by class.
         classes: the number of classes of the model.
         where: the labels' origin, for the error.
+        background: the first label may be that of a background, which is not among the classes.
 
     Raises:
         ModelError: the counts differ; if only by the background class, the message says what to do.
     """
     found = labels if isinstance(labels, LabelList) else LabelList(tuple(labels))
     names = found.names
-    if found.heading and len(names) == classes + 1:
+    superfluous = found.heading or (background and names[0].lower() in _BACKGROUND)
+    if superfluous and len(names) == classes + 1:
         names = names[1:]
     elif found.first == 1 and len(names) == classes - 1:
         names = ("class 0", *names)
@@ -116,7 +121,7 @@ def warnings(labels: Sequence[str]) -> list[str]:
         labels: those of :func:`fit`.
     """
     found = []
-    twins = [name for name, count in Counter(labels).items() if count > 1]
+    twins = [name for name, count in Counter(labels).items() if count > 1 and name.lower() not in _NOT_USED]
     for name in twins[:_MOST_TWINS]:
         numbers = [str(number) for number, label in enumerate(labels) if label == name]
         listed = f"{', '.join(numbers[:-1][:5])} and {numbers[-1]}"
@@ -138,6 +143,8 @@ def of_model(
     classes: int,
     given: LabelList | Sequence[str] | None,
     where: str,
+    *,
+    background: bool = False,
 ) -> tuple[str, ...]:
     """Return the labels of a model: those given, else those packed in its file.
 
@@ -147,6 +154,7 @@ def of_model(
         classes: its number of classes.
         given: the labels of a label file, by class; None: there is no label file.
         where: the labels' origin, for the error.
+        background: as in :func:`fit`.
 
     Raises:
         ModelError: there are no labels, or not one for each class.
@@ -155,4 +163,4 @@ def of_model(
     if found is None:
         message = f"no labels are packed in it: write labels, a text file with {classes} lines"
         raise ModelError(f"{file}: {message} ({_FEATURES})")
-    return fit(found, classes, where)
+    return fit(found, classes, where, background=background)

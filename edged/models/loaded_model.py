@@ -76,4 +76,6 @@ def labels_of(model: ModelFile, spec: Spec, named: LabelList | None, where: str)
     Raises:
         ModelError: there are none, or not one for each class.
     """
-    return spec.labels or label_files.of_model(model.path, model.labels, spec.classes, named, where)
+    return spec.labels or label_files.of_model(
+        model.path, model.labels, spec.classes, named, where, background=spec.background
+    )

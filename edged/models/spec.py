@@ -100,6 +100,7 @@ class Spec:
         measure: the name that stands in events for a model, where there is none.
         binary: the output is one number, the probability of the second of two classes.
         calibration: of its scores, by the model's metadata, or None.
+        background: a list of labels may begin with a background, which is not among the classes.
     """
 
     input: PictureInput | WindowInput | TextInput | None = None
@@ -110,3 +111,4 @@ class Spec:
     measure: str = ""
     binary: bool = False
     calibration: Calibration | None = None
+    background: bool = False

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 from edged.events import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from edged.events import Finding
+    from edged.events import Box, Finding
 
 _NO_LABELS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
@@ -67,12 +67,18 @@ class Change:
         label: the decided label; ``unknown`` after an end.
         score: the score in the last finding of that label, 0..1; 0 for ``unknown``.
         previous: the label decided before.
+        count: how many of the label there are, where each label is decided by itself; else None.
+        zone: the zone that it is about; empty: the whole picture.
+        boxes: where the label's objects are, best first.
     """
 
     type: str
     label: str
     score: float
     previous: str
+    count: int | None = None
+    zone: str = ""
+    boxes: tuple[Box, ...] = ()
 
 
 class Decision:
@@ -138,6 +144,11 @@ class Decision:
         """
         self._forget(UNKNOWN)
         return (self._switch(UNKNOWN, now_s),) if self.label != UNKNOWN else ()
+
+    def result(self, findings: Sequence[Finding]) -> Change:
+        """Return what one frame alone shows: the best finding."""
+        best = findings[0]
+        return Change("result", best.label, best.score, self.label)
 
     def _vote(self, findings: Iterable[Finding]) -> str:
         """Return the vote of one frame, and keep its scores."""

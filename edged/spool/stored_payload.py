@@ -10,7 +10,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from edged.events import ACCELERATORS, MAX_BYTES, MAX_READINGS, VERSION
+from edged.events import (
+    ACCELERATORS,
+    BOX_DIGITS,
+    MAX_BYTES,
+    MAX_READINGS,
+    MOST_BOXES,
+    MOST_OBJECTS,
+    VERSION,
+)
 from edged.ipc import codec, worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.readings_page import LONGEST_UNIT
@@ -65,6 +73,7 @@ _channel = codec.matching(r"[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?", "a sensor or a 
 _id = codec.matching(_ID, "an id")
 _time = codec.matching(_TIME, "a time")
 _label, _score, _number = codec.text(worker_messages.LONGEST_LABEL), _rounded(1.0, 4), _rounded(1e9, 3)
+_edge = _rounded(1.0, BOX_DIGITS)
 _model = _object({"name": codec.text(128), "sha256": codec.matching("[0-9a-f]{8}", "hex digits")})
 _finding = _object({"label": _label, "score": _score})
 _clock = codec.one_of(frozenset({"synced", "unsynced"}))
@@ -94,6 +103,17 @@ def _record(kind: str, parsers: Mapping[str, Parser]) -> ObjectParser:
     )
 
 
+def _objects(value: Any) -> int:
+    return int(codec.number(MOST_OBJECTS)(codec.count(value)))
+
+
+def _box(value: Any) -> tuple[float, ...]:
+    edges = codec.list_of(_edge, 4)(value)
+    if len(edges) != 4:
+        raise codec.expected("a box")
+    return edges
+
+
 def _readings(value: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(value, dict) or not 0 < len(value) <= MAX_READINGS:
         raise codec.expected("readings")
@@ -121,9 +141,12 @@ parse_event = _object(
         "replayed": codec.flag,
         "frame": codec.count,
         "network": _constant(True),
+        "count": _objects,
+        "zone": _name,
+        "boxes": codec.list_of(_box, MOST_BOXES),
         "readings": _readings,
     },
-    frozenset({"frame", "network", "readings"}),
+    frozenset({"frame", "network", "count", "zone", "boxes", "readings"}),
 )
 _records: dict[str, ObjectParser] = {
     "gap": _record(
@@ -151,7 +174,8 @@ _PLAIN_EVENT = re.compile(
     rf'"captured_at":{_AT},"ts":{_AT},"clock":"(?:synced|unsynced)",'
     rf'"model":{{"name":{_TEXT},"sha256":"[0-9a-f]{{8}}"}},"accelerator":"(?:cpu|edgetpu|external)",'
     r'"degraded":(?:true|false),"latency_ms":[0-9]{1,9}\.[0-9]{1,3},"replayed":(?:true|false)'
-    r'(?:,"frame":[0-9]{1,15})?(?:,"network":true)?}'
+    r'(?:,"frame":[0-9]{1,15})?(?:,"network":true)?(?:,"count":(?:[0-9]{1,2}|100))?'
+    rf'(?:,"zone":"{_NAME}")?}}'
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 

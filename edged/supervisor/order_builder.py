@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config.root import PipelineSection
+    from edged.events import Present
     from edged.sources import InputConfig
     from edged.sources.progress import Progress
 
@@ -41,6 +42,7 @@ def order(
     known: Collection[str] = (),
     fatal: Mapping[str, Sequence[int]] = MappingProxyType({}),
     places: Mapping[str, Progress] = MappingProxyType({}),
+    present: Mapping[str, Sequence[Present]] = MappingProxyType({}),
     reset: bool = False,
     pictures: bool = False,
 ) -> Order:
@@ -61,6 +63,7 @@ def order(
         fatal: marks of the samples that they leave out, by pipeline.
         places: how far their sources have come, by pipeline.
         pictures: whether the worker gets a descriptor at which connections for its pictures arrive.
+        present: what is there by those that decide by label, by pipeline.
     """
     pipelines = tuple(
         PipelineOrder(
@@ -68,6 +71,7 @@ def order(
             section=section.model_dump(mode="json"),
             results=results or section.publish.result,
             resume=labels.get(name, UNKNOWN),
+            present=tuple((each.label, each.zone, each.count) for each in present.get(name, ())),
             accelerator=section.accelerator.kind if accelerated else "cpu",
             degraded=not accelerated and section.accelerator.policy != "cpu",
             threads=threads,

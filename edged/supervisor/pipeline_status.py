@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.events import UNKNOWN
+from edged.events import MOST_PRESENT, UNKNOWN, Present
 from edged.ipc import fault_sentences, worker_messages
 from edged.system.token_bucket import TokenBucket
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from edged.events import ModelTag
     from edged.ipc.worker_messages import Report
+    from edged.tasks import TaskConfig
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class PipelineStatus:
         view: as the worker reports it in :class:`edged.ipc.worker_messages.Running`.
         moves: whether something moves, as the worker reports it; None: it has no motion gate, or is new.
         notes: what a person should know and keeps nothing from working, by reason; the worker's sentences.
+        present: what is there, in the order in which it came; None where it does not decide by label, or has
+            decided nothing yet.
     """
 
     name: str
@@ -93,6 +96,7 @@ class PipelineStatus:
     view: tuple[float, ...] = ()
     moves: bool | None = None
     notes: Mapping[str, str] = field(default_factory=lambda: _NO_NOTES)
+    present: tuple[Present, ...] | None = None
 
     @property
     def public_notes(self) -> list[str]:
@@ -101,6 +105,14 @@ class PipelineStatus:
 
 
 _NONE_KNOWN: Mapping[str, PipelineStatus] = MappingProxyType({})
+
+
+def still_present(present: tuple[Present, ...] | None, task: TaskConfig) -> tuple[Present, ...] | None:
+    """Return what stays of this after a change of the configuration, which may have removed zones."""
+    if present is None or not task.by_label:
+        return None
+    zones = task.scope.zones or ("",)
+    return tuple(each for each in present if each.zone in zones)
 
 
 class Listener(Protocol):
@@ -255,11 +267,28 @@ class StatusBoard:
                 self._set(name, state="ended", online=False, fault="", reason="")
 
     def _outcome(self, name: str, outcome: worker_messages.Outcome) -> None:
-        if outcome.type != "heartbeat":  # which repeats what was decided before
-            outcome = replace(outcome, previous=self.label(name))
-        if outcome.type != "result":
-            self.labels[name] = outcome.label
+        if outcome.count is not None:
+            self._present(name, outcome)
+        else:
+            if outcome.type != "heartbeat":  # which repeats what was decided before
+                outcome = replace(outcome, previous=self.label(name))
+            if outcome.type != "result":
+                self.labels[name] = outcome.label
         self._listener.outcome(outcome, self._statuses[name])
+
+    def _present(self, name: str, outcome: worker_messages.Outcome) -> None:
+        """Keep account of what is there, where a pipeline decides by label."""
+        if outcome.type == "result":
+            return
+        label = outcome.previous if outcome.type == "end" else outcome.label
+        there = {(each.label, each.zone): each for each in self._statuses[name].present or ()}
+        before = there.get((label, outcome.zone))
+        if not outcome.count:
+            there.pop((label, outcome.zone), None)
+        elif before is not None or len(there) < MOST_PRESENT:
+            since = before.since if before is not None else outcome.decided_at
+            there[label, outcome.zone] = Present(label, outcome.zone, outcome.count, outcome.score, since)
+        self._statuses[name] = replace(self._statuses[name], present=tuple(there.values()))
 
     def _note(self, name: str, note: worker_messages.Note) -> None:
         if fault_sentences.note(note.reason):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from edged.config import needs
 from edged.errors import ModelError
-from edged.events import UNKNOWN, ModelTag
+from edged.events import BOX_DIGITS, UNKNOWN, ModelTag
 from edged.ipc import fault_sentences, worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.pace import pace
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config.pipeline import PipelineSection
-    from edged.events import Attached
+    from edged.events import Attached, Box
     from edged.ipc.worker_messages import Beat, Held, Labels, Outcome, Ready, Report
 
 log = logging.getLogger(__name__)
@@ -303,6 +303,7 @@ class ReportScreen:
             raise WireError("more findings than it was to report")
         if outcome.frame is not None and outcome.frame >= MAX_FRAME:
             raise WireError("a frame with an impossible number")
+        self._objects(outcome)
         now = self._wall()
         decided_at = _rounded_time(outcome.decided_at, now - OLDEST_S, now)
         return replace(
@@ -313,7 +314,18 @@ class ReportScreen:
             decided_at=decided_at,
             frame=outcome.frame if self._section.source.numbered else None,
             readings=self._readings(outcome.readings),
+            boxes=None if outcome.boxes is None else tuple(map(_rounded_box, outcome.boxes)),
         )
+
+    def _objects(self, outcome: Outcome) -> None:
+        """Check what a decision by label adds: counts, zones and boxes."""
+        task = self._section.task
+        if (outcome.count is not None) is not task.by_label:
+            raise WireError("a count, which its task does not have, or none")
+        if outcome.zone and outcome.zone not in task.scope.zones:
+            raise WireError("a zone that it does not have")
+        if outcome.boxes is not None and not (task.by_label and self._section.publish.boxes):
+            raise WireError("boxes, which nobody asked for")
 
     def _readings(self, readings: tuple[Attached, ...]) -> tuple[Attached, ...]:
         names = [reading.name for reading in readings]
@@ -350,6 +362,11 @@ class ReportScreens:
 def _rounded_time(at: float, earliest: float, latest: float) -> float:
     """Return a wall time within these, to a tenth of a millisecond."""
     return min(max(round(at, 4), earliest), latest)
+
+
+def _rounded_box(box: Box) -> Box:
+    x0, y0, x1, y1 = (round(edge, BOX_DIGITS) for edge in box)
+    return x0, y0, x1, y1
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -19,7 +19,7 @@ from edged.supervisor.accelerators import Accelerators, Loss, key_of
 from edged.supervisor.fatal_samples import FatalSamples
 from edged.supervisor.forkserver_client import ForkServer
 from edged.supervisor.model_cache import ModelCache
-from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard
+from edged.supervisor.pipeline_status import PipelineStatus, StatusBoard, still_present
 from edged.supervisor.places import Places
 from edged.supervisor.report_screen import ReportScreen, ReportScreens, known_of
 from edged.supervisor.switches import Switches
@@ -250,6 +250,9 @@ class Supervisor:
         self._off = set(off)
         for name in changed & known.keys():
             known[name] = replace(known[name], state="starting", fault="", reason="", last_error="")
+            if name in self._pipelines:
+                there = still_present(known[name].present, self._pipelines[name].task)
+                known[name] = replace(known[name], present=there)
         for key, sections in wanted.items():
             if key not in self._groups:
                 self._groups[key] = self._open(key, sections, labels, known)
@@ -348,6 +351,7 @@ class Supervisor:
             armed=self._armed,
             known=self._known(sections, models, accelerated=group.accelerated),
             reset=self._accelerators.hung(key),
+            present={status.name: status.present or () for status in group.status_board.all()},
             fatal={name: self._fatal.of(name) for name in sections},
             places={name: self.places.of(name, section) for name, section in sections.items()},
             pictures=self._pictures is not None,

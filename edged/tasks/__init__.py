@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import Field
 
 from edged.drivers import Registry, Section, wrong
+from edged.pipeline.presence import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +53,26 @@ class TaskConfig(Section):
     kind: str = Field(description="the task: the name of its module")
     top_k: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="findings to report, best first")
 
+    @property
+    def by_label(self) -> bool:
+        """Return whether each label is decided by itself, since several are there at the same time."""
+        return False
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Return the labels that it is to find; empty: all of the model's."""
+        return ()
+
+    @property
+    def counts(self) -> bool:
+        """Return whether it counts the objects of a label."""
+        return False
+
+    @property
+    def scope(self) -> Scope:
+        """Return which findings count for a decision by label."""
+        return Scope()
+
     def check(self, gives: Gives, *, model: bool) -> None:
         """Refuse a pipeline in which the task cannot work.
 
@@ -75,7 +96,9 @@ class Task(Protocol):
     ) -> Sequence[Finding] | None:
         """Return the findings, best first.
 
-        A working model always finds something. Where it gives no numbers (NaN, infinity), the answer is
+        A working model always finds something; a task for which nothing may be there returns one finding of
+        ``unknown`` then, with score 0. A finding of an object is a :class:`~edged.events.Detection`, with its
+        place in the model's picture. Where it gives no numbers (NaN, infinity), the answer is
         empty: the caller counts an invalid output, and nothing is decided. None means that it is too early to
         judge, such as for a measure that first has to learn what is usual.
 

@@ -92,6 +92,7 @@ class _Check:
         self._config: Config = loaded.config
         self._problems = list(problems)
         self._warnings: list[Problem] = []
+        self._known_labels: dict[str, frozenset[str]] = {}  # by pipeline, as far as they could be read
 
     def findings(self) -> Findings:
         """Check everything and return what was found."""
@@ -107,6 +108,7 @@ class _Check:
             ):
                 self._model(name, pipeline)
         self._sensors()
+        self._shown_labels()
         problems, warnings = loader.in_order(self._problems), loader.in_order(self._warnings)
         return Findings(problems, warnings, self._config)
 
@@ -189,6 +191,16 @@ class _Check:
         used = {pipeline.camera for pipeline in self._config.pipelines.values()}
         for name in self._config.cameras.keys() - used if self._is_whole("pipelines") else ():
             self._warn(("cameras", name), f"no pipeline uses it: write camera: {name} in one")
+
+    def _shown_labels(self) -> None:
+        """Check that some pipeline has each label that Home Assistant is to show."""
+        if self._known_labels.keys() != self._config.pipelines.keys():
+            return
+        known = sorted(frozenset().union(*self._known_labels.values()))
+        for number, label in enumerate(self._config.homeassistant.labels):
+            if label not in known:
+                steps = ("homeassistant", "labels", number)
+                self._report(steps, f"no pipeline has a label '{label}'", _suggestion(label, known))
 
     def _source(self, name: str, pipeline: PipelineSection) -> None:
         kind = pipeline.source.kind
@@ -356,6 +368,8 @@ class _Check:
             ((*steps, "labels", label, "[key]"), label) for label in pipeline.decision.labels
         ]
         places += [((*steps, "ignore", i), label) for i, label in enumerate(pipeline.decision.ignore)]
+        places += [(("pipelines", name, "task", "labels", i), x) for i, x in enumerate(pipeline.task.watched)]
+        self._known_labels[name] = frozenset(known)
         for place, label in places:
             if label not in known:
                 self._report(place, f"{owner} has no label '{label}'", _suggestion(label, known))

@@ -38,6 +38,7 @@ class Row:
         lasts: it holds to this day.
         note: this is not a decision.
         unsure: the clock was not set then.
+        count: how many there were, where the pipeline counts them.
     """
 
     at: datetime
@@ -48,6 +49,7 @@ class Row:
     lasts: bool = False
     note: bool = False
     unsure: bool = False
+    count: int | None = None
 
     @property
     def until(self) -> datetime:
@@ -163,10 +165,11 @@ def rows(lines: Iterable[dict[str, Any]], *, now: datetime) -> list[Row]:
         at, kind, pipeline = time_of(data), data["type"], data.get("pipeline", "")
         unsure = data.get("clock") == "unsynced"
         if kind in KEPT:
-            label = data["label"]
-            found.end(at, pipeline, {label, data["previous"]})
+            label, zone = data["label"], data.get("zone")
+            found.end(at, pipeline, {_in(label, zone), _in(data["previous"], zone)})
             if kind != "end" and label != UNKNOWN:
-                found.begin(Row(at, pipeline, label, float(data["score"]), unsure=unsure))
+                score, count = float(data["score"]), data.get("count")
+                found.begin(Row(at, pipeline, _in(label, zone), score, unsure=unsure, count=count))
             continue
         match kind:
             case "started":
@@ -179,6 +182,11 @@ def rows(lines: Iterable[dict[str, Any]], *, now: datetime) -> list[Row]:
         found.all.append(Row(at, pipeline, what, note=True, unsure=unsure))
     found.still(now)
     return found.all
+
+
+def _in(label: str, zone: object) -> str:
+    """Return a label with the zone that it is in, if any."""
+    return f"{label} ({zone})" if zone else label
 
 
 class _Rows:

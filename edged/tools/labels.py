@@ -9,7 +9,7 @@ from edged import tasks
 from edged.config import loader
 from edged.config.error_messages import closest
 from edged.errors import ModelError
-from edged.models import bundled, image_classifier, loaded_model, text_classifier
+from edged.models import bundled, loaded_model, picture_model, text_classifier
 from edged.models import labels as label_files
 from edged.models.taught import head_file
 from edged.models.taught.store import HEAD
@@ -55,17 +55,13 @@ def of_model(file: Path, labels: Path | None, output: str | None = None) -> Voca
         labels = bundled.LABELS
     given = label_files.load(labels) if labels is not None else None
     try:
-        classes = (
-            (text_classifier if text_classifier.is_text(model) else image_classifier).spec(model).classes
-        )
+        spec = (text_classifier if text_classifier.is_text(model) else picture_model).spec(model)
     except ModelError:
         found = given or model.labels  # a model of another task
         if found is None:
             raise
         return Vocabulary(file.stem, found.names)
-    return Vocabulary(
-        file.stem, label_files.of_model(file, model.labels, classes, given, str(labels or file))
-    )
+    return Vocabulary(file.stem, loaded_model.labels_of(model, spec, given, str(labels or file)))
 
 
 def of_configuration(path: Path | str) -> list[Vocabulary]:

@@ -24,11 +24,11 @@ from edged.events import UNKNOWN
 from edged.inference import edgetpu, external, taught
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
-from edged.inference.decoding import scores
+from edged.inference.decoding import pictures
 from edged.inference.preprocess import Preparer
 from edged.inference.taught import TaughtModel
 from edged.ipc.bench_request import Answers, BenchRequest
-from edged.models import image_classifier, normalization
+from edged.models import image_classifier, normalization, picture_model
 from edged.models.loaded_model import LoadedModel
 from edged.models.normalization import BGR, PRESETS, USUAL
 from edged.models.taught import embedder, head_file
@@ -117,7 +117,7 @@ class Measurement:
         compiled = request.accelerator == "edgetpu"
         file = tflite_file.read(Path(request.model), request.sha256, edgetpu=compiled)
         file = file.with_output(ModelSection.model_validate(request.model_keys).output)
-        loaded = LoadedModel(file, image_classifier.spec(file), tuple(request.labels))
+        loaded = LoadedModel(file, picture_model.spec(file), tuple(request.labels))
         runtime, threads = request.runtime, request.threads
         if request.accelerator == "external":
             model, self._takes_part = external.open_model(
@@ -151,7 +151,7 @@ class Measurement:
 
     def _judge(self, model: Model | TaughtModel, preparer: Preparer) -> dict[str, Any]:
         """Classify every photograph and count the right answers."""
-        decoder = scores.decoder(model.spec, model.labels, TOP)
+        decoder = pictures.decoder(model.spec, model.labels, TOP)
         answers = Answers(model.labels)
         first = among = images = 0
         sure = 0.0  # the sum of the scores of the right answers

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from edged import sources
 from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError
+from edged.events import Finding
 from edged.inference.preprocess import Preparer
 from edged.inference.text_ids import TextPreparer
 from edged.inference.window_preparer import WindowPreparer
@@ -18,7 +19,9 @@ from edged.ipc.pace import pace
 from edged.models import labels as label_files
 from edged.models import normalization
 from edged.models.spec import PictureInput, TextInput, WindowInput
+from edged.pipeline import presence
 from edged.pipeline.decision import Change, Decision
+from edged.pipeline.presence import Presence
 from edged.sources import SourceConfig
 from edged.sources.decoding import Decoding
 from edged.sources.progress import Progress
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.config.motion import MotionSection
-    from edged.events import Finding
+    from edged.inference.preprocess import Placement
     from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from edged.worker.picture_streams import PictureStreams
     from edged.worker.report_pipe import Reporter
     from edged.worker.shared_camera import SharedCamera
+
+    Placing = Callable[[NDArray[np.generic]], Placement]
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +103,7 @@ class PipelineRunner:
         self._beat = beat
         self._now, self._sleep = now, sleep
         self._throughput = Throughput()
-        self._decision = Decision(self._section.rules(), resume=order.resume)
+        self._decision = _decision(self._section, order)
         self.watch: PipelineGate | None = None
         self.motion: MotionGate | None = None
         bound = pace(self._section.source.every_s)
@@ -163,6 +168,7 @@ class PipelineRunner:
         prepare: Callable[[Any], NDArray[np.generic]] = preparer.prepare
         if streams is not None and self.motion is None and isinstance(preparer, Preparer):
             prepare = _shown(streams, prepare, section)
+        self._placement = _placing(section, preparer)
         self.capture = Capture(
             self.name,
             self.create_source,
@@ -254,6 +260,7 @@ class PipelineRunner:
             )
             self._throughput.dropped["invalid"] += 1
             return
+        findings = self._placed(item, findings)
         self._throughput.add(now, item.capture_ms, invoke_ms)
         if self._told is not None and not self.capture.blind:
             self._told = None
@@ -261,9 +268,15 @@ class PipelineRunner:
         for change in self._decision.update(findings, now):
             self._send_news(self._outcome(item, findings, invoke_ms, change))
         if self._order.results and (self._results is None or self._results.take()):
-            best = findings[0]
-            change = Change("result", best.label, best.score, self._decision.label)
+            change = self._decision.result(findings)
             self._reports.offer(self._outcome(item, findings, invoke_ms, change))
+
+    def _placed(self, item: Item, findings: Sequence[Finding]) -> Sequence[Finding]:
+        """Return the findings, those with a box in the whole picture."""
+        if self._placement is None:
+            return findings
+        placement = self._placement(item.tensor)
+        return [presence.placed(finding, placement) for finding in findings]
 
     def _remember(self, place: Place, number: int) -> None:
         """Let main remember that a sample was judged: each one at once, or the last one every second."""
@@ -286,7 +299,16 @@ class PipelineRunner:
         for change in changes:
             self._send_news(
                 worker_messages.Outcome(
-                    self.name, change.type, change.label, change.score, change.previous, (), wall, wall
+                    self.name,
+                    change.type,
+                    change.label,
+                    change.score,
+                    change.previous,
+                    (),
+                    wall,
+                    wall,
+                    count=change.count,
+                    zone=change.zone,
                 )
             )
 
@@ -306,13 +328,16 @@ class PipelineRunner:
             label=change.label,
             score=change.score,
             previous=change.previous,
-            top=tuple(findings),
+            top=tuple(Finding(best.label, best.score) for best in findings[: self._section.task.top_k]),
             captured_at=item.captured_at,
             decided_at=clock.wall(),
             capture_ms=item.capture_ms,
             invoke_ms=invoke_ms,
             frame=item.number,
             readings=item.readings,
+            count=change.count,
+            zone=change.zone,
+            boxes=change.boxes if self._section.publish.boxes and change.count is not None else None,
         )
 
     def _is_held(self, by: str) -> None:
@@ -379,6 +404,13 @@ def _creation(
     return lambda: cast("Source | FeedSource", create(source, hint))
 
 
+def _decision(section: PipelineSection, order: PipelineOrder) -> Decision | Presence:
+    """Return the pipeline's decision: about one label at a time, or by label."""
+    if section.task.by_label:
+        return Presence(section.rules(), section.task.scope, order.present)
+    return Decision(section.rules(), resume=order.resume)
+
+
 def _rules(section: PipelineSection, motion: MotionSection) -> Rules:
     hold_s = max(motion.hold_s, section.decision.min_dwell_s)
     return Rules(motion.area, hold_s, section.decision.window)
@@ -409,6 +441,11 @@ def _shown(
     """Show each frame to a person who looks, before it is looked at."""
     source = section.source
     return streams.shown_before(look, int(source.rotate) if isinstance(source, SourceConfig) else 0)
+
+
+def _placing(section: PipelineSection, preparer: object) -> Placing | None:
+    """Return what tells where a prepared picture lies in the whole one; None: nobody asks."""
+    return preparer.placement if section.task.by_label and isinstance(preparer, Preparer) else None
 
 
 def _preparer(section: PipelineSection, engine: Engine) -> Preparer | WindowPreparer | _OfText | _AsItIs:

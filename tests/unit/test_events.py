@@ -12,7 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from edged.events import MAX_BYTES, MAX_READINGS, Attached, Event, Finding, ModelTag
+from edged.events import (
+    MAX_BYTES,
+    MAX_READINGS,
+    MOST_BESIDE,
+    MOST_BOXES,
+    MOST_OBJECTS,
+    MOST_PRESENT,
+    Attached,
+    Event,
+    Finding,
+    ModelTag,
+    Present,
+)
 from edged.system import clock
 
 
@@ -29,6 +41,10 @@ labels = st.text(st.characters(exclude_categories=("Cs",), min_codepoint=0x20), 
 scores = st.floats(0, 1)
 times = st.floats(0, 4e9).map(clock.rfc3339)
 
+things = st.builds(
+    Present, labels, names | st.just(""), st.integers(1, MOST_OBJECTS), scores, st.floats(0, 4e9)
+)
+
 attached = st.builds(
     Attached,
     st.from_regex(r"[a-z0-9-]{1,32}(/[a-z0-9_]{1,32})?", fullmatch=True),
@@ -39,10 +55,17 @@ attached = st.builds(
 )
 
 
+edges = st.floats(0, 1)
+boxes = st.tuples(edges, edges, edges, edges)
+
+
 @st.composite
 def events(draw: st.DrawFn) -> Event:
     type_ = draw(st.sampled_from(["start", "change", "end", "heartbeat", "result"]))
     node = draw(names)
+    by_label = draw(st.booleans())
+    found = tuple(draw(st.lists(boxes, max_size=MOST_BOXES))) if by_label and draw(st.booleans()) else None
+    most = MOST_BESIDE if by_label else 10
     sequence = draw(st.integers(1, 2**63 - 1))
     return Event(
         type=type_,
@@ -51,7 +74,7 @@ def events(draw: st.DrawFn) -> Event:
         label=draw(labels),
         score=draw(scores),
         previous=draw(labels),
-        top=tuple(draw(st.lists(st.builds(Finding, labels, scores), max_size=10))),
+        top=tuple(draw(st.lists(st.builds(Finding, labels, scores), max_size=most))),
         captured_at=draw(times),
         ts=draw(times),
         clock=draw(st.sampled_from(["synced", "unsynced"])),
@@ -62,6 +85,9 @@ def events(draw: st.DrawFn) -> Event:
         frame=draw(st.none() | st.integers(0, 2**53 - 1)),
         network=draw(st.booleans()),
         readings=tuple(draw(st.lists(attached, max_size=MAX_READINGS, unique_by=lambda r: r.name))),
+        count=draw(st.integers(0, MOST_OBJECTS)) if by_label else None,
+        zone=draw(names) if by_label and draw(st.booleans()) else "",
+        boxes=found,
         id=None if type_ == "result" else f"{node}/3f9c0a/{sequence}",
         replayed=draw(st.booleans()),
     )
@@ -83,6 +109,18 @@ def test_every_state_fits_its_schema(event: Event, since: str) -> None:
     assert state["since"] == since
 
 
+@given(events().filter(lambda e: e.count is not None), times, st.lists(things, max_size=MOST_PRESENT))
+def test_every_state_by_label_fits_its_schema_and_the_size_of_an_event(
+    event: Event, since: str, there: list[Present]
+) -> None:
+    state = event.state(since, there)
+    STATE.validate(state)
+    assert len(json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode()) <= MAX_BYTES
+    assert sum(state["present"].values()) == sum(each.count for each in there)
+    zoned = {each.zone for each in there if each.zone}
+    assert set(state.get("zones", {})) == zoned
+
+
 def test_the_longest_event_the_schema_allows_fits() -> None:
     data = json.loads(make().with_id("n" * 32 + "/" + "f" * 32 + "/" + "9" * 19).to_json())
     longest = "\U0001f408" * 128
@@ -97,8 +135,11 @@ def test_the_longest_event_the_schema_allows_fits() -> None:
         "age_s": 1e9 - 0.001,
     }
     data["readings"] = {f"{'s' * 32}/{'c' * 31}{n}": reading for n in range(MAX_READINGS)}
-    EVENT.validate(data)
-    assert len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()) <= MAX_BYTES
+    objects = {"count": MOST_OBJECTS, "zone": "z" * 32, "boxes": [[0.123] * 4] * MOST_BOXES}
+    for more in ({}, {**objects, "top": data["top"][:MOST_BESIDE]}):
+        EVENT.validate(data | more)
+        text = json.dumps(data | more, ensure_ascii=False, separators=(",", ":"))
+        assert len(text.encode()) <= MAX_BYTES
 
 
 def make(**changes: Any) -> Event:

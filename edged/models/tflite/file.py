@@ -21,6 +21,7 @@ from edged.models import text_ids
 from edged.models.tflite import graph as _graph
 from edged.models.tflite import lookalikes, packed
 from edged.models.tflite import metadata as _metadata
+from edged.models.tflite.detection import DETECTION_OP
 from edged.models.tflite.flatbuffer import FlatBuffer, Malformed, Table
 from edged.models.tflite.metadata import Metadata
 from edged.system.files import open_regular
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
     from edged.models.normalization import Normalization
     from edged.models.tensor import Tensor
     from edged.models.text_ids import Hashing, Vocabulary
+    from edged.models.tflite.detection import DetectionStep
     from edged.models.tflite.metadata import CalibrationEntry
 
 MAX_BYTES = 512 * 1024 * 1024
 
 EDGETPU_OP = "edgetpu-custom-op"
-DETECTION_OP = "TFLite_Detection_PostProcess"
 # Custom operators that both runtimes include.
 _BUILT_IN = frozenset({DETECTION_OP, "AudioSpectrogram", "Mfcc", "NumericVerify"})
 
@@ -64,6 +65,7 @@ class ModelFile:
         zero_to_one: its exporter trains models on pixels from 0 to 1.
         calibrations: how the scores of each output are calibrated, or None.
         words: how words become the numbers that it takes, by what is packed in it, or None.
+        detection: the last step of an object detector; None where it is none, or one output is chosen.
     """
 
     path: Path
@@ -81,6 +83,7 @@ class ModelFile:
     zero_to_one: bool = False
     calibrations: tuple[Calibration | None, ...] = ()
     words: Hashing | Vocabulary | None = field(default=None, repr=False)
+    detection: DetectionStep | None = None
 
     @property
     def last_step(self) -> str:
@@ -126,6 +129,7 @@ class ModelFile:
             last_steps=self.last_steps[at : at + 1],
             calibrations=self.calibrations[at : at + 1],
             chosen=at,
+            detection=None,
         )
 
     @property
@@ -193,7 +197,7 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
     model = buffer.root()
     codes = [(max(c.integer(0, "b"), c.integer(3, "i")), c.text(1)) for c in model.tables(1)]
     blobs = [_blob(entry, buffer) for entry in model.tables(4)]
-    graphs = [_graph.read(graph, blobs, [code for code, _ in codes]) for graph in model.tables(2)]
+    graphs = [_graph.read(graph, blobs, codes) for graph in model.tables(2)]
     if not graphs:
         raise Malformed("no graph")
     signed = _signed_names(model)
@@ -224,6 +228,7 @@ def _walk(path: Path, content: bytes | mmap.mmap, digest: str) -> ModelFile:
         calibrations=_calibrations(metadata.calibrations, dict(appended.files), path),
         words=_words(graph.inputs, dict(appended.files), metadata.vocabulary_file, path),
         normalization=metadata.normalization,
+        detection=graph.detection,
     )
 
 

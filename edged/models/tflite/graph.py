@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.models.tensor import Tensor
-from edged.models.tflite import first_steps
+from edged.models.tflite import detection, first_steps
 from edged.models.tflite.flatbuffer import Malformed, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from edged.models.tflite.detection import DetectionStep
 
 DTYPES = {
     0: "float32",
@@ -50,6 +52,7 @@ class Graph:
             empty for another one.
         input_range: the values that the first steps want for pixels, such as ``0..255``; empty where they do
             not tell.
+        detection: the last step of an object detector, or None.
     """
 
     inputs: tuple[Tensor, ...]
@@ -57,24 +60,27 @@ class Graph:
     output_numbers: tuple[int, ...]
     last_steps: tuple[str, ...]
     input_range: str
+    detection: DetectionStep | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One step: its builtin code, and the numbers of its tensors."""
+    """One step: its builtin code, the numbers of its tensors, and a custom operator's name and options."""
 
     code: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    name: str = ""
+    options: memoryview | bytes = b""
 
 
-def read(graph: Table, blobs: Sequence[memoryview], codes: Sequence[int]) -> Graph:
+def read(graph: Table, blobs: Sequence[memoryview], codes: Sequence[tuple[int, str]]) -> Graph:
     """Read and check everything in a graph.
 
     Args:
         graph: the SubGraph.
         blobs: the buffers of the model.
-        codes: the builtin code of each of its operator codes.
+        codes: the builtin code and the custom name of each of its operator codes.
 
     Raises:
         Malformed: an offset points out of the file, or a number refers to something that does not exist.
@@ -83,14 +89,16 @@ def read(graph: Table, blobs: Sequence[memoryview], codes: Sequence[int]) -> Gra
     tensors = [tensor for tensor, _ in stored]
     operators = [_operator(table, len(tensors), codes) for table in graph.tables(3)]
     inputs, outputs = (_indices(graph, slot, len(tensors)) for slot in (1, 2))
+    kept = tuple(i for i in outputs if i >= 0)
     values = {n: blobs[at] for n, (_, at) in enumerate(stored) if at < len(blobs) and len(blobs[at])}
     constant = first_steps.constants(operators, tensors, values)
     return Graph(
         tuple(tensors[i] for i in inputs if i >= 0),
-        tuple(tensors[i] for i in outputs if i >= 0),
-        tuple(i for i in outputs if i >= 0),
-        tuple(_last_step(operators, i) for i in outputs if i >= 0),
+        tuple(tensors[i] for i in kept),
+        kept,
+        tuple(_last_step(operators, i) for i in kept),
         first_steps.input_range(operators, tensors, inputs[0], constant) if inputs else "",
+        detection.find(operators, tensors, kept),
     )
 
 
@@ -119,13 +127,13 @@ def _tensor(table: Table, buffers: int) -> Tensor:
     )
 
 
-def _operator(table: Table, tensors: int, codes: Sequence[int]) -> Operator:
+def _operator(table: Table, tensors: int, codes: Sequence[tuple[int, str]]) -> Operator:
     table.table(4)  # its options, whose content the runtime checks
     table.table(12)
-    table.blob(5)
-    code = codes[within(table.integer(0, "I"), len(codes))]
+    options = table.blob(5)
+    code, name = codes[within(table.integer(0, "I"), len(codes))]
     inputs, outputs, _ = (_indices(table, slot, tensors) for slot in (1, 2, 8))
-    return Operator(code, inputs, outputs)
+    return Operator(code, inputs, outputs, name if code == CUSTOM else "", options)
 
 
 def _indices(table: Table, slot: int, tensors: int) -> tuple[int, ...]:

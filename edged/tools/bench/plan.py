@@ -10,7 +10,7 @@ from edged.config.accelerator import Accelerator
 from edged.config.pipeline import ModelSection
 from edged.errors import DriverError, ModelError, Refused
 from edged.events import UNKNOWN
-from edged.models import bundled, image_classifier, loaded_model, normalization, runtimes
+from edged.models import bundled, image_classifier, loaded_model, normalization, picture_model, runtimes
 from edged.models import labels as label_files
 from edged.models.taught import head_file
 from edged.models.taught.store import EMBEDDER, HEAD
@@ -158,7 +158,7 @@ def _candidate(
     found = Candidate(path, _size(path), model_keys=options.model_keys)
     try:
         file = tflite_file.read(path, edgetpu=None).with_output(section.output)
-        spec, given = image_classifier.spec(file), _labels(file, named)
+        spec, given = picture_model.spec(file), _labels(file, named)
         picture = image_classifier.picture_input(file)
         labels: tuple[str, ...] = ()
         if given is not None or judged:

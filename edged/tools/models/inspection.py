@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import ModelError, Refused
-from edged.models import bundled, catalogue, image_classifier, normalization, text_classifier
+from edged.models import bundled, catalogue, image_classifier, normalization, picture_model, text_classifier
 from edged.models.installed import Store
 from edged.models.tflite import file as tflite_file
 
@@ -113,7 +113,7 @@ def _as_text(model: ModelFile) -> dict[str, Any]:
 def _as_classifier(model: ModelFile) -> dict[str, Any]:
     """Return what a pipeline would make of it, or why none runs it."""
     try:
-        spec = image_classifier.spec(model)
+        spec = picture_model.spec(model)
         picture = image_classifier.picture_input(model)
     except ModelError as error:
         return {"runs": False, "why": str(error).removeprefix(f"{model.path}: ")}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edged.config import loader, root
 from edged.errors import ConfigError, ModelError, Refused
 from edged.ipc.bench_request import BenchRequest
-from edged.models import bundled, catalogue, image_classifier, loaded_model, runtimes
+from edged.models import bundled, catalogue, loaded_model, picture_model, runtimes
 from edged.models import labels as label_files
 from edged.models.installed import About, Store, digest
 from edged.models.taught import embedder
@@ -117,7 +117,7 @@ class Installer:
         """Return the entry of the catalogue that is meant; None for a file or an address."""
         entry = self._entries.get(wish.source)
         if entry is not None:
-            usable = entry.task in {catalogue.RUNS, catalogue.EMBEDS}
+            usable = entry.task in {*catalogue.RUNS, catalogue.EMBEDS}
             why = entry.unusable or f"no pipeline of edged runs models for {entry.task}"
             if entry.unusable or not usable:
                 raise Refused(f"{entry.name}: {why}", os.EX_DATAERR)
@@ -172,7 +172,7 @@ class Installer:
             if embeds:
                 embedder.spec(model)
                 return model, ()
-            spec = image_classifier.spec(model)
+            spec = picture_model.spec(model)
             given = label_files.load(labels) if labels is not None else None
             return model, loaded_model.labels_of(model, spec, given, str(labels or file))
         except ModelError as error:
@@ -241,7 +241,7 @@ def labels_of(installed: Installed) -> tuple[str, ...]:
     """Return what an installed model can say. Raises ``ModelError`` where it is damaged."""
     given = label_files.load(installed.labels) if installed.labels is not None else None
     model = tflite_file.read(installed.file)
-    spec = image_classifier.spec(model)
+    spec = picture_model.spec(model)
     return loaded_model.labels_of(model, spec, given, str(installed.labels or installed.file))
 
 

@@ -14,12 +14,13 @@ from edged.config import root
 from edged.config.root import PipelineSection
 from edged.config.source import SOURCES
 from edged.errors import ModelError, Refused
+from edged.events import MOST_BESIDE
 from edged.models import bundled
 from edged.models.installed import NAME, Store
 from edged.models.taught import head_file
 from edged.models.taught.store import HEAD
+from edged.models.tflite import file as tflite_file
 from edged.sources import Offer, Viewing, discovery
-from edged.tasks import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,11 +88,19 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
     if options.model is None and gives == "window":
         raise Refused(f"{description}: edged brings no model of sound: write --model F.tflite", os.EX_USAGE)
     try:
-        task = {"kind": "text"} if reads else {"kind": DEFAULT}
-        section = {"source": source, "model": model, "task": task, "deadlines": _DEADLINES}
+        more = {"task": {"kind": "text"}} if reads else _task(model.get("file"))
+        section = {"source": source, "model": model, "deadlines": _DEADLINES, **more}
         return PipelineSection.model_validate(section), description
     except ValidationError as error:
         raise Refused(f"{description}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
+
+
+def _task(file: Path | None) -> dict[str, Any]:
+    """Return the task of a model that is not a classifier; a file that cannot be read, the worker reports."""
+    with contextlib.suppress(ModelError):
+        if file is not None and tflite_file.read(file, edgetpu=None).detection is not None:
+            return {"task": {"kind": "detect", "top_k": MOST_BESIDE}, "publish": {"boxes": True}}
+    return {}
 
 
 def installed(path: Path, state_dir: Path | None = None) -> Installed | None:

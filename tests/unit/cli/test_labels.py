@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import detector_model
 import pytest
 from probe_models import NAMES, Probe, build
 from taught_models import teach
@@ -75,3 +76,9 @@ def test_options_that_do_not_go_together_are_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["labels", *words])
     assert ended.value.code == 64
+
+
+def test_a_detector_has_labels_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, labels = detector_model.write(tmp_path)
+    assert main(["labels", "--model", str(model), "--labels", str(labels), "blu"]) == 0
+    assert capsys.readouterr().out == "blue\n"

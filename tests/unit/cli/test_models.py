@@ -83,7 +83,11 @@ def test_a_model_in_use_is_not_removed(
         ("verify net", os.EX_NOINPUT, "net is not installed"),
         ("rollback net", os.EX_NOINPUT, "net: it is not installed"),
         ("add smartreply", os.EX_DATAERR, "smartreply: it cannot be had"),
-        ("add ssd_mobilenet_v1", os.EX_DATAERR, "no pipeline of edged runs models for detect"),
+        (
+            "add deeplabv3_mnv2_dm05_pascal_quant",
+            os.EX_DATAERR,
+            "no pipeline of edged runs models for segment",
+        ),
         ("add inception_v3_299_quant", os.EX_NOPERM, "--trust-first-use"),
         ("list -c /nowhere.yaml", os.EX_CONFIG, "there is no such file"),
     ],
@@ -121,7 +125,7 @@ def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     printed = capsys.readouterr().out
     assert "mobilenet_v2_1.0_224_quant" in printed
-    assert "(detect)" in printed
+    assert "(segment)" in printed
     assert main(["models", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"name", "task", "runs", "state", "sha256", "licence"} <= set(rows[5])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -14,12 +15,15 @@ from hypothesis import strategies as st
 import edged
 from edged.daemon.outputs import Copy
 from edged.daemon.publisher import SYNCED_FOR_S, Decided, EventMaker, EventPublisher
-from edged.events import Finding
+from edged.events import Finding, Present
 from edged.ipc.worker_messages import Outcome
 from edged.sinks.drivers.jsonl import JsonlSink
 from edged.sinks.spooled import SpooledSink
 from edged.spool.memory import MemorySpool
 from edged.testing.supervisor import outcome, status
+
+if TYPE_CHECKING:
+    from edged.supervisor import PipelineStatus
 
 
 class Sink:
@@ -315,3 +319,46 @@ def test_nothing_decided_is_a_state_too() -> None:
     state = event.state(event.ts)
     STATE.validate(state)
     assert (state["label"], state["score"], state["since"]) == ("unknown", 0.0, "2026-01-31T12:00:00.000Z")
+
+
+def there(*labels: tuple[str, int], zone: str = "") -> PipelineStatus:
+    return status(present=tuple(Present(name, zone, count, 0.75, 1769860800.0) for name, count in labels))
+
+
+def test_the_state_by_label_is_everything_that_is_there() -> None:
+    house = House()
+    house.publisher.outcome(outcome(count=1), there(("cat", 1)))
+    house.publisher.outcome(
+        outcome(label="dog", count=2, decided_at=1769860900.0), there(("cat", 1), ("dog", 2))
+    )
+    state = house.state()
+    assert (state["label"], state["count"], state["present"]) == ("cat", 1, {"cat": 1, "dog": 2})
+    assert state["since"] == "2026-01-31T12:00:00.000Z"
+    assert state["ts"] == "2026-01-31T12:01:40.000Z"
+    assert house.publisher.decided()["porch"].label == "cat"
+    gone = outcome(kind="end", label="unknown", previous="cat", count=0)
+    house.publisher.outcome(gone, there(("dog", 2)))
+    assert (house.state()["label"], house.state()["previous"], house.state()["count"]) == ("dog", "cat", 2)
+    house.publisher.outcome(replace(gone, previous="dog"), there())
+    assert (house.state()["label"], house.state()["previous"], house.state()["present"]) == (
+        "unknown",
+        "dog",
+        {},
+    )
+    sent = [json.loads(row.payload) for row in house.spool.pending(9)]
+    assert [(each["type"], each["label"], each["previous"], each["count"]) for each in sent] == [
+        ("start", "cat", "unknown", 1),
+        ("start", "dog", "unknown", 2),
+        ("end", "unknown", "cat", 0),
+        ("end", "unknown", "dog", 0),
+    ]
+
+
+def test_the_state_with_zones_names_those_that_are_not_empty() -> None:
+    house = House()
+    house.publisher.outcome(outcome(count=2, zone="door"), there(("cat", 2), zone="door"))
+    assert house.state()["present"] == {"cat": 2}
+    assert house.state()["zones"] == {"door": {"cat": 2}}
+    house.publisher.changed(there())  # the zone is not configured any more
+    assert house.state()["present"] == {}
+    assert "zones" not in house.state()

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from edged.homeassistant import payload, title
 from edged.homeassistant.announcer import BIRTH_S, GAP_S, SETTLE_S, Announcer
+from edged.homeassistant.label_entities import MOST_ENTITIES, Watched
 
 TEXT = {"type": "string", "minLength": 1}
 DEVICE = ("name", "mf", "mdl", "sw")
@@ -46,7 +48,7 @@ SENSOR = component(
     sug_dsp_prc={"type": "integer", "minimum": 0},
 )
 SWITCH = component(["stat_t", "cmd_t"], cmd_t=TEXT)
-BINARY = component(["stat_t", "val_tpl"], dev_cla={"const": "problem"})
+BINARY = component(["stat_t", "val_tpl"], dev_cla={"enum": ["problem", "occupancy"]})
 STUB = {
     "type": "object",
     "additionalProperties": False,
@@ -296,3 +298,50 @@ def test_what_others_left_there_is_not_withdrawn_and_gets_no_stub(foreign: bytes
 def test_templates_name_the_pipeline_as_health_does() -> None:
     cmps = payload("n", ["front-door"])[0]["cmps"]
     assert re.search(r"\.get\('front-door', \{\}\)", cmps["front-door_problem"]["val_tpl"])
+
+
+def watched(*labels: str, **keys: Any) -> dict[str, Any]:
+    data, _ = payload("n", ["porch"], watched={"porch": Watched(labels, **keys)})
+    ACCEPTED.validate(json.loads(json.dumps(data)))
+    entities: dict[str, Any] = data["cmps"]
+    return entities
+
+
+def shown(entity: dict[str, Any], state: dict[str, Any]) -> str:
+    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - as Home Assistant's
+    return environment.from_string(entity["val_tpl"]).render(value_json=state)
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20), unique=True)
+)
+def test_each_label_has_an_entity_of_its_own_whatever_it_is_called(labels: list[str]) -> None:
+    entities = watched(*labels, by_label=True, counted=True)
+    mine = [id_ for id_ in entities if id_.endswith(("_present", "_count"))]
+    assert len(mine) == min(2 * len(labels), MOST_ENTITIES)
+    for label in labels[: MOST_ENTITIES // 2]:
+        state = {"label": label, "present": {label: 3}}
+        counts = [shown(entities[id_], state) for id_ in mine]
+        assert sorted(count for count in counts if count not in {"OFF", "0"}) == ["3", "ON"]
+
+
+def test_presence_and_count_of_a_label_follow_the_state() -> None:
+    entities = watched("person", "dog", by_label=True, counted=True, zones=("front-door",))
+    present, count = entities["porch_person_present"], entities["porch_person_count"]
+    assert (present["name"], count["name"]) == ("Porch person", "Porch person count")
+    at_door = entities["porch_person_at_front-door_present"]
+    assert at_door["name"] == "Porch person front door"
+    state = {"label": "dog", "present": {"dog": 1, "person": 2}, "zones": {"front-door": {"person": 1}}}
+    assert [shown(each, state) for each in (present, count, at_door)] == ["ON", "2", "ON"]
+    state = {"label": "unknown", "present": {}}
+    assert [shown(each, state) for each in (present, count, at_door)] == ["OFF", "0", "OFF"]
+    assert [shown(each, {}) for each in (present, count, at_door)] == ["None"] * 3
+    assert shown(present, {"label": "unknown"}) == "OFF", "nothing is decided yet"
+
+
+def test_a_label_of_a_classifier_is_on_while_it_is_decided() -> None:
+    entities = watched("Egyptian cat")
+    (cat,) = [entity for id_, entity in entities.items() if id_.endswith("_present")]
+    assert shown(cat, {"label": "Egyptian cat"}) == "ON"
+    assert shown(cat, {"label": "tiger cat"}) == "OFF"
+    assert not [id_ for id_ in entities if id_.endswith("_count")]

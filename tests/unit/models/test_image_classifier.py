@@ -14,6 +14,7 @@ from edged.models import image_classifier, loaded_model
 from edged.models.spec import PictureInput
 from edged.models.tensor import Tensor
 from edged.models.tflite import file as tflite_file
+from edged.models.tflite.detection import DETECTION_OP
 from edged.models.tflite.file import ModelFile
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
     assert image_classifier.spec(_with(out=out)).classes == 10
 
 
+def test_a_detector_is_told_its_task() -> None:
+    with pytest.raises(ModelError, match=r"it is an object detector: write task: \{kind: detect\}"):
+        image_classifier.spec(replace(FILE, custom_ops=(DETECTION_OP,)))
+
+
 @pytest.mark.parametrize(
     ("file", "said"),
     [
@@ -89,7 +95,6 @@ def test_accepts_rows_of_scores(out: tuple[int, ...]) -> None:
         (replace(FILE, inputs=()), "0 inputs"),
         (replace(FILE, outputs=4 * (SCORES,)), "object detector, with 4 outputs"),
         (replace(FILE, outputs=2 * (SCORES,)), "2 outputs"),
-        (replace(FILE, custom_ops=(tflite_file.DETECTION_OP,)), "object detector"),
         (replace(FILE, outputs=(replace(SCORES, dtype="int64"),)), "int64"),
         (replace(FILE, outputs=(replace(SCORES, scale=0.0),)), "no scale"),
     ],

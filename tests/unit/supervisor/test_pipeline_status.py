@@ -4,9 +4,10 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
-from edged.events import Finding, ModelTag
+from edged.config.task import TASKS
+from edged.events import MOST_PRESENT, UNKNOWN, Finding, ModelTag, Present
 from edged.ipc import worker_messages
-from edged.supervisor.pipeline_status import LINES, StatusBoard
+from edged.supervisor.pipeline_status import LINES, StatusBoard, still_present
 
 if TYPE_CHECKING:
     import pytest
@@ -188,3 +189,44 @@ def test_what_a_worker_notes_is_logged_once_and_leaves_in_mains_words(
     assert "write model.normalize" in status.public_notes[0]
     assert "owl" not in status.public_notes[0]
     assert [line for line in caplog.messages if "owl" in line] == [f"porch: {note.message}"]
+
+
+def test_what_is_there_by_label_is_counted_and_goes_on_in_another_worker() -> None:
+    diary = Diary()
+    status_board = running(diary, "porch")
+    for kind, label, previous, count in (
+        ("start", "cat", "unknown", 1),
+        ("start", "dog", "unknown", 1),
+        ("change", "dog", "dog", 2),
+        ("result", "owl", "cat", 3),
+        ("heartbeat", "dog", "dog", 2),
+        ("end", "unknown", "cat", 0),
+    ):
+        report = dataclasses.replace(CAT, type=kind, label=label, previous=previous, count=count)
+        status_board.take(report)
+        assert diary.outcomes[-1] == report
+    there = only(status_board).present
+    assert there is not None
+    assert [(each.label, each.count) for each in there] == [("dog", 2)]
+    assert status_board.label("porch") == UNKNOWN
+    known = {"porch": only(status_board)}
+    assert only(StatusBoard(["porch"], diary, known)).present == there
+
+
+def test_a_worker_cannot_make_more_labels_present_than_an_event_holds() -> None:
+    status_board = running(Diary(), "porch")
+    for number in range(50):
+        status_board.take(dataclasses.replace(CAT, label=f"label {number}", count=1))
+    there = only(status_board).present
+    assert there is not None
+    assert len(there) == MOST_PRESENT
+
+
+def test_a_zone_that_is_not_configured_any_more_is_empty() -> None:
+    there = (Present("cat", "door", 1, 0.9, 1.7e9), Present("cat", "yard", 1, 0.9, 1.7e9))
+    triangle = [[0, 0], [1, 0], [1, 1]]
+    zoned = TASKS.read({"kind": "detect", "zones": {"yard": triangle}})
+    assert still_present(there, zoned) == there[1:]
+    assert still_present(there, TASKS.read({"kind": "detect"})) == ()
+    assert still_present(there, TASKS.read({})) is None
+    assert still_present(None, zoned) is None

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edged.config.pipeline import PipelineSection
-from edged.events import UNKNOWN, Attached, Finding, ModelTag
+from edged.events import BOX_DIGITS, MOST_BOXES, MOST_OBJECTS, UNKNOWN, Attached, Finding, ModelTag
 from edged.ipc import fault_sentences
 from edged.ipc.codec import WireError
 from edged.ipc.pace import BURST, MOST_PER_S, pace
@@ -47,6 +47,7 @@ from edged.supervisor.report_screen import (
     ReportScreen,
     known_of,
 )
+from edged.tasks.detect import MOST_ZONES
 
 TAG = ModelTag("mobilenet", "0c9f1a2b")
 NAMES = ("cat", "dog", "owl", "ant")
@@ -396,6 +397,31 @@ def test_figures_are_rounded_and_counters_grow_as_they_can() -> None:
     assert stand.takes(Beat("porch", 1.0, 1.0, 1.0, 1.0, 7)).frames == 7
 
 
+def detecting(**publish: bool) -> Stand:
+    zones = {"door": [[0, 0], [1, 0], [1, 1]]}
+    model = {"file": "ssd.tflite"}
+    return Stand(model=model, task={"kind": "detect", "zones": zones}, publish=publish)
+
+
+def test_counts_zones_and_boxes_are_those_of_the_configuration() -> None:
+    box = (0.12345, 0.0, 1.0, 0.5)
+    stand = detecting(boxes=True).ready()
+    taken = stand.takes(outcome(count=2, zone="door", boxes=(box,)))
+    assert (taken.count, taken.zone, taken.boxes) == (2, "door", ((0.123, 0.0, 1.0, 0.5),))
+    for wrong, why in (
+        (outcome(), "a count"),
+        (outcome(count=1, zone="somewhere"), "a zone"),
+        (outcome(count=101), "a number from 0 to 100"),
+        (outcome(count=1, zone="door", boxes=(box,) * 11), "at most 10"),
+        (outcome(count=1, zone="door", boxes=((0.9, 0.0, 0.1, 1.0),)), "a box"),
+    ):
+        stand.refuses(wrong, why)
+    stand = detecting().ready()
+    stand.refuses(outcome(count=1, boxes=(box,)), "boxes")
+    stand = Stand().ready()
+    stand.refuses(outcome(count=1), "a count")
+
+
 def test_no_event_carries_more_bits_than_the_documents_say() -> None:
     """Count the values that each field can have once main has taken it."""
     classes, top_k = 1001, 3
@@ -420,6 +446,8 @@ def test_no_event_carries_more_bits_than_the_documents_say() -> None:
         (math.ceil(level), "bits for the level of sound"),
         (round(sum(bits.values())), "bits an event"),
         (round(reading), "bits for each reading"),
+        (round(math.log2(MOST_OBJECTS + 1) + math.log2(MOST_ZONES + 1)), "bits for count and zone"),
+        (round(MOST_BOXES * 4 * math.log2(10**BOX_DIGITS + 1)), "bits for the boxes"),
         (round(math.log2(MAX_FRAME)), "bits for the number of a frame"),
         (round(figures), "bits a health message"),
     ):

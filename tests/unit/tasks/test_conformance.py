@@ -16,9 +16,11 @@ from pydantic_core import PydanticCustomError
 
 from edged import tasks
 from edged.errors import ModelError
+from edged.events import UNKNOWN
 from edged.models.spec import PictureInput, SampleSpec, Spec, TextInput, WindowInput
 from edged.models.tensor import Tensor
 from edged.models.text_ids import Hashing
+from edged.models.tflite.detection import DETECTION_OP, DetectionStep
 from edged.models.tflite.file import ModelFile
 from edged.tasks import TaskConfig
 
@@ -34,10 +36,17 @@ WINDOWS = ModelFile(
 PICTURES = replace(WINDOWS, inputs=(Tensor("picture", (1, 8, 8, 3), "uint8", 1 / 255),))
 TEXT = SampleSpec("text")
 TEXTS = replace(WINDOWS, inputs=(Tensor("ids", (1, 9), "int32"),), words=Hashing(64))
+OBJECTS = replace(
+    PICTURES,
+    outputs=tuple(Tensor("", shape, "float32") for shape in ((1, 4, 4), (1, 4), (1, 4), (1,))),
+    custom_ops=(DETECTION_OP,),
+    detection=DetectionStep((0, 1, 2, 3), 8, background=True),
+)
 # What each task can work on: a model (or none) and a sample.
 WORKS: dict[str, list[tuple[ModelFile | None, SampleSpec]]] = {
     "classify": [(PICTURES, PICTURE), (WINDOWS, WINDOW)],
     "anomaly": [(WINDOWS, WINDOW), (None, WINDOW)],
+    "detect": [(OBJECTS, PICTURE)],
     "text": [(TEXTS, TEXT)],
 }
 CASES = [(kind, *case) for kind in KINDS for case in WORKS[kind]]
@@ -111,7 +120,7 @@ def test_the_findings_are_scores_best_first(kind: str, model: ModelFile | None, 
         assert 1 <= len(scores) <= 3
         assert scores == sorted(scores, reverse=True)
         assert all(0 <= score <= 1 for score in scores)
-        assert {finding.label for finding in found} <= set(labels)
+        assert {finding.label for finding in found} <= set(labels) | {UNKNOWN}
     assert judged >= 10
     nothing = [np.full(each.shape, np.nan, each.dtype) for each in spec.outputs]
     assert not task.decode(nothing, np.full(shape, np.nan, np.float32)), "no numbers, no finding"
@@ -125,6 +134,7 @@ def test_classify_needs_a_model_and_anomaly_needs_windows() -> None:
     refused: list[tuple[TaskConfig, Any, bool, str]] = [
         (config("classify"), "window", False, "edged brings nothing that classifies readings"),
         (config("classify"), "text", True, "write task: {kind: text}"),
+        (config("detect"), "window", True, "detect works on pictures"),
         (config("text"), "picture", True, "text works on lines of text"),
         (config("text"), "text", False, "write model: {name: replies}, the bundled one, or {taught: NAME}"),
         (config("anomaly"), "picture", True, "anomaly works on readings over time"),

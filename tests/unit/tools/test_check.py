@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import detector_model
 import probe_models
 import pytest
 from probe_models import Probe
@@ -667,3 +668,39 @@ def test_an_output_that_is_not_there_is_named(base: Path) -> None:
     line = one(model(base, "file: two.tflite, labels: l.txt, output: nosuch, normalize: 0..1"))
     assert "it has no output nosuch; its outputs are 0 (mean: 1 x 3) or 1 (scores: 1 x 3)" in line
     assert model(base, "file: two.tflite, labels: l.txt, output: scores, normalize: 0..1") == []
+
+
+def detect(base: Path, task: str, rest: str = "") -> list[str]:
+    detector_model.write(base)
+    keys = f"    model: {{file: things.tflite, labels: things.txt}}\n    task: {{kind: detect, {task}}}\n"
+    return said(base, f"{PIPELINE}{keys}{rest}")
+
+
+def test_a_detector_is_checked_with_its_labels_and_zones(base: Path) -> None:
+    triangle = "[[0, 0], [1, 0], [1, 1]]"
+    assert detect(base, f"labels: [red, blue], zones: {{door: {triangle}}}, min_area: 0.01") == []
+    assert one(detect(base, "labels: [red, bleu]")).endswith(
+        "pipelines.a.task.labels[1]: the model has no label 'bleu' (did you mean 'blue'?)"
+    )
+    assert "a zone has at least 3 corners" in one(detect(base, "zones: {door: [[0, 0], [1, 1]]}"))
+    assert "a.task.zones.door[1][0]" in one(detect(base, "zones: {door: [[0, 0], [1.5, 0], [1, 1]]}"))
+    assert one(detect(base, "labels: [red]", "homeassistant: {labels: [blue, cow]}\n")).endswith(
+        "homeassistant.labels[1]: no pipeline has a label 'cow'"
+    )
+
+
+def test_a_detector_and_a_classifier_are_told_apart(base: Path) -> None:
+    detector_model.write(base)
+    assert "write task: {kind: detect}" in one(model(base, "file: things.tflite, labels: things.txt"))
+    lines = model(base, "file: m.tflite, labels: m.txt", "    task: {kind: detect}\n")
+    assert "it is not an object detector; edged runs detectors that end in" in one(lines)
+    lines = model(base, "file: m.tflite, labels: m.txt", "    publish: {boxes: true}\n")
+    assert "publish.boxes: task classify finds no boxes" in one(lines)
+
+
+def test_the_example_that_counts_people_lacks_nothing_but_its_model(base: Path) -> None:
+    detector_model.write(base)
+    (base / "things.txt").write_text("person\ndog\ncat\n")
+    text = (ROOT / "config" / "examples" / "person-counter.yaml").read_text("utf-8")
+    assert "edged models add objects" in said(base, text)[0]
+    assert said(base, text.replace("name: objects", "{file: things.tflite, labels: things.txt}")) == []

@@ -143,3 +143,20 @@ def test_any_sequence_gives_a_row_each(made: list[tuple[str, str, str, float]]) 
     assert len(found) == len(wanted)
     assert sum(row.lasts for row in found) <= len(found)
     assert all(row.lasted_s is None or row.lasted_s >= 0 for row in found)
+
+
+def test_labels_that_are_there_together_hold_each_by_itself_and_in_its_zone() -> None:
+    lines = (
+        line(0, "start", "cat", count=1, zone="door"),
+        line(5, "start", "dog", count=1, zone="door"),
+        line(10, "start", "cat", count=1, zone="yard"),
+        line(20, "change", "dog", "dog", count=2, zone="door"),
+        line(30, "end", "unknown", "cat", count=0, zone="door"),
+    )
+    assert told(*lines) == [
+        ("cat (door)", 30, False),
+        ("dog (door)", 15, False),
+        ("cat (yard)", 3590, True),
+        ("dog (door)", 3580, True),
+    ]
+    assert [row.count for row in decisions.rows(lines, now=NOW)] == [1, 1, 1, 2]

@@ -131,7 +131,7 @@ def test_a_checksum_that_nobody_knows_takes_a_word_of_trust(tmp_path: Path) -> N
     ("fields", "said"),
     [
         ({"unusable": "it cannot be had"}, "net: it cannot be had"),
-        ({"task": "detect"}, "no pipeline of edged runs models for detect"),
+        ({"task": "segment"}, "no pipeline of edged runs models for segment"),
     ],
 )
 def test_what_no_pipeline_runs_is_not_even_downloaded(
@@ -235,7 +235,8 @@ def test_the_list_has_what_is_there_first(tmp_path: Path) -> None:
     assert rows["net"]["state"] == "version 1"
     assert rows["smartreply"]["state"] == "cannot be had"
     assert rows["inception_v3_299_quant"]["state"] == "unpinned"
-    assert not rows["ssd_mobilenet_v1"]["runs"]
+    assert rows["ssd_mobilenet_v1"]["runs"]
+    assert not rows["deeplabv3"]["runs"]
 
 
 @pytest.mark.usefixtures("board")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import detector_model
 import pytest
 from taught_models import teach, teach_text
 
@@ -142,3 +143,9 @@ def test_lines_of_text_are_for_the_bundled_replies(tmp_path: Path, model: Path |
     assert name == str(tmp_path / "said.txt")
     os.mkfifo(tmp_path / "fifo")
     assert pipeline(Options(source=str(tmp_path / "fifo"), model=model))[0].source.kind == "lines"
+
+
+def test_a_detector_is_tried_as_one(tmp_path: Path) -> None:
+    model, labels = detector_model.write(tmp_path)
+    section, _ = pipeline(Options(source="synthetic", model=model, labels=labels), NOTHING)
+    assert (section.task.kind, section.publish.boxes) == ("detect", True)
