@@ -47,8 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--images",
         metavar="DIR",
         type=Path,
-        help="photographs as DIR/LABEL/*.jpg, and DIR/unknown/*.jpg of what no label fits; default: the "
-        "bundled ones, without accuracy figures",
+        help="photographs as DIR/LABEL/*.jpg (or sound as DIR/LABEL/*.wav), and DIR/unknown/ with what no "
+        "label fits; default: the bundled photographs (noise for a model of sound), without accuracy figures",
     )
     parser.add_argument(
         "--threads", metavar="1,2", type=_threads, default=(), help="default: cores, at most 4"

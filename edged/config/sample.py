@@ -155,7 +155,7 @@ def _pipelines(machine: Machine) -> Iterator[str]:
         yield f"  ## {_title(microphone.name)} records sound. With a model of sound (docs/sound.md):"
         yield "  ##   ear:"
         yield f"  ##     source: {_yaml(dict(microphone.keys))}"
-        yield "  ##     model: {file: yamnet.tflite}"
+        yield "  ##     model: {name: yamnet}"
 
 
 def _title(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+NOISE = ""  # in the place of a path: noise that is computed, for a model of sound
 _APART = re.compile(r"(.+) \(class \d+\)")  # how a class is called whose name edged needs for itself
 
 
@@ -22,7 +23,7 @@ class BenchRequest:
         model: the .tflite file.
         sha256: the checksum that the file must still have.
         labels: one per class; empty where no answers are judged.
-        pictures: paths of photographs.
+        pictures: paths of photographs or of sound files; or :data:`NOISE`.
         answers: the name of the right answer for each photograph; empty: judge none.
         runtime: ``litert`` or ``tflite-runtime``.
         threads: threads of the CPU kernels.

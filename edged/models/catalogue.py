@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _FILE = Path(__file__).resolve().with_name("catalogue.json")
-RUNS = frozenset({"classify", "detect"})  # the tasks that pipelines run with a model from a catalogue
+RUNS = frozenset({"classify", "detect", "sound"})  # those that pipelines run with a model from a catalogue
 EMBEDS = "embed"  # that of models which edged teach builds on
 
 
@@ -19,7 +19,7 @@ class Entry:
 
     Attributes:
         name: its name, which is the stem of its file.
-        task: ``classify``, ``embed``, ``detect``, ``segment``, ``pose``, ``audio`` or ``text``.
+        task: ``classify``, ``embed``, ``detect``, ``segment``, ``pose``, ``sound``, ``audio`` or ``text``.
         family, publisher, about: what it is, who published it, what it knows.
         labels: the labels that are packed in it; 0: none, or not known.
         top1: the published accuracy in per cent; None: none was found.

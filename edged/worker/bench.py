@@ -1,4 +1,4 @@
-"""The process that measures: opens one model, classifies photographs, and times the model.
+"""The process that measures: opens one model, classifies photographs or sound, and times the model.
 
 It has pixels and no network, and dies with main. What it finds goes back as lines of JSON:
 ``{"done": n}`` now and then, at last ``{"found": …}`` or ``{"error": …}``.
@@ -13,6 +13,7 @@ It has pixels and no network, and dies with main. What it finds goes back as lin
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,19 +26,19 @@ from edged.inference import edgetpu, external, taught
 from edged.inference import model as models
 from edged.inference import runtime as runtimes
 from edged.inference.decoding import pictures
-from edged.inference.preprocess import Preparer
 from edged.inference.taught import TaughtModel
-from edged.ipc.bench_request import Answers, BenchRequest
-from edged.models import image_classifier, normalization, picture_model
+from edged.ipc.bench_request import NOISE, Answers, BenchRequest
+from edged.models import by_input, image_classifier, normalization
 from edged.models.loaded_model import LoadedModel
 from edged.models.normalization import BGR, PRESETS, USUAL
+from edged.models.spec import PictureInput
 from edged.models.taught import embedder, head_file
 from edged.models.tflite import file as tflite_file
-from edged.sources import Frame, photographs
 from edged.system import clock, kernel
 from edged.system.child import serve
 from edged.system.needs import Needs, folders_of
 from edged.worker import one_request
+from edged.worker.bench_material import Photographs, material
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,10 +46,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edged.events import Finding
     from edged.inference.model import Model
     from edged.models.normalization import Order
-    from edged.models.spec import PictureInput
+    from edged.models.spec import WindowInput
     from edged.system.child import Tell
+    from edged.worker.bench_material import Material
 
     Tensor = NDArray[np.generic]
 
@@ -90,12 +93,13 @@ class Measurement:
         model.rehearse()
         largest_mb = _status_mb("VmHWM")
         section = ModelSection.model_validate(self._request.model_keys)
-        preparer = Preparer(picture, normalize=section.normalization, order=section.order)
+        given = material(picture, normalize=section.normalization, order=section.order)
         judged: dict[str, Any] = {}
         if self._request.answers:
-            judged = self._best(model, picture) if self._request.unsure else self._judge(model, preparer)
+            unsure = self._request.unsure and isinstance(picture, PictureInput)
+            judged = self._best(model, picture) if unsure else self._judge(model, given)
             judged.pop("sure")
-        tensors, prepare_ms = self._sample(preparer)
+        tensors, prepare_ms = self._sample(given)
         return {
             "invoke_ms": self._time(model, tensors),
             "prepare_ms": prepare_ms,
@@ -105,7 +109,7 @@ class Measurement:
             **judged,
         }
 
-    def _open(self) -> tuple[Model | TaughtModel, PictureInput]:
+    def _open(self) -> tuple[Model | TaughtModel, PictureInput | WindowInput]:
         request = self._request
         if request.head:
             return self._taught(Path(request.head))
@@ -117,7 +121,7 @@ class Measurement:
         compiled = request.accelerator == "edgetpu"
         file = tflite_file.read(Path(request.model), request.sha256, edgetpu=compiled)
         file = file.with_output(ModelSection.model_validate(request.model_keys).output)
-        loaded = LoadedModel(file, picture_model.spec(file), tuple(request.labels))
+        loaded = LoadedModel(file, by_input.spec(file), tuple(request.labels))
         runtime, threads = request.runtime, request.threads
         if request.accelerator == "external":
             model, self._takes_part = external.open_model(
@@ -125,7 +129,10 @@ class Measurement:
             )
         else:
             model = models.open_model(loaded, runtime=runtime, threads=threads, delegate=delegate)
-        return model, image_classifier.picture_input(file)
+        takes = loaded.spec.input
+        if takes is None:
+            raise ModelError(f"{request.model}: it has no input")
+        return model, takes
 
     def _taught(self, file: Path) -> tuple[TaughtModel, PictureInput]:
         """Open a taught model: its embedder and its head."""
@@ -141,7 +148,7 @@ class Measurement:
     def _best(self, model: Model | TaughtModel, picture: PictureInput) -> dict[str, Any]:
         """Judge with each of the usual values for pixels, and return the best result."""
         found = {
-            name: self._judge(model, Preparer(picture, normalize=PRESETS[name], order=_order(name)))
+            name: self._judge(model, Photographs(picture, normalize=PRESETS[name], order=_order(name)))
             for name in USUAL
         }
         assumed = normalization.of_input(picture).shown
@@ -149,8 +156,8 @@ class Measurement:
         tried = {name: judged["first"] / max(1, judged["images"]) for name, judged in found.items()}
         return {**found[best], "normalize": best, "assumed": assumed, "tried": tried}
 
-    def _judge(self, model: Model | TaughtModel, preparer: Preparer) -> dict[str, Any]:
-        """Classify every photograph and count the right answers."""
+    def _judge(self, model: Model | TaughtModel, given: Material) -> dict[str, Any]:
+        """Classify every file and count the right answers."""
         decoder = pictures.decoder(model.spec, model.labels, TOP)
         answers = Answers(model.labels)
         first = among = images = 0
@@ -161,16 +168,16 @@ class Measurement:
             zip(self._request.pictures, self._request.answers, strict=True)
         ):
             self._progress(done)
-            frame = _read(path)
-            if frame is None:
+            samples = given.samples(path)
+            if not samples:
                 unreadable.append(path)
                 continue
             right = answers.meant_by(answer)
             images += (
                 bool(right) or answer != UNKNOWN
             )  # what no label is right for is judged by thresholds alone
-            tensor = preparer.prepare(frame)
-            findings = decoder.decode(model.invoke(tensor), tensor)
+            tensors = (given.prepare(sample) for sample in samples)
+            findings = _together([decoder.decode(model.invoke(tensor), tensor) for tensor in tensors])
             named = [finding.label for finding in findings]
             sure += sum(finding.score for finding in findings if finding.label in right)
             hit = bool(named) and named[0] in right
@@ -182,20 +189,21 @@ class Measurement:
         counts = {"first": first, "among": among, "images": images, "sure": sure}
         return {**counts, "unreadable": unreadable, "said": said}
 
-    def _sample(self, preparer: Preparer) -> tuple[list[Tensor], list[float]]:
-        """Return tensors of some photographs, and what it took to prepare each."""
+    def _sample(self, given: Material) -> tuple[list[Tensor], list[float]]:
+        """Return tensors of some files, and what it took to prepare each."""
         tensors: list[Tensor] = []
         took = []
         for path in _spread(self._request.pictures, SAMPLE):
-            frame = _read(path)
-            if frame is None:
+            samples = given.samples(path)
+            if not samples:
                 continue
-            tensors.append(preparer.prepare(frame).copy())
-            took += [_milliseconds(preparer.prepare, frame) for _ in range(PREPARED)]
+            sample = samples[len(samples) // 2]
+            tensors.append(given.prepare(sample).copy())
+            took += [_milliseconds(given.prepare, sample) for _ in range(PREPARED)]
             if len(tensors) == SAMPLE:
                 break
         if not tensors:
-            among = f"none of the {len(self._request.pictures)} photographs can be read"
+            among = f"none of the {len(self._request.pictures)} files can be read"
             raise ModelError(f"{among}; the first is {self._request.pictures[0]}")
         return tensors, took
 
@@ -227,11 +235,15 @@ def _milliseconds(run: Callable[[T], object], given: T) -> float:
     return round((time.perf_counter() - began) * 1000, 4)
 
 
-def _read(path: str) -> Frame | None:
-    try:
-        return Frame(photographs.read(Path(path)).pixels, clock.wall())
-    except OSError:
-        return None
+def _together(found: Sequence[Sequence[Finding]]) -> list[Finding]:
+    """Return the findings of one file: the highest score of each label in any of its windows, best first."""
+    if len(found) == 1:
+        return list(found[0])
+    best: dict[str, Finding] = {}
+    for finding in itertools.chain.from_iterable(found):
+        if finding.label not in best or finding.score > best[finding.label].score:
+            best[finding.label] = finding
+    return sorted(best.values(), key=lambda finding: -finding.score)[:TOP]
 
 
 def _spread(paths: Sequence[str], count: int) -> Iterator[str]:
@@ -243,7 +255,7 @@ def _spread(paths: Sequence[str], count: int) -> Iterator[str]:
 
 def _needs(request: BenchRequest) -> Needs:
     named = [path for path in (request.model, request.head) if path]
-    needs = Needs(files=(*named, *folders_of(request.pictures)))
+    needs = Needs(files=(*named, *folders_of([path for path in request.pictures if path != NOISE])))
     return needs | of_accelerator(request.accelerator, request.library, request.device)
 
 

@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tflite_builder import Kind, Layer, Packed, stack
 
+from edged.models.installed import About, Store, digest
+
 RATE_HZ, STEPS = 16000, 3200
 LABELS = ("Silence", "Smoke detector, smoke alarm", "Beep, bleep", "Fire alarm")
 TONES_HZ = (3100, 440)
@@ -52,6 +54,14 @@ def write(folder: Path, name: str = "tones") -> Path:
     file = folder / f"{name}.tflite"
     file.write_bytes(model())
     return file
+
+
+def install(state_dir: Path, name: str = "yamnet") -> None:
+    """Install the model in a state directory, in the place of one of the catalogue."""
+    store = Store(state_dir)
+    with store.writing(name) as folder:
+        file = write(folder, name)
+        store.put(folder, name, About(digest(file), "", "catalogue", 0.0, 1.0))
 
 
 if __name__ == "__main__":

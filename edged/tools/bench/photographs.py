@@ -1,4 +1,4 @@
-"""Finds the photographs: a folder per label, whose name is the right answer for the photographs in it."""
+"""Finds photographs or sound files: a folder per label, whose name is the right answer for what is in it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from edged.config.error_messages import closest
 from edged.errors import Refused
 from edged.ipc.bench_request import Answers, names
 from edged.sources.photograph_names import is_photograph
+from edged.sources.sound_names import is_sound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 _SHOWN = 10  # names of folders in a sentence
 
 
 def by_label(folder: Path) -> dict[str, list[Path]]:
-    """Return the photographs in each subfolder of a folder, sorted; empty subfolders are left out.
+    """Return the photographs in each subfolder of a folder, sorted; where there is none, the sound files.
+
+    Empty subfolders are left out.
 
     Raises:
         Refused: there are none, or they are not in subfolders.
     """
     try:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-        found = {path.name: _photographs(path) for path in inside if path.is_dir()}
+        found = _by_label(inside, is_photograph) or _by_label(inside, is_sound)
     except OSError as error:
         said = (error.strerror or str(error)).lower()
         raise Refused(f"{error.filename or folder}: {said} (--images)", os.EX_NOINPUT) from None
-    found = {name: paths for name, paths in found.items() if paths}
     if not found:
         loose = any(is_photograph(path.name) for path in inside)
         how = f"put each photograph into a folder named after its label: {folder}/LABEL/*.jpg"
@@ -38,8 +40,13 @@ def by_label(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _photographs(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if is_photograph(path.name) and path.is_file())
+def _by_label(folders: Sequence[Path], wanted: Callable[[str], bool]) -> dict[str, list[Path]]:
+    found = {
+        folder.name: sorted(path for path in folder.iterdir() if wanted(path.name) and path.is_file())
+        for folder in folders
+        if folder.is_dir()
+    }
+    return {name: paths for name, paths in found.items() if paths}
 
 
 def strangers(folders: Mapping[str, object], labels: Sequence[str]) -> dict[str, str]:

@@ -10,12 +10,14 @@ from edged.config.accelerator import Accelerator
 from edged.config.pipeline import ModelSection
 from edged.errors import DriverError, ModelError, Refused
 from edged.events import UNKNOWN
-from edged.models import bundled, image_classifier, loaded_model, normalization, picture_model, runtimes
+from edged.models import bundled, by_input, image_classifier, loaded_model, normalization, runtimes
 from edged.models import labels as label_files
+from edged.models.spec import PictureInput
 from edged.models.taught import head_file
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.models.tflite import file as tflite_file
 from edged.sources import discovery
+from edged.sources.sound_names import is_sound
 from edged.tools.bench import photographs
 from edged.tools.try_ import choice
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.models.label_text import LabelList
+    from edged.models.spec import WindowInput
     from edged.models.tflite.file import ModelFile
     from edged.tools.bench.options import Options
 
@@ -37,7 +40,7 @@ class Candidate:
         size: the size of the file, in bytes.
         sha256: the checksum of the file; empty where it cannot be used.
         labels: one per class; empty where they are not needed.
-        picture: width, height and channels of its input.
+        picture: width, height and channels of its input; of a model of sound, its length.
         classes: the number of classes.
         accelerator: cpu | edgetpu | external: what it is to run on.
         device: the Edge TPU that it is compiled for; empty: none.
@@ -46,13 +49,14 @@ class Candidate:
         warnings: what is odd about it; it is measured all the same.
         problem: why it cannot be used; empty where it can.
         taught: it is the folder of a taught model.
+        sound: it takes sound.
     """
 
     path: Path
     size: int
     sha256: str = ""
     labels: tuple[str, ...] = ()
-    picture: tuple[int, int, int] | None = None
+    picture: tuple[int, ...] | None = None
     classes: int | None = None
     accelerator: str = "cpu"
     device: str = ""
@@ -61,6 +65,7 @@ class Candidate:
     warnings: tuple[str, ...] = ()
     problem: str = ""
     taught: bool = False
+    sound: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ class Plan:
         candidates: the models, in the order of the command line.
         runtimes: the runtimes.
         threads: the numbers of threads.
-        pictures: the photographs.
-        answers: the right answer for each photograph; empty: not known.
+        pictures: the photographs, or the sound files.
+        answers: the right answer for each of them; empty: not known.
         library: the Edge TPU's library.
         delegate: the library through which the models run that are to run on an external accelerator.
         delegate_options: its options.
@@ -121,6 +126,9 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
         )
         for path, used in named_models
     ]
+    if folders:
+        sound = is_sound(next(iter(folders.values()))[0].name)
+        candidates = [_for(candidate, options.images, sound=sound) for candidate in candidates]
     pairs = [(str(path), name) for name, paths in folders.items() for path in paths]
     return Plan(
         candidates=tuple(_accelerated(_known(candidates, folders, options), options)),
@@ -134,6 +142,14 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
         seconds=options.seconds,
         thresholds=options.thresholds,
     ), [*notes, *(warning for candidate in candidates for warning in candidate.warnings)]
+
+
+def _for(candidate: Candidate, folder: Path | None, *, sound: bool) -> Candidate:
+    """Return a model; one that takes something else than what is in the folder cannot be measured on that."""
+    if candidate.problem or candidate.sound == sound:
+        return candidate
+    takes, given = ("sound", "photographs") if candidate.sound else ("pictures", "sound")
+    return replace(candidate, problem=f"{candidate.path}: it takes {takes}, and {folder} has {given}")
 
 
 def _runtimes(asked: str) -> tuple[tuple[str, ...], list[str]]:
@@ -158,16 +174,18 @@ def _candidate(
     found = Candidate(path, _size(path), model_keys=options.model_keys)
     try:
         file = tflite_file.read(path, edgetpu=None).with_output(section.output)
-        spec, given = picture_model.spec(file), _labels(file, named)
-        picture = image_classifier.picture_input(file)
+        spec, given = by_input.spec(file), _labels(file, named)
+        takes = spec.input
         labels: tuple[str, ...] = ()
         if given is not None or judged:
             labels = loaded_model.labels_of(file, spec, given, str(options.labels or path))
     except ModelError as error:
         return replace(found, problem=str(error))
-    values = normalization.of_input(picture, section.normalization, section.order)
-    unsure = values.origin == "assumed" and judged
-    remark = "" if unsure else normalization.remark(path.name, values, section.normalization)
+    unsure, remark = False, ""
+    if isinstance(takes, PictureInput):
+        values = normalization.of_input(takes, section.normalization, section.order)
+        unsure = values.origin == "assumed" and judged
+        remark = "" if unsure else normalization.remark(path.name, values, section.normalization)
     return replace(
         found,
         sha256=file.sha256,
@@ -177,11 +195,18 @@ def _candidate(
             *(f"{path}: {warning}" for warning in label_files.warnings(labels)),
             *([remark] if remark else []),
         ),
-        picture=(picture.width, picture.height, picture.channels),
+        picture=_size_of(takes),
+        sound=by_input.is_sound(file),
         classes=spec.classes,
         accelerator="edgetpu" if file.for_edgetpu else "cpu",
         device=(discovery.survey().coral or accelerator.port) if file.for_edgetpu else "",
     )
+
+
+def _size_of(takes: PictureInput | WindowInput | None) -> tuple[int, ...] | None:
+    if isinstance(takes, PictureInput):
+        return takes.width, takes.height, takes.channels
+    return None if takes is None else (takes.steps,)
 
 
 def _taught(folder: Path, options: Options, judged: bool) -> Candidate:

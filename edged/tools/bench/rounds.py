@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.config.needs import of_accelerator
-from edged.ipc.bench_request import BenchRequest
+from edged.ipc.bench_request import NOISE, BenchRequest
 from edged.models import bundled, catalogue
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.system.child import ChildFailed, answers
@@ -172,7 +172,7 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
         model=str(model.path / EMBEDDER if model.taught else model.path),
         sha256=model.sha256,
         labels=model.labels,
-        pictures=plan.pictures,
+        pictures=(NOISE,) if model.sound and not plan.answers else plan.pictures,
         answers=plan.answers if judges else (),
         runtime=case.runtime,
         threads=case.threads,
@@ -219,7 +219,8 @@ def ask(request: BenchRequest, progress: Callable[[float], None]) -> dict[str, A
 
 def _needs(request: BenchRequest) -> Needs:
     """Return what a measurement reaches: the model, the photographs, and an Edge TPU where it is for one."""
-    model, *pictures = map(os.path.abspath, (request.model, *request.pictures))
+    files = [path for path in request.pictures if path != NOISE]
+    model, *pictures = map(os.path.abspath, (request.model, *files))
     folders = folders_of([*pictures, os.path.realpath(model)])
     needed = Needs(files=(model, *folders, *([request.head] if request.head else [])))
     return needed | of_accelerator(request.accelerator, request.library, request.device)

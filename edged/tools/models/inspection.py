@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import ModelError, Refused
-from edged.models import bundled, catalogue, image_classifier, normalization, picture_model, text_classifier
+from edged.models import bundled, by_input, catalogue, normalization, text_classifier
 from edged.models.installed import Store
+from edged.models.spec import PictureInput
 from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
@@ -113,9 +114,10 @@ def _as_text(model: ModelFile) -> dict[str, Any]:
 def _as_classifier(model: ModelFile) -> dict[str, Any]:
     """Return what a pipeline would make of it, or why none runs it."""
     try:
-        spec = picture_model.spec(model)
-        picture = image_classifier.picture_input(model)
+        spec = by_input.spec(model)
     except ModelError as error:
         return {"runs": False, "why": str(error).removeprefix(f"{model.path}: ")}
-    values = normalization.of_input(picture)
+    if not isinstance(spec.input, PictureInput):
+        return {"runs": True, "classes": spec.classes, "gets": f"sound at {by_input.RATE_HZ} Hz, -1..1"}
+    values = normalization.of_input(spec.input)
     return {"runs": True, "classes": spec.classes, "values": values.shown, "values_from": values.origin}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from edged.config import loader, root
 from edged.errors import ConfigError, ModelError, Refused
-from edged.ipc.bench_request import BenchRequest
-from edged.models import bundled, catalogue, loaded_model, picture_model, runtimes
+from edged.ipc.bench_request import NOISE, BenchRequest
+from edged.models import bundled, by_input, catalogue, loaded_model, runtimes
 from edged.models import labels as label_files
 from edged.models.installed import About, Store, digest
 from edged.models.taught import embedder
@@ -172,7 +172,7 @@ class Installer:
             if embeds:
                 embedder.spec(model)
                 return model, ()
-            spec = picture_model.spec(model)
+            spec = by_input.spec(model)
             given = label_files.load(labels) if labels is not None else None
             return model, loaded_model.labels_of(model, spec, given, str(labels or file))
         except ModelError as error:
@@ -194,8 +194,9 @@ class Installer:
             raise Refused(f"{name}: {what}", os.EX_DATAERR)
 
     def _try(self, model: ModelFile, labels: tuple[str, ...], wish: Wish) -> float:
-        """Run the model on the bundled photographs as a worker does; return the median latency in ms."""
-        pictures = tuple(map(str, sorted(bundled.PHOTOS.glob("*.jpg"))))
+        """Run the model on the bundled photographs, or noise, as a worker does; return its median in ms."""
+        photographs = tuple(map(str, sorted(bundled.PHOTOS.glob("*.jpg"))))
+        pictures = (NOISE,) if by_input.is_sound(model) else photographs
         request = BenchRequest(
             model=str(model.path.absolute()),
             sha256=model.sha256,
@@ -241,7 +242,7 @@ def labels_of(installed: Installed) -> tuple[str, ...]:
     """Return what an installed model can say. Raises ``ModelError`` where it is damaged."""
     given = label_files.load(installed.labels) if installed.labels is not None else None
     model = tflite_file.read(installed.file)
-    spec = picture_model.spec(model)
+    spec = by_input.spec(model)
     return loaded_model.labels_of(model, spec, given, str(installed.labels or installed.file))
 
 

@@ -86,7 +86,8 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
     if "labels" in model and options.model is None:
         raise Refused("--labels needs a model: write --model too", os.EX_USAGE)
     if options.model is None and gives == "window":
-        raise Refused(f"{description}: edged brings no model of sound: write --model F.tflite", os.EX_USAGE)
+        hint = "write --model yamnet (edged models add yamnet), or --model F.tflite"
+        raise Refused(f"{description}: edged brings no model of sound: {hint}", os.EX_USAGE)
     try:
         more = {"task": {"kind": "text"}} if reads else _task(model.get("file"))
         section = {"source": source, "model": model, "deadlines": _DEADLINES, **more}

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import build_sound
 import cv2
 import numpy as np
 from probe_models import LEVELS, NAMES, Probe, build
 from taught_models import stripe, teach
 
-from edged.ipc.bench_request import BenchRequest
+from edged.ipc.bench_request import NOISE, BenchRequest
 from edged.models.tflite import file as tflite_file
 from edged.worker.bench import Measurement
+from unit.sources import wav_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +79,31 @@ def test_a_taught_model_is_measured_with_its_head(tmp_path: Path) -> None:
 def test_the_assumed_values_stay_where_no_others_are_better(tmp_path: Path) -> None:
     found = _measured(tmp_path, Probe((-1.0, 1.0), outputs=("scores",)), unsure=True)
     assert (found["normalize"], found["assumed"]) == ("-1..1", "-1..1")
+
+
+def test_a_model_of_sound_is_judged_by_the_best_window_of_each_file(tmp_path: Path) -> None:
+    model = build_sound.write(tmp_path)
+    tones = zip(build_sound.LABELS[1:3], build_sound.TONES_HZ, strict=True)
+    files = {name: wav_files.write(tmp_path / f"{hz}.wav", late(hz)) for name, hz in tones}
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF")
+    request = BenchRequest(
+        model=str(model),
+        sha256=tflite_file.read(model).sha256,
+        labels=build_sound.LABELS,
+        pictures=(*map(str, files.values()), str(broken)),
+        answers=(*files, "Silence"),
+        runtime="auto",
+        threads=1,
+        seconds=0.01,
+    )
+    found = Measurement(request, lambda _: None).run()
+    assert (found["first"], found["images"], found["unreadable"]) == (2, 2, [str(broken)])
+    assert len(found["invoke_ms"]) >= 10
+    noise = replace(request, pictures=(NOISE,), answers=())
+    assert len(Measurement(noise, lambda _: None).run()["invoke_ms"]) >= 10
+
+
+def late(hz: int) -> np.ndarray:
+    """Return silence, then a tone at the end."""
+    return np.concatenate([np.zeros(16000), wav_files.tone(hz, 0.4)])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import build_sound
 import pytest
 from taught_models import teach, teach_text
 from tflite_builder import Packed, build
@@ -11,6 +12,7 @@ from edged.errors import ModelError, Refused
 from edged.models import bundled, runtimes
 from edged.tools.bench import Options
 from edged.tools.bench import plan as _plan
+from unit.sources import wav_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,3 +134,16 @@ def test_the_folder_of_a_taught_model_is_measured_with_its_head(tmp_path: Path) 
     assert (candidate.picture, candidate.problem) == ((16, 16, 3), "")
     text = teach_text(tmp_path / "state", "chat", {"greeting": ["hello"]})
     assert "it was taught with texts" in planned(text).candidates[0].problem
+
+
+def test_sound_is_judged_on_sound_and_pictures_on_photographs(colours: Path, tmp_path: Path) -> None:
+    model = build_sound.write(tmp_path)
+    folder = tmp_path / "sounds" / "beep, bleep"
+    folder.mkdir(parents=True)
+    wav_files.write(folder / "a.wav", wav_files.tone(440, 0.3))
+    ear, eye = planned(model, colours, images=tmp_path / "sounds").candidates
+    assert (ear.problem, ear.picture, ear.classes, ear.sound) == ("", (build_sound.STEPS,), 4, True)
+    assert eye.problem == f"{colours}: it takes pictures, and {tmp_path}/sounds has sound"
+    ear, eye = planned(model, colours, images=folders(tmp_path, "red")).candidates
+    assert ear.problem == f"{model}: it takes sound, and {tmp_path}/images has photographs"
+    assert eye.problem == ""

@@ -5,11 +5,13 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import build_sound
 import pytest
 from tflite_builder import Kind, Packed, build
 
 from edged.config.loader import load
 from edged.errors import EdgedError, ModelError, Refused
+from edged.ipc.bench_request import NOISE
 from edged.models import bundled, catalogue
 from edged.models.catalogue import Entry
 from edged.models.installed import Store
@@ -306,3 +308,12 @@ def test_the_catalogue_is_what_its_script_makes_of_its_tables() -> None:
         assert one.unusable or one.url.startswith("https://"), one.name
         assert bool(one.sha256) == bool(one.bytes), one.name
         assert one.sha256 or one.git_blob or one.unusable, one.name
+
+
+def test_a_model_of_sound_is_installed_after_a_run_on_noise(tmp_path: Path, board: Board) -> None:
+    used = Installer(tmp_path, Heard()).add(Wish(str(build_sound.write(tmp_path)), name="ears"))
+    assert used.name == "ears"
+    assert board.requests[0].pictures == (NOISE,)
+    told = describe("ears", tmp_path)
+    assert (told["runs"], told["classes"], told["gets"]) == (True, 4, "sound at 16000 Hz, -1..1")
+    assert catalogue.entries()["yamnet"].runs

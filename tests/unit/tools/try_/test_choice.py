@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import build_sound
 import detector_model
 import pytest
 from taught_models import teach, teach_text
@@ -17,6 +18,7 @@ from edged.sources.discovery import Machine
 from edged.sources.drivers.folder import PAUSE_S
 from edged.tools.try_ import Options
 from edged.tools.try_.choice import pipeline
+from unit.sources import wav_files
 
 NOTHING = Machine()
 DEVICE = "/dev/v4l/by-id/usb-cam-video-index0"
@@ -149,3 +151,12 @@ def test_a_detector_is_tried_as_one(tmp_path: Path) -> None:
     model, labels = detector_model.write(tmp_path)
     section, _ = pipeline(Options(source="synthetic", model=model, labels=labels), NOTHING)
     assert (section.task.kind, section.publish.boxes) == ("detect", True)
+
+
+def test_sound_needs_a_model_and_no_interval(tmp_path: Path) -> None:
+    file = wav_files.write(tmp_path / "a.wav", wav_files.tone(440, 0.3))
+    with pytest.raises(Refused, match="edged brings no model of sound: write --model yamnet"):
+        pipeline(Options(source=str(file)), Machine())
+    model = build_sound.write(tmp_path)
+    section, description = pipeline(Options(source=str(file), model=model), Machine())
+    assert (section.source.kind, section.source.every_s, description) == ("sound", 0.0, str(file))
