@@ -31,7 +31,7 @@ from edged.ipc.bench_request import NOISE, Answers, BenchRequest
 from edged.models import by_input, image_classifier, normalization
 from edged.models.loaded_model import LoadedModel
 from edged.models.normalization import BGR, PRESETS, USUAL
-from edged.models.spec import PictureInput
+from edged.models.spec import PictureInput, WindowInput
 from edged.models.taught import embedder, head_file
 from edged.models.tflite import file as tflite_file
 from edged.system import clock, kernel
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from edged.events import Finding
     from edged.inference.model import Model
     from edged.models.normalization import Order
-    from edged.models.spec import WindowInput
     from edged.system.child import Tell
     from edged.worker.bench_material import Material
 
@@ -96,8 +95,10 @@ class Measurement:
         given = material(picture, normalize=section.normalization, order=section.order)
         judged: dict[str, Any] = {}
         if self._request.answers:
-            unsure = self._request.unsure and isinstance(picture, PictureInput)
-            judged = self._best(model, picture) if unsure else self._judge(model, given)
+            if self._request.unsure and isinstance(picture, PictureInput):
+                judged = self._best(model, picture)
+            else:
+                judged = self._judge(model, given)
             judged.pop("sure")
         tensors, prepare_ms = self._sample(given)
         return {
@@ -130,8 +131,8 @@ class Measurement:
         else:
             model = models.open_model(loaded, runtime=runtime, threads=threads, delegate=delegate)
         takes = loaded.spec.input
-        if takes is None:
-            raise ModelError(f"{request.model}: it has no input")
+        if not isinstance(takes, PictureInput | WindowInput):
+            raise ModelError(f"{request.model}: it takes neither pictures nor sound")
         return model, takes
 
     def _taught(self, file: Path) -> tuple[TaughtModel, PictureInput]:

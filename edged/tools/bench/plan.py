@@ -12,7 +12,7 @@ from edged.errors import DriverError, ModelError, Refused
 from edged.events import UNKNOWN
 from edged.models import bundled, by_input, image_classifier, loaded_model, normalization, runtimes
 from edged.models import labels as label_files
-from edged.models.spec import PictureInput
+from edged.models.spec import PictureInput, WindowInput
 from edged.models.taught import head_file
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.models.tflite import file as tflite_file
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.models.label_text import LabelList
-    from edged.models.spec import WindowInput
     from edged.models.tflite.file import ModelFile
     from edged.tools.bench.options import Options
 
@@ -203,10 +202,10 @@ def _candidate(
     )
 
 
-def _size_of(takes: PictureInput | WindowInput | None) -> tuple[int, ...] | None:
+def _size_of(takes: object) -> tuple[int, ...] | None:
     if isinstance(takes, PictureInput):
         return takes.width, takes.height, takes.channels
-    return None if takes is None else (takes.steps,)
+    return (takes.steps,) if isinstance(takes, WindowInput) else None
 
 
 def _taught(folder: Path, options: Options, judged: bool) -> Candidate:
