@@ -25,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     terminal.add_config_option(parser)
     parser.add_argument(
+        "-v", "--verbose", action="store_true", help="log each inference, too, and what is decided after it"
+    )
+    parser.add_argument(
         "--log", choices=("text", "json"), default="text", help="log format on standard error (default text)"
     )
 
@@ -47,9 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     from edged.system import log as logs
 
     def supervise(listener: Listener) -> Supervisor:
-        return Supervisor({}, listener=listener, forkserver=forkserver)
+        return Supervisor({}, listener=listener, forkserver=forkserver, results=arguments.verbose)
 
-    logs.setup(arguments.log)
+    logs.setup(arguments.log, level=logging.DEBUG if arguments.verbose else logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.INFO)
     try:
         app.run(Path(arguments.config), supervise, signals, notifier)
     except ConfigError as error:

@@ -17,6 +17,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from edged.config import loader
@@ -98,6 +99,7 @@ class Daemon:
             _numbered(config),
             at_once=False,
             keep=self._decision_log.add,
+            publishes_results=lambda name: self._config.pipelines[name].publish.result,
         )
         self._secret = outputs.secret(config)
         self._switch_log = SwitchLog()
@@ -187,7 +189,12 @@ class Daemon:
         """Build the outputs; nothing is opened yet. Raises ``ConfigError``."""
         loop = asyncio.get_running_loop()
         return outputs.wire(
-            config, spool=self._spool, loop=loop, on_switch=self._switch, on_command=self._command
+            config,
+            spool=self._spool,
+            loop=loop,
+            on_switch=self._switch,
+            on_command=self._command,
+            watched=sys.stdout is not None and sys.stdout.isatty(),
         )
 
     def _command(self, verb: str, payload: bytes) -> bytes:

@@ -15,6 +15,7 @@ from edged.homeassistant.announced import AnnouncedTopics
 from edged.homeassistant.announcer import Announcer
 from edged.homeassistant.label_entities import Watched
 from edged.sinks.drivers import jsonl
+from edged.sinks.readable import Readable
 from edged.sinks.spooled import SpooledSink
 
 if TYPE_CHECKING:
@@ -108,15 +109,26 @@ def wire(
     loop: asyncio.AbstractEventLoop,
     on_switch: Callable[[str, bool], None],
     on_command: Callable[[str, bytes], bytes],
+    watched: bool = False,
 ) -> Outputs:
     """Build what goes out; nothing is opened yet.
+
+    Args:
+        config: the configuration.
+        spool: where events wait.
+        loop: the event loop.
+        on_switch: called with each switch of a pipeline.
+        on_command: called with each command; returns its result.
+        watched: standard output is a terminal, so events are written for a person, unless ``jsonl`` is there.
 
     Raises:
         ConfigError: a TLS file is missing or wrong, or a driver of a sink cannot be used.
     """
     copies = [_copy(name, section) for name, section in config.sinks.items()]
-    lines = jsonl.create(config.jsonl or jsonl.Jsonl())
+    lines: Sink = jsonl.create(config.jsonl or jsonl.Jsonl())
     if config.mqtt is None:
+        if config.jsonl is None and watched:
+            lines = Readable(lines)
         return Outputs(SpooledSink(lines, spool, loop.call_later), tuple(copies))
     if config.jsonl is not None:
         copies.insert(0, Copy("jsonl", lines))

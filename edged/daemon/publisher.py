@@ -144,6 +144,8 @@ class EventPublisher:
         at_once: whether the spool holds an event safely when ``accept`` returns; otherwise it calls
             :meth:`committed` later, and the event must not leave before.
         keep: gets each event that the spool accepted, and must not wait.
+        publishes_results: returns whether each inference of a pipeline is published; None: of all. Others
+            are logged alone, where somebody asked for that.
     """
 
     def __init__(
@@ -154,12 +156,14 @@ class EventPublisher:
         *,
         at_once: bool = True,
         keep: Callable[[Event], None] | None = None,
+        publishes_results: Callable[[str], bool] | None = None,
     ) -> None:
         self._event_maker = event_maker
         self._spool = spool
         self._numbered = dict(numbered)
         self._at_once = at_once
         self._keep = keep
+        self._publishes_results = publishes_results
         self._sink: SpoolSink | None = None
         self._copies: Sequence[Copy] = ()
         self._retained: dict[str, str] = {}
@@ -234,6 +238,9 @@ class EventPublisher:
             return  # a last report of a pipeline that was removed
         event = self._event_maker.event(outcome, status, numbered=numbered)
         if event.type == "result":
+            _log_result(event)
+            if self._publishes_results is not None and not self._publishes_results(event.pipeline):
+                return
             self._sink.result(event.pipeline, event.to_json())
         else:
             event = self._spool.accept(event)
@@ -312,3 +319,10 @@ def _leading(event: Event, present: Sequence[Present], before: Decided | None) -
         since = clock.rfc3339(present[0].since)
     score, count = (present[0].score, totals(present)[label]) if present else (0.0, 0)
     return replace(event, label=label, score=score, previous=previous, count=count), since
+
+
+def _log_result(event: Event) -> None:
+    """Log one inference and what is decided after it, for a person who runs edged with ``-v``."""
+    if log.isEnabledFor(logging.DEBUG):
+        seen = ", ".join(f"{finding.label} {finding.score:.2f}" for finding in event.top)
+        log.debug("%s: sees %s; decided: %s", event.pipeline, seen or event.label, event.previous)

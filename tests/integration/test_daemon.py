@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -15,7 +18,7 @@ import jsonschema
 import pytest
 from broker import Broker, free_port
 from commandline import call
-from daemon import Daemon, is_alive, wait_for
+from daemon import RUN, Daemon, is_alive, wait_for
 from node import Subscriber
 
 import edged
@@ -150,6 +153,24 @@ def test_a_camera_that_was_switched_off_stays_off(tmp_path: Path) -> None:
             daemon.reload(configuration + yard.replace("  yard", "    enabled: true\n  yard"))
             wait_for(lambda: len(payloads(other, "porch/event")) > seen, "events again")
             assert "the configuration has enabled: true, which wins" in daemon.log
+
+
+def test_a_person_at_a_terminal_reads_sentences_and_with_v_each_inference(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    (tmp_path / "edged.yaml").write_text(text(tmp_path, None).replace("result: true", "result: false"))
+    command = [*RUN, "-v", "-c", str(tmp_path / "edged.yaml")]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = ""
+    with contextlib.suppress(OSError):  # the other side is closed
+        while "(was Egyptian cat)" not in shown or "sees espresso" not in shown:
+            shown += os.read(ours, 65536).decode()
+    process.terminate()
+    assert process.wait(20) == 0
+    os.close(ours)
+    assert "  porch      Egyptian cat 0.77  (was unknown)" in shown
+    assert "porch: sees Egyptian cat 0.77, " in shown
+    assert '"type"' not in shown
 
 
 def test_a_reload_changes_what_changed_and_nothing_else(tmp_path: Path) -> None:

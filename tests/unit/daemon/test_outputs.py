@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,7 @@ def config(folder: Path, text: str = "") -> Config:
     return loader.loads(f"node: n\n{text}\n{PIPELINE}", "edged.yaml", folder)
 
 
-def wired(config: Config, spool: MemorySpool | None = None) -> outputs.Outputs:
+def wired(config: Config, spool: MemorySpool | None = None, *, watched: bool = False) -> outputs.Outputs:
     async def build() -> outputs.Outputs:
         return outputs.wire(
             config,
@@ -37,6 +38,7 @@ def wired(config: Config, spool: MemorySpool | None = None) -> outputs.Outputs:
             loop=asyncio.get_running_loop(),
             on_switch=lambda _name, _on: None,
             on_command=lambda _verb, _payload: b"{}",
+            watched=watched,
         )
 
     return asyncio.run(build())
@@ -46,6 +48,24 @@ def test_without_a_broker_events_are_lines(tmp_path: Path) -> None:
     found = wired(config(tmp_path))
     assert isinstance(found.sink, SpooledSink)
     assert (found.copies, found.announcer) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "watched", "expected"),
+    [
+        ("", True, r"\d\d:\d\d:\d\d  p          cat 0\.50  \(was unknown\)\n"),
+        ("", False, r'\{"v":1,.*\n'),
+        ('jsonl: {path: "-"}', True, r'\{"v":1,.*\n'),
+    ],
+)
+def test_a_person_at_a_terminal_reads_sentences_unless_lines_are_configured(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, watched: bool, expected: str
+) -> None:
+    spool = MemorySpool("n", max_mb=1, max_age_h=1)
+    spool.accept(event())
+    found = wired(config(tmp_path, text), spool, watched=watched)
+    found.sink.open()
+    assert re.fullmatch(expected, capfd.readouterr().out)
 
 
 def test_with_a_broker_lines_are_a_copy(tmp_path: Path) -> None:

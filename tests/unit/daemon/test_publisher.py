@@ -23,6 +23,8 @@ from edged.spool.memory import MemorySpool
 from edged.testing.supervisor import outcome, status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edged.supervisor import PipelineStatus
 
 
@@ -69,11 +71,18 @@ class Timer:
 
 
 class House:
-    def __init__(self, *copies: JsonlSink, at_once: bool = True) -> None:
+    def __init__(
+        self,
+        *copies: JsonlSink,
+        at_once: bool = True,
+        publishes_results: Callable[[str], bool] | None = None,
+    ) -> None:
         self.sink = Sink()
         self.spool = MemorySpool("n", max_mb=1, max_age_h=1, epoch="e")
         event_maker = EventMaker("n", synced=lambda: True)
-        self.publisher = EventPublisher(event_maker, self.spool, {"porch": False}, at_once=at_once)
+        self.publisher = EventPublisher(
+            event_maker, self.spool, {"porch": False}, at_once=at_once, publishes_results=publishes_results
+        )
         self.publisher.attach(self.sink, [Copy("jsonl", copy) for copy in copies])
 
     def state(self) -> dict[str, Any]:
@@ -100,6 +109,18 @@ def test_a_result_is_no_news() -> None:
     assert "id" not in house.sink.results[0]
     assert house.spool.counts().accepted == 0
     assert "porch/state" not in house.sink.topics
+
+
+def test_a_result_that_is_only_asked_for_by_a_person_is_logged_and_not_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House(publishes_results=lambda _name: False)
+    house.publisher.outcome(outcome(kind="result"), status())
+    assert not caplog.text
+    caplog.set_level("DEBUG", "edged.daemon.publisher")
+    house.publisher.outcome(outcome(kind="result"), status())
+    assert "porch: sees cat 0.75, dog 0.10; decided: unknown" in caplog.text
+    assert house.sink.results == []
 
 
 def test_a_heartbeat_keeps_the_time_of_the_decision() -> None:
