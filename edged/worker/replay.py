@@ -128,6 +128,7 @@ class Replay:
         self._time = RecordedTime()
         self._kept = Kept(tell)
         self._decision = UNKNOWN
+        self._present: dict[str, int] = {}  # where each label is decided by itself
 
     def run(self) -> dict[str, Any]:
         """Judge every picture.
@@ -177,11 +178,25 @@ class Replay:
         runner.report_notes()
         return runner
 
+    def _after(self, news: worker_messages.Outcome) -> str:
+        """Return what is decided after news: a label, or with counts all labels that are there."""
+        if news.count is None:
+            return news.label
+        gone = news.label == UNKNOWN
+        label = news.previous if gone else news.label
+        key = f"{label} ({news.zone})" if news.zone else label
+        if gone:
+            self._present.pop(key, None)
+        else:
+            self._present[key] = news.count
+        there = sorted(self._present.items())
+        return ", ".join(f"{each}: {n}" if n > 1 else each for each, n in there) or UNKNOWN
+
     def _judged(self, runner: PipelineRunner, source: Named) -> Judged:
         """Return what is known about the picture that was just read."""
         kept, result = self._kept, self._kept.result
         for news in kept.news:
-            self._decision = news.label
+            self._decision = self._after(news)
         kinds = tuple(news.type for news in kept.news)
         name, at_s = source.named(result.frame if result is not None else None)
         if result is None:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from crew import Crew, section
+from detector_model import LABELS, detector
 
 from edged.cli.main import main
 from edged.events import Finding
@@ -91,6 +92,28 @@ def test_the_daemon_decides_the_same(config: Path, capsys: pytest.CaptureFixture
             return [(outcome.label, outcome.type) for _, outcome in crew.outcomes]
 
     assert tried == asyncio.run(scenario())
+
+
+def test_objects_are_decided_each_by_itself(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.tflite").write_bytes(detector())
+    (tmp_path / "l.txt").write_text("\n".join(LABELS))
+    config.write_text(
+        "pipelines: {p: {source: {kind: v4l2, device: auto}, model: {file: m.tflite, labels: l.txt}, "
+        "task: {kind: detect}}}\n"
+    )
+    red, green = (0, 0, 255), (0, 255, 0)
+    (tmp_path / "photos").mkdir()
+    for number, things in enumerate(([], [red], [red, red, green], [green], [])):
+        picture = np.zeros((64, 64, 3), np.uint8)
+        picture[0, 0] = 40  # a picture without any light is left out
+        for n, colour in enumerate(things):
+            picture[8:16, 16 * n + 8 : 16 * n + 16] = colour
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), picture)
+    found = lines(capsys, "-c", config, "--source", tmp_path / "photos")
+    decided = ["unknown", "red", "green, red: 2", "green", "unknown"]
+    assert [line["decision"] for line in found if "left_out" not in line] == decided
 
 
 def test_a_person_reads_a_line_a_picture_and_a_sum(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
