@@ -54,10 +54,20 @@ def sentence(data: dict[str, Any]) -> str:
         return _line(data, "edged", f"{data.get('count', 'some')} events were dropped: {data['reason']}")
     if data["type"] == "spool_reset":
         return _line(data, "edged", f"the queue was damaged and begins anew: {data['reason']}")
-    decided = data["label"] if data["label"] == UNKNOWN else f"{data['label']} {data['score']:.2f}"
-    was = "" if data["type"] in _WORDS else f"  (was {data['previous']})"
     late = "  (from the queue)" if data.get("replayed") else ""
-    return _line(data, data["pipeline"], f"{_WORDS.get(data['type'], '')}{decided}{was}{late}")
+    return _line(data, data["pipeline"], f"{_WORDS.get(data['type'], '')}{_decided(data)}{late}")
+
+
+def _decided(data: dict[str, Any]) -> str:
+    """Return what was decided: about one label at a time, or, with ``count``, about each label by itself."""
+    zone = f" ({data['zone']})" if data.get("zone") else ""
+    if "count" in data:
+        if data["label"] == UNKNOWN:
+            return f"{data['previous']}{zone} is gone" if data["type"] == "end" else UNKNOWN
+        many = f", {data['count']} of them" if data["count"] > 1 else ""
+        return f"{data['label']}{zone} {data['score']:.2f}{many}"
+    decided = data["label"] if data["label"] == UNKNOWN else f"{data['label']} {data['score']:.2f}"
+    return decided if data["type"] in _WORDS else f"{decided}  (was {data['previous']})"
 
 
 def _line(data: dict[str, Any], name: str, what: str) -> str:

@@ -32,6 +32,14 @@ EVENT = {
         ({"type": "result"}, "porch      seen: Egyptian cat 0.77"),
         ({"replayed": True}, "porch      Egyptian cat 0.77  (was unknown)  (from the queue)"),
         ({"label": "a\x1b[2J\nb"}, "porch      a?[2J?b 0.77  (was unknown)"),
+        ({"label": "person", "count": 1}, "porch      person 0.77"),
+        ({"label": "person", "count": 2, "zone": "door"}, "porch      person (door) 0.77, 2 of them"),
+        (
+            {"type": "end", "label": "unknown", "previous": "person", "count": 0, "zone": "door"},
+            "porch      person (door) is gone",
+        ),
+        ({"type": "heartbeat", "label": "unknown", "count": 0}, "porch      still unknown"),
+        ({"type": "result", "label": "person", "count": 3}, "porch      seen: person 0.77, 3 of them"),
         ({"pipeline": "x" * 32}, f"{'x' * 32}  Egyptian cat 0.77  (was unknown)"),
     ],
 )
