@@ -26,6 +26,7 @@ from edged.events import (
     MOST_OBJECTS,
     Attached,
     Box,
+    Detection,
     Finding,
     ModelTag,
 )
@@ -41,6 +42,9 @@ LONGEST_LABEL = 128
 LONGEST_SENTENCE = 400
 MOST_FINDINGS = 10
 _MOST_REASONS = 16
+_FOUND_BYTES = 4000  # of what was found in one picture
+_PLACE_BYTES = 64  # of one score and box, rounded
+_DIGITS = 4
 _LABELS_BYTES = MAX_BYTES - 256  # of the labels in one message
 TYPES = frozenset({"start", "change", "end", "heartbeat", "result"})
 RUNTIMES = frozenset({"litert", "tflite-runtime", "numpy"})
@@ -111,6 +115,8 @@ class Outcome:
         count, zone: how many of the label there are, and in which zone, where the pipeline decides by label;
             None and empty otherwise.
         boxes: where they are; None: that is not to be published.
+        found: instead of ``top``, all that was found, best first: in a result of a pipeline that decides by
+            label, for a person who looks (``edged page``); else empty.
     """
 
     pipeline: str
@@ -128,6 +134,7 @@ class Outcome:
     count: int | None = None
     zone: str = ""
     boxes: tuple[Box, ...] | None = None
+    found: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +296,13 @@ def _boxes(value: Any) -> tuple[Box, ...] | None:
     return None if value is None else codec.list_of(_box, MOST_BOXES)(value)
 
 
+def _found(value: Any) -> Finding:
+    if not isinstance(value, list) or len(value) != 3:
+        return _finding(value)
+    plain = _finding(value[:2])
+    return Detection(plain.label, plain.score, _box(value[2]))
+
+
 def _view(value: Any) -> tuple[float, ...]:
     parts = codec.list_of(_score, 2)(value)
     if len(parts) == 1:
@@ -336,6 +350,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "count": _count,
     "zone": codec.text(LONGEST_NAME, empty=True),
     "boxes": _boxes,
+    "found": codec.list_of(_found, MOST_OBJECTS),
 }
 CODEC: Codec[Report] = Codec(
     (Ready, Labels, Running, Outcome, Beat, Fault, Held, Note, Done, Ended),
@@ -345,6 +360,25 @@ CODEC: Codec[Report] = Codec(
     longest_sentence=LONGEST_SENTENCE,
 )
 encode, decode = CODEC.encode, CODEC.decode
+
+
+def that_fit(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the first findings, as many as fit into a message."""
+    fit, room = list[Finding](), _FOUND_BYTES
+    for finding in findings[:MOST_OBJECTS]:
+        room -= len(json.dumps(finding.label, ensure_ascii=False).encode(errors="replace")) + _PLACE_BYTES
+        if room < 0:
+            break
+        fit.append(_shortened(finding))
+    return tuple(fit)
+
+
+def _shortened(finding: Finding) -> Finding:
+    score = round(finding.score, _DIGITS)
+    if not isinstance(finding, Detection):
+        return Finding(finding.label, score)
+    x0, y0, x1, y1 = (round(edge, _DIGITS) for edge in finding.box)
+    return Detection(finding.label, score, (x0, y0, x1, y1))
 
 
 def in_parts(pipeline: str, labels: Sequence[str]) -> Iterator[Labels]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from edged.config import needs
 from edged.errors import ModelError
-from edged.events import BOX_DIGITS, UNKNOWN, ModelTag
+from edged.events import BOX_DIGITS, UNKNOWN, Detection, ModelTag
 from edged.ipc import fault_sentences, worker_messages
 from edged.ipc.codec import WireError
 from edged.ipc.pace import pace
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config.pipeline import PipelineSection
-    from edged.events import Attached, Box
+    from edged.events import Attached, Box, Finding
     from edged.ipc.worker_messages import Beat, Held, Labels, Outcome, Ready, Report
 
 log = logging.getLogger(__name__)
@@ -296,7 +296,8 @@ class ReportScreen:
             raise WireError("results, which nobody asked for")
         elif not self._all_results:
             self._spend(self._results, "results", per_second, behind=behind)
-        labels = {outcome.label, outcome.previous, *(finding.label for finding in outcome.top)}
+        findings = (*outcome.top, *outcome.found)
+        labels = {outcome.label, outcome.previous, *(finding.label for finding in findings)}
         if self._labels is None or not labels <= self._labels:
             raise WireError("a label that its model does not have")
         if len(outcome.top) > self._section.task.top_k:
@@ -309,12 +310,13 @@ class ReportScreen:
         return replace(
             outcome,
             score=round(outcome.score, SCORE_DIGITS),
-            top=tuple(replace(f, score=round(f.score, SCORE_DIGITS)) for f in outcome.top),
+            top=tuple(map(_rounded_finding, outcome.top)),
             captured_at=_rounded_time(outcome.captured_at, now - OLDEST_S, decided_at),
             decided_at=decided_at,
             frame=outcome.frame if self._section.source.numbered else None,
             readings=self._readings(outcome.readings),
             boxes=None if outcome.boxes is None else tuple(map(_rounded_box, outcome.boxes)),
+            found=tuple(map(_rounded_finding, outcome.found)),
         )
 
     def _objects(self, outcome: Outcome) -> None:
@@ -326,6 +328,8 @@ class ReportScreen:
             raise WireError("a zone that it does not have")
         if outcome.boxes is not None and not (task.by_label and self._section.publish.boxes):
             raise WireError("boxes, which nobody asked for")
+        if outcome.found and not (self._all_results and task.by_label and outcome.type == "result"):
+            raise WireError("all that it found, which nobody asked for")
 
     def _readings(self, readings: tuple[Attached, ...]) -> tuple[Attached, ...]:
         names = [reading.name for reading in readings]
@@ -362,6 +366,13 @@ class ReportScreens:
 def _rounded_time(at: float, earliest: float, latest: float) -> float:
     """Return a wall time within these, to a tenth of a millisecond."""
     return min(max(round(at, 4), earliest), latest)
+
+
+def _rounded_finding(finding: Finding) -> Finding:
+    score = round(finding.score, SCORE_DIGITS)
+    if isinstance(finding, Detection):
+        return replace(finding, score=score, box=_rounded_box(finding.box))
+    return replace(finding, score=score)
 
 
 def _rounded_box(box: Box) -> Box:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from edged import sources
@@ -161,6 +162,7 @@ class PipelineRunner:
         )
         self.create_source = _creation(source, hint, camera, create)
         self.watch = self._watch(readings_page)
+        self._looked_at = streams is not None
         preparer = _preparer(section, self._engine)
         if section.motion is not None and isinstance(preparer, Preparer):
             look = preparer.part if streams is None else _shown(streams, preparer.part, section)
@@ -269,7 +271,10 @@ class PipelineRunner:
             self._send_news(self._outcome(item, findings, invoke_ms, change))
         if self._order.results and (self._results is None or self._results.take()):
             change = self._decision.result(findings)
-            self._reports.offer(self._outcome(item, findings, invoke_ms, change))
+            outcome = self._outcome(item, findings, invoke_ms, change)
+            if self._looked_at and self._section.task.by_label:
+                outcome = replace(outcome, top=(), found=worker_messages.that_fit(findings))
+            self._reports.offer(outcome)
 
     def _placed(self, item: Item, findings: Sequence[Finding]) -> Sequence[Finding]:
         """Return the findings, those with a box in the whole picture."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import detector_model
 import pytest
 import yaml
 from browser import Browser, chromium
@@ -120,6 +121,49 @@ def test_a_person_looks_slides_and_draws(browser: Browser, porch: Path, tmp_path
 
         shown.end(signal.SIGINT)
         browser.until("return document.querySelector('#fault').textContent === 'edged page has ended'")
+
+
+def test_a_detector_shows_boxes_and_what_other_zones_would_do(browser: Browser, tmp_path: Path) -> None:
+    model, labels = detector_model.write(tmp_path)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, things in enumerate(([("red", 1, 1)], [("red", 1, 1), ("red", 6, 4), ("blue", 4, 6)])):
+        made = detector_model.picture(things, width=480, height=480)
+        cv2.imwrite(str(folder / f"{number}.png"), made[:, :, ::-1])
+    config = tmp_path / "edged.yaml"
+    config.write_text(
+        f"""
+run_dir: {tmp_path}
+isolation: optional
+pipelines:
+  yard:
+    source: {{kind: folder, path: {folder}, loop: true, interval_s: 0.4}}
+    model: {{file: {model}, labels: {labels}}}
+    task: {{kind: detect, zones: {{left: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}}}}
+"""
+    )
+    with page("-c", str(config)) as shown:
+        browser.open(shown.address)
+        browser.until(PIXELS)
+        browser.until("return document.querySelector('#label').textContent === 'red in left'")
+        browser.until(
+            "return results.some(result => result[2].length === 3 && result[2].every(one => one[2]))"
+        )
+        box = browser.run("return results.at(-1)[2].find(([label]) => label === 'red')[2]")
+        assert box == pytest.approx([0.125, 0.125, 0.25, 0.25], abs=0.02)
+        browser.until("return document.querySelector('#summary').textContent.includes('settings: the same')")
+        browser.click("[data-tool=zone]")
+        corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98)]
+        browser.mouse("#picture", *((do, a, b) for a, b in (*corners, corners[0]) for do in ("down", "up")))
+        browser.until("return /settings: [1-9]/.test(document.querySelector('#summary').textContent)")
+        browser.until(
+            "return document.querySelector('#changes .more')?.textContent.includes('red in zone-1')"
+        )
+        task = yaml.safe_load(browser.text("#shapes"))["task"]
+        assert list(task["zones"]) == ["left", "zone-1"]
+        assert browser.run("return document.querySelector('#zone').value") == "zone-2"
+        browser.picture(tmp_path / "page.png")
+        assert browser.complaints() == []
 
 
 def test_without_the_token_the_page_is_empty(browser: Browser) -> None:

@@ -23,9 +23,13 @@ class Wrong(ValueError):  # noqa: N818 - what a drawing is
     """What was drawn or set is not possible; the message tells why."""
 
 
-def decided(section: PipelineSection, decision: object) -> PipelineSection:
-    """Return the pipeline with another block ``decision``. Raises ``Wrong``."""
-    return _with(section, {"decision": decision})
+def decided(section: PipelineSection, decision: object, zones: object = None) -> PipelineSection:
+    """Return the pipeline with another block ``decision``, and other zones if there are any.
+
+    Raises:
+        Wrong: it is not possible.
+    """
+    return _with(section, {"decision": decision} | _task(section, zones))
 
 
 def drawn(section: PipelineSection, shapes: Mapping[str, Any]) -> PipelineSection:
@@ -33,8 +37,8 @@ def drawn(section: PipelineSection, shapes: Mapping[str, Any]) -> PipelineSectio
 
     Args:
         section: its configuration.
-        shapes: ``crop``, ``[x, y, width, height]`` in pixels or None, and ``mask``, polygons in parts of the
-            picture.
+        shapes: ``crop``, ``[x, y, width, height]`` in pixels or None; ``mask``, polygons in parts of the
+            picture; ``zones``, such polygons by name, where the task has zones.
 
     Raises:
         Wrong: it is not possible.
@@ -44,7 +48,15 @@ def drawn(section: PipelineSection, shapes: Mapping[str, Any]) -> PipelineSectio
             "a camera's mask is drawn as the camera has it: use a pipeline without a rotate of its own"
         )
     other = {"crop": shapes.get("crop"), "mask": shapes.get("mask", [])}
-    return _with(section, {"source": section.source.model_dump(mode="json") | other})
+    source = {"source": section.source.model_dump(mode="json") | other}
+    return _with(section, source | _task(section, shapes.get("zones")))
+
+
+def _task(section: PipelineSection, zones: object) -> dict[str, Any]:
+    """Return the block ``task`` with these zones; nothing where it has none."""
+    if zones is None or not section.task.counts:
+        return {}
+    return {"task": section.task.model_dump(mode="json") | {"zones": zones}}
 
 
 def source_block(name: str, section: PipelineSection) -> str:
@@ -57,12 +69,16 @@ def source_block(name: str, section: PipelineSection) -> str:
     source = cast("SourceConfig", section.source)
     crop = {} if source.crop is None else {"crop": list(source.crop)}
     mask = {"mask": [[list(point) for point in polygon] for polygon in source.mask]} if source.mask else {}
-    if not crop and not mask:
-        return "# the whole picture: leave crop and mask out\n"
+    zones = {zone: [list(corner) for corner in corners] for zone, corners in section.task.scope.zones.items()}
+    task = {"task": {"kind": section.task.kind, "zones": zones}} if zones else {}
+    if not (crop or mask or task):
+        return "# the whole picture: leave crop, mask and zones out\n"
     if section.camera is None:
-        return block("source", crop | mask)
+        return "".join(
+            block(key, values) for key, values in ({"source": crop | mask} | task).items() if values
+        )
     of_camera = block("cameras", {section.camera: mask}) if mask else ""
-    return of_camera + (block("pipelines", {name: crop}) if crop else "")
+    return of_camera + (block("pipelines", {name: crop | task}) if crop or task else "")
 
 
 def block(name: str, values: Mapping[str, Any]) -> str:
@@ -90,7 +106,7 @@ def _lines(values: Mapping[str, Any], indent: str) -> list[str]:
     for key, value in values.items():
         if isinstance(value, dict):
             lines += [f"{indent}{_word(key)}:", *_lines(value, indent + "  ")]
-        elif isinstance(value, list) and value and isinstance(value[0], list):
+        elif isinstance(value, list) and value and isinstance(value[0], list) and key == "mask":
             lines += [f"{indent}{_word(key)}:", *(f"{indent}  - {_value(one)}" for one in value)]
         else:
             lines.append(f"{indent}{_word(key)}: {_value(value)}")

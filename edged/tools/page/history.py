@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edged.pipeline.decision import Decision
+from edged.pipeline.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edged.config.root import PipelineSection
     from edged.events import Finding
     from edged.ipc.worker_messages import Outcome
-    from edged.pipeline.decision import Rules
+    from edged.pipeline.decision import Change
 
 KEPT_S = 600.0
 MOST = 12_000  # results: ten minutes at 20 a second
@@ -50,7 +52,7 @@ class History:
         """Keep a result, and forget those that are too old."""
         at = max(outcome.decided_at, self._results[-1].at if self._results else 0.0)
         self._number += 1
-        self._results.append(Result(self._number, at, outcome.top))
+        self._results.append(Result(self._number, at, outcome.found or outcome.top))
         while at - self._results[0].at > KEPT_S:
             self._results.popleft()
 
@@ -60,24 +62,37 @@ class History:
         step = -(-len(found) // MOST_POINTS) or 1
         return found[::-1][::step][::-1]
 
-    def replay(self, rules: Rules) -> dict[str, Any]:
-        """Return what these rules would have decided.
+    def replay(self, section: PipelineSection) -> dict[str, Any]:
+        """Return what a pipeline with this configuration would have decided.
 
         Returns:
-            ``changes``, the latest ones, each with ``at``, ``type``, ``label`` and ``score``; ``count``: how
-            many there were; ``results``: how many were looked at.
+            ``changes``, the latest ones, each with ``at`` and what :func:`shown` tells; ``count``: how many
+            there were; ``results``: how many were looked at.
         """
-        decision = Decision(replace(rules, heartbeat_s=0.0))
+        rules = replace(section.rules(), heartbeat_s=0.0)
+        by_label = section.task.by_label
+        decision = Presence(rules, section.task.scope) if by_label else Decision(rules)
         changes: deque[dict[str, Any]] = deque(maxlen=MOST_CHANGES)
         count = 0
         for result in self._results:
             for change in decision.update(result.top, result.at):
                 count += 1
-                changes.append(
-                    {"at": result.at, "type": change.type, "label": change.label, "score": change.score}
-                )
+                changes.append({"at": result.at} | shown(change))
         return {
             "changes": list(changes),
             "count": count,
             "results": len(self._results),
         }
+
+
+def shown(change: Change | Outcome) -> dict[str, Any]:
+    """Return a change of the decision as the page has it."""
+    found: dict[str, Any] = {
+        "type": change.type,
+        "label": change.label,
+        "score": change.score,
+        "previous": change.previous,
+    }
+    if change.count is not None:
+        found |= {"count": change.count, "zone": change.zone}
+    return found

@@ -108,12 +108,6 @@ class Session:
     def outcome(self, outcome: Outcome, status: PipelineStatus) -> None:
         """Show a result or a decision."""
         self._site.outcome(outcome, status)
-        if not self._ran:
-            self._ran = True
-            try:
-                self._view.ready(self._address)
-            except OSError as error:  # the reader of standard output has closed the pipe
-                self._fail(error)
 
     def changed(self, status: PipelineStatus) -> None:
         """Show the state, and report faults; what never ran is given up."""
@@ -129,9 +123,19 @@ class Session:
         elif status.state == "ended" and not self._ran:
             sentence = status.last_error or f"{self._subject.source}: it holds no readable picture"
             self._fail(Refused(sentence, os.EX_NOINPUT))
-        elif status.state == "running" and not status.network and not suffices(status.isolation):
-            who = "WARNING: the process that holds the pictures"
-            self._note(f"{not_isolated(who, status.isolation)}; sudo apt install bubblewrap")
+        elif status.state == "running":
+            self._ready()
+            if not status.network and not suffices(status.isolation):
+                who = "WARNING: the process that holds the pictures"
+                self._note(f"{not_isolated(who, status.isolation)}; sudo apt install bubblewrap")
+
+    def _ready(self) -> None:
+        if not self._ran:
+            self._ran = True
+            try:
+                self._view.ready(self._address)
+            except OSError as error:  # the reader of standard output has closed the pipe
+                self._fail(error)
 
     def _note(self, sentence: str) -> None:
         if sentence not in self._noted:

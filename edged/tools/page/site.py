@@ -16,14 +16,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from edged.events import Detection
 from edged.tools.page import drawing
-from edged.tools.page.history import History
+from edged.tools.page.history import History, shown
 from edged.tools.page.requests import Answer, Request, Unacceptable, of_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edged.config.root import PipelineSection
+    from edged.events import Finding
     from edged.ipc.worker_messages import Outcome
     from edged.sources import SourceConfig
     from edged.supervisor import PipelineStatus
@@ -63,16 +65,7 @@ class Site:
             self._history.add(outcome)
         elif outcome.type != "heartbeat":
             self._count += 1
-            self._decisions.append(
-                {
-                    "number": self._count,
-                    "at": outcome.decided_at,
-                    "type": outcome.type,
-                    "label": outcome.label,
-                    "score": outcome.score,
-                    "previous": outcome.previous,
-                }
-            )
+            self._decisions.append({"number": self._count, "at": outcome.decided_at} | shown(outcome))
 
     def changed(self, status: PipelineStatus) -> None:
         """Take the state of the pipeline."""
@@ -99,7 +92,7 @@ class Site:
             case "/news":
                 return of_json(self._news(request.query))
             case "/replay":
-                return of_json(self._replay(request.json().get("decision")))
+                return of_json(self._replay(request.json()))
             case "/source":
                 return of_json(self._source(request.json()))
         return Answer(None, "application/octet-stream")
@@ -137,6 +130,8 @@ class Site:
             },
             "crop": source.crop,
             "mask": source.mask,
+            "by_label": section.task.by_label,
+            "zones": section.task.scope.zones if section.task.counts else None,
         }
 
     def _news(self, query: str) -> dict[str, Any]:
@@ -145,10 +140,12 @@ class Site:
         status = self._status
         return {
             "results": [
-                [result.number, round(result.at, 3), [[one.label, one.score] for one in result.top]]
+                [result.number, round(result.at, 3), [_listed(one) for one in result.top]]
                 for result in self._history.since(number_of(results))
             ],
             "decisions": [one for one in self._decisions if one["number"] > number_of(decisions)],
+            "present": _present(status),
+            "still": status is not None and status.moves is False,
             "state": status.state if status is not None else "starting",
             "fault": status.last_error if status is not None and status.fault else "",
             "fps": round(status.fps, 2) if status is not None else 0,
@@ -157,14 +154,14 @@ class Site:
             "network": status is not None and status.network,
         }
 
-    def _replay(self, decision: object) -> dict[str, Any]:
+    def _replay(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            other = drawing.decided(self._section, decision)
+            other = drawing.decided(self._section, wanted.get("decision"), wanted.get("zones"))
         except drawing.Wrong as error:
             return {"problem": str(error)}
         return {
-            "before": self._history.replay(self._section.rules()),
-            "after": self._history.replay(other.rules()),
+            "before": self._history.replay(self._section),
+            "after": self._history.replay(other),
             "yaml": drawing.decision_block(other.decision),
         }
 
@@ -174,6 +171,18 @@ class Site:
         except drawing.Wrong as error:
             return {"problem": str(error)}
         return {"yaml": drawing.source_block(self._subject.name, other)}
+
+
+def _listed(finding: Finding) -> list[Any]:
+    """Return a finding as a list, with its box if it has one."""
+    box = [finding.box] if isinstance(finding, Detection) else []
+    return [finding.label, finding.score, *box]
+
+
+def _present(status: PipelineStatus | None) -> list[list[Any]]:
+    """Return what is there by the decision: label, zone and count."""
+    there = status.present if status is not None else None
+    return [[each.label, each.zone, each.count] for each in there or ()]
 
 
 def policy(document: str) -> str:

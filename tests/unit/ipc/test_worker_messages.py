@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged.events import MAX_BYTES, MAX_READINGS, Attached, Finding, ModelTag
+from edged.events import MAX_BYTES, MAX_READINGS, Attached, Detection, Finding, ModelTag
 from edged.ipc import worker_messages
 from edged.ipc.codec import WireError
 
@@ -138,6 +138,20 @@ def test_every_kind_of_report_at_its_bounds_fits_into_a_datagram() -> None:
         assert dataclasses.asdict(worker_messages.decode(data)) | {"message": ""} == dataclasses.asdict(
             report
         ) | {"message": ""}
+
+
+def test_what_was_found_in_one_picture_fits_into_a_datagram() -> None:
+    label = WIDE * worker_messages.LONGEST_LABEL
+    found = [Detection(label, 1 / 3, (0.0, 1 / 3, 2 / 3, 1.0)), *[Finding("cat", 1 / 3)] * 200]
+    outcome = dataclasses.replace(
+        OUTCOME, label=label, previous=label, top=(), found=worker_messages.that_fit(found * 9)
+    )
+    data = worker_messages.encode(outcome)
+    assert len(data) <= MAX_BYTES
+    arrived = worker_messages.decode(data)
+    assert isinstance(arrived, worker_messages.Outcome)
+    assert arrived.found[0] == Detection(label, 0.3333, (0.0, 0.3333, 0.6667, 1.0))
+    assert 20 < len(arrived.found) < 60
 
 
 def test_a_long_sentence_is_cut() -> None:

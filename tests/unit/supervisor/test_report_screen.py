@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from edged.config.pipeline import PipelineSection
-from edged.events import BOX_DIGITS, MOST_BOXES, MOST_OBJECTS, UNKNOWN, Attached, Finding, ModelTag
+from edged.events import (
+    BOX_DIGITS,
+    MOST_BOXES,
+    MOST_OBJECTS,
+    UNKNOWN,
+    Attached,
+    Detection,
+    Finding,
+    ModelTag,
+)
 from edged.ipc import fault_sentences
 from edged.ipc.codec import WireError
 from edged.ipc.pace import BURST, MOST_PER_S, pace
@@ -397,10 +406,11 @@ def test_figures_are_rounded_and_counters_grow_as_they_can() -> None:
     assert stand.takes(Beat("porch", 1.0, 1.0, 1.0, 1.0, 7)).frames == 7
 
 
-def detecting(**publish: bool) -> Stand:
+def detecting(*, all_results: bool = False, **publish: bool) -> Stand:
     zones = {"door": [[0, 0], [1, 0], [1, 1]]}
     model = {"file": "ssd.tflite"}
-    return Stand(model=model, task={"kind": "detect", "zones": zones}, publish=publish)
+    task = {"kind": "detect", "zones": zones}
+    return Stand(all_results=all_results, model=model, task=task, publish=publish)
 
 
 def test_counts_zones_and_boxes_are_those_of_the_configuration() -> None:
@@ -420,6 +430,18 @@ def test_counts_zones_and_boxes_are_those_of_the_configuration() -> None:
     stand.refuses(outcome(count=1, boxes=(box,)), "boxes")
     stand = Stand().ready()
     stand.refuses(outcome(count=1), "a count")
+
+
+def test_all_that_was_found_is_for_a_person_who_looks() -> None:
+    found = (Detection("cat", 0.12345, (0.12345, 0.0, 1.0, 0.5)), Finding("dog", 0.5))
+    result = outcome("result", top=(), found=found, count=1)
+    taken = detecting(all_results=True).ready().takes(result)
+    assert taken.found == (Detection("cat", 0.123, (0.123, 0.0, 1.0, 0.5)), Finding("dog", 0.5))
+    detecting(result=True).ready().refuses(result, "all that it found")
+    stand = detecting(all_results=True).ready()
+    stand.refuses(outcome("start", top=(), found=found, count=1), "all that it found")
+    stand.refuses(replace(result, found=(Finding("tiger", 0.5),)), "a label")
+    Stand(all_results=True).ready().refuses(outcome("result", found=found), "all that it found")
 
 
 def test_no_event_carries_more_bits_than_the_documents_say() -> None:

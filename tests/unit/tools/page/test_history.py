@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edged.config.root import PipelineSection
 from edged.events import Finding
-from edged.pipeline.decision import Decision, Rules
+from edged.pipeline.decision import Decision
 from edged.testing.supervisor import outcome
 from edged.tools.page import history
 from edged.tools.page.history import History
 
 if TYPE_CHECKING:
     import pytest
+
+
+def section(**decision: float) -> PipelineSection:
+    return PipelineSection.model_validate({"source": {"kind": "synthetic"}, "decision": decision})
+
 
 SCORES = st.lists(st.floats(0, 1), max_size=60)
 
@@ -28,21 +34,21 @@ def filled(scores: list[float], step_s: float = 1.0) -> History:
 
 @given(SCORES, st.floats(0, 1), st.integers(1, 3))
 def test_a_replay_decides_what_the_worker_decided(scores: list[float], threshold: float, votes: int) -> None:
-    rules = Rules(threshold=threshold, votes=votes, window=3, cooldown_s=2)
-    decision = Decision(rules)
+    other = section(threshold=threshold, votes=votes, window=3, cooldown_s=2)
+    decision = Decision(other.rules())
     told = [
         (float(at), change.type, change.label)
         for at, score in enumerate(scores)
         for change in decision.update([Finding("cat", score)], at)
     ]
-    found = filled(scores).replay(rules)
+    found = filled(scores).replay(other)
     assert [(one["at"], one["type"], one["label"]) for one in found["changes"]] == told
     assert (found["count"], found["results"]) == (len(told), len(scores))
 
 
 def test_only_the_last_minutes_are_kept() -> None:
     kept = filled([0.5] * 100, step_s=history.KEPT_S / 10)
-    assert kept.replay(Rules())["results"] == 11
+    assert kept.replay(section())["results"] == 11
     assert kept.since(0)[0].number == 90
 
 
@@ -63,5 +69,5 @@ def test_an_answer_is_bounded_and_has_the_newest_result(monkeypatch: pytest.Monk
 
 def test_a_long_list_of_changes_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST_CHANGES", 4)
-    found = filled([0.9, 0.0] * 10).replay(Rules())
+    found = filled([0.9, 0.0] * 10).replay(section())
     assert (len(found["changes"]), found["count"]) == (4, 20)

@@ -13,7 +13,7 @@ import pytest
 
 from edged.config.loader import loads
 from edged.config.root import PipelineSection
-from edged.events import Finding
+from edged.events import Detection, Finding, Present
 from edged.testing.supervisor import outcome, status
 from edged.tools.page import site as sites
 from edged.tools.page.requests import Request, Unacceptable
@@ -22,6 +22,8 @@ from edged.tools.page.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from edged.ipc.worker_messages import Outcome
 
 TOKEN = "f8Yl"  # noqa: S105 - that of this test
 FIELDS = {"host": "localhost:8080", "authorization": f"Bearer {TOKEN}"}
@@ -170,6 +172,59 @@ def test_what_was_drawn_is_written_down() -> None:
     assert "crop" in answer(site(), "/source", {"crop": [1, 2]})["problem"]
     assert "at least 3 points" in answer(site(), "/source", {"mask": [[[0, 0], [1, 1]]]})["problem"]
     assert "problem" in answer(site(), "/source", {"mask": {"a": 1}})
+
+
+DETECT = {"task": {"kind": "detect", "zones": {"door": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}}}
+
+
+def seen(at: float, *objects: tuple[str, float, float]) -> Outcome:
+    """Return the result for objects: label, score, and where they begin from the left."""
+    found = tuple(Detection(label, score, (x, 0.2, x + 0.2, 0.6)) for label, score, x in objects)
+    best = found[0]
+    return outcome(kind="result", label=best.label, count=1, decided_at=at, top=(), found=found)
+
+
+def test_other_thresholds_and_zones_of_a_detector() -> None:
+    page = site(**DETECT, decision={"threshold": 0.5})
+    page.outcome(seen(1.0, ("cat", 0.9, 0.1), ("cat", 0.6, 0.3), ("dog", 0.7, 0.8)), status())
+    page.outcome(seen(2.0, ("cat", 0.8, 0.7)), status())
+    setup = answer(page, "/setup")
+    assert (setup["by_label"], list(setup["zones"])) == (True, ["door"])
+    assert answer(page, "/news?1.0")["results"][0][2] == [["cat", 0.8, [0.7, 0.2, pytest.approx(0.9), 0.6]]]
+    decision = {"threshold": 0.65, "exit_threshold": 0.5}
+    found = answer(
+        page, "/replay", {"decision": decision, "zones": {"all": [[0, 0], [1, 0], [1, 1], [0, 1]]}}
+    )
+    told = {
+        run: [
+            (one["at"], one["type"], one["label"], one["count"], one["zone"]) for one in found[run]["changes"]
+        ]
+        for run in ("before", "after")
+    }
+    assert told["before"] == [(1.0, "start", "cat", 2, "door"), (2.0, "end", "unknown", 0, "door")]
+    assert told["after"] == [
+        (1.0, "start", "cat", 1, "all"),
+        (1.0, "start", "dog", 1, "all"),
+        (2.0, "end", "unknown", 0, "all"),
+    ]
+
+
+def test_a_zone_is_written_down_with_its_task() -> None:
+    page = site(**DETECT)
+    zones = {"gate": [[0, 0.5], [1, 0.5], [1, 1]]}
+    assert answer(page, "/source", {"zones": zones})["yaml"] == (
+        "task:\n  kind: detect\n  zones:\n    gate: [[0, 0.5], [1, 0.5], [1, 1]]\n"
+    )
+    assert "at least 3 corners" in answer(page, "/source", {"zones": {"gate": [[0, 0]]}})["problem"]
+    assert "problem" in answer(page, "/source", {"zones": {"No Name": zones["gate"]}})
+    assert answer(page, "/source", {"zones": {}})["yaml"].startswith("#")
+    assert answer(site(), "/setup")["zones"] is None
+
+
+def test_what_is_there_now() -> None:
+    page = site(**DETECT)
+    page.changed(status(present=(Present("cat", "door", 2, 0.8, 1.0),)))
+    assert answer(page, "/news")["present"] == [["cat", "door", 2]]
 
 
 def test_a_mask_belongs_to_the_camera_that_pipelines_share() -> None:
