@@ -40,6 +40,9 @@ class Finding:
     score: float
 
 
+NOTHING = (Finding(UNKNOWN, 0.0),)  # the findings where several labels may be there, and none is
+
+
 @dataclass(frozen=True, slots=True)
 class Detection(Finding):
     """An object that a task found in a picture.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.events import Finding
-    from edged.models.spec import Gives
+    from edged.models.spec import Gives, Spec
 
 DEFAULT = "classify"  # the task of a pipeline that names none
 
@@ -72,6 +72,11 @@ class TaskConfig(Section):
     def scope(self) -> Scope:
         """Return which findings count for a decision by label."""
         return Scope()
+
+    def unfit(self, spec: Spec) -> str:
+        """Return why the task cannot work with a model that it inspected, as a clause; empty where it can."""
+        del spec
+        return ""
 
     def check(self, gives: Gives, *, model: bool) -> None:
         """Refuse a pipeline in which the task cannot work.

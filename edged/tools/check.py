@@ -19,7 +19,7 @@ from edged.errors import ConfigError, DriverError, ModelError, Problem
 from edged.homeassistant.units import wrong
 from edged.models import bundled, image_classifier, loaded_model, normalization
 from edged.models import labels as label_files
-from edged.models.spec import PictureInput
+from edged.models.spec import PictureInput, Spec
 from edged.models.taught import embedder, head_file
 from edged.models.taught.store import HEAD
 from edged.models.tflite import file as tflite_file
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from edged.config.root import Config, PipelineSection
     from edged.models.label_text import LabelList
-    from edged.models.spec import Spec
     from edged.models.tflite.file import ModelFile
     from edged.sensors import SensorConfig
     from edged.sinks import KeyProblem
@@ -274,6 +273,8 @@ class _Check:
                     model = tflite_file.read(file, sha256, edgetpu=key == "edgetpu_file")
                     model = model.with_output(pipeline.model.output)
                 spec = _inspect(pipeline, model)
+                if why := pipeline.task.unfit(spec):
+                    self._report(("pipelines", name, "task", "kind"), f"{file}: {why}")
                 if spec.labels:
                     known, owner = spec.labels, "this task"
                 if model is not None and (pipeline.model.normalization or not pipeline.bundled):
@@ -317,6 +318,8 @@ class _Check:
             hint = f"edged teach {folder.name} --label LABEL {examples}" if missing else ""
             self._report(steps, str(error), hint)
         else:
+            if why := pipeline.task.unfit(Spec(classes=len(head.named), last_step="softmax")):
+                self._report(("pipelines", name, "task", "kind"), why)
             self._labels(name, pipeline, head.named, "the model")
 
     def _input_values(

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from edged import tasks
 from edged.errors import ModelError, Reason, Unavailable
@@ -101,6 +101,13 @@ class Engine:
             self._model.close()
 
 
+def _task(driver: Any, section: PipelineSection, spec: Spec, labels: Sequence[str]) -> Task:
+    """Make the task. Raises ``ModelError`` where it cannot work with the model."""
+    if why := section.task.unfit(spec):
+        raise ModelError(f"{section.model_file() or section.task.kind}: {why}")
+    return cast("Task", driver.create(section.task, spec, labels))
+
+
 class Files(NamedTuple):
     """Descriptors of sealed memory with what main read for a pipeline; None: the worker reads the file.
 
@@ -147,12 +154,12 @@ def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, file
         model = _opened(section, loaded, delegate, threads, files.model)
     elif taught is not None:
         text = TaughtText(*taught)
-        return Engine(driver.create(section.task, text.spec, text.labels), text.spec, text)
+        return Engine(_task(driver, section, text.spec, text.labels), text.spec, text)
     else:
         spec = driver.inspect(None, sample)
-        return Engine(driver.create(section.task, spec, spec.labels), spec, None)
+        return Engine(_task(driver, section, spec, spec.labels), spec, None)
     judge = model if taught is None else TaughtModel(model, *taught)
-    return Engine(driver.create(section.task, judge.spec, judge.labels), judge.spec, judge)
+    return Engine(_task(driver, section, judge.spec, judge.labels), judge.spec, judge)
 
 
 def _loaded(

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edged.events import MOST_OBJECTS, UNKNOWN, Detection, Finding
+from edged.events import MOST_OBJECTS, NOTHING, Detection
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
+    from edged.events import Finding
     from edged.models.object_detector import DetectorSpec
 
 _SAME = 0.5  # two boxes of one label with this intersection over union are one object
 _LEAST_SCORE = 0.01  # what the operator fills its rows up with is left out
-
-NOTHING = (Finding(UNKNOWN, 0.0),)
 
 
 class BoxDecoder:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edged.events import Finding
+from edged.events import NOTHING, Finding
 from edged.inference.decoding.calibrated import CalibratedDecoder
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-3  # how far a float softmax may leave 0..1, or its sum 1
 _SLACK = 0.05  # the same for the range of a quantised output
+_LEAST_SCORE, _MOST = 0.01, 100  # of several labels: the least score of a finding, and how many there are
 
 
 class ScoreDecoder:
@@ -150,6 +151,44 @@ class BinaryDecoder:
         found = [Finding(self._labels[0], 1.0 - second), Finding(self._labels[1], second)]
         found.sort(key=lambda finding: -finding.score)
         return found[: self._top_k]
+
+
+class MultiLabelDecoder:
+    """Decodes independent scores: each class that has one worth mentioning is a finding.
+
+    Scores that leave 0..1 are logits, of which each gets a sigmoid of its own.
+
+    Args:
+        spec: what the model gives.
+        labels: one for each class.
+    """
+
+    def __init__(self, spec: Spec, labels: Sequence[str]) -> None:
+        (output,) = spec.outputs
+        self._labels = tuple(labels)
+        self._calibrated = (
+            CalibratedDecoder(spec, spec.calibration, labels, spec.classes) if spec.calibration else None
+        )
+        self._scale = 1.0 if output.is_float else output.scale
+        self._zero_point = 0 if output.is_float else output.zero_point
+        low, high = output.range
+        leaves = not output.is_float and (low < -_SLACK or high > 1 + _SLACK)
+        self._logits = spec.last_step == "layer" or leaves
+        self._final = spec.last_step == "sigmoid"
+
+    def decode(self, outputs: Sequence[NDArray[np.generic]], sample: object) -> Sequence[Finding]:
+        """Return the findings, best first: ``unknown`` where there are none, nothing without numbers."""
+        if self._calibrated is not None:
+            found = self._calibrated.decode(outputs, sample)
+            return [each for each in found if each.score >= _LEAST_SCORE][:_MOST] or (found and NOTHING)
+        scores = (outputs[0].reshape(-1).astype(np.float64) - self._zero_point) * self._scale
+        if not np.isfinite(scores).all():
+            return []
+        if self._logits or (not self._final and (scores.min() < -_ROUNDING or scores.max() > 1 + _ROUNDING)):
+            scores = 1.0 / (1.0 + np.exp(-np.clip(scores, -700, 700)))
+        best = np.argsort(-scores, kind="stable")[:_MOST]
+        found = [Finding(self._labels[i], min(max(float(scores[i]), 0.0), 1.0)) for i in best]
+        return [each for each in found if each.score >= _LEAST_SCORE] or NOTHING
 
 
 def decoder(

@@ -704,3 +704,18 @@ def test_the_example_that_counts_people_lacks_nothing_but_its_model(base: Path) 
     text = (ROOT / "config" / "examples" / "person-counter.yaml").read_text("utf-8")
     assert "edged models add objects" in said(base, text)[0]
     assert said(base, text.replace("name: objects", "{file: things.tflite, labels: things.txt}")) == []
+
+
+def test_several_labels_need_a_sigmoid_a_class(base: Path) -> None:
+    task = "    task: {kind: classify, multi_label: true}\n"
+    assert one(model(base, "file: m.tflite, labels: m.txt", task)).endswith(
+        "m.tflite: its scores add up to 1 (a softmax), so one label is there at a time: omit multi_label"
+    )
+    for head, good in (("sigmoid", True), ("softmax", False)):
+        (base / "x.tflite").write_bytes(
+            build(picture=Kind("uint8", 1 / 255), scores=Kind("uint8", 1 / 256), head=head)
+        )
+        (base / "x.txt").write_text("\n".join("abcdefgh"))
+        assert (model(base, "file: x.tflite, labels: x.txt", task) == []) is good
+    lines = said(base, f"{PIPELINE}    task: {{kind: classify, multi_label: true, top_k: 10}}\n")
+    assert "task.top_k: with multi_label, at most 9" in lines[0]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edged.inference.decoding.scores import ScoreDecoder
+from edged.inference.decoding.scores import MultiLabelDecoder, ScoreDecoder
 from edged.models.spec import Spec
 from edged.models.tensor import Tensor
 
@@ -175,3 +175,23 @@ def test_takes_microseconds() -> None:
             best = min(best, time.perf_counter() - started)
         print(task, round(best * 1e6, 1), "us")
         assert best < 200e-6
+
+
+def several(output: Tensor, last_step: str, values: list[float]) -> list[tuple[str, float]]:
+    spec = Spec(outputs=(output,), classes=len(values), last_step=last_step)
+    task = MultiLabelDecoder(spec, "abcd"[: len(values)])
+    found = task.decode([np.array([values], output.dtype)], None)
+    return [(finding.label, round(finding.score, 3)) for finding in found]
+
+
+def test_of_several_labels_each_has_a_score_of_its_own() -> None:
+    output = Tensor("s", (1, 3), "float32")
+    assert several(output, "sigmoid", [0.2, 0.9, 0.005]) == [("b", 0.9), ("a", 0.2)]
+    assert several(output, "layer", [0.0, 2.0, -9.0]) == [("b", 0.881), ("a", 0.5)]
+    assert several(output, "", [0.0, 2.0, -9.0]) == [("b", 0.881), ("a", 0.5)]
+    assert several(output, "sigmoid", [0.0, 0.0, 0.0]) == [("unknown", 0.0)]
+    assert several(output, "sigmoid", [0.5, float("nan"), 0.0]) == []
+    stored = Tensor("s", (1, 3), "uint8", 1 / 256)
+    assert several(stored, "sigmoid", [64, 128, 0]) == [("b", 0.5), ("a", 0.25)]
+    logits = Tensor("s", (1, 3), "int8", 0.1)
+    assert several(logits, "", [0, 20, -90]) == [("b", 0.881), ("a", 0.5)]
