@@ -94,6 +94,7 @@ class Address:
         there = f"{user}@{socket.gethostname().split('.')[0]}"
         yield "type on your computer", f"ssh -N -L {LAPTOP_PORT}:{self.path} {there}"
         yield "and open there", f"http://localhost:{LAPTOP_PORT}/#{self.token}"
+        yield "or for a browser on this machine, run it again with", f"--port {LAPTOP_PORT}"
 
 
 def socket_path(run_dir: Path) -> Path:
