@@ -154,8 +154,9 @@ class Crew:
     def forget_failures(self, name: str) -> None:
         """Let what next happens to a worker, or to the ``forkserver``, be the first time: without a pause."""
         supervisor = self.supervisor
-        kept = supervisor.forkserver if name == "forkserver" else supervisor._groups[name].lifecycle
-        kept._backoff.reset()
+        groups = supervisor._groups.values()
+        kept = {each: group.lifecycle for group in groups for each in group.sections}
+        (supervisor.forkserver if name == "forkserver" else kept[name])._backoff.reset()
 
 
 _strangers: set[int] = set()

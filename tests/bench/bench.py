@@ -9,6 +9,7 @@
 * peers: one pipeline against bare invoke(), a careful loop, a loop as in pycoral's examples, MediaPipe Tasks.
 * many: 2 and 8 pipelines against as many threads of one process, in frames a second.
 * motion: CPU time of a worker at 10 pictures a second of a still scene, without and with a motion gate.
+* shared: four pipelines of one camera against four that have a camera each.
 * rest: CPU time and wake-ups of main and of the worker, at rest and at one frame a second.
 
 Machines are noisy, so read the ratios. The models are those of ``tests/bench/throughput.py``.
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import daemon
 import numpy as np
+import shared_camera
 import throughput
 from throughput import HERE, Bench
 
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-PARTS = ("pictures", "mask", "peers", "many", "motion", "rest")
+PARTS = ("pictures", "mask", "peers", "many", "motion", "shared", "rest")
 V2 = "MobileNet v2 1.0/224"
 
 
@@ -166,6 +168,23 @@ def motion(bench: Bench) -> None:
             print(f"  {name:22s} {used['classified']:6.1f}   gated {used['gated']:6.1f} ({ratio:.3f})")
 
 
+def shared(bench: Bench) -> None:
+    """Four pipelines of one camera against four that have a camera each, at a pace and flat out."""
+    print("\nfour pipelines with a camera of 1280x720 each, and of one camera (ratios)")
+    v2 = {"file": str(bench.models[V2]), "labels": str(bench.labels)}
+    with tempfile.TemporaryDirectory(prefix="edged-bench-") as folder:
+        for camera, keys in shared_camera.cameras(Path(folder)).items():
+            for pace, interval_s in (("5 a second", 0.2), ("flat out", 0.0)):
+                rows = shared_camera.measure({**keys, "interval_s": interval_s}, v2, 2 * bench.seconds)
+                bench.results.setdefault("shared", {})[f"{camera}, {pace}"] = rows
+                words = "   ".join(
+                    f"{what} {rows['separate'][key]:.1f} and {rows['shared'][key]:.1f} "
+                    f"({rows['shared'][key] / rows['separate'][key]:.2f})"
+                    for what, key in shared_camera.FIGURES.items()
+                )
+                print(f"  {camera}, {pace}: {words}")
+
+
 def rest(bench: Bench) -> None:
     """The daemon with one pipeline: at rest, and at one frame a second."""
     print("\nCPU time (ms a second) and wake-ups a second")
@@ -227,6 +246,7 @@ def main() -> None:
         "peers": lambda: peers(bench, options.mediapipe),
         "many": lambda: many(bench),
         "motion": lambda: motion(bench),
+        "shared": lambda: shared(bench),
         "rest": lambda: rest(bench),
     }
     for part in options.parts.split(","):

@@ -3,12 +3,12 @@
 
     tests/lab/kill_everything.py [--kills 1000] [--seed 1] [--pause 0.8] [--every 0.1] [--seconds N]
 
-A real daemon with its spool on disk and three pipelines sends 30 events a second, or more, with TLS, to a
-mosquitto that has the settings of ``config/mosquitto``; a subscriber whose session the broker keeps writes
-down what it hears. Everything is ended by kill -9, also the broker and main within half a second. Main and
-the broker are started again, as systemd does; workers and the fork server are main's business. In the end
-events stop, the queue empties, and the subscriber's log is held against ``edged audit``: what was accepted
-must have been heard.
+A real daemon with its spool on disk and five pipelines, of which two share a camera and so a worker, sends 50
+events a second, or more, with TLS, to a mosquitto that has the settings of ``config/mosquitto``; a subscriber
+whose session the broker keeps writes down what it hears. Everything is ended by kill -9, also the broker and
+main within half a second. Main and the broker are started again, as systemd does; workers and the fork server
+are main's business. In the end events stop, the queue empties, and the subscriber's log is held against
+``edged audit``: what was accepted must have been heard.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 from plant import Plant, family
 from verdict import verdict
 
-PIPELINES = 3
+PIPELINES, SHARING = 3, 2
 CHANCES = {"main": 4, "worker": 3, "broker": 2, "forkserver": 1, "both": 1}  # both: the broker, then main
 RESTART_S = 0.2  # systemd's RestartSec, shortened: the daemon is there to be killed
 EARLY = 0.05  # the chance that something is killed while main is still starting
@@ -104,13 +104,14 @@ class Lottery:
 def life(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
     with Plant(folder) as plant:
-        text = plant.text("client", plant.pipelines(PIPELINES, options.every))
+        text = plant.text("client", plant.pipelines(PIPELINES, options.every, sharing=SHARING))
         lottery = Lottery(plant, text, random.Random(options.seed), options.pause)
         node = lottery.node
         try:
             lottery.play(options.kills, options.seconds)
             node.ready()
-            plant.quiet(node, plant.text("client", plant.pipelines(PIPELINES, options.every, enabled=False)))
+            off = plant.pipelines(PIPELINES, options.every, enabled=False, sharing=SHARING)
+            plant.quiet(node, plant.text("client", off))
             found = plant.settle(node)
         finally:
             node.__exit__()

@@ -45,14 +45,26 @@ def model(folder: Path) -> Path:
     return path
 
 
-def pipelines(model_file: Path, names: Sequence[str], every_s: float, *, enabled: bool = True) -> str:
-    """Return the part of a configuration: so many pipelines, each with an event so often."""
+def pipelines(
+    model_file: Path,
+    names: Sequence[str],
+    every_s: float,
+    *,
+    enabled: bool = True,
+    sharing: Sequence[str] = (),
+) -> str:
+    """Return the part of a configuration: pipelines with a camera each, and some that share another one.
+
+    Each has an event every ``every_s`` seconds.
+    """
     source = f"{{kind: synthetic, size: [64, 48], interval_s: {every_s}}}"
     line = (
-        f"enabled: {str(enabled).lower()}, source: {source}, model: {{file: {model_file}, threads: 1}}, "
+        f"enabled: {str(enabled).lower()}, model: {{file: {model_file}, threads: 1}}, "
         "decision: {threshold: 0.01, votes: 1, window: 1}, publish: {heartbeat_s: 0.0001}"
     )
-    return "pipelines:\n" + "".join(f"  {name}: {{{line}}}\n" for name in names)
+    own = "".join(f"  {name}: {{source: {source}, {line}}}\n" for name in names)
+    shared = "".join(f"  {name}: {{camera: yard, {line}}}\n" for name in sharing)
+    return (f"cameras: {{yard: {source}}}\n" if sharing else "") + f"pipelines:\n{own}{shared}"
 
 
 class Ear:
@@ -98,9 +110,11 @@ class Plant:
         mqtt = f"mqtt: {{host: localhost, port: {self.broker.port}, keepalive_s: 5, tls: {tls}}}\n"
         return f"node: {name}\nstate_dir: {folder}/state\nrun_dir: {folder}/run\n{mqtt}{more}{body}"
 
-    def pipelines(self, count: int, every_s: float, *, enabled: bool = True) -> str:
-        names = [f"p{number}" for number in range(count)]
-        return pipelines(self._model, names, every_s, enabled=enabled)
+    def pipelines(self, count: int, every_s: float, *, enabled: bool = True, sharing: int = 0) -> str:
+        names, more = (
+            [f"{letter}{n}" for n in range(many)] for letter, many in (("p", count), ("s", sharing))
+        )
+        return pipelines(self._model, names, every_s, enabled=enabled, sharing=more)
 
     def node(self, name: str, text: str) -> Daemon:
         """Return a node that was not started yet."""
