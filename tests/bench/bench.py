@@ -10,6 +10,7 @@
 * many: 2 and 8 pipelines against as many threads of one process, in frames a second.
 * motion: CPU time of a worker at 10 pictures a second of a still scene, without and with a motion gate.
 * shared: four pipelines of one camera against four that have a camera each.
+* sound: CPU time of a microphone with YAMNet, beside what the same costs in silence, without its runs.
 * rest: CPU time and wake-ups of main and of the worker, at rest and at one frame a second.
 
 Machines are noisy, so read the ratios. The models are those of ``tests/bench/throughput.py``.
@@ -39,6 +40,7 @@ from edged.models import bundled
 from edged.models.spec import PictureInput
 from edged.models.tensor import Tensor
 from edged.sources import Frame, jpeg
+from edged.testing.arecord import FakeRecorder
 from edged.worker.masking import Mask
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-PARTS = ("pictures", "mask", "peers", "many", "motion", "shared", "rest")
+PARTS = ("pictures", "mask", "peers", "many", "motion", "shared", "sound", "rest")
 V2 = "MobileNet v2 1.0/224"
 
 
@@ -185,6 +187,30 @@ def shared(bench: Bench) -> None:
                 print(f"  {camera}, {pace}: {words}")
 
 
+def sound(bench: Bench) -> None:
+    """A microphone at 16 kHz and two windows a second: with YAMNet, and in silence behind a gate."""
+    print("\na microphone, ms of CPU time a second and wake-ups a second of the worker")
+    model = next(iter(bench.models.values())).parent / "yamnet_audio_classifier_with_metadata.tflite"
+    with tempfile.TemporaryDirectory() as folder:
+        fake = FakeRecorder(Path(folder))
+        source = f"{{kind: microphone, device: plughw:1, program: {fake.path}, hop_s: 0.5}}"
+        for what, does, keys in (
+            ("heard", "tone 440 0.1", ""),
+            ("quiet", "tone 440 0.001", ", gate: {above_dbfs: -40, hold_s: 0}"),
+        ):
+            fake.does(does)
+            pipeline = f"pipelines: {{p: {{source: {source}, model: {{file: {model}}}{keys}}}}}\n"
+            with daemon.Daemon(pipeline) as running:
+                running.subscriber.wait_online(1)
+                time.sleep(3)
+                rows = _watched({"worker": running.worker(), "main": running.processes()[0]}, 20)
+            bench.results.setdefault("sound", {})[what] = rows
+            words = (
+                f"{who} {row['cpu_ms']:5.2f} ms, {row['wakeups']:5.1f} wake-ups" for who, row in rows.items()
+            )
+            print(f"  {what:6s} {'   '.join(words)}")
+
+
 def rest(bench: Bench) -> None:
     """The daemon with one pipeline: at rest, and at one frame a second."""
     print("\nCPU time (ms a second) and wake-ups a second")
@@ -247,6 +273,7 @@ def main() -> None:
         "many": lambda: many(bench),
         "motion": lambda: motion(bench),
         "shared": lambda: shared(bench),
+        "sound": lambda: sound(bench),
         "rest": lambda: rest(bench),
     }
     for part in options.parts.split(","):
