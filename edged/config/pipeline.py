@@ -22,6 +22,7 @@ from edged.config.gating import GateSection, TriggerSection
 from edged.config.motion import MotionSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
+from edged.config.teaching import TeachSection
 from edged.config.values import (
     InstalledName,
     Label,
@@ -311,6 +312,11 @@ class PipelineSection(Section):
     decision: DecisionSection = Field(
         default_factory=DecisionSection, description="when findings change the decision"
     )
+    teach: TeachSection | None = Field(
+        examples=[{"allow": "local"}],
+        default=None,
+        description="let cmd/teach label the last picture for the taught model; default: it teaches nothing",
+    )
     gate: GateSection | None = Field(default=None, description="classify only while it is open")
     trigger: TriggerSection | None = Field(
         default=None, description="classify only when it fires; default: classify continuously"
@@ -414,6 +420,8 @@ class PipelineSection(Section):
                 instead = ": write mean and std under source" if hasattr(self.source, "mean") else ""
                 raise wrong(f"normalize is for pictures{instead}", "model", "normalize")
         self._check_measures()
+        if self.teach is not None and (model.taught is None or gives != "picture"):
+            raise wrong("teach is for a taught model of pictures: write model: {taught: NAME}", "teach")
         if model.taught is not None and not self.task.takes_taught:
             raise wrong(f"task {self.task.kind} does not run a taught model", "task", "kind")
         if self.publish.boxes and not self.task.counts:

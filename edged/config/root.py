@@ -32,6 +32,7 @@ from edged.config.pipeline import (
 )
 from edged.config.sensor import AnySensor
 from edged.config.source import AnySource
+from edged.config.teaching import is_here
 from edged.config.values import Name, TopicName
 from edged.drivers import Section, wrong
 from edged.ipc.readings_page import name_of
@@ -194,6 +195,18 @@ class Config(Section):
                     available = ", ".join(sorted(known)) or "none"
                     message = f"there is no sensor '{sensor}'; available: {available}"
                     raise wrong(message, "pipelines", name, *steps)
+        return self
+
+    @model_validator(mode="after")
+    def _lessons_have_a_broker(self) -> Config:
+        hosts = self.mqtt.addresses if self.mqtt is not None else ()
+        for name, pipeline in self.pipelines.items():
+            teach = pipeline.teach
+            if teach is not None and not hosts:
+                raise wrong("lessons come over MQTT: write mqtt", "pipelines", name, "teach")
+            if teach is not None and teach.allow == "local" and not all(is_here(host) for host, _ in hosts):
+                message = "local needs a broker on this machine (mqtt.host: localhost); else write signed"
+                raise wrong(message, "pipelines", name, "teach", "allow")
         return self
 
     @model_validator(mode="after")

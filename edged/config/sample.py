@@ -198,7 +198,7 @@ def _board() -> Iterator[str]:
 
 def _rest() -> Iterator[str]:
     for name, info in PipelineSection.model_fields.items():
-        if name != "source":
+        if name not in {"source", "teach"}:  # a new machine has no taught model
             yield from _commented(_default(name, info, "    "))
 
 

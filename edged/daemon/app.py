@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from edged.config import loader
 from edged.daemon import commands, health, outputs, prometheus
 from edged.daemon.decision_log import DecisionLog
+from edged.daemon.lessons import Lessons
 from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.daemon.sensor_publisher import SensorPublisher
 from edged.daemon.status_file import HealthSchedule
@@ -114,6 +115,9 @@ class Daemon:
             self._sensor_publisher, self._supervisor.readings_page, self._supervisor.forkserver
         )
         self._supervisor.sensors_wait = self._sensors.waits
+        self._lessons = Lessons(config.node, lambda name: self._supervisor.command(name, "features"))
+        self._lessons.configure(config)
+        self._supervisor.features = self._lessons.features
 
     async def run(self) -> None:
         """Work until a signal asks to stop; stop in order also after a defect."""
@@ -199,6 +203,8 @@ class Daemon:
 
     def _command(self, verb: str, payload: bytes) -> bytes:
         """Carry out a command that arrived on ``cmd/<verb>``; return the result."""
+        if verb == commands.TEACH:
+            return self._lessons.answer(payload)
         return commands.answer(verb, payload, self._config.pipelines, self._supervisor.command)
 
     def _switch(self, name: str, on: bool) -> None:
@@ -271,6 +277,7 @@ class Daemon:
         for name in sorted(ran ^ (self._switched_on() & old.pipelines.keys())):
             self._decision_log.note("off" if name in ran else "on", name)
         self._publisher.pipelines(_numbered(config))
+        self._lessons.configure(config)
         self._read_sensors(config)
         if wired is not None:
             if old.mqtt is not None and config.mqtt is not None and old.mqtt.prefix != config.mqtt.prefix:
@@ -339,6 +346,7 @@ class Daemon:
                 *filter(None, [switches.trouble]),
             ],
             switches=switches.all(),
+            lessons=self._lessons.all(),
         )
 
     async def _feed_watchdog(self) -> None:

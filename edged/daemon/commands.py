@@ -1,7 +1,8 @@
 """The commands that arrive on ``cmd/<verb>``, and their results.
 
 ``infer`` fires the triggers of pipelines; ``arm`` and ``disarm`` switch the gates that can be armed. The
-payload names pipelines, separated by commas; an empty one means all that take the command.
+payload names pipelines, separated by commas; an empty one means all that take the command. ``teach`` has a
+payload of its own: see :mod:`edged.daemon.lessons`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 VERBS = ("infer", "arm", "disarm")
+TEACH = "teach"
 _CANNOT = {
     "infer": "it has no trigger that takes commands, or its worker is not running",
     "arm": "it has no gate that can be armed",
@@ -32,7 +34,7 @@ def answer(verb: str, payload: bytes, pipelines: Collection[str], do: Callable[[
         do: carries out the command for one pipeline; returns False where that is not possible.
     """
     if verb not in VERBS:
-        return _json({"error": f"no such verb; there are {', '.join(VERBS)}"})
+        return _json({"error": f"no such verb; there are {', '.join((*VERBS, TEACH))}"})
     text = payload.decode("utf-8", "replace").strip()
     if not text:
         return _json({"verb": verb, "done": [name for name in pipelines if do(name, verb)], "refused": {}})

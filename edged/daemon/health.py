@@ -16,6 +16,7 @@ from edged.system.isolation import not_isolated, suffices
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.daemon.lessons import Taught
     from edged.daemon.publisher import Decided
     from edged.ipc.sensor_messages import SensorState
     from edged.sensors import Reading
@@ -85,6 +86,7 @@ class Snapshot:
         readings: the newest reading of each channel, by the sensor's name; for this machine's users only: on
             MQTT each has a topic of its own.
         switches: the last switch of each pipeline over MQTT, by name.
+        lessons: what the lessons over MQTT came to, by the name of the pipeline.
     """
 
     node: str
@@ -102,6 +104,7 @@ class Snapshot:
     decided: Mapping[str, Decided] = field(default_factory=dict)
     readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
+    lessons: Mapping[str, Taught] = field(default_factory=dict)
 
 
 class Losses:
@@ -150,7 +153,7 @@ def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
         "ts": clock.rfc3339(now.at),
         "clock": "synced" if now.synced else "unsynced",
         "pipelines": {
-            name: _pipeline(status, now.decided.get(name), now.switches.get(name))
+            name: _pipeline(status, now.decided.get(name), now.switches.get(name), now.lessons.get(name))
             for name, status in now.pipelines.items()
         },
         "sensors": {
@@ -292,7 +295,9 @@ def _notes(now: Snapshot, *, public: bool) -> list[str]:
     ]
 
 
-def _pipeline(status: PipelineStatus, decided: Decided | None, switch: Switch | None) -> dict[str, Any]:
+def _pipeline(
+    status: PipelineStatus, decided: Decided | None, switch: Switch | None, taught: Taught | None
+) -> dict[str, Any]:
     model = status.model
     return {
         "state": status.state,
@@ -315,12 +320,17 @@ def _pipeline(status: PipelineStatus, decided: Decided | None, switch: Switch | 
         "network": status.network,
         **({"motion": _motion(status)} if status.moves is not None else {}),
         **({"view": dict(zip(("width", "height"), status.view, strict=True))} if status.view else {}),
+        **({} if taught is None else {"taught": _taught(taught)}),
         **({} if switch is None else {"switched": {"on": switch.on, "at": clock.rfc3339(switch.at)}}),
     }
 
 
 def _motion(status: PipelineStatus) -> dict[str, Any]:
     return {"moves": status.moves, "skipped": status.dropped.get(_STILL, 0)}
+
+
+def _taught(taught: Taught) -> dict[str, Any]:
+    return {"lessons": taught.lessons, "refused": taught.refused, "last": _bounded(taught.last)}
 
 
 def _sensor(status: SensorState) -> dict[str, Any]:

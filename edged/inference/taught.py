@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edged.inference.head import Floats
     from edged.inference.model import Model
     from edged.models.spec import PictureInput, TextInput, WindowInput
     from edged.models.taught.head_file import HeadFile
@@ -36,6 +37,7 @@ class TaughtModel:
         labels: those that it may answer with.
         tag: its tag in events.
         runtime_name: the runtime that runs the embedder.
+        newest: the features of the last picture, of length 1; None: there was none.
 
     Raises:
         ModelError: the head was taught with another number of features.
@@ -54,10 +56,12 @@ class TaughtModel:
         self.spec = _spec(model.spec.input, len(self.labels))
         self.tag = tag
         self.runtime_name = model.runtime_name
+        self.newest: Floats | None = None
 
     def invoke(self, prepared: NDArray[Any]) -> list[NDArray[Any]]:
         """Return the scores of a prepared picture, ``[labels]``. Raises ``ModelError``."""
-        return [self._head.scores(features_of(self._model.invoke(prepared), self._output))]
+        self.newest = features_of(self._model.invoke(prepared), self._output)
+        return [self._head.scores(self.newest)]
 
     def rehearse(self) -> None:
         """Run the embedder once on whatever its input holds. Raises ``ModelError``."""

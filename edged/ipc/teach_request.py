@@ -27,6 +27,7 @@ class TeachRequest:
         count: pictures to take from it.
         interval_s: between two of them.
         answer: the number of their label.
+        row: the features of one example more, float16 in base64; empty: there is none. It has this label too.
         fit: how a picture is fitted to the model's input.
         values: the keys of ``model`` about the values of pixels, such as ``normalize``.
         runtime: ``auto``, ``litert`` or ``tflite-runtime``.
@@ -43,6 +44,7 @@ class TeachRequest:
     count: int = 0
     interval_s: float = 1.0
     answer: int = 0
+    row: str = ""
     fit: str = "stretch"
     values: Mapping[str, Any] = field(default_factory=dict)
     runtime: str = "auto"

@@ -2,8 +2,9 @@
 
 ```
  main ──order────▶ fork server ──▶ worker
- main ──commands─▶ worker             infer · arm · disarm, as text: "pipeline verb"
- main ◀─reports─── worker             labels · ready · note · running · outcome · beat · fault · held · ended
+ main ──commands─▶ worker             infer · arm · disarm · features, as text: "pipeline verb"
+ main ◀─reports─── worker             labels · ready · note · running · outcome · beat · fault · held · done ·
+                                      features · ended
 ```
 
 The pipe is a SOCK_SEQPACKET socket pair, so a message is a datagram and there is no framing to get wrong. A
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 LONGEST_NAME = 32
 LONGEST_LABEL = 128
 LONGEST_SENTENCE = 400
+MOST_FEATURES = 2048  # float16 numbers in one message
+LONGEST_FEATURES = 6000  # characters of them in base64
 MOST_FINDINGS = 10
 _MOST_REASONS = 16
 _FOUND_BYTES = 4000  # of what was found in one picture
@@ -221,13 +224,25 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """What a taught model sees in the last picture, because main asked for it.
+
+    Attributes:
+        values: float16 numbers in base64; empty: no picture was judged yet.
+    """
+
+    pipeline: str
+    values: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A finite source gave its last sample, and all samples were classified."""
 
     pipeline: str
 
 
-Report = Ready | Labels | Running | Outcome | Beat | Fault | Held | Note | Done | Ended
+Report = Ready | Labels | Running | Outcome | Beat | Fault | Held | Note | Done | Features | Ended
 
 
 def _finding(value: Any) -> Finding:
@@ -351,9 +366,10 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "zone": codec.text(LONGEST_NAME, empty=True),
     "boxes": _boxes,
     "found": codec.list_of(_found, MOST_OBJECTS),
+    "values": codec.matching(rf"[A-Za-z0-9+/]{{0,{LONGEST_FEATURES}}}={{0,2}}", "base64"),
 }
 CODEC: Codec[Report] = Codec(
-    (Ready, Labels, Running, Outcome, Beat, Fault, Held, Note, Done, Ended),
+    (Ready, Labels, Running, Outcome, Beat, Fault, Held, Note, Done, Features, Ended),
     _PARSERS,
     max_bytes=MAX_BYTES,
     sentences={"message", "held_by"},

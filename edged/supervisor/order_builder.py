@@ -120,7 +120,12 @@ def _index(file: Path | None, files: Sequence[Path]) -> int:
 
 
 def may(section: PipelineSection, verb: str) -> bool:
-    """Return whether a pipeline has the trigger for ``infer``, or the gate for the other verbs."""
+    """Return whether a pipeline has the trigger for ``infer``, or the gate for ``arm`` and ``disarm``.
+
+    ``features`` are for one that learns over MQTT.
+    """
+    if verb == "features":
+        return section.teach is not None
     if verb == "infer":
         return section.trigger is not None and section.trigger.command
     return section.gate is not None and section.gate.armed

@@ -218,6 +218,8 @@ class ReportScreen:
             return self._ready(report)
         if isinstance(report, worker_messages.Held):
             return self._held(report)
+        if isinstance(report, worker_messages.Features) and self._section.teach is None:
+            raise WireError("features, which nobody asked for")
         return report
 
     def _spend(self, bucket: TokenBucket, what: str, per_second: float, *, behind: bool) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from edged.config.root import PipelineSection
     from edged.ipc.heartbeat import Stage
+    from edged.ipc.worker_messages import Features
     from edged.ipc.worker_order import Order
     from edged.sensors import SensorConfig
     from edged.supervisor.accelerator_probe import OrderMaker
@@ -65,6 +66,8 @@ class Supervisor:
         readings_page: a descriptor of the page on which sensors write what pipelines need.
         forkserver: starts the workers without a network, the sensor worker among them.
         sensors_wait: returns whether a sensor waits for its device; set by whoever reads the sensors.
+        features: takes what a taught model sees in the last picture, after the command ``features``; set by
+            whoever gives that.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Supervisor:
             self.forkserver, self._probe_order, self._arrange, self._plugged_in, root
         )
         self.sensors_wait: Callable[[], bool] = lambda: False
+        self.features: Callable[[Features], object] = lambda _report: None
         self._off: set[str] = set()
         self._armed: set[str] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -139,18 +143,20 @@ class Supervisor:
         return changes
 
     def command(self, pipeline: str, verb: str) -> bool:
-        """Carry out ``infer`` (trigger), ``arm`` or ``disarm`` (gate); return False where there is none.
+        """Carry out ``infer`` (trigger), ``arm`` or ``disarm`` (gate), ``features`` (taught model).
+
+        Returns False where there is none.
 
         Raises ``KeyError`` for a pipeline that does not exist.
         """
         if not order_builder.may(self._pipelines[pipeline], verb):
             return False
-        if verb != "infer":
+        if verb not in {"infer", "features"}:
             (self._armed.add if verb == "arm" else self._armed.discard)(pipeline)
         if verb == "infer" and not self._enabled[pipeline]:
             return False
         sent = [g.lifecycle.command(pipeline, verb) for g in self._groups.values() if pipeline in g.sections]
-        return any(sent) or verb != "infer"
+        return any(sent) or verb not in {"infer", "features"}
 
     async def apply(
         self,
@@ -282,6 +288,7 @@ class Supervisor:
             lost=functools.partial(self._lost, key),
             fatal=self._fatal,
             places=self.places,
+            features=self._featured,
             after=list(self._closing),
         )
         for status in status_board.all():
@@ -289,6 +296,9 @@ class Supervisor:
         if not status_board.ended():
             lifecycle.start()
         return WorkerGroup(sections, self._isolation, accelerated, status_board, lifecycle)
+
+    def _featured(self, report: Features) -> None:
+        self.features(report)
 
     def _screen(self, name: str, section: PipelineSection) -> ReportScreen:
         """Return the screen of a pipeline: the same one as long as it is configured as it is."""

@@ -23,7 +23,7 @@ from edged.system.backoff import between_restarts
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from edged.ipc.worker_messages import Ready, Report
+    from edged.ipc.worker_messages import Features, Ready, Report
     from edged.ipc.worker_order import Order
     from edged.supervisor.forkserver_client import ForkServer
     from edged.supervisor.pipeline_status import StatusBoard
@@ -59,6 +59,7 @@ class WorkerLifecycle:
         lost: called with a sentence and the way when the accelerator was lost. It may retire this lifecycle.
         fatal: takes what workers decoded when they ended.
         places: takes how far its sources have come.
+        features: takes what a taught model sees in the last picture.
         after: tasks to wait for before the first start: the ends of workers that hold the same cameras.
     """
 
@@ -74,6 +75,7 @@ class WorkerLifecycle:
         lost: Callable[[str, Loss], object] = lambda _why, _loss: None,
         fatal: FatalSamples | None = None,
         places: Places | None = None,
+        features: Callable[[Features], object] = lambda _features: None,
         after: Collection[asyncio.Task[None]] = (),
     ) -> None:
         self._order = order
@@ -86,6 +88,7 @@ class WorkerLifecycle:
         self._lost = lost
         self._fatal = fatal or FatalSamples()
         self._places = places or Places()
+        self._features = features
         self._after = after
         self._backoff = between_restarts()
         self._worker: WorkerProcess | None = None
@@ -203,8 +206,7 @@ class WorkerLifecycle:
         if screened is None:
             return
         report = screened
-        if isinstance(report, worker_messages.Done):
-            self._places.done(report)
+        if self._passed_on(report):
             return
         if isinstance(report, worker_messages.Ended):
             self._places.ended(report.pipeline)
@@ -221,6 +223,16 @@ class WorkerLifecycle:
             self._explained.discard(report.pipeline)
             self._ran = True
         self._status_board.take(report)
+
+    def _passed_on(self, report: Report) -> bool:
+        """Pass on a report that says nothing about the status; return whether it is one."""
+        if isinstance(report, worker_messages.Done):
+            self._places.done(report)
+        elif isinstance(report, worker_messages.Features):
+            self._features(report)
+        else:
+            return False
+        return True
 
     def _confirmed(self, worker: WorkerProcess, ready: Ready) -> Ready:
         """Return what a worker reports of its walls as far as the kernel shows it.

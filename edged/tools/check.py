@@ -17,6 +17,7 @@ from edged.config import error_messages, loader
 from edged.config.secrets import read_secret, secret_files
 from edged.errors import ConfigError, DriverError, ModelError, Problem
 from edged.homeassistant.units import wrong
+from edged.ipc.worker_messages import MOST_FEATURES
 from edged.models import bundled, image_classifier, loaded_model, normalization
 from edged.models import labels as label_files
 from edged.models.spec import PictureInput, Spec
@@ -210,6 +211,8 @@ class _Check:
             self._report((*_source_of(name, pipeline), "kind"), what)
         for key, file in secret_files(pipeline.source).items():
             self._secret((*_source_of(name, pipeline), key), file)
+        if pipeline.teach is not None and pipeline.teach.secret_file is not None:
+            self._secret(("pipelines", name, "teach", "secret_file"), pipeline.teach.secret_file)
 
     def _sensors(self) -> None:
         """Build each sensor, and report two that use the same device."""
@@ -300,6 +303,9 @@ class _Check:
                     steps, f"{folder.name} was taught with {head.gives}s, and the source gives {given}s"
                 )
                 return
+            if pipeline.teach is not None and head.features > MOST_FEATURES:
+                what = f"{folder.name} has {head.features} features; lessons over MQTT take {MOST_FEATURES}"
+                self._report(("pipelines", name, "teach"), what)
             for key, file, sha256 in _models(pipeline) if given == "picture" else ():
                 model = tflite_file.read(
                     file or folder,

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import base64
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -14,6 +15,7 @@ from edged import tasks
 from edged.errors import ModelError, Reason, Unavailable
 from edged.events import ModelTag
 from edged.inference import edgetpu, external
+from edged.inference import head as heads
 from edged.inference import model as models
 from edged.inference import taught as taught_models
 from edged.inference.taught import TaughtModel, TaughtText
@@ -89,6 +91,11 @@ class Engine:
     def decode(self, item: Item, outputs: Sequence[NDArray[np.generic]]) -> Sequence[Finding] | None:
         """Return the findings; empty where the outputs are not numbers, None where it is too early."""
         return self._task.decode(outputs, item.tensor)
+
+    def features(self) -> str:
+        """Return what a taught model saw in the last picture, float16 in base64; empty: there was none."""
+        newest = self._model.newest if isinstance(self._model, TaughtModel) else None
+        return "" if newest is None else base64.b64encode(heads.stored(newest)).decode()
 
     def rehearse(self) -> None:
         """Run the model once, on whatever its input holds. Raises ``ModelError``."""

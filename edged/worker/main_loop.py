@@ -222,8 +222,8 @@ class WorkerMain:
                 continue
             if verb in ("on", "off"):
                 runner.switch(verb == "on")
-            elif runner.watch is not None:
-                runner.watch.obey(verb)
+            else:
+                runner.obey(verb)
 
     def _stop(self) -> None:
         """Close the sources and the accelerator and end, whatever hangs: main has closed the pipe."""

@@ -199,6 +199,13 @@ class PipelineRunner:
         gate, trigger = section.gate, section.trigger
         return PipelineGate(gate, trigger, readings_page, attach=section.attach, armed=self._order.armed)
 
+    def obey(self, verb: str) -> None:
+        """Carry out a command of main; called by the thread that hears main."""
+        if verb == "features":
+            self._reports.offer(worker_messages.Features(self.name, self._engine.features()))
+        elif self.watch is not None:
+            self.watch.obey(verb)
+
     def report_notes(self) -> None:
         """Report what a person should know about the model."""
         for reason, sentence in _notes(self._section, self._engine):

@@ -81,7 +81,9 @@ class Lesson:
         """
         request = self._request
         before = head_file.read(Path(request.head)) if request.head else None
-        if request.embedder:
+        if request.row:
+            self._take(request.row)
+        elif request.embedder:
             self._look()
         else:
             self._read()
@@ -103,6 +105,14 @@ class Lesson:
             for frame, answer in self._frames(spec):
                 self._rows.append(heads.features_of(model.invoke(prepare(frame)), spec.outputs[0]))
                 self._answers.append(answer)
+
+    def _take(self, row: str) -> None:
+        """Take the features that the request has."""
+        features = np.frombuffer(base64.b64decode(row, validate=True), "<f2").astype(np.float32)
+        if not np.isfinite(features).all() or not features.any():
+            raise ModelError("these are not features")
+        self._rows.append(features)
+        self._answers.append(self._request.answer)
 
     def _read(self) -> None:
         """Make features of every line of every file."""

@@ -33,7 +33,8 @@ MAX_HISTORY = 200  # entries
 LEAST = 3  # examples of a label, below which leaving one out tells nothing about it
 OTHER = "other"  # the label of examples of what is none of the labels
 _HEADER = struct.Struct("<8sI")
-_NUMBER = 2  # bytes of a float16
+CORRECTED = "corrected"  # what a lesson over MQTT is called in the history
+NUMBER = 2  # bytes of a float16
 _MAX_HEADER = 1_000_000
 
 Gives = Literal["picture", "text"]
@@ -58,7 +59,7 @@ class Taught:
 
     Attributes:
         at: when, in seconds since 1970.
-        what: ``taught`` or ``forgot``.
+        what: ``taught``, ``corrected`` (over MQTT) or ``forgot``.
         label: of the examples.
         count: their number.
     """
@@ -183,7 +184,7 @@ def _checked(header: dict[str, Any], numbers: memoryview) -> HeadFile:
     _require(0 < features <= MAX_FEATURES and math.isfinite(cosine) and math.isfinite(margin))
     _require(header["gives"] in {"picture", "text"})
     _require(all(unfit(label) == "" for label in labels))
-    sizes = [_NUMBER * size for size in (features * len(labels), len(labels), len(answers) * features)]
+    sizes = [NUMBER * size for size in (features * len(labels), len(labels), len(answers) * features)]
     _require(len(numbers) == sum(sizes))
     weights, bias, examples = (
         numbers[sum(sizes[:part]) : sum(sizes[: part + 1])] for part in range(len(sizes))

@@ -16,7 +16,7 @@ from edged.config.needs import of_lesson
 from edged.errors import ModelError, Refused
 from edged.ipc.teach_request import STRANGER, TeachRequest
 from edged.models.taught import embedder, head_file
-from edged.models.taught.head_file import Gates, HeadFile, Taught
+from edged.models.taught.head_file import CORRECTED, NUMBER, OTHER, Gates, HeadFile, Taught
 from edged.models.taught.store import EMBEDDER, HEAD, Store
 from edged.models.tflite import embedding
 from edged.models.tflite import file as tflite_file
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from edged.tools.teach.examples import Examples
 
+# Corrections may bring a label to this many examples, or to this many times those of the least taught label.
+CORRECTIONS, SHARE = 20, 3
 PATIENCE_S = 90.0  # without an answer: slow boards import for 10 s, a camera needs a while
 _MODULE = "edged.worker.teach"
 _DENIED = "Permission denied"
@@ -107,6 +109,52 @@ class Teacher:
             lessons = [Taught(time.time(), "taught", label, count) for label, count in more.items()]
             self._put(folder, request, before, found, lessons)
         return report | {"version": before.version + 1 if before else 1}
+
+    def correct(self, name: str, label: str, row: bytes) -> dict[str, Any]:
+        """Teach a model one example that a worker has the features of.
+
+        Args:
+            name: the model.
+            label: one of its labels, or ``other``.
+            row: the features, float16.
+
+        Returns:
+            As :meth:`teach`.
+
+        Raises:
+            Refused: there is no such model or label, or it has its share of the examples already.
+            ModelError: the features do not fit the model.
+        """
+        began = time.monotonic()
+        before = self._existing(name)
+        if label not in (*before.labels, OTHER):
+            raise Refused("its model has no such label; edged teach adds one on the device", os.EX_USAGE)
+        if before.gives != "picture" or len(row) != NUMBER * before.features:
+            raise ModelError("these are not features of its model")
+        _refuse_more(before.counts, label)
+        labels = tuple(dict.fromkeys((*before.labels, label)))
+        with self.store.writing(name) as folder:
+            request = TeachRequest(
+                labels,
+                head=str(folder / HEAD),
+                row=base64.b64encode(row).decode(),
+                answer=labels.index(label),
+            )
+            found = self._ask(request)
+            report = _report(labels, found, began)
+            self._put(folder, request, before, found, [Taught(time.time(), CORRECTED, label, 1)])
+        return report | {"version": before.version + 1}
+
+    def take_back(self, name: str) -> HeadFile:
+        """Take back the last lesson, if it is one of :meth:`correct`; return the head before it.
+
+        Raises:
+            Refused: it is another one.
+        """
+        before = self._existing(name)
+        if not before.history or before.history[-1].what != CORRECTED:
+            raise Refused("the last lesson did not come over MQTT; edged teach NAME --undo takes it back")
+        return self.store.undo(name)
 
     def forget(self, name: str, label: str) -> dict[str, Any]:
         """Take a label and its examples out of a model.
@@ -264,6 +312,16 @@ class Teacher:
         if not found.get("isolation", True):
             self._watcher.note(not_isolated("WARNING: the process that sees the examples"))
         return found
+
+
+def _refuse_more(counts: Mapping[str, int], label: str) -> None:
+    """Refuse another correction of a label that has many more examples than another one."""
+    others = {other: count for other, count in counts.items() if other != label}
+    fewest = min(others, key=others.__getitem__, default="")
+    most = max(CORRECTIONS, SHARE * others.get(fewest, 0))
+    if counts.get(label, 0) >= most:
+        has = f"that label has {counts[label]} examples and another one {others.get(fewest, 0)}"
+        raise Refused(f"{has}: teach that first")
 
 
 def _report(labels: Sequence[str], found: dict[str, Any], began: float) -> dict[str, Any]:

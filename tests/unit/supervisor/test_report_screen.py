@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -30,6 +31,7 @@ from edged.ipc.worker_messages import (
     Beat,
     Ended,
     Fault,
+    Features,
     Held,
     Labels,
     Outcome,
@@ -77,7 +79,7 @@ class Stand:
     def __init__(
         self, labels: tuple[str, ...] | None = NAMES, *, all_results: bool = False, **keys: Any
     ) -> None:
-        section = {"source": {"kind": "synthetic", "interval_s": 1.0}, **keys}
+        section: dict[str, Any] = {"source": {"kind": "synthetic", "interval_s": 1.0}} | keys
         self.time = Time()
         self.screen = ReportScreen(
             PipelineSection.model_validate(section), all_results=all_results, now=self.time, wall=lambda: WALL
@@ -289,6 +291,20 @@ def test_what_piled_up_while_main_was_away_is_no_flood() -> None:
     stand.refuses(outcome(), "events a second")
     stand.screen.refill()
     stand.takes(outcome())
+
+
+def test_features_come_only_from_a_pipeline_that_learns_over_mqtt() -> None:
+    Stand().ready().refuses(Features("porch", "AAAA"), "features, which nobody asked for")
+    source = {"kind": "folder", "path": "/p", "interval_s": 1.0}
+    taught = {"model": {"taught": "/s/models/taught/discs"}, "teach": {"allow": "local"}}
+    stand = Stand(source=source, **taught).ready()
+    assert stand.takes(Features("porch", "AAA=")) == Features("porch", "AAA=")
+    for odd in ("AAAA!", "AA==AA", 6001 * "A"):
+        stand.refuses(Features("porch", odd), "base64 expected")
+    for _ in range(int(STATES_BURST)):
+        with contextlib.suppress(WireError):
+            stand.takes(Features("porch", "AAAA"))
+    stand.refuses(Features("porch", "AAAA"), "changes of its state a second")
 
 
 def test_results_leave_only_where_they_are_published_and_at_their_own_pace() -> None:

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from taught_models import SIDE, features, teach
 
 from edged.errors import ModelError, Refused
 from edged.models.taught.head_file import OTHER
 from edged.system.child import ChildFailed
 from edged.tools.teach import teacher
 from edged.tools.teach.examples import Examples
-from edged.tools.teach.teacher import Teacher
+from edged.tools.teach.teacher import CORRECTIONS, Teacher
 from unit.models.taught.test_head_file import head
 from unit.models.taught.test_store import taught
 
@@ -105,3 +107,35 @@ def test_what_does_not_go_with_the_model_is_refused(tmp_path: Path) -> None:
         lessons.forget("garage", "dog")
     with pytest.raises(Refused, match="was taught with pictures"):
         lessons.teach("garage", Examples("text", ((tmp_path / "a.txt", "a"),)), tmp_path / "m.tflite")
+
+
+def test_a_lesson_over_mqtt_has_a_label_of_the_model_and_no_more_than_its_share(tmp_path: Path) -> None:
+    lessons = Teacher(tmp_path, Notes())
+    with pytest.raises(Refused, match="no taught model stripes"):
+        lessons.correct("stripes", "left", b"")
+    teach(tmp_path, "stripes", {"left": 2, "right": 12}, each=3)
+    row = np.asarray(features(7), "<f2").tobytes()
+    with pytest.raises(Refused, match="no such label"):
+        lessons.correct("stripes", "middle", row)
+    with pytest.raises(ModelError, match="not features of its model"):
+        lessons.correct("stripes", "left", row[2:])
+    with pytest.raises(Refused, match="did not come over MQTT"):
+        lessons.take_back("stripes")
+    report = lessons.correct("stripes", "left", row)
+    assert (report["version"], report["examples"]) == (2, {"left": 4, "right": 3})
+    moved = lessons.correct("stripes", "right", row)  # a correction of the correction
+    assert moved["examples"] == {"left": 3, "right": 4}
+    assert lessons.take_back("stripes").counts == {"left": 4, "right": 3}
+    assert lessons.correct("stripes", OTHER, row)["examples"] == {"left": 3, "right": 3, OTHER: 1}
+    with pytest.raises(Refused, match="not features"):
+        lessons.correct("stripes", "left", np.full(SIDE, np.nan, "<f2").tobytes())
+
+
+def test_corrections_of_one_label_do_not_drown_the_others(tmp_path: Path) -> None:
+    lessons = Teacher(tmp_path, Notes())
+    teach(tmp_path, "stripes", {"left": 2, "right": 12}, each=CORRECTIONS)
+    row = np.asarray(features(7), "<f2").tobytes()
+    assert lessons.correct("stripes", "left", row)["examples"]["left"] == CORRECTIONS + 1
+    teach(tmp_path, "few", {"left": 2, "right": 12}, each=3)
+    with pytest.raises(Refused, match="20 examples and another one 3: teach that first"):
+        teacher._refuse_more({"left": 20, "right": 3}, "left")
