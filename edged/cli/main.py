@@ -21,6 +21,7 @@ from edged.cli import (
     audit,
     bench,
     check,
+    completion,
     convert,
     doctor,
     fleet,
@@ -61,6 +62,7 @@ VERBS = (
     teach,
     convert,
     support_bundle,
+    completion,
 )
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # errors of a standard output
 _WRONG_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")  # argparse's sentence
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return its exit status."""
     _fill_streams()
     words = model_options.joined(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    parser = command_line()
     if not words:
         parser.print_help()
         return 0
@@ -167,7 +169,8 @@ def _no_such_verb(word: str) -> str:
     return f"there is no verb {word}: {hint}"
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
     parser = _Parser(
         prog="edged",
         description="Run .tflite models on camera frames or sensor readings and publish short MQTT messages. "
