@@ -1,4 +1,6 @@
-"""Writes what is generated in docs/: ``python docs/make`` after a change of the configuration or of a schema.
+"""Writes what is generated in docs/, and the AsyncAPI document: ``python docs/make``.
+
+To be run after a change of the configuration, of a schema or of docs/topics.md.
 
 ``--picture`` also makes docs/images/try.svg again, from a real run of ``edged try``.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import asyncapi
 import configuration
 import payloads
 import picture
@@ -20,6 +23,7 @@ def main(arguments: list[str]) -> int:
     topics = DOCS / "topics.md"
     _write(DOCS / "configuration.md", configuration.page())
     _write(topics, payloads.fill(topics.read_text("utf-8")))
+    _write(asyncapi.TARGET, asyncapi.document(topics.read_text("utf-8")))
     if "--picture" in arguments:
         _write(DOCS / "images" / "try.svg", picture.svg(picture.run(count=picture.COUNT)))
     return 0

@@ -1,7 +1,8 @@
-"""``edged schema``: the JSON schema of the configuration, for editors."""
+"""``edged schema``: the JSON schema of the configuration, or of the topics, as an AsyncAPI document."""
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +17,29 @@ HELP = "print the JSON schema of the configuration, for editors"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    parser.add_argument(
+        "--asyncapi", action="store_true", help="print all topics and payloads instead, as AsyncAPI 3"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema, or replace a file with it."""
-    from edged.config import schema
-
+    text = _asyncapi() if arguments.asyncapi else _configuration()
     if arguments.output == "-":
-        terminal.print_document(schema.text())
+        terminal.print_document(text)
         return 0
     from edged.tools.bench.target import Target
 
-    Target(Path(arguments.output)).write(schema.text().encode())
+    Target(Path(arguments.output)).write(text.encode())
     return 0
+
+
+def _configuration() -> str:
+    from edged.config import schema
+
+    return schema.text()
+
+
+def _asyncapi() -> str:
+    return resources.files("edged").joinpath("schema/asyncapi.json").read_text("utf-8")

@@ -37,7 +37,8 @@ MODELS = {
     "MobileNet v2 1.0/224": "mobilenet_v2_1.0_224_quant.tflite",
     "MobileNet v1 0.25/128": "mobilenet_v1_0.25_128_quant.tflite",
 }
-PARTS = ("throughput", "many", "memory", "latency", "recovery", "start")
+DETECTOR, OBJECTS = "ssd_mobilenet_v1.tflite", "coco_labels.txt"
+PARTS = ("throughput", "detect", "many", "memory", "latency", "recovery", "start")
 SOURCE = "{kind: synthetic, size: [640, 480], interval_s: 0}"
 
 
@@ -47,9 +48,14 @@ class Bench:
     def __init__(self, models: Path, seconds: float, rounds: int) -> None:
         self.models = {name: next(models.rglob(file)) for name, file in MODELS.items()}
         self.labels = next(models.rglob("imagenet_labels.txt"))
+        self._folder = models
         self.seconds = seconds
         self.rounds = rounds
         self.results: dict[str, Any] = {}
+
+    def file(self, name: str) -> Path:
+        """Return the file of this name."""
+        return next(self._folder.rglob(name))
 
     def yaml(self, model: Path, count: int, source: str = SOURCE) -> str:
         line = f"source: {source}, model: {{file: {model}, labels: {self.labels}, threads: 1}}"
@@ -135,6 +141,33 @@ def throughput(bench: Bench) -> None:
             f"careful loop {row['careful']:7.1f} ({row['ratio_careful']:.3f})   "
             f"added a frame {row['added_ms']:.3f} ms, capture {row['capture_ms']:.2f} ms beside invoke"
         )
+
+
+def detect(bench: Bench) -> None:
+    """One pipeline that detects objects: its speed against bare invoke(), and its memory."""
+    model, labels = bench.file(DETECTOR), bench.file(OBJECTS)
+    line = f"model: {{file: {model}, labels: {labels}, threads: 1}}, task: {{kind: detect}}"
+    ratios = []
+    for _ in range(bench.rounds):
+        before = bench.plain("bare", model)
+        config = loader.loads(f"pipelines: {{p: {{source: {SOURCE}, {line}}}}}\n", "bench", Path("/"))
+        rate, _ = asyncio.run(_flat_out(config.pipelines, bench.seconds))
+        ratios.append(2 * rate / (before + bench.plain("bare", model)))
+    source = "{kind: synthetic, size: [640, 480], interval_s: 0.2}"
+    pss = _pss(f"pipelines:\n  p: {{source: {source}, {line}}}\n", 1)
+    row = {"frames_s": rate, "ratio": median(ratios), "pss": pss}
+    bench.results["detect"] = row
+    print(
+        f"\ndetect, SSD MobileNet v1: {rate:.1f} frames/s ({row['ratio']:.3f} of bare), all {pss:.1f} MB PSS"
+    )
+
+
+def _pss(yaml: str, count: int) -> float:
+    """Return the memory of a daemon with this many pipelines, in MB."""
+    with daemon.Daemon(yaml) as running:
+        running.subscriber.wait_online(count)
+        time.sleep(4)
+        return sum(p.memory_full_info().pss for p in running.processes()) / 1e6
 
 
 def many(bench: Bench) -> None:
@@ -248,7 +281,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     bench = Bench(options.models, options.seconds, options.rounds)
-    parts = {f.__name__: f for f in (throughput, many, memory, latency, recovery, start)}
+    parts = {f.__name__: f for f in (throughput, detect, many, memory, latency, recovery, start)}
     for part in options.parts.split(","):
         parts[part](bench)
     text = json.dumps(bench.results, indent=1)

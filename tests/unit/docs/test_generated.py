@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 
+from edged.daemon.publisher import TOPICS
 from unit.docs.documents import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 sys.path.append(str(ROOT / "docs" / "make"))
 
+import asyncapi
 import configuration
 import payloads
 import picture
@@ -58,3 +66,36 @@ def _plain(svg: str) -> list[str]:
 
 def _scores(svg: str) -> list[float]:
     return [float(score) for score in re.findall(r" (\d\.\d\d)\b", picture.words(svg))]
+
+
+def test_the_asyncapi_document_is_that_of_the_page_and_the_schemas() -> None:
+    made = asyncapi.document((ROOT / "docs" / "topics.md").read_text("utf-8"))
+    assert asyncapi.TARGET.read_text("utf-8") == made, REMEDY
+    data = json.loads(made)
+
+    def references(part: object) -> Iterator[str]:
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):  # type: ignore[call-overload]
+            if key == "$ref":
+                yield value
+            elif isinstance(value, dict | list):
+                yield from references(value)
+
+    for reference in references(data):
+        found = data
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+    channels = {channel["address"] for channel in data["channels"].values()}
+    assert {f"edged/{{node}}/{{pipeline}}/{topic}" for topic in (*TOPICS, "event", "result")} <= channels
+    assert len(data["operations"]) == len(channels)
+
+
+def test_an_event_of_the_page_is_one_of_the_asyncapi_document() -> None:
+    data = json.loads(asyncapi.TARGET.read_text("utf-8"))
+    event = {**data, "$ref": "#/components/messages/event/payload/schema"}
+    page = (ROOT / "docs" / "topics.md").read_text("utf-8")
+    examples = re.findall(r"<!-- test: schema event -->\n```json\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        Draft202012Validator(event).validate(json.loads(example))
+        with pytest.raises(ValidationError):
+            Draft202012Validator(event).validate({**json.loads(example), "pixels": "…"})
