@@ -167,7 +167,8 @@ class StatusBoard:
         """Leave out a pipeline that is switched off; of its worker's reports, only what it runs is taken."""
         if name not in self._off:
             self._off.add(name)
-            self._set(name, state="disabled", online=False, enabled=False, fps=0.0)
+            self.labels.pop(name, None)
+            self._set(name, state="disabled", online=False, enabled=False, fps=0.0, present=None)
 
     def label(self, name: str) -> str:
         """Return the label that a pipeline decided last."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from edged import sources
 from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError
-from edged.events import Finding
+from edged.events import UNKNOWN, Finding
 from edged.inference.preprocess import Preparer
 from edged.inference.text_ids import TextPreparer
 from edged.inference.window_preparer import WindowPreparer
@@ -227,8 +227,13 @@ class PipelineRunner:
         self._engine.close()
 
     def switch(self, on: bool) -> None:
-        """Let the source be read, or close it and judge nothing until then; from any thread."""
+        """Let the source be read, or close it and judge nothing until then; from any thread.
+
+        Switched on again, it starts undecided.
+        """
         self._told = "start"
+        if on:
+            self._decision = _decision(self._section, replace(self._order, resume=UNKNOWN, present=()))
         self._on = on
         self.capture.switch(on)
 

@@ -108,6 +108,22 @@ def test_one_that_is_switched_off_stops_no_sister_and_the_last_closes_the_camera
     asyncio.run(scenario())
 
 
+def test_one_that_is_switched_on_again_starts_undecided() -> None:
+    async def scenario() -> None:
+        cat = {**PHOTOS, "path": str(next(bundled.PHOTOS.glob("*cat*"))), "interval_s": 0.05}
+        async with Crew(sharing(cat, gate={}, people={}), results=False) as crew:
+            news = lambda name: [o.type for _, o in crew.outcomes if o.pipeline == name]  # noqa: E731 - short, and read often
+            await crew.until(lambda: news("gate") == news("people") == ["start"])
+            crew.supervisor.enable("gate", on=False)
+            await asyncio.sleep(0.2)
+            crew.supervisor.enable("gate", on=True)
+            await crew.until(lambda: news("gate") == ["start", "start"])
+            assert {o.previous for _, o in crew.outcomes} == {"unknown"}
+            assert news("people") == ["start"]
+
+    asyncio.run(scenario())
+
+
 def test_a_worker_that_dies_comes_back_with_all_its_pipelines() -> None:
     async def scenario() -> None:
         async with Crew(sharing(synthetic(), gate={}, people={}, cars={"enabled": False})) as crew:

@@ -175,3 +175,27 @@ def test_one_bad_camera_does_not_hide_a_good_one() -> None:
     found = cameras(there(LOGI, other), Ward(runs))
     assert found.status == "error"
     assert "gives pictures" in found.detail
+
+
+SHARED = """node: n
+cameras:
+  yard: {kind: v4l2, device: /dev/video0, size: [1280, 720]}
+pipelines:
+  gate: {camera: yard, crop: [0, 0, 99, 99]}
+  people: {camera: yard}
+"""
+
+
+def test_a_camera_that_pipelines_share_is_tried_once() -> None:
+    ward = Ward()
+    assert cameras(there(LOGI), ward, SHARED).status == "ok"
+    (section,) = ward.sections.values()
+    assert section.source.size == (1280, 720)
+
+
+def test_a_camera_that_any_of_them_uses_is_left_to_the_daemon() -> None:
+    ward = Ward()
+    daemon = {"pipelines": {"gate": {"state": "disabled"}, "people": {"state": "running"}}}
+    found = cameras(there(LOGI), ward, SHARED, daemon=daemon)
+    assert found == ("ok", "people: the running daemon has it", "")
+    assert ward.sections == {}
