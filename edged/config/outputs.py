@@ -133,8 +133,9 @@ class HomeAssistant(Section):
     labels: Annotated[tuple[Label, ...], Field(max_length=50)] = Field(
         examples=[["Egyptian cat", "tiger cat"]],
         default=(),
-        description="a binary sensor of each pipeline for each of these labels, ON while it sees it; task "
-        "detect with labels of its own has one, and a count, for each of those instead",
+        description="a binary sensor of each pipeline for each of these labels, ON while it sees it, and an "
+        "event and a trigger when it begins; task detect with labels of its own has these, and a count, for "
+        "those instead",
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import edged
-from edged.homeassistant import label_entities, sensor_entities
+from edged.homeassistant import label_entities, label_events, sensor_entities
 from edged.homeassistant.sensor_entities import READ
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ def payload(
     components |= sensor_entities.components(
         base, sensors or {}, {name: title(name, node) for name in sensors or {}}
     )
-    components |= label_entities.components(
-        base, watched or {}, {name: title(name, node) for name in watched or {}}
-    )
+    for of_labels in (label_entities.components, label_events.components):
+        components |= of_labels(base, watched or {}, {name: title(name, node) for name in watched or {}})
     for kind, component in components.items():
         component |= {"uniq_id": f"edged_{node}_{kind}", "qos": 1}
     gone = [id_ for id_ in sorted(previous or {}) if id_ not in components][:MAX_STUBS]

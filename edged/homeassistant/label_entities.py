@@ -58,7 +58,7 @@ def _of_pipeline(base: str, pipeline: str, watched: Watched, title: str) -> Iter
     }
     for label in watched.labels:
         for zone in ("", *watched.zones):
-            id_, name = f"{pipeline}_{_slug(label)}", f"{title} {label}"
+            id_, name = f"{pipeline}_{slug(label)}", f"{title} {label}"
             if zone:
                 id_, name = f"{id_}_at_{zone}", f"{name} {zone.replace('-', ' ')}"
             number, start = _number(watched, label, zone), f"{READ}{{{{ 'None' if v.label is not defined"
@@ -96,7 +96,7 @@ def _number(watched: Watched, label: str, zone: str) -> str:
     return f"(v.present | default({{}})).get({text}, 0)"
 
 
-def _slug(label: str) -> str:
+def slug(label: str) -> str:
     """Return a label for ids: what is lost of it, a checksum tells."""
     plain = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
     if plain.replace("_", " ") == label:

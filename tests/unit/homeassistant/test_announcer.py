@@ -49,11 +49,24 @@ SENSOR = component(
 )
 SWITCH = component(["stat_t", "cmd_t"], cmd_t=TEXT)
 BINARY = component(["stat_t", "val_tpl"], dev_cla={"enum": ["problem", "occupancy"]})
+EVENT = component(["stat_t", "val_tpl", "evt_typ"], evt_typ={"type": "array", "items": TEXT})
+TRIGGER = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["p", "uniq_id", "qos", "atype", "t", "type", "stype", "pl", "val_tpl"],
+    "properties": {
+        **{key: COMMON[key] for key in ("p", "uniq_id", "qos", "val_tpl")},
+        "atype": {"const": "trigger"},
+        **dict.fromkeys(("t", "type", "stype", "pl"), TEXT),
+    },
+}
 STUB = {
     "type": "object",
     "additionalProperties": False,
     "required": ["p"],
-    "properties": {"p": {"enum": ["sensor", "switch", "binary_sensor", "number"]}},
+    "properties": {
+        "p": {"enum": ["sensor", "switch", "binary_sensor", "number", "event", "device_automation"]}
+    },
 }
 ACCEPTED = Draft202012Validator({
     "type": "object",
@@ -80,6 +93,8 @@ ACCEPTED = Draft202012Validator({
                     SENSOR | {"properties": SENSOR["properties"] | {"p": {"const": "sensor"}}},
                     SWITCH | {"properties": SWITCH["properties"] | {"p": {"const": "switch"}}},
                     BINARY | {"properties": BINARY["properties"] | {"p": {"const": "binary_sensor"}}},
+                    EVENT | {"properties": EVENT["properties"] | {"p": {"const": "event"}}},
+                    TRIGGER | {"properties": TRIGGER["properties"] | {"p": {"const": "device_automation"}}},
                     STUB,
                 ]
             },
