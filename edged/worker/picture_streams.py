@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEAD = struct.Struct(">IIQ")  # width and height of the whole picture, in pixels; its number
+HEAD = struct.Struct(
+    ">IIQd"
+)  # width and height of the whole picture, in pixels; its number; when it was taken
 MAX_NUMBER = 20  # digits
 WIDEST = 960  # pixels of the longer side of what is shown
 QUALITY = 80  # of the JPEG
@@ -151,4 +153,4 @@ def encoded(frame: Frame, number: int = 0, rotate: int = 0) -> bytes:
     whole = (width * frame.shrink, height * frame.shrink)
     if rotate % 180 == 90:
         whole = whole[::-1]
-    return HEAD.pack(*whole, number) + jpeg
+    return HEAD.pack(*whole, number, frame.captured_at) + jpeg

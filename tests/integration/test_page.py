@@ -49,7 +49,8 @@ def picture(shown: Page, after: int = 0) -> tuple[int, int, int, tuple[int, ...]
     """Return the width and height of the whole picture, its number, and the shape that is shown."""
     status, data = shown.ask(f"/picture?{after}")
     assert status == 200
-    width, height, number = HEAD.unpack(data[: HEAD.size])
+    width, height, number, captured_at = HEAD.unpack(data[: HEAD.size])
+    assert abs(time.time() - captured_at) < 60
     found = cv2.imdecode(np.frombuffer(data, np.uint8, offset=HEAD.size), cv2.IMREAD_COLOR)
     assert found is not None
     return width, height, number, found.shape

@@ -34,11 +34,13 @@ class Result:
         number: counts the results.
         at: wall time, seconds since 1970, never less than that of the result before.
         top: the findings.
+        captured_at: wall time of the picture, seconds since 1970.
     """
 
     number: int
     at: float
     top: tuple[Finding, ...]
+    captured_at: float
 
 
 class History:
@@ -52,7 +54,7 @@ class History:
         """Keep a result, and forget those that are too old."""
         at = max(outcome.decided_at, self._results[-1].at if self._results else 0.0)
         self._number += 1
-        self._results.append(Result(self._number, at, outcome.found or outcome.top))
+        self._results.append(Result(self._number, at, outcome.found or outcome.top, outcome.captured_at))
         while at - self._results[0].at > KEPT_S:
             self._results.popleft()
 

@@ -140,7 +140,7 @@ class Site:
         status = self._status
         return {
             "results": [
-                [result.number, round(result.at, 3), [_listed(one) for one in result.top]]
+                [result.number, round(result.at, 3), [_listed(one) for one in result.top], result.captured_at]
                 for result in self._history.since(number_of(results))
             ],
             "decisions": [one for one in self._decisions if one["number"] > number_of(decisions)],

@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+TAKEN = 1.7e9
 FASTOPEN = 0x20000000  # MSG_FASTOPEN: connects while it sends
 
 
 def frame(width: int = 64, height: int = 48, level: int = 0, **about: object) -> Frame:
     pixels = np.full((height, width, 3), level, np.uint8)
     pixels[: height // 2, : width // 2] = (250, 20, 20)  # the top left is blue
-    return Frame(pixels, 0.0, **about)  # type: ignore[arg-type] - as each test wants it
+    return Frame(pixels, TAKEN, **about)  # type: ignore[arg-type] - as each test wants it
 
 
 def opened(data: bytes) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    width, height, _number = HEAD.unpack(data[: HEAD.size])
+    width, height, _number, captured_at = HEAD.unpack(data[: HEAD.size])
+    assert captured_at == TAKEN
     picture = cv2.imdecode(np.frombuffer(data, np.uint8, offset=HEAD.size), cv2.IMREAD_COLOR)
     assert picture is not None
     return np.asarray(picture, np.uint8), (width, height)
@@ -66,7 +68,7 @@ def test_a_picture_is_upright_and_has_its_own_colours(rotate: int, corner: tuple
 def test_order_and_grey_and_shrink() -> None:
     picture, _ = opened(encoded(frame(order="rgb")))
     assert picture[0, 0, 2] > 200
-    grey, whole = opened(encoded(Frame(np.full((30, 40), 90, np.uint8), 0.0, order="grey", shrink=4)))
+    grey, whole = opened(encoded(Frame(np.full((30, 40), 90, np.uint8), TAKEN, order="grey", shrink=4)))
     assert (grey.shape[:2], whole) == ((30, 40), (160, 120))
 
 
