@@ -176,7 +176,10 @@ def test_the_automations_name_entities_that_edged_announces() -> None:
     assert named <= _entities("porch-pi", "porch"), named
     for automation in automations:
         assert {"alias", "triggers", "actions"} <= automation.keys()
-        assert all(trigger["trigger"] == "state" for trigger in automation["triggers"])
+        for trigger in automation["triggers"]:
+            assert trigger["trigger"] == "state"
+            if trigger["entity_id"].startswith("event."):  # its last event is shown again when it comes back
+                assert (trigger["not_from"], trigger["not_to"]) == ("unavailable", "unavailable")
 
 
 def test_the_blueprint_uses_each_of_its_inputs() -> None:

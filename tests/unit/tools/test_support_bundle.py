@@ -16,7 +16,7 @@ from edged.tools.doctor import Check, Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECRETS = ("hunter2", "rtsp-secret", "stream-key")
+SECRETS = ("hunter2", "horse battery", "rtsp-secret", "stream-key")
 PRIVATE = (
     *("marker-node", "marker-broker", "marker-login", "marker-room", "marker-air", "Marker Baby"),
     *("Marker Uncle", "10.1.2.3", "marker-door", "marker.tflite", "marker-folder"),
@@ -25,7 +25,7 @@ CONFIG = """
 node: marker-node
 state_dir: STATE
 run_dir: RUN
-mqtt: {host: marker-broker.lan, port: 8883, username: marker-login, pasword: hunter2}
+mqtt: {host: marker-broker.lan, port: 8883, username: marker-login, pasword: "hunter2 horse battery"}
 pipelines:
   marker-room:
     source: {kind: video, url: "rtsp://me:rtsp-secret@10.1.2.3/stream-key", interval_s: 0.5}
