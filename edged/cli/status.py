@@ -95,6 +95,10 @@ def _show(data: Mapping[str, Any]) -> None:
         console.print(_pipelines(data["pipelines"], console.width))
     if data["sensors"]:
         console.print(_sensors(data["sensors"], console.width))
+    for camera, names in _cameras(data["pipelines"]).items():
+        console.print(
+            f"camera     {terminal.escape(camera)}: {terminal.escape(', '.join(names))}", soft_wrap=True
+        )
     for name, pipeline in data["pipelines"].items():
         if motion := pipeline.get("motion"):
             console.print(f"motion     {terminal.escape(name)} {_moving(motion)}", soft_wrap=True)
@@ -186,6 +190,15 @@ def _hour(when: str) -> str:
         return when
     today = datetime.now(tz=UTC).astimezone().date()
     return at.strftime("%H:%M" if at.date() == today else "%d %b %H:%M")
+
+
+def _cameras(pipelines: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the pipelines of each camera that they share."""
+    found: dict[str, list[str]] = {}
+    for name, pipeline in pipelines.items():
+        if camera := pipeline.get("camera"):
+            found.setdefault(camera, []).append(name)
+    return found
 
 
 def _moving(motion: Mapping[str, Any]) -> str:

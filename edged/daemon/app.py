@@ -347,6 +347,9 @@ class Daemon:
             ],
             switches=switches.all(),
             lessons=self._lessons.all(),
+            cameras={
+                name: one.camera for name, one in self._config.pipelines.items() if one.camera is not None
+            },
         )
 
     async def _feed_watchdog(self) -> None:

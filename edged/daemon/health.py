@@ -87,6 +87,7 @@ class Snapshot:
             MQTT each has a topic of its own.
         switches: the last switch of each pipeline over MQTT, by name.
         lessons: what the lessons over MQTT came to, by the name of the pipeline.
+        cameras: the camera of each pipeline that names one to share.
     """
 
     node: str
@@ -105,6 +106,7 @@ class Snapshot:
     readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
     lessons: Mapping[str, Taught] = field(default_factory=dict)
+    cameras: Mapping[str, str] = field(default_factory=dict)
 
 
 class Losses:
@@ -154,6 +156,7 @@ def message(now: Snapshot, *, public: bool = False) -> dict[str, Any]:
         "clock": "synced" if now.synced else "unsynced",
         "pipelines": {
             name: _pipeline(status, now.decided.get(name), now.switches.get(name), now.lessons.get(name))
+            | ({"camera": now.cameras[name]} if name in now.cameras else {})
             for name, status in now.pipelines.items()
         },
         "sensors": {

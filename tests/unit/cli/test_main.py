@@ -222,6 +222,7 @@ def running(folder: Path) -> None:
             counts=Counts(5, 3, 1, {"age": 1}),
             broker=health.Broker("connected", "MQTT to broker b:1883"),
             processes={"main": health.Process(os.getpid(), 40.0), "porch": health.Process(1, 80.0)},
+            cameras={"porch": "front", "yard": "front"},
         )
     )
     StatusFile(folder).write(message)
@@ -240,6 +241,7 @@ def test_status_of_a_running_daemon(tmp_path: Path) -> None:
         "12.3 ms",
         "efficientnet_lite0_uint8 (cpu, litert)",
         "attic   hung   21.5 °C       2",
+        "camera     front: porch, yard",
         "porch nothing moves; 99 frames without movement were not classified",
         "porch shows 50% of the sensor's width and 67% of its height",
         "! yard: [red]no[/] camera",

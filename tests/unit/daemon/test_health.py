@@ -170,6 +170,15 @@ def test_a_mode_that_crops_is_told_and_is_no_problem() -> None:
         assert message["problems"] == []
 
 
+def test_who_shares_a_camera_is_told() -> None:
+    for public in (False, True):
+        message = health.message(
+            snapshot(status(), status("yard"), cameras={"porch": "front"}), public=public
+        )
+        assert message["pipelines"]["porch"]["camera"] == "front"
+        assert "camera" not in message["pipelines"]["yard"]
+
+
 def test_pictures_without_movement_are_counted_and_are_not_dropped() -> None:
     still = status(moves=False, dropped={"still": 70, "black": 1})
     for public in (False, True):
