@@ -1,4 +1,4 @@
-"""Writes what is generated in docs/, and the AsyncAPI document: ``python docs/make``.
+"""Writes what is generated in docs/, config/ and the AsyncAPI document: ``python docs/make``.
 
 To be run after a change of the configuration, of a schema or of docs/topics.md.
 
@@ -15,6 +15,8 @@ import configuration
 import payloads
 import picture
 
+from edged.config import reference
+
 DOCS = Path(__file__).resolve().parents[1]
 
 
@@ -24,6 +26,7 @@ def main(arguments: list[str]) -> int:
     _write(DOCS / "configuration.md", configuration.page())
     _write(topics, payloads.fill(topics.read_text("utf-8")))
     _write(asyncapi.TARGET, asyncapi.document(topics.read_text("utf-8")))
+    _write(DOCS.parent / "config" / "reference.yaml", reference.reference())
     if "--picture" in arguments:
         _write(DOCS / "images" / "try.svg", picture.svg(picture.run(count=picture.COUNT)))
     return 0

@@ -17,7 +17,8 @@ _HEAD = """\
 
 Every key of `edged.yaml`, from the same text as `edged schema` and the messages of `edged check`. A pipeline
 with a source is enough to begin. `edged init` writes a commented file for this machine,
-`config/edged.yaml` is an annotated sample, and `config/examples/` has whole configurations.
+`config/edged.yaml` is an annotated sample, `config/reference.yaml` has every key to copy from, and
+`config/examples/` has whole configurations.
 
 A relative path is looked for beside the configuration file. Durations, sizes and rates have their unit in the
 key's name: `_s` seconds, `_ms` milliseconds, `_h` hours, `_mb` megabytes.

@@ -77,15 +77,15 @@ def sample(
         if name == "pipelines":
             lines += ["", "pipelines:", *_pipelines(machine)]
         elif name == "node":
-            lines += _entry(name, info, host_node(), "")
+            lines += entry(name, info, host_node(), "")
         elif own is not None and name in _DIRS:
-            lines += ["", *_entry(name, info, str(own[_DIRS.index(name)]), "")]
+            lines += ["", *entry(name, info, str(own[_DIRS.index(name)]), "")]
         elif name == "mqtt" and broker is not None:
             lines += ["", *_mqtt(info.description or "", broker)]
         elif name == "sensors":
             lines += ["", *_sensors(info.description or "", found)]
         else:
-            lines += ["", *_commented(_default(name, info, ""))]
+            lines += ["", *_commented(default(name, info, ""))]
     return "\n".join(lines) + "\n"
 
 
@@ -122,13 +122,13 @@ def _given(broker: Mqtt) -> list[tuple[str, Any]]:
 
 def _mqtt(sentence: str, broker: Mqtt) -> Iterator[str]:
     """Write the broker, with its other keys commented out."""
-    yield from _described("mqtt:", sentence, "")
+    yield from described("mqtt:", sentence, "")
     given = dict(_given(broker))
     for name, info in Mqtt.model_fields.items():
         if name in given:
-            yield from _entry(name, info, given[name], "  ")
+            yield from entry(name, info, given[name], "  ")
         else:
-            yield from _commented(_default(name, info, "  "))
+            yield from _commented(default(name, info, "  "))
 
 
 def _notes(machine: Machine) -> Iterator[str]:
@@ -173,14 +173,14 @@ def _sources(machine: Machine) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def _source(source: Mapping[str, Any]) -> Iterator[str]:
     for name, info in SOURCES.config(source["kind"]).model_fields.items():
         if name in source:
-            yield from _entry(name, info, source[name], "      ")
+            yield from entry(name, info, source[name], "      ")
         else:
-            yield from _commented(_default(name, info, "      "))
+            yield from _commented(default(name, info, "      "))
 
 
 def _sensors(sentence: str, found: Sequence[Found]) -> Iterator[str]:
     """Write the sensors that were found, and the one that every machine has with all its keys."""
-    head = _described("sensors:", f"readings, {sentence}", "")
+    head = described("sensors:", f"readings, {sentence}", "")
     if not found:
         yield from _commented(itertools.chain(head, _board()))
         return
@@ -193,24 +193,24 @@ def _sensors(sentence: str, found: Sequence[Found]) -> Iterator[str]:
 def _board() -> Iterator[str]:
     yield "  board:"
     for name, info in SENSORS.config("system").model_fields.items():
-        yield from _default(name, info, "    ")
+        yield from default(name, info, "    ")
 
 
 def _rest() -> Iterator[str]:
     for name, info in PipelineSection.model_fields.items():
         if name not in {"source", "teach"}:  # a new machine has no taught model
-            yield from _commented(_default(name, info, "    "))
+            yield from _commented(default(name, info, "    "))
 
 
-def _default(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
+def default(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
     """Write a key with its example or its default; a block with all its keys."""
     model = declarations.block(declarations.of_field(info), None)
     if model is not None:
-        yield from _described(f"{indent}{name}:", info.description or "", indent)
+        yield from described(f"{indent}{name}:", info.description or "", indent)
         for key, below in model.model_fields.items():
-            yield from _default(key, below, f"{indent}  ")
+            yield from default(key, below, f"{indent}  ")
     else:
-        yield from _entry(name, info, _value(info), indent)
+        yield from entry(name, info, _value(info), indent)
 
 
 def _value(info: FieldInfo) -> Any:
@@ -222,7 +222,8 @@ def _value(info: FieldInfo) -> Any:
     return info.get_default(call_default_factory=True)
 
 
-def _entry(name: str, info: FieldInfo, value: Any, indent: str) -> Iterator[str]:
+def entry(name: str, info: FieldInfo, value: Any, indent: str) -> Iterator[str]:
+    """Write a key with a value."""
     choices = declarations.of_field(info).choices
     # Choices that are digits are accepted without quotes, which is how people write them.
     text = value if value in choices and value.isdecimal() else _yaml(value)
@@ -231,14 +232,15 @@ def _entry(name: str, info: FieldInfo, value: Any, indent: str) -> Iterator[str]
         sentence += f" ({', '.join(choices[:-1])} or {choices[-1]})"
     if value is None and info.examples and not _mentions(sentence, example := _yaml(info.examples[0])):
         sentence += f" (such as {example})"
-    yield from _described(f"{indent}{name}: {text}".rstrip(), sentence, indent)
+    yield from described(f"{indent}{name}: {text}".rstrip(), sentence, indent)
 
 
 def _mentions(sentence: str, word: str) -> bool:
     return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", sentence) is not None
 
 
-def _described(line: str, sentence: str, indent: str) -> Iterator[str]:
+def described(line: str, sentence: str, indent: str) -> Iterator[str]:
+    """Write a line with its description behind it, or above it where it is long."""
     behind = f"{line:<{_COLUMN}} # {sentence}"
     if sentence and len(behind) > _WIDTH:
         yield from textwrap.wrap(
