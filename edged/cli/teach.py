@@ -53,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--every", metavar="S", type=_seconds, default=1.0, help="seconds between two pictures (default 1)"
     )
     parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the pictures that the camera takes, beside the model and for its owner alone",
+    )
+    parser.add_argument(
         "--model",
         metavar="F.tflite",
         type=Path,
@@ -88,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         head = teacher.store.undo(arguments.name)
         terminal.print_line(f"{arguments.name}: back at version {head.version}, {_labels(head.counts)}")
         return 0
+    if arguments.keep and not arguments.source:
+        raise Refused("--keep goes with --source: it keeps what a camera shows", os.EX_USAGE)
     given = _examples(arguments, setting)
     if arguments.evaluate:
         report = teacher.examine(arguments.name, given)
@@ -98,7 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
     for label in given.labels:
         teach.checked(label)
     if given.camera is not None:
-        watcher.note(f"{arguments.count} pictures of {arguments.label}: turn it and move it between them")
+        kept = "they are kept" if given.keep else "none is kept"
+        watcher.note(
+            f"{arguments.count} pictures of {arguments.label}, and {kept}: turn it and move it between them"
+        )
     report = teacher.teach(arguments.name, given, _network(arguments.model, setting.state_dir))
     _show_lesson(arguments.name, report, as_json=arguments.json)
     return 0
@@ -163,9 +173,13 @@ def _examples(arguments: argparse.Namespace, setting: Setting) -> Examples | Non
         raise Refused("--evaluate judges files: write --images or --text", os.EX_USAGE)
     if not arguments.label:
         raise Refused("--source needs --label: what does it show?", os.EX_USAGE)
-    camera = setting.camera(arguments.source)
     return teach.Examples(
-        "picture", camera=camera, label=arguments.label, count=arguments.count, interval_s=arguments.every
+        "picture",
+        camera=setting.camera(arguments.source),
+        label=arguments.label,
+        count=arguments.count,
+        interval_s=arguments.every,
+        keep=arguments.keep,
     )
 
 

@@ -25,6 +25,7 @@ class TeachRequest:
         answers: the number of the right label for each file, or ``STRANGER``.
         camera: instead of files: the section ``source`` of a pipeline.
         count: pictures to take from it.
+        keep: descriptors of files for these pictures, as JPEG; empty: they are not kept.
         interval_s: between two of them.
         answer: the number of their label.
         row: the features of one example more, float16 in base64; empty: there is none. It has this label too.
@@ -42,6 +43,7 @@ class TeachRequest:
     answers: tuple[int, ...] = ()
     camera: Mapping[str, Any] | None = None
     count: int = 0
+    keep: tuple[int, ...] = ()
     interval_s: float = 1.0
     answer: int = 0
     row: str = ""
@@ -58,6 +60,6 @@ class TeachRequest:
     def from_json(cls, data: bytes) -> TeachRequest:
         """Read it back."""
         fields = json.loads(data)
-        for name in ("labels", "files", "answers"):
+        for name in ("labels", "files", "answers", "keep"):
             fields[name] = tuple(fields[name])
         return cls(**fields)

@@ -11,6 +11,7 @@ Whatever crashes or hangs there costs the caller one sentence (:class:`ChildFail
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -86,7 +87,13 @@ class ChildFailed(Exception):  # noqa: N818 - the state of a process rather than
 
 
 def answers(
-    module: str, request: bytes, patience_s: float, needs: Needs | None = None
+    module: str,
+    request: bytes,
+    patience_s: float,
+    needs: Needs | None = None,
+    *,
+    output: IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Generator[dict[str, Any], None, None]:
     """Run a module that calls :func:`serve`, and yield its answers until it ends.
 
@@ -98,15 +105,19 @@ def answers(
         patience_s: the longest silence: without an answer for this long, the process counts as hung.
         needs: run it in namespaces of its own, where it reaches these files and devices alone, if
             bubblewrap can make them here; None: run it as it is.
+        output: a file for what it prints; None: only its last line is wanted, and only where it fails.
+        pass_fds: further descriptors that it inherits.
 
     Raises:
         ChildFailed: it did not end in order.
     """
     read, write = os.pipe()
     bwrap = None if needs is None else namespaces.bubblewrap()
-    with os.fdopen(read, "rb", buffering=0) as answers, tempfile.TemporaryFile() as printed:
+    with contextlib.ExitStack() as stack:
+        answers = stack.enter_context(os.fdopen(read, "rb", buffering=0))
+        printed = output or stack.enter_context(tempfile.TemporaryFile())
         try:
-            process = _start(module, request, write, printed, needs if bwrap else None)
+            process = _start(module, request, (write, *pass_fds), printed, needs if bwrap else None)
         finally:
             os.close(write)
         try:
@@ -140,11 +151,11 @@ def serve(answer: Callable[[bytes, Tell], object]) -> None:
 
 
 def _start(
-    module: str, request: bytes, write: int, printed: IO[bytes], needs: Needs | None
+    module: str, request: bytes, fds: Sequence[int], printed: IO[bytes], needs: Needs | None
 ) -> subprocess.Popen[bytes]:
     bwrap = None if needs is None else namespaces.bubblewrap()
     caller = os.getpid() if bwrap is None else _INIT
-    command, environment = interpreter(module, str(write), str(caller)), os.environ | namespaces.ENVIRONMENT
+    command, environment = interpreter(module, str(fds[0]), str(caller)), os.environ | namespaces.ENVIRONMENT
     if needs is not None and bwrap is not None:
         command = namespaces.command(command, needs, bwrap=bwrap, folder=str(Path.cwd()))
     with tempfile.TemporaryFile() as given:
@@ -156,7 +167,7 @@ def _start(
                 stdin=given,
                 stdout=printed,
                 stderr=printed,
-                pass_fds=[write],
+                pass_fds=fds,
                 process_group=0,  # Ctrl-C is for main
                 env=environment,
             )

@@ -12,9 +12,11 @@ decodes what others made, it gives up everything else first, and it dies with it
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import cv2
 import numpy as np
 
 from edged import sources
@@ -51,6 +53,7 @@ PER_LABEL = 200  # examples that are kept, the newest ones
 _TELL_S = 0.3
 _MAX_TEXT = 4_000_000  # bytes of a file
 _PATIENCE_S = 10.0  # for a camera to give a picture
+_QUALITY = 95  # of the pictures that are kept
 _SAME = 0.99999  # the cosine of two examples that count as the same one
 
 
@@ -236,10 +239,24 @@ def _taken(request: TeachRequest, spec: Spec, tell: Tell) -> Iterator[Frame]:
         quality = Quality(0)
         for number in range(request.count):
             _wait(source, clock.monotonic() + request.interval_s)
-            yield _good(source, quality)
+            frame = _good(source, quality)
+            if request.keep:
+                _keep(frame, request.keep[number])
+            yield frame
             tell({"taken": number + 1})
     finally:
         source.close()
+
+
+def _keep(frame: Frame, descriptor: int) -> None:
+    """Write a picture to a file that is open. Raises ``ModelError`` where there is no room for it."""
+    pixels = frame.pixels[..., ::-1] if frame.order == "rgb" else frame.pixels
+    jpeg = cv2.imencode(".jpg", np.ascontiguousarray(pixels), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(jpeg.tobytes())
+    except OSError as error:
+        raise ModelError(f"a picture cannot be kept: {(error.strerror or str(error)).lower()}") from None
 
 
 def _wait(source: Source, until: float) -> None:

@@ -6,6 +6,7 @@
         embedder.tflite     makes the features; not there for text
         head                the newest version, which pipelines run
         versions/0007       it and those before it, for --undo
+        pictures/LABEL/     what a camera showed; only where edged teach --keep asked for that
 
 A version is written beside the others, flushed to the disk and renamed; ``head`` is a second name of it,
 which replaces the one before in one step. So whatever happens meanwhile, a pipeline finds a whole head.
@@ -19,6 +20,7 @@ import contextlib
 import os
 import re
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError, Refused
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from edged.models.taught.head_file import HeadFile
 
 KEPT = 10  # versions
-EMBEDDER, HEAD = "embedder.tflite", "head"
+EMBEDDER, HEAD, PICTURES = "embedder.tflite", "head", "pictures"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
 _VERSIONS = "versions"
 
@@ -99,6 +101,43 @@ class Store:
                 with contextlib.suppress(OSError), self._as_owner():
                     if not (folder / HEAD).exists():  # the first lesson failed
                         shutil.rmtree(folder)
+
+    @contextlib.contextmanager
+    def keeping(self, folder: Path, label: str, count: int) -> Iterator[tuple[Path, list[int]]]:
+        """Make files for pictures of a label of a model that is being written; those left empty go again.
+
+        Yields:
+            Their folder, and a descriptor of each, open to write.
+
+        Raises:
+            Refused: they cannot be made.
+        """
+        kept = folder / PICTURES / _as_name(label)
+        opened: list[tuple[Path, int]] = []
+        try:
+            with self._as_owner():
+                for path in (kept.parent, kept):
+                    path.mkdir(mode=0o700, exist_ok=True)
+                stem = time.strftime("%Y%m%d-%H%M%S")
+                for number in range(count):
+                    file = kept / f"{stem}-{number:03}.jpg"
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                    opened.append((file, os.open(file, flags, 0o600)))
+            yield kept, [descriptor for _, descriptor in opened]
+        except OSError as error:
+            raise model_folders.refused(self._root, error) from None
+        finally:
+            for file, descriptor in opened:
+                empty = not os.fstat(descriptor).st_size
+                os.close(descriptor)
+                if empty:
+                    with contextlib.suppress(OSError), self._as_owner():
+                        file.unlink()
+
+    def drop_pictures(self, folder: Path, label: str) -> None:
+        """Delete the pictures that were kept of a label."""
+        with self._as_owner():
+            shutil.rmtree(folder / PICTURES / _as_name(label), ignore_errors=True)
 
     def put_embedder(self, folder: Path, content: bytes | memoryview) -> Path:
         """Write the embedder of a model that is being written; return its file."""
@@ -185,6 +224,12 @@ class Store:
             os.seteuid(0)
             os.setegid(group)
             os.setgroups(groups)
+
+
+def _as_name(label: str) -> str:
+    """Return a label as the name of a folder: as it is, but for what a name cannot have."""
+    plain = label.replace("%", "%25").replace("/", "%2F")
+    return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
 
 def _versions(folder: Path) -> list[Path]:

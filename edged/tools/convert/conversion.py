@@ -12,7 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import edged
 from edged.errors import ModelError, Refused
@@ -213,13 +213,31 @@ class Conversion:
         return tuple(right)
 
     def _make(self) -> _Made:
-        """Have TensorFlow convert the source. Raises ``Refused`` where it cannot."""
+        """Have TensorFlow convert the source. Raises ``Refused`` or ``ModelError`` where it cannot."""
+        with tempfile.NamedTemporaryFile(prefix="edged-convert-", suffix=".log", delete=False) as log:
+            try:
+                made = self._converted(log)
+            except (Refused, ModelError) as error:
+                if not log.seek(0, os.SEEK_END):
+                    Path(log.name).unlink()
+                    raise
+                said = f"{error}; what TensorFlow printed is in {log.name}"
+                raise (
+                    Refused(said, error.status) if isinstance(error, Refused) else ModelError(said)
+                ) from None
+            except BaseException:
+                Path(log.name).unlink()
+                raise
+        Path(log.name).unlink()
+        return made
+
+    def _converted(self, log: IO[bytes]) -> _Made:
         made, options = _Made(), self._options
         request = self._request()
         files = {str(path.parent) for path in options.source.files} | set(_folders(self._pictures))
         needs = Needs(files=(str(options.source.path.parent), *sorted(files)))
         try:
-            received = answers(_MODULE, request.to_json(), options.patience_s, needs)
+            received = answers(_MODULE, request.to_json(), options.patience_s, needs, output=log)
             with contextlib.closing(received):
                 for answer in received:
                     self._take(made, answer)

@@ -28,6 +28,7 @@ class Examples:
         label: the label of what the camera shows.
         count: pictures to take.
         interval_s: between two of them.
+        keep: keep the pictures beside the model.
     """
 
     gives: Gives
@@ -36,6 +37,7 @@ class Examples:
     label: str = ""
     count: int = 0
     interval_s: float = 1.0
+    keep: bool = False
 
     @property
     def labels(self) -> list[str]:

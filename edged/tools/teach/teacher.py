@@ -102,7 +102,7 @@ class Teacher:
             if examples.gives == "picture":
                 file, sha256 = self._embedder(folder, before, model)
                 request = replace(request, embedder=str(file), sha256=sha256)
-            found = self._ask(request)
+            found = self._shown(folder, request, examples) if examples.keep else self._ask(request)
             report = _report(labels, found, began)
             old = before.counts if before is not None else {}
             more = {label: report["examples"].get(label, 0) - old.get(label, 0) for label in examples.labels}
@@ -174,6 +174,7 @@ class Teacher:
             found = self._ask(request)
             lesson = Taught(time.time(), "forgot", label, before.counts[label])
             self._put(folder, request, before, found, [lesson])
+            self.store.drop_pictures(folder, label)
         return _report(labels, found, began) | {"version": before.version + 1}
 
     def examine(self, name: str, examples: Examples | None) -> dict[str, Any]:
@@ -204,6 +205,13 @@ class Teacher:
         report["pairs"] = evaluation.pairs(report["confusion"])
         report["next"] = evaluation.advice(head.counts, report["labels"], report["confusion"], noun)
         return report
+
+    def _shown(self, folder: Path, request: TeachRequest, examples: Examples) -> dict[str, Any]:
+        """Have a camera show the examples, and keep the pictures."""
+        with self.store.keeping(folder, examples.label, examples.count) as (kept, files):
+            found = self._ask(replace(request, keep=tuple(files)))
+            self._watcher.note(f"{examples.count} pictures are kept in {kept}, for their owner alone")
+        return found
 
     def _existing(self, name: str) -> HeadFile:
         head = self.store.read(name)
@@ -290,7 +298,8 @@ class Teacher:
             return self._answered(own)
 
     def _answered(self, request: TeachRequest) -> dict[str, Any]:
-        reached = answers(_MODULE, request.to_json(), PATIENCE_S, of_lesson(request))
+        needs = of_lesson(request)
+        reached = answers(_MODULE, request.to_json(), PATIENCE_S, needs, pass_fds=request.keep)
         try:
             with contextlib.closing(reached) as received:
                 for answer in received:

@@ -91,6 +91,30 @@ def test_pictures_are_counted_down_and_judged(tmp_path: Path, capsys: pytest.Cap
     assert "next: other: photographs of what else may be there" in printed
 
 
+def test_pictures_of_a_camera_are_kept_only_where_that_was_asked_for(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "seen").mkdir()
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / "seen" / f"{number}.png"), stripe(7, 50 + number))
+    words = ["--label", "my/cup", "--source", str(tmp_path / "seen"), "-n", "2", "--every", "0"]
+    kept = state / "models" / "taught" / "garage" / "pictures"
+    assert main(["teach", "garage", *words]) == 0
+    assert "2 pictures of my/cup, and none is kept" in capsys.readouterr().err
+    assert not kept.exists()
+    assert main(["teach", "garage", *words, "--keep"]) == 0
+    assert f"2 pictures are kept in {kept}/my%2Fcup, for their owner alone" in capsys.readouterr().err
+    files = sorted((kept / "my%2Fcup").iterdir())
+    assert [file.stat().st_mode & 0o777 for file in (kept, *files)] == [0o700, 0o600, 0o600]
+    shown = [cv2.imread(str(file)) for file in files]
+    assert [int(picture.mean(axis=(0, 2)).argmax()) for picture in shown] == [7, 7]
+    assert main(["teach", "garage", *words[:2], "--source", str(tmp_path / "away"), "--keep"]) != 0
+    assert len(list((kept / "my%2Fcup").iterdir())) == 2, "no empty file stays"
+    assert main(["teach", "garage", "--keep", "--label", "cup", "--images", str(tmp_path / "seen")]) == 64
+    assert main(["teach", "garage", "forget", "my/cup"]) == 0
+    assert not (kept / "my%2Fcup").exists()
+
+
 def test_a_model_that_is_removed_leaves_nothing(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["teach", "garage", "remove"]) == 0
     assert "with everything that it was taught" in capsys.readouterr().out

@@ -9,8 +9,9 @@ import base64
 import importlib.util
 import io
 import json
+import tempfile
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -58,6 +59,7 @@ class Case:
         self.notes: list[str] = []
         self.said: list[dict[str, Any]] = []
         self.fails = ""
+        self.printed = b""
         for number, colour in enumerate(COLOURS):
             for shade in (120, 180, 240):
                 picture = np.full((16, 16, 3), 20, np.uint8)
@@ -69,7 +71,8 @@ class Case:
         monkeypatch.setattr(conversion, "answers", self._answers)
         monkeypatch.setattr(importlib.util, "find_spec", lambda _name: True)
 
-    def _answers(self, *_: object) -> Iterator[dict[str, Any]]:
+    def _answers(self, *_: object, output: IO[bytes]) -> Iterator[dict[str, Any]]:
+        output.write(self.printed)
         yield from self.said
         if self.fails:
             raise ChildFailed(self.fails)
@@ -184,6 +187,23 @@ def test_what_tensorflow_reports_ends_the_conversion(case: Case) -> None:
     with pytest.raises(Refused, match="ended without a result"):
         case.run()
     assert case.left == []
+
+
+def test_what_tensorflow_printed_is_in_a_file_that_the_message_names(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "logs").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "logs"))
+    case.says()
+    case.printed = b"W0000 pages and pages\n"
+    case.run()
+    assert list((tmp_path / "logs").iterdir()) == []
+    case.said, case.fails = [], "its process ended with status 1"
+    with pytest.raises(Refused, match="what TensorFlow printed is in ") as refused:
+        case.run()
+    (log,) = (tmp_path / "logs").iterdir()
+    assert str(refused.value).endswith(str(log))
+    assert (log.read_bytes(), log.stat().st_mode & 0o777) == (case.printed, 0o600)
 
 
 def test_a_core_ml_package_is_written_beside_a_float_model_that_was_run(case: Case) -> None:

@@ -35,7 +35,7 @@ class Notes:
 
 
 def answering(*told: Any) -> Callable[..., Iterator[dict[str, Any]]]:
-    def answers(*_arguments: object) -> Iterator[dict[str, Any]]:
+    def answers(*_arguments: object, **_more: object) -> Iterator[dict[str, Any]]:
         for answer in told:
             if isinstance(answer, Exception):
                 raise answer
