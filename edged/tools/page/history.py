@@ -5,6 +5,7 @@ The state machine is the worker's own (:mod:`edged.pipeline.decision`), over the
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ KEPT_S = 600.0
 MOST = 12_000  # results: ten minutes at 20 a second
 MOST_POINTS = 600  # in one answer
 MOST_CHANGES = 200
+BUDGET_S = 0.3  # for one replay
+LEAST = 200  # results that are replayed in any case
+_SHORTEST_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class History:
     def __init__(self) -> None:
         self._results: deque[Result] = deque(maxlen=MOST)
         self._number = 0
+        self._each_s = _SHORTEST_S  # what a result took in the last replay
 
     def add(self, outcome: Outcome) -> None:
         """Keep a result, and forget those that are too old."""
@@ -64,27 +69,35 @@ class History:
         step = -(-len(found) // MOST_POINTS) or 1
         return found[::-1][::step][::-1]
 
-    def replay(self, section: PipelineSection) -> dict[str, Any]:
-        """Return what a pipeline with this configuration would have decided.
+    def replay(self, *sections: PipelineSection) -> list[dict[str, Any]]:
+        """Return what pipelines with these configurations would have decided, all of the same results.
+
+        It takes a fraction of a second on any board: where each result costs much, the oldest are left out.
 
         Returns:
-            ``changes``, the latest ones, each with ``at`` and what :func:`shown` tells; ``count``: how many
-            there were; ``results``: how many were looked at.
+            For each: ``changes``, the latest ones, each with ``at`` and what :func:`shown` tells; ``count``:
+            how many there were; ``results``: how many were looked at.
         """
-        rules = replace(section.rules(), heartbeat_s=0.0)
-        by_label = section.task.by_label
-        decision = Presence(rules, section.task.scope) if by_label else Decision(rules)
-        changes: deque[dict[str, Any]] = deque(maxlen=MOST_CHANGES)
-        count = 0
-        for result in self._results:
-            for change in decision.update(result.top, result.at):
-                count += 1
-                changes.append({"at": result.at} | shown(change))
-        return {
-            "changes": list(changes),
-            "count": count,
-            "results": len(self._results),
-        }
+        began = time.perf_counter()
+        most = max(LEAST, int(BUDGET_S / self._each_s))
+        results = list(self._results)[-most:]
+        found = [_decided(section, results) for section in sections]
+        if results:
+            self._each_s = max((time.perf_counter() - began) / len(results), _SHORTEST_S)
+        return found
+
+
+def _decided(section: PipelineSection, results: Sequence[Result]) -> dict[str, Any]:
+    rules = replace(section.rules(), heartbeat_s=0.0)
+    by_label = section.task.by_label
+    decision = Presence(rules, section.task.scope) if by_label else Decision(rules)
+    changes: deque[dict[str, Any]] = deque(maxlen=MOST_CHANGES)
+    count = 0
+    for result in results:
+        for change in decision.update(result.top, result.at):
+            count += 1
+            changes.append({"at": result.at} | shown(change))
+    return {"changes": list(changes), "count": count, "results": len(results)}
 
 
 def shown(change: Change | Outcome) -> dict[str, Any]:

@@ -159,9 +159,10 @@ class Site:
             other = drawing.decided(self._section, wanted.get("decision"), wanted.get("zones"))
         except drawing.Wrong as error:
             return {"problem": str(error)}
+        before, after = self._history.replay(self._section, other)
         return {
-            "before": self._history.replay(self._section),
-            "after": self._history.replay(other),
+            "before": before,
+            "after": after,
             "yaml": drawing.decision_block(other.decision),
         }
 

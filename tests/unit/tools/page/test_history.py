@@ -41,14 +41,14 @@ def test_a_replay_decides_what_the_worker_decided(scores: list[float], threshold
         for at, score in enumerate(scores)
         for change in decision.update([Finding("cat", score)], at)
     ]
-    found = filled(scores).replay(other)
+    found = filled(scores).replay(other)[0]
     assert [(one["at"], one["type"], one["label"]) for one in found["changes"]] == told
     assert (found["count"], found["results"]) == (len(told), len(scores))
 
 
 def test_only_the_last_minutes_are_kept() -> None:
     kept = filled([0.5] * 100, step_s=history.KEPT_S / 10)
-    assert kept.replay(section())["results"] == 11
+    assert kept.replay(section())[0]["results"] == 11
     assert kept.since(0)[0].number == 90
 
 
@@ -69,5 +69,15 @@ def test_an_answer_is_bounded_and_has_the_newest_result(monkeypatch: pytest.Monk
 
 def test_a_long_list_of_changes_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST_CHANGES", 4)
-    found = filled([0.9, 0.0] * 10).replay(section())
+    found = filled([0.9, 0.0] * 10).replay(section())[0]
     assert (len(found["changes"]), found["count"]) == (4, 20)
+
+
+def test_a_replay_that_costs_much_is_of_the_newest_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "BUDGET_S", 1e-9)
+    monkeypatch.setattr(history, "LEAST", 5)
+    kept = filled([0.9, 0.0] * 10)
+    kept.replay(section())  # the first one measures
+    before, after = kept.replay(section(), section(threshold=0.95))
+    assert (before["results"], after["results"]) == (5, 5)
+    assert [one["at"] for one in before["changes"]] == [16.0, 17.0, 18.0, 19.0]
