@@ -12,6 +12,7 @@ import pytest
 from crew import Crew, alive, section, stretched, synthetic
 from tflite_builder import Kind, build
 
+from edged.config.root import Config
 from edged.supervisor import ForkServer, OutputPump, accelerators, supervisor
 
 pytestmark = [
@@ -163,6 +164,36 @@ def test_require_means_no_events_and_a_reason(twins: dict[str, str], tmp_path: P
             await crew.until(lambda: crew.status("may").accelerator == "edgetpu")
             await crew.running()
             assert crew.pid("must") == crew.pid("may")
+
+    asyncio.run(scenario())
+
+
+def test_a_camera_is_shared_with_a_pipeline_on_an_edge_tpu_and_without_it(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        library = delegates.build(tmp_path / "libedgetpu.so.1")
+        accelerator = {"policy": "prefer", "library": str(library), "device": "usb"}
+        tpu: dict[str, Any] = {"model": twins, "accelerator": accelerator}
+        pipelines = {"people": {"camera": "yard", **tpu}, "gate": {"camera": "yard"}}
+        own = {"hall": {"source": synthetic(interval_s=0.1), **tpu}}
+        config = {"cameras": {"yard": synthetic(interval_s=0.1)}, "pipelines": pipelines | own}
+        async with Crew(Config.model_validate(config).pipelines) as crew:
+            await crew.running()
+            assert len({crew.pid(name) for name in ("people", "gate", "hall")}) == 1
+            used = {name: crew.status(name).accelerator for name in crew.supervisor.status()}
+            assert used == {"people": "edgetpu", "gate": "cpu", "hall": "edgetpu"}
+            delegates.cue(library, "abort invoke")
+            await crew.until(
+                lambda: all(crew.status(name).degraded for name in ("people", "hall")),
+                within_s=stretched(SLOWEST_S),
+            )
+            since = time.monotonic()
+            for name in ("people", "gate", "hall"):
+                await crew.result_after(name, since)
+            await crew.running()
+            assert crew.pid("people") == crew.pid("gate") != crew.pid("hall")
+            assert not crew.status("gate").degraded
 
     asyncio.run(scenario())
 
