@@ -21,18 +21,25 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import delegates
-from crew import Crew, children, section, synthetic
+from crew import Crew, children, synthetic
 from verdict import verdict
 
+from edged.config.root import Config
 from edged.supervisor import accelerators
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edged.config.root import PipelineSection
+
 TESTDATA = Path(__file__).resolve().parents[3] / "shared" / "testdata"
-NAMES = ("a", "b", "c", "d", "e")
+NAMES = ("a", "b", "c", "d", "e", "f")
+SISTERS = ("d", "e", "f")  # they share a camera
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP)
 CUES = ("", "", "fail open", "fail invoke", "abort invoke", "hang open", "hang invoke")
 PEACE_S = 90.0
@@ -46,21 +53,37 @@ class Mayhem:
         self.library = library
         self.deeds = 0
 
-    def section(self) -> Any:
-        """Return some pipeline, sound or not."""
-        rng = self.rng
-        source = synthetic(seed=rng.randrange(3))
-        if rng.random() < 0.2:
-            source |= {"fault": rng.choice(["crash", "vanish", "garbage"]), "fault_after": rng.randrange(20)}
-        if rng.random() < 0.5:
-            return section(source)
+    def pipelines(self, names: Sequence[str]) -> dict[str, PipelineSection]:
+        """Return some pipelines, sound or not, of which some share a camera."""
+        blocks: dict[str, Any] = {
+            name: {"camera": "yard"} | self.keys("prefer")
+            if name in SISTERS
+            else {"source": self.source()} | self.keys("prefer", "require")
+            for name in names
+        }
+        return Config.model_validate({"cameras": {"yard": self.source()}, "pipelines": blocks}).pipelines
+
+    def source(self) -> dict[str, Any]:
+        """Return a source, sound or not."""
+        source = synthetic(seed=self.rng.randrange(3))
+        if self.rng.random() < 0.2:
+            fault = self.rng.choice(["crash", "vanish", "garbage"])
+            source |= {"fault": fault, "fault_after": self.rng.randrange(20)}
+        return source
+
+    def keys(self, *policies: str) -> dict[str, Any]:
+        """Return a pipeline's other keys: nothing, or a model on the Edge TPU by some policy."""
+        if self.rng.random() < 0.5:
+            return {}
         model = {
             "file": str(TESTDATA / "models/mobilenet_v1_0.25_128_quant.tflite"),
             "edgetpu_file": str(TESTDATA / "models/mobilenet_v1_0.25_128_quant_edgetpu.tflite"),
             "labels": str(TESTDATA / "labels/imagenet_labels.txt"),
         }
-        accelerator = {"policy": rng.choice(["prefer", "require"]), "library": str(self.library)}
-        return section(source, model=model, accelerator=accelerator)
+        return {
+            "model": model,
+            "accelerator": {"policy": self.rng.choice(policies), "library": str(self.library)},
+        }
 
     async def deed(self, crew: Crew) -> None:
         """Do something, or nothing."""
@@ -71,8 +94,8 @@ class Mayhem:
             if known := sorted(supervisor.status()):
                 supervisor.enable(rng.choice(known), on=rng.random() < 0.6)
         elif what < 0.45:
-            wanted = {name: self.section() for name in rng.sample(NAMES, rng.randint(0, len(NAMES)))}
-            await supervisor.apply(wanted, rng.choice(["required", "optional"]))
+            if names := rng.sample(NAMES, rng.randint(0, len(NAMES))):
+                await supervisor.apply(self.pipelines(names), rng.choice(["required", "optional"]))
         elif what < 0.7:
             if pids := sorted(set(supervisor.processes().values())):
                 with contextlib.suppress(ProcessLookupError):  # it died with its fork server
@@ -82,21 +105,29 @@ class Mayhem:
         await asyncio.sleep(rng.choice([0, 0.001, 0.05, 0.2]))
 
 
+def sound() -> dict[str, PipelineSection]:
+    """Return pipelines that work."""
+    blocks = {name: {"camera": "yard"} if name in SISTERS else {"source": synthetic()} for name in NAMES}
+    return Config.model_validate({"cameras": {"yard": synthetic()}, "pipelines": blocks}).pipelines
+
+
 async def play(seconds: float, seed: int, folder: Path) -> int:
     """Do so for some time, make peace, and return the exit status."""
     mayhem = Mayhem(random.Random(seed), delegates.build(folder / "libedgetpu.so.1"))
     raised: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: raised.append(str(what)))
-    async with Crew({name: mayhem.section() for name in NAMES}, results=False) as crew:
+    async with Crew(mayhem.pipelines(NAMES), results=False) as crew:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             await mayhem.deed(crew)
         delegates.cue(mayhem.library, "")
-        await crew.supervisor.apply({name: section(synthetic()) for name in NAMES}, "required")
+        await crew.supervisor.apply(sound(), "required")
         for name in NAMES:
             crew.supervisor.enable(name, on=True)
         calm = await crew.running(within_s=PEACE_S)
-        await crew.until(lambda: len(children()) == len(NAMES) + 1, "no process left over", within_s=10)
+        await crew.until(
+            lambda: len(children()) == len(NAMES) - len(SISTERS) + 2, "no process left over", within_s=10
+        )
     left = children()
     return verdict(
         "mayhem",
