@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from edged.errors import Reason, Unavailable
+from edged.ipc import worker_messages
+from edged.ipc.heartbeat import Heartbeat
 from edged.sources import Frame, Hint, SourceConfig, View, jpeg
 from edged.sources.decoding import Decoding
 from edged.sources.drivers import synthetic
 from edged.sources.progress import Place, Progress
-from edged.worker import shared_camera
+from edged.worker import capture, shared_camera
+from edged.worker.capture import Capture
 from edged.worker.shared_camera import Share, SharedCamera, Tap
+from edged.worker.throughput import Throughput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +59,7 @@ class Camera:
         if self.none:
             return None
         self.reads += 1
-        return Frame(np.zeros((48, 64, 3), np.uint8), 1.7e9, number=self.reads, skipped=2)
+        return Frame(np.full((48, 64, 3), 99, np.uint8), 1.7e9, number=self.reads, skipped=2)
 
     def close(self) -> None:
         self._touch()
@@ -331,3 +337,41 @@ def test_what_the_mask_of_the_camera_covers_no_pipeline_sees() -> None:
         assert pixels[:20].any()
     for tap in taps:
         tap.close()
+
+
+def test_a_frozen_camera_is_opened_again_although_two_use_it(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_camera.clock, "monotonic", time.monotonic)
+    monkeypatch.setattr(capture, "BAD_S", 0.0)
+    monkeypatch.setattr(capture, "BLIND_S", 0.05)
+    monkeypatch.setattr(capture, "SHORTEST_S", 0.01)
+    faults: queue.SimpleQueue[worker_messages.Report] = queue.SimpleQueue()
+    heartbeat = Heartbeat.create()
+    captures = [
+        Capture(
+            name,
+            stand.camera.join(Share(synthetic.Config(interval_s=0), Hint(32, 32))),
+            lambda frame: frame.pixels,
+            patience_s=5.0,
+            beat=heartbeat.capture(slot),
+            deliver=lambda _item, slot=slot: captures[slot].taken(),
+            report=faults.put,
+            throughput=Throughput(),
+        )
+        for slot, name in enumerate(("gate", "people"))
+    ]
+    for one in captures:
+        one.start()
+    said: set[tuple[str, str]] = set()
+    while len(said) < 4 or len(stand.made) < 3:
+        report = faults.get(timeout=PATIENCE_S)
+        assert isinstance(report, worker_messages.Fault)
+        said.add((report.pipeline, report.reason))
+    assert said == {(name, reason) for name in ("gate", "people") for reason in ("frozen", "lost")}
+    for one in captures:
+        one.stop()
+    for one in captures:
+        one.join(PATIENCE_S)
+    heartbeat.close()
+    assert all(camera.closed == 1 for camera in stand.made)
