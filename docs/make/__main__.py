@@ -2,7 +2,8 @@
 
 To be run after a change of the configuration, of a schema or of docs/topics.md.
 
-``--picture`` also makes docs/images/try.svg again, from a real run of ``edged try``.
+``--picture`` also makes docs/images/try.svg again, from a real run of ``edged try``; ``--sessions`` makes
+docs/terminal.md again, from a real run of each verb.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncapi
 import configuration
 import payloads
 import picture
+import sessions
 
 from edged.config import reference
 
@@ -27,6 +29,8 @@ def main(arguments: list[str]) -> int:
     _write(topics, payloads.fill(topics.read_text("utf-8")))
     _write(asyncapi.TARGET, asyncapi.document(topics.read_text("utf-8")))
     _write(DOCS.parent / "config" / "reference.yaml", reference.reference())
+    if "--sessions" in arguments:
+        _write(DOCS / "terminal.md", sessions.wrapped(sessions.page()))
     if "--picture" in arguments:
         _write(DOCS / "images" / "try.svg", picture.svg(picture.run(count=picture.COUNT)))
     return 0

@@ -125,7 +125,7 @@ def _recorded(arguments: argparse.Namespace) -> int:
     for line in found:
         terminal.print_line(line, stderr=arguments.json)
     if not arguments.json:
-        terminal.print_line(total.sentence())
+        terminal.print_document("".join(f"{line}\n" for line in total.lines()))
     return int(bool(found))
 
 

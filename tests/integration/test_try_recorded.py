@@ -118,10 +118,10 @@ def test_objects_are_decided_each_by_itself(
 
 def test_a_person_reads_a_line_a_picture_and_a_sum(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["try", "-c", str(config), "--source", str(PHOTOS)]) == 0
-    first, *_, last = capsys.readouterr().out.splitlines()
+    first, *_, last, news = capsys.readouterr().out.splitlines()
     assert first.split(maxsplit=1)[0] == "01-cat.jpg"
     assert first.endswith(" 0.77 → unknown")
-    assert last.startswith("3 pictures over 2.0 s: unknown 3; news: start 0")
+    assert (last, news) == ("3 pictures over 2.0 s: unknown 3", "news: start 0, change 0, end 0")
 
 
 def test_what_is_expected_is_compared(

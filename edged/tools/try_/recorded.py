@@ -190,14 +190,14 @@ class Sum:
         """Return whether there was no picture."""
         return not self._pictures
 
-    def sentence(self) -> str:
-        """Return it for people."""
+    def lines(self) -> list[str]:
+        """Return it for people, in two lines."""
         count = f"{self._pictures} picture{'' if self._pictures == 1 else 's'}"
         over = f" over {self._until_s:.1f} s" if self._until_s else ""
         decided = ", ".join(f"{label} {number}" for label, number in self._decided.most_common())
         news = ", ".join(f"{kind} {self._news[kind]}" for kind in ("start", "change", "end"))
         left_out = f"; left out {self._left_out}" if self._left_out else ""
-        return f"{count}{over}: {decided}; news: {news}{left_out}"
+        return [f"{count}{over}: {decided}{left_out}", f"news: {news}"]
 
 
 def expected(path: Path) -> list[tuple[str, str]]:

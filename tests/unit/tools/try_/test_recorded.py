@@ -123,6 +123,6 @@ def test_the_sum() -> None:
     total = recorded.Sum()
     assert total.empty
     total.add(Judged("a", 0, "cat", 0.7, (), "cat", ("start",)))
-    assert total.sentence() == "1 picture: cat 1; news: start 1, change 0, end 0"
+    assert total.lines() == ["1 picture: cat 1", "news: start 1, change 0, end 0"]
     total.add(Judged("b", 2.5, decision="cat", left_out="black"))
-    assert total.sentence() == "2 pictures over 2.5 s: cat 2; news: start 1, change 0, end 0; left out 1"
+    assert total.lines()[0] == "2 pictures over 2.5 s: cat 2; left out 1"
