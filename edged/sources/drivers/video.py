@@ -163,8 +163,11 @@ class File:
             raise Unavailable(Reason.ENDED, f"{self._path}: that was the last of {self._number} frames")
         if self._realtime and not self._is_due(recording.at_s, timeout_s):
             return None
-        skipped, pixels = 0, recording.take()
+        skipped, pixels, until = 0, recording.take(), self._monotonic() + timeout_s
         while self._realtime and self._is_late(recording):
+            if self._monotonic() >= until:  # this machine cannot decode at that speed
+                self._began = self._monotonic() - recording.at_s
+                break
             skipped, pixels = skipped + 1, recording.take()
         self._number += skipped + 1
         place = Place(recording.index)

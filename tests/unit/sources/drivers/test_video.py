@@ -67,6 +67,24 @@ def test_at_its_own_speed_it_skips_what_is_late(video: Path) -> None:
     source.close()
 
 
+def test_a_machine_that_cannot_keep_up_with_it_gets_a_frame_all_the_same(video: Path) -> None:
+    now = [10.0]
+
+    def slow() -> float:
+        now[0] += 0.03  # two of these for each frame, which lasts 0.05 s
+        return now[0]
+
+    source = File(Config(url=str(video), realtime=True, loop=True), monotonic=slow)
+    source.open()
+    before = source.read(1.0)
+    began = now[0]
+    frame = source.read(1.0)
+    assert frame.number > before.number
+    assert now[0] - began < 1.5
+    assert source.read(1.0).skipped < 25, "it goes on from there, and makes nothing up for"
+    source.close()
+
+
 def test_says_that_a_file_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("not a video")
     with pytest.raises(Unavailable, match=r"notes\.mp4 contains no video"):
