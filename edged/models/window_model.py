@@ -13,6 +13,7 @@ from edged.errors import ModelError
 from edged.models import labels as label_files
 from edged.models.spec import Spec, WindowInput
 
+_NEARLY_ONE = 0.9
 _SHORTEST_PART = 50  # of a second: a shorter input is not a window of sound
 
 if TYPE_CHECKING:
@@ -35,10 +36,18 @@ def classifier(model: ModelFile, sample: SampleSpec) -> Spec:
     """
     window, scores = _window_input(model, sample), _one(model, model.outputs, "output")
     sides = scores.sides
+    if not sides and _is_probability(model, scores):
+        return Spec(window, (scores,), 2, last_step=model.last_step, binary=True)
     if len(sides) != 1 or sides[0] > label_files.MAX_CLASSES:
         what = f"{model.path}: its output ({scores.shown}) is not a row of scores"
         raise ModelError(f"{what}; for an autoencoder write task: {{kind: anomaly}}")
     return Spec(window, (scores,), sides[0], last_step=model.last_step)
+
+
+def _is_probability(model: ModelFile, output: Tensor) -> bool:
+    """Return whether one number is the probability of the second of two classes, as wake words have it."""
+    low, high = output.range
+    return model.last_step == "sigmoid" or (low == 0 and _NEARLY_ONE < high <= 1)
 
 
 def autoencoder(model: ModelFile, sample: SampleSpec, labels: tuple[str, ...]) -> Spec:
@@ -77,13 +86,28 @@ def _sound_input(model: ModelFile, tensor: Tensor, sample: SampleSpec) -> Window
     if tensor.dynamic:
         what = f"it leaves the length of its window open ({shown}); convert it with a fixed one, [15600]"
         raise ModelError(f"{model.path}: {what}")
+    if sample.channels > 1:
+        return _features_input(model, tensor, sample)
     if len(sides) != 1 or sides[0] * _SHORTEST_PART < sample.rate_hz:
         what = f"its input ({shown}) is not a window of sound but probably a spectrum; edged gives samples"
-        raise ModelError(f"{model.path}: {what}, such as [1, 16000]")
+        raise ModelError(f"{model.path}: {what}, or with source.features: micro 40 features a row")
     if sample.steps not in {0, sides[0]}:
         wants, given = (_sound(steps, sample.rate_hz) for steps in (sides[0], sample.steps))
         raise ModelError(f"{model.path}: it takes {wants}, not {given}: omit source.window_s")
     return WindowInput(sides[0], 1, tensor)
+
+
+def _features_input(model: ModelFile, tensor: Tensor, sample: SampleSpec) -> WindowInput:
+    """Return the input of a model of features: rows of some numbers each, one after the other."""
+    channels, count = sample.channels, math.prod(tensor.shape)
+    rows = count // channels
+    if count % channels or tensor.shape not in {(1, rows, channels), (1, count), (1, rows, channels, 1)}:
+        what = f"its input ({tensor.shown}) is not rows of {channels} features"
+        raise ModelError(f"{model.path}: {what}; for samples omit source.features")
+    if sample.steps not in {0, rows}:
+        what = f"it takes {rows} rows of features, not {sample.steps}: omit source.window_s"
+        raise ModelError(f"{model.path}: {what}")
+    return WindowInput(rows, channels, tensor)
 
 
 def _sound(steps: int, rate_hz: int) -> str:

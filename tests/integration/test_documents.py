@@ -226,6 +226,7 @@ def test_a_configuration_passes_the_check(
             store.put(folder, name, about)
     if "name: yamnet" in block.text:
         build_sound.install(tmp_path / "state")
+    build_sound.write_keyword(tmp_path)
     path = tmp_path / "edged.yaml"
     path.write_text(block.text, "utf-8")
     assert list(map(str, check(path))) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from build_sound import write
+from build_sound import write, write_keyword
 from crew import Crew, children
 from integration.daemon import Daemon, wait_for
 from unit.sources import wav_files
@@ -85,6 +85,23 @@ def test_silence_costs_no_inference_and_ends_what_was_heard(tmp_path: Path) -> N
             await crew.until(lambda: crew.status("ear").held_by == "it is quiet")
             await crew.until(lambda: decided(crew) == "unknown")
             assert {reading.name for o in heard(crew) for reading in o.readings} == {"level"}
+
+    asyncio.run(life())
+
+
+def test_a_keyword_model_gets_features_and_goes_on_from_window_to_window(tmp_path: Path) -> None:
+    file = wav_files.write(tmp_path / "a.wav", wav_files.tone(700, 1.0))
+    model = write_keyword(tmp_path)
+    named = {"file": str(model), "labels": str(model.with_suffix(".txt"))}
+    source = {"kind": "sound", "path": str(file), "features": "micro"}
+    pipeline = PipelineSection.model_validate({"source": source, "model": named})
+
+    async def life() -> None:
+        async with Crew({"ear": pipeline}) as crew:
+            await crew.until(lambda: crew.status("ear").state == "ended")
+            assert len(heard(crew)) == 33
+            assert {o.label for o in heard(crew)} <= {"background", "okay nabu"}
+            assert decided(crew) == "okay nabu", "its model says yes to whatever is loud"
 
     asyncio.run(life())
 

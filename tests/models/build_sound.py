@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tflite_builder import Kind, Layer, Packed, stack
+from tflite_builder import Kind, Layer, Packed, build, stack
 
 from edged.models.installed import About, Store, digest
 
@@ -53,6 +53,14 @@ def write(folder: Path, name: str = "tones") -> Path:
     """Write the model; return its path."""
     file = folder / f"{name}.tflite"
     file.write_bytes(model())
+    return file
+
+
+def write_keyword(folder: Path, name: str = "okay_nabu") -> Path:
+    """Write a model with a wake word's input and output, and its labels; return the model's path."""
+    file = folder / f"{name}.tflite"
+    file.write_bytes(build((1, 3, 40), (1, 2), head="sigmoid"))
+    file.with_suffix(".txt").write_text("background\nokay nabu\n", "utf-8")
     return file
 
 

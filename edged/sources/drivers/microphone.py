@@ -122,8 +122,9 @@ class Microphone:
     ) -> None:
         self._config, self._hint = config, hint
         self._monotonic = monotonic
-        self._steps, self._hop = config.lengths(hint)
-        self._old_s = max(_OLD_S, self._hop / config.rate_hz)
+        self._steps, hop = config.lengths(hint)
+        self._old_s = max(_OLD_S, hop * config.row_s)
+        self._most_waiting = max(_MOST_WAITING, round(_OLD_S / max(hop, 1) / config.row_s))
         self._recorder: Recorder | None = None
         self._cutter: Cutter | None = None
         self._resampler: Resampler | None = None
@@ -131,7 +132,6 @@ class Microphone:
         self._waiting: deque[_Waiting] = deque()
         self._heard_at = 0.0
         self._stalled = False
-        self._came = 0  # samples since it was opened, at the model's rate
         self._number = 0
         self.dropped: Counter[str] = Counter()
 
@@ -142,7 +142,7 @@ class Microphone:
 
     def open(self) -> None:
         """Start to record."""
-        from edged.sources.sound_windows import Cutter
+        from edged.sources.sound_windows import cutter
 
         self.close()
         if self._steps < 1:
@@ -154,8 +154,8 @@ class Microphone:
         device = sound_cards.resolved(config.device)
         shown = f"the microphone {config.device if config.device != 'auto' else device}"
         self._recorder = Recorder(config.program, device, shown, config.rate_hz)
-        self._cutter = Cutter(self._steps, self._hop)
-        self._came, self._stalled = 0, False
+        self._cutter = cutter(config, self._hint)
+        self._stalled = False
         self._start()
 
     def _start(self) -> None:
@@ -231,11 +231,9 @@ class Microphone:
             self._record_at(rate_hz)
         if self._resampler is not None:
             samples = self._resampler.add(samples)
-        self._came += len(samples)
         for cut in cutter.add(samples):
-            behind_s = max(0.0, (self._came - cut.ends) / self._config.rate_hz)
-            self._waiting.append(_Waiting(cut, now - behind_s))
-        while len(self._waiting) > _MOST_WAITING:
+            self._waiting.append(_Waiting(cut, now - max(0.0, cutter.came_s - cut.ends_s)))
+        while len(self._waiting) > self._most_waiting:
             self._waiting.popleft()
             self.dropped["skipped"] += 1
 
@@ -266,8 +264,8 @@ class Microphone:
         cut = waiting.cut
         self._number += 1
         captured_at = clock.wall() - max(0.0, now - waiting.ended_at)
-        level, ends_s = round(cut.level_dbfs, 1), cut.ends / self._config.rate_hz
-        return Window(cut.values, captured_at, cut.begins, self._number - 1, level, ends_s)
+        level = round(cut.level_dbfs, 1)
+        return Window(cut.values, captured_at, cut.begins, self._number - 1, level, cut.ends_s)
 
 
 class _RateMeter:

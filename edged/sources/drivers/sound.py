@@ -96,7 +96,8 @@ class Sound:
     ) -> None:
         self._config = config
         self._monotonic, self._sleep = monotonic, sleep
-        self._steps, self._hop = config.lengths(hint)
+        self._steps, hop = config.lengths(hint)
+        self._hop_s, self._hint = hop * config.row_s, hint
         self._windows: Iterator[Cut] | None = None
         self._next: Cut | None = None
         self._left_out: dict[Path, str] = {}
@@ -140,14 +141,13 @@ class Sound:
         self._advance()
         self._number += 1
         level = round(cut.level_dbfs, 1)
-        ends_s = cut.ends / self._config.rate_hz
-        return Window(cut.values, clock.wall(), cut.begins, self._number - 1, level, ends_s)
+        return Window(cut.values, clock.wall(), cut.begins, self._number - 1, level, cut.ends_s)
 
     def idle(self, keep: int | None) -> None:
         """Let windows pass whose time is over, where they have one."""
         if not self._config.realtime or keep is None or self._windows is None:
             return
-        while self._next is not None and self._late_s(self._next) > self._hop / self._config.rate_hz:
+        while self._next is not None and self._late_s(self._next) > self._hop_s:
             self._advance()
             self._number += 1
             self.dropped["skipped"] += 1
@@ -169,19 +169,19 @@ class Sound:
         return wait_s <= timeout_s
 
     def _late_s(self, cut: Cut) -> float:
-        return self._monotonic() - self._began - cut.ends / self._config.rate_hz
+        return self._monotonic() - self._began - cut.ends_s
 
     def _all(self) -> Iterator[Cut]:
         """Give the windows of all files, again and again where they loop."""
-        offset = 0
+        offset_s = 0.0
         while True:
             gave = False
             for path in self._files():
-                ends = 0
+                ends_s = 0.0
                 for cut in self._of(path):
-                    gave, ends = True, cut.ends
-                    yield cut._replace(ends=offset + cut.ends)
-                offset += ends
+                    gave, ends_s = True, cut.ends_s
+                    yield cut._replace(ends_s=offset_s + cut.ends_s)
+                offset_s += ends_s
             if not (gave and self._config.loop):
                 return
 
@@ -207,11 +207,11 @@ class Sound:
             file.close()
 
     def _cut(self, file: WavFile) -> Iterator[Cut]:
+        from edged.sources import sound_windows
         from edged.sources.resampling import Resampler
-        from edged.sources.sound_windows import Cutter
 
         given_hz, wanted_hz = file.header.rate_hz, self._config.rate_hz
-        cutter = Cutter(self._steps, self._hop)
+        cutter = sound_windows.cutter(self._config, self._hint)
         try:
             resampler = Resampler(given_hz, wanted_hz) if given_hz != wanted_hz else None
         except ValueError as error:

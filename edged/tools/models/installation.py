@@ -36,6 +36,10 @@ MOST_BYTES = 256 * 1024 * 1024
 SELF_TEST_S = 0.5
 _ADDRESS = ("http://", "https://")
 _SHOWN = 5  # labels in a sentence
+_WHY_NOT = {
+    "audio": "a model of keywords has no labels in it: download it, write model.file and model.labels, and "
+    "source.features: micro (docs/sound.md)",
+}
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,9 @@ class Installer:
         entry = self._entries.get(wish.source)
         if entry is not None:
             usable = entry.task in {*catalogue.RUNS, catalogue.EMBEDS}
-            why = entry.unusable or f"no pipeline of edged runs models for {entry.task}"
+            why = entry.unusable or _WHY_NOT.get(
+                entry.task, f"no pipeline of edged runs models for {entry.task}"
+            )
             if entry.unusable or not usable:
                 raise Refused(f"{entry.name}: {why}", os.EX_DATAERR)
             if not (entry.sha256 or wish.sha256 or wish.trust_first_use):

@@ -13,6 +13,7 @@ from edged.inference import model as models
 from edged.inference.window_preparer import WindowPreparer
 from edged.models import loaded_model, runtimes, window_model
 from edged.models.spec import SampleSpec, WindowInput
+from edged.models.tflite import file as tflite_file
 from edged.sources import Window
 
 if TYPE_CHECKING:
@@ -172,3 +173,37 @@ def test_what_is_no_model_of_sound_is_said(
 ) -> None:
     with pytest.raises(ModelError, match=said):
         heard(folder, content, sample)
+
+
+FEATURES = SampleSpec("window", 0, 40, 16000)
+
+
+@pytest.mark.parametrize(
+    ("content", "rows", "binary"),
+    [
+        (build((1, 49, 40), (1,), Kind("int8", 0.1, -128), head="none"), 49, False),
+        (build((1, 80), (0,), Kind("int8", 0.1, -128), head="none"), 2, False),
+        (build((1, 3, 40), (1, 2), Kind(), head="sigmoid"), 3, True),
+    ],
+)
+def test_a_model_of_features_gives_their_rows(folder: Path, content: bytes, rows: int, binary: bool) -> None:
+    (folder / "m.tflite").write_bytes(content)
+    spec = window_model.classifier(tflite_file.read(folder / "m.tflite"), FEATURES)
+    assert isinstance(spec.input, WindowInput)
+    assert (spec.input.steps, spec.input.channels, spec.binary) == (rows, 40, binary)
+    assert spec.classes == 2 or not binary
+
+
+@pytest.mark.parametrize(
+    ("content", "sample", "said"),
+    [
+        (build((1, 49, 32), (1,)), FEATURES, "is not rows of 40 features; for samples omit source.features"),
+        (build((1, 49, 40), (1,)), SampleSpec("window", 48, 40, 16000), "49 rows of features, not 48"),
+    ],
+)
+def test_what_does_not_take_features_is_said(
+    folder: Path, content: bytes, sample: SampleSpec, said: str
+) -> None:
+    (folder / "m.tflite").write_bytes(content)
+    with pytest.raises(ModelError, match=said):
+        window_model.classifier(tflite_file.read(folder / "m.tflite"), sample)

@@ -11,7 +11,7 @@ from unit.sources.wav_files import tone
 
 def cuts(lengths: list[int], steps: int, hop: int) -> tuple[list[Cut], list[Cut]]:
     samples = np.arange(sum(lengths), dtype=np.float32)
-    cutter, at, found = Cutter(steps, hop), 0, []
+    cutter, at, found = Cutter(steps, hop, 1.0), 0, []
     for length in lengths:
         found += cutter.add(samples[at : at + length])
         at += length
@@ -25,7 +25,7 @@ def test_windows_are_cut_alike_whatever_the_pieces(lengths: list[int], steps: in
     firsts = list(range(0, total - steps + 1, hop))
     assert [cut.values[0, 0] for cut in found] == firsts
     assert all(cut.values.shape == (steps, 1) for cut in [*found, *rest])
-    assert [cut.ends for cut in found] == [first + steps for first in firsts]
+    assert [cut.ends_s for cut in found] == [first + steps for first in firsts]
     assert [cut.begins for cut in found] == [number == 0 or hop != steps for number in range(len(found))]
     assert len(rest) <= 1
 
@@ -39,7 +39,7 @@ def test_the_end_is_filled_up_with_silence_where_no_window_has_it() -> None:
 
 
 def test_no_window_spans_a_gap() -> None:
-    cutter = Cutter(4, 4)
+    cutter = Cutter(4, 4, 1.0)
     assert [cut.begins for cut in cutter.add(np.arange(10, dtype=np.float32))] == [True, False]
     cutter.gap()
     (cut,) = cutter.add(np.arange(100, 106, dtype=np.float32))

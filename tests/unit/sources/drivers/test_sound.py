@@ -130,3 +130,28 @@ def test_a_person_names_a_file_or_a_folder_of_sound(tmp_path: Path) -> None:
     offer = discovery.recognise(str(tmp_path), Viewing())
     assert offer is not None
     assert offer.keys["kind"] == "folder"
+
+
+def test_a_model_of_keywords_gets_features(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.wav", tone(700, 0.5))
+    found = all_of(opened(file, Hint(steps=3), features="micro"))
+    assert {window.values.shape for window in found} == {(3, 40)}
+    assert [window.begins for window in found] == [True, *[False] * (len(found) - 1)], "it remembers"
+    assert [round(window.ends_s, 2) for window in found][:3] == [0.03, 0.06, 0.09]
+    assert found[5].level_dbfs == -9.0
+    rows = [window.values.shape for window in all_of(opened(file, Hint(steps=20), features="micro"))]
+    assert rows == [(20, 40)] * 4
+    slow = all_of(opened(file, Hint(steps=49), features="micro", feature_step_s=0.02))
+    assert len(slow) == 1, "filled up with silence"
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"rate_hz": 8000}, "features are of sound at 16000 Hz"),
+        ({"feature_step_s": 0.015}, "must be a multiple of 0.01 s"),
+    ],
+)
+def test_features_have_their_own_rate(keys: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Config(path="/a.wav", features="micro", **keys)
