@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import edged
 from edged.cli import (
+    aim,
     audit,
     bench,
     check,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     try_,
+    aim,
     run,
     check,
     init,

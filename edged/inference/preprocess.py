@@ -53,12 +53,14 @@ class _Plan:
     """The way of pixels from frames of one size to the tensor.
 
     Attributes:
-        source: the part of the frame that is used, as it comes from the camera.
+        region: the part of the upright picture that is used.
+        source: the same as it comes from the camera.
         size: (width, height) to resize it to, before rotation.
         target: its place in the model's picture; None: all of it.
         placement: where the model's picture lies in the whole one.
     """
 
+    region: Region
     source: tuple[slice, slice]
     size: tuple[int, int]
     target: tuple[slice, slice] | None
@@ -135,6 +137,10 @@ class Preparer:
         numbers = (n for n, tensor in enumerate(self._ring) if tensor is prepared)
         return self._placements[next(numbers)]
 
+    def region(self, frame: Frame) -> Region:
+        """Return the part of a frame that is used, in pixels of the upright picture; raises as ``part``."""
+        return self._planned(frame).region
+
     def _planned(self, frame: Frame) -> _Plan:
         key = (*frame.pixels.shape, frame.shrink)
         plan = self._plans.get(key)
@@ -175,9 +181,10 @@ class Preparer:
         elif self._fit == "letterbox":
             size, target = _letterbox(w, h, self._width, self._height)
         placement = self._place((x, y, w, h), (width, height), target)
-        x, y, w, h = self._unturned((x, y, w, h), width, height)
+        region = x, y, w, h
+        x, y, w, h = self._unturned(region, width, height)
         source = (slice(y, y + h), slice(x, x + w))
-        return _Plan(source, size[::-1] if self._sideways else size, target, placement)
+        return _Plan(region, source, size[::-1] if self._sideways else size, target, placement)
 
     def _place(self, region: Region, whole: tuple[int, int], target: tuple[slice, slice] | None) -> Placement:
         """Return where the model's picture lies, of which a region of the whole fills the target."""

@@ -106,7 +106,7 @@ def answers(
         needs: run it in namespaces of its own, where it reaches these files and devices alone, if
             bubblewrap can make them here; None: run it as it is.
         output: a file for what it prints; None: only its last line is wanted, and only where it fails.
-        pass_fds: further descriptors that it inherits.
+        pass_fds: further descriptors that it inherits, under the same numbers.
 
     Raises:
         ChildFailed: it did not end in order.
@@ -168,7 +168,7 @@ def _start(
                 stdout=printed,
                 stderr=printed,
                 pass_fds=fds,
-                process_group=0,  # Ctrl-C is for main
+                start_new_session=True,  # Ctrl-C is for main, and no terminal is this process's own
                 env=environment,
             )
         except OSError as error:

@@ -170,7 +170,7 @@ def test_a_verb_with_a_slip_is_suggested() -> None:
     assert (done.returncode, done.stderr) == (64, "edged: there is no verb chekc: did you mean check?\n")
     done = call("xyz")
     assert (done.returncode, done.stdout) == (64, "")
-    assert done.stderr.startswith("edged: there is no verb xyz: there are try, run, check, ")
+    assert done.stderr.startswith("edged: there is no verb xyz: there are try, aim, run, check, ")
 
 
 @pytest.mark.parametrize("verb", ["schema", "init"])
