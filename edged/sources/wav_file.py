@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from edged.system.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,7 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _NAMES = {2: "ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM", 0x55: "MP3"}
 _OPEN_END = frozenset({0, 0xFFFFFFFF})  # the size of data that a program wrote into a pipe
 _LARGEST_HEADER = 1 << 20  # bytes before the samples
+_MOST_BYTES = 1 << 20  # that are read at once, whatever rate and channels a header has
 
 
 class Unreadable(OSError):  # noqa: N818 - the state of a file rather than an error of ours
@@ -69,11 +72,11 @@ class WavFile:
 
     Raises:
         Unreadable: it is not a whole .wav file of a kind that can be read.
-        OSError: it cannot be opened.
+        OSError: it cannot be opened, or is not a regular file.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("rb")
+        self._file = open_regular(path)
         try:
             self.header = read_header(self._file)
             self._file.seek(self.header.data_at)
@@ -83,8 +86,9 @@ class WavFile:
         self._left = self.header.frames
 
     def read(self, frames: int) -> NDArray[np.float32]:
-        """Return the next samples, mixed down to mono, -1..1; fewer or none at the end."""
-        header, wanted = self.header, min(frames, self._left)
+        """Return the next samples, mixed down to mono, -1..1: fewer than asked for, or none at the end."""
+        header = self.header
+        wanted = min(frames, self._left, max(1, _MOST_BYTES // header.frame_bytes))
         data = self._file.read(wanted * header.frame_bytes)
         got = len(data) // header.frame_bytes
         self._left -= got
@@ -106,7 +110,8 @@ def decode(data: bytes, bits: int, is_float: bool) -> NDArray[np.float32]:
         is_float: they are floats; those that are not numbers become 0.
     """
     if is_float:
-        values = np.frombuffer(data, "<f4" if bits == 32 else "<f8").astype(np.float32)
+        with np.errstate(all="ignore"):  # what is no number, or too large for one
+            values = np.frombuffer(data, "<f4" if bits == 32 else "<f8").astype(np.float32)
         return np.clip(np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=-1.0), -8.0, 8.0)
     if bits == 8:
         return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / np.float32(128)
@@ -125,7 +130,7 @@ def mono(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
     return mixed
 
 
-def read_header(file: BinaryIO) -> WavHeader:
+def read_header(file: IO[bytes]) -> WavHeader:
     """Read a header.
 
     Raises:

@@ -132,6 +132,8 @@ class Sound:
         """Return the next window; None where none is due within ``timeout_s``."""
         if self._windows is None:
             raise Unavailable(Reason.LOST, f"{self._config.path}: not open")
+        if self._ended and self._config.loop:
+            raise self._nothing()  # whatever was there is gone
         if self._ended:
             last = f"{self._config.path}: that was the last of {self._number} windows"
             raise Unavailable(Reason.ENDED, last)

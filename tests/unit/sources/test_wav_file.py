@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -102,3 +103,21 @@ def test_no_file_does_more_than_be_refused(
         return
     assert samples.dtype == np.float32
     assert np.isfinite(samples).all()
+
+
+def test_a_header_that_promises_much_costs_little_memory(tmp_path: Path) -> None:
+    loud = np.zeros((5000, 64))
+    loud[7] = 1e300
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(loud, 384_000, "f64"))
+    file = WavFile(path)
+    parts = list(iter(lambda: len(file.read(384_000)), 0))
+    file.close()
+    assert sum(parts) == 5000
+    assert max(parts) * 64 * 8 <= 1 << 20
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(OSError, match="device or pipe"):
+        WavFile(tmp_path / "a.wav")

@@ -155,3 +155,13 @@ def test_a_model_of_keywords_gets_features(tmp_path: Path) -> None:
 def test_features_have_their_own_rate(keys: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Config(path="/a.wav", features="micro", **keys)
+
+
+def test_files_that_go_while_they_are_repeated_are_missed(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.wav", tone(440, 0.1))
+    source = opened(tmp_path, loop=True)
+    file.unlink()
+    assert source.read(0.0) is not None, "it was read ahead"
+    with pytest.raises(Unavailable, match=r"there is no \.wav file in") as caught:
+        source.read(0.0)
+    assert caught.value.reason is Reason.ABSENT
