@@ -185,7 +185,9 @@ class _Check:
                 camera = self._config.pipelines[other].camera
                 if other != name and (camera is None or camera != pipeline.camera):
                     what = f"pipelines {other} and {name} both use {source.kind} {key} {device}"
-                    hint = _how_to_share(f"{source.kind}, {key}: {device}", camera or pipeline.camera)
+                    hint = "only one pipeline can use it"
+                    if source.gives == "picture":
+                        hint = _how_to_share(f"{source.kind}, {key}: {device}", camera or pipeline.camera)
                     self._report((*_source_of(name, pipeline), key), what, hint)
 
         used = {pipeline.camera for pipeline in self._config.pipelines.values()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,19 @@ def test_silence_costs_no_inference_and_ends_what_was_heard(tmp_path: Path) -> N
             await crew.until(lambda: crew.status("ear").held_by == "it is quiet")
             await crew.until(lambda: decided(crew) == "unknown")
             assert {reading.name for o in heard(crew) for reading in o.readings} == {"level"}
+
+    asyncio.run(life())
+
+
+@pytest.mark.skipif(shutil.which("arecord") is None, reason="arecord is not installed (alsa-utils)")
+def test_the_real_arecord_records_behind_the_walls(tmp_path: Path) -> None:
+    """ALSA's device ``null`` gives whatever is in memory, and does not take its time."""
+
+    async def life() -> None:
+        async with Crew({"ear": section(tmp_path, {"kind": "microphone", "device": "null"})}) as crew:
+            await crew.until(lambda: heard(crew))
+            assert [reading.name for reading in heard(crew)[0].readings] == ["level"]
+            assert crew.status("ear").isolation
 
     asyncio.run(life())
 

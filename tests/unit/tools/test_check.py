@@ -421,6 +421,15 @@ def test_who_uses_a_device_twice_is_shown_what_to_write(base: Path) -> None:
     )
 
 
+def test_a_microphone_is_for_one_pipeline(base: Path) -> None:
+    ear = "{source: {kind: microphone}, model: {file: m.tflite}}"
+    lines = said(base, f"pipelines:\n  a: {ear}\n  b: {ear}\n")
+    what = "pipelines a and b both use microphone device auto (only one pipeline can use it)"
+    assert [line for line in lines if "both use" in line] == [
+        f"/edged.yaml:3:15: pipelines.b.source.device: {what}"
+    ]
+
+
 def test_problems_of_a_camera_are_told_once_where_it_is_written(base: Path) -> None:
     keys = "kind: video, url: 'rtsp://me@cam/1', password_file: none"
     text = f"cameras: {{yard: {{{keys}}}}}\npipelines: {{a: {{camera: yard}}, b: {{camera: yard}}}}\n"
