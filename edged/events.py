@@ -21,6 +21,8 @@ MOST_PRESENT = 10  # labels, or labels in zones, that one pipeline decides at th
 MOST_OBJECTS = 100  # that a count goes up to
 MOST_BOXES = 10  # in an event
 MOST_BESIDE = 9  # findings in an event that also has a count, so that the longest one stays below MAX_BYTES
+MOST_CLOSER = 3  # objects of an event that are looked at closer
+MOST_WITH_CLOSER = MOST_BESIDE - MOST_CLOSER  # findings in such an event
 BOX_DIGITS = 3  # decimals of a box's edges
 
 Box = tuple[float, float, float, float]
@@ -126,6 +128,7 @@ class Event:
         count: how many of the label there are now, where the pipeline decides by label; else None.
         zone: the zone that the event is about; empty where the pipeline has no zones.
         boxes: the places of the label's objects in the deciding picture; None: they are not published.
+        then: what the second model says of the label's objects, in the order of the boxes.
         v: the version of the schema.
     """
 
@@ -151,6 +154,7 @@ class Event:
     count: int | None = None
     zone: str = ""
     boxes: tuple[Box, ...] | None = None
+    then: tuple[Finding, ...] = ()
     v: int = field(default=VERSION)
 
     def with_id(self, id_: str) -> Event:
@@ -190,6 +194,8 @@ class Event:
             data["zone"] = self.zone
         if self.boxes is not None:
             data["boxes"] = [[round(edge, BOX_DIGITS) for edge in box] for box in self.boxes]
+        if self.then:
+            data["then"] = [{"label": f.label, "score": round(f.score, 4)} for f in self.then]
         if self.readings:
             data["readings"] = {
                 r.name: {"value": r.value, "unit": r.unit, "quality": r.quality, "age_s": round(r.age_s, 3)}
@@ -205,7 +211,7 @@ class Event:
             present: everything that is there, where the pipeline decides by label; else None.
         """
         data = self.payload()
-        for key in ("id", "type", "top", "latency_ms", "replayed", "readings", "zone", "boxes"):
+        for key in ("id", "type", "top", "latency_ms", "replayed", "readings", "zone", "boxes", "then"):
             data.pop(key, None)
         data["since"] = since
         if present is not None:

@@ -49,8 +49,8 @@ def of_lesson(request: TeachRequest) -> Needs:
 
 def of_replay(section: PipelineSection) -> Needs:
     """Return what a pipeline reaches that is tried on a recording, on the CPU: this, and its model."""
-    model = section.model
-    named = [section.model_file(), section.labels_file, model.taught]
+    runs = [each for each in (section, section.closer) if each is not None]
+    named = [file for each in runs for file in (each.model_file(), each.labels_file, each.model.taught)]
     files = [os.path.abspath(file) for file in named if file is not None]  # noqa: PTH100 - text
     return Needs(files=(*files, *map(os.path.realpath, files))) | of_source(section.source)
 

@@ -23,7 +23,8 @@ from edged.models import bundled
 from edged.models.installed import Store
 
 if TYPE_CHECKING:
-    from edged.config.pipeline import ModelSection
+    from edged.config.model import ModelSection
+    from edged.config.pipeline import PipelineSection
     from edged.config.root import Config
 
 M = TypeVar("M", bound=BaseModel)
@@ -39,13 +40,19 @@ def absolute(config: Config, base: Path) -> Config:
     """
     found = _Paths(base, base / config.state_dir / "models").of(config)
     store = Store(base / config.state_dir)
-    pipelines = {
-        name: pipeline.model_copy(update={"model": _installed(pipeline.model, store)})
-        if pipeline.model.installed
-        else pipeline
-        for name, pipeline in found.pipelines.items()
-    }
+    pipelines = {name: _with_installed(pipeline, store) for name, pipeline in found.pipelines.items()}
     return found.model_copy(update={"pipelines": pipelines})
+
+
+def _with_installed(pipeline: PipelineSection, store: Store) -> PipelineSection:
+    """Return the section with the files of the models that it names."""
+    update: dict[str, Any] = {}
+    if pipeline.model.installed:
+        update["model"] = _installed(pipeline.model, store)
+    if pipeline.then is not None and pipeline.then.model.installed:
+        closer = _installed(pipeline.then.model, store)
+        update["then"] = pipeline.then.model_copy(update={"model": closer})
+    return pipeline.model_copy(update=update) if update else pipeline
 
 
 def _installed(model: ModelSection, store: Store) -> ModelSection:

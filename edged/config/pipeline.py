@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -19,22 +17,21 @@ from pydantic import (
 
 from edged.config.accelerator import Accelerator
 from edged.config.gating import GateSection, TriggerSection
+from edged.config.model import ModelSection
 from edged.config.motion import MotionSection
 from edged.config.source import AnySource
 from edged.config.task import AnyTask, default_task
 from edged.config.teaching import TeachSection
+from edged.config.then import ThenSection
 from edged.config.values import (
-    InstalledName,
     Label,
     Probability,
     Seconds,
-    Sha256,
     TopicName,
 )
-from edged.drivers import ModelPath, Section, TaughtName, wrong
-from edged.events import MAX_READINGS
+from edged.drivers import Section, wrong
+from edged.events import MAX_READINGS, MOST_WITH_CLOSER
 from edged.models import bundled
-from edged.models.normalization import BGR, PRESETS, Normalization
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.pipeline.decision import Rules
 from edged.sources import ChannelPath, Crop, Interval, Rotation
@@ -43,140 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edged.models.normalization import Order
 
 THRESHOLD = 0.5  # the default enter threshold
 EXIT_RATIO = 0.7  # the default exit threshold, as a part of the enter threshold
-
-
-Mean = Annotated[float, Field(allow_inf_nan=False)]
-Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Preset = Literal["-1..1", "0..1", "0..255", "imagenet", "caffe", "none"]
-NO_NORMALIZATION = "none"  # pixels as they are
-
-
-class Normalize(Section):
-    """Scaling of pixels: (pixel - mean) / std."""
-
-    mean: Mean | tuple[Mean, Mean, Mean] = Field(
-        default=127.5,
-        description="subtracted from each pixel's value, 0..255, or a list for red, green and blue …",
-    )
-    std: Deviation | tuple[Deviation, Deviation, Deviation] = Field(
-        default=127.5, description="… and then the divisor, above 0, or a list"
-    )
-
-
-def _form(value: Any) -> str:
-    return "[numbers]" if isinstance(value, dict | Normalize) else "[preset]"
-
-
-PresetOrNumbers = Annotated[
-    Annotated[Preset, Tag("[preset]")] | Annotated[Normalize, Tag("[numbers]")], Discriminator(_form)
-]
-
-
-def _numbers(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-class ModelSection(Section):
-    """One .tflite file with its labels."""
-
-    file: ModelPath | None = Field(
-        examples=["mobilenet_v2.tflite"],
-        default=None,
-        description="the .tflite file; default: the bundled classifier",
-    )
-    labels: ModelPath | None = Field(
-        examples=["imagenet.txt"],
-        default=None,
-        description="label file, one label per line; default: the labels packed in the model",
-    )
-    sha256: Sha256 | None = Field(
-        default=None, description="checksum of file, as sha256sum prints it; any other file is refused"
-    )
-    name: InstalledName | None = Field(
-        examples=["mobilenet_v2_1.0_224_quant"],
-        default=None,
-        description="instead of file: the name of a model that edged models add installed, or replies, the "
-        "bundled model of text; labels and checksum come with it",
-    )
-    taught: TaughtName | None = Field(
-        examples=["garage"],
-        default=None,
-        description="instead of file and labels: the name of a model that edged teach made",
-    )
-    edgetpu_file: ModelPath | None = Field(
-        examples=["mobilenet_v2_edgetpu.tflite"],
-        default=None,
-        description="the same model compiled for the Edge TPU",
-    )
-    edgetpu_sha256: Sha256 | None = Field(
-        default=None, description="checksum of edgetpu_file; any other file is refused"
-    )
-    fit: Literal["stretch", "crop", "letterbox"] = Field(
-        default="stretch", description="how to fit the picture to the model's input"
-    )
-    output: (
-        Annotated[int, Field(ge=0, le=99)] | Annotated[str, Field(min_length=1, max_length=200)] | None
-    ) = Field(
-        examples=["scores"],
-        default=None,
-        description="the output with the scores, by name or number; for a model with several",
-    )
-    normalize: PresetOrNumbers | None = Field(
-        examples=["0..1"],
-        default=None,
-        description="the values that the model wants for pixels, or a block with mean and std; "
-        "default: what the model says, else -1..1",
-    )
-    channels: Literal["rgb", "bgr"] | None = Field(
-        examples=["bgr"], default=None, description="the order of the colours; default: rgb, for caffe bgr"
-    )
-    threads: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        examples=[2], default=None, description="processor cores for the model; default: all, at most 4"
-    )
-    runtime: Literal["auto", "litert", "tflite-runtime"] = Field(
-        default="auto", description="auto uses LiteRT if it is installed"
-    )
-
-    @property
-    def installed(self) -> bool:
-        """Whether it names an installed model, or ``replies``: loading makes its ``file`` of that."""
-        return self.name is not None and self.name != bundled.MODEL.stem
-
-    @property
-    def normalization(self) -> Normalization | None:
-        """The values that it gives for pixels, for red, green and blue; None: none."""
-        given = self.normalize
-        if given is None:
-            return None
-        if isinstance(given, str):
-            return PRESETS["0..255" if given == NO_NORMALIZATION else given]
-        return Normalization(_numbers(given.mean), _numbers(given.std))
-
-    @property
-    def order(self) -> Order | None:
-        """The order of the colours; None where it leaves that to the model."""
-        implied: Order | None = "bgr" if self.normalize in BGR else None
-        return self.channels or implied
-
-    @model_validator(mode="after")
-    def _complete(self) -> ModelSection:
-        if self.taught is not None:
-            for key in ("file", "labels", "sha256", "name"):
-                if getattr(self, key) is not None:
-                    raise wrong(f"{key} does not go with taught, which has its own", key)
-        elif self.name is not None and self.file is not None:
-            raise wrong("file does not go with name, which has its own", "file")
-        elif self.file is None and self.edgetpu_file is None and not self.installed:
-            for key in ("labels", "sha256"):
-                if getattr(self, key) is not None:
-                    raise wrong(f"{key} needs a model: write file too", key)
-        if self.edgetpu_file is None and self.edgetpu_sha256 is not None:
-            raise wrong("edgetpu_sha256 needs edgetpu_file: write that too", "edgetpu_sha256")
-        return self
 
 
 class LabelRule(Section):
@@ -317,6 +183,12 @@ class PipelineSection(Section):
         default=None,
         description="let cmd/teach label the last picture for the taught model; default: it teaches nothing",
     )
+    then: ThenSection | None = Field(
+        examples=[{"labels": ["bird"]}],
+        default=None,
+        description="with task detect: classify what was found, on the part of the picture that it is in; "
+        "events hold both",
+    )
     gate: GateSection | None = Field(default=None, description="classify only while it is open")
     trigger: TriggerSection | None = Field(
         default=None, description="classify only when it fires; default: classify continuously"
@@ -376,6 +248,21 @@ class PipelineSection(Section):
         return bundled.MODEL if file is None and self.source.gives == "picture" else file
 
     @property
+    def closer(self) -> PipelineSection | None:
+        """Return the pipeline that looks closer at what this one finds; None where none does."""
+        if self.then is None:
+            return None
+        changed = {
+            "then": None,
+            "model": self.then.model,
+            "task": default_task(),
+            "accelerator": Accelerator(),
+            "decision": DecisionSection(threshold=self.then.threshold),
+            "publish": Publish(),
+        }
+        return self.model_copy(update=changed)
+
+    @property
     def labels_file(self) -> Path | None:
         """Return the file that its labels are in: of a taught model the head, which has them."""
         return self.model.labels if self.model.taught is None else self.model.taught / HEAD
@@ -426,6 +313,10 @@ class PipelineSection(Section):
             raise wrong(f"task {self.task.kind} does not run a taught model", "task", "kind")
         if self.publish.boxes and not self.task.counts:
             raise wrong(f"task {self.task.kind} finds no boxes: that is for task detect", "publish", "boxes")
+        if self.then is not None and not self.task.counts:
+            raise wrong(f"task {self.task.kind} finds no objects: that is for task detect", "then")
+        if self.then is not None and self.task.top_k > MOST_WITH_CLOSER:
+            raise wrong(f"with then, at most {MOST_WITH_CLOSER}", "task", "top_k")
         named = any(key is not None for key in (model.file, model.name, model.taught))
         self.task.check(gives, model=gives == "picture" or named)
         return self

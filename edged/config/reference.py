@@ -164,10 +164,12 @@ def _pipelines() -> Iterator[str]:
             yield from inputs.pop("v4l2")
         elif name == "task":
             yield from ("    task:", *jobs.pop("classify"))
-        elif name != "teach":
+        elif name not in {"teach", "then"}:
             yield from _key("pipeline", name, info, "    ")
     yield from ("", "  taught:", "    source: {kind: synthetic}", "    model: {taught: door}")
     yield from _key("pipeline", "teach", PipelineSection.model_fields["teach"], "    ")
+    yield from ("", "  closer:", "    source: {kind: synthetic}", "    task: {kind: detect}")
+    yield from _key("pipeline", "then", PipelineSection.model_fields["then"], "    ")
     for kind, lines in inputs.items():
         yield from ("", f"  from-{kind}:", "    source:", *lines)
         gives = SOURCES.config(kind).gives

@@ -20,13 +20,12 @@ from pydantic_core import PydanticCustomError
 from edged.config import cameras
 from edged.config.accelerator import Accelerator
 from edged.config.catalogues import CatalogueSection
+from edged.config.model import ModelSection, Normalize
 from edged.config.outputs import AnySink, HealthSection, HomeAssistant, LogSection, Mqtt, SpoolSection, Tls
 from edged.config.pipeline import (
     Deadlines,
     DecisionSection,
     LabelRule,
-    ModelSection,
-    Normalize,
     PipelineSection,
     Publish,
 )

@@ -198,7 +198,7 @@ def _board() -> Iterator[str]:
 
 def _rest() -> Iterator[str]:
     for name, info in PipelineSection.model_fields.items():
-        if name not in {"source", "teach"}:  # a new machine has no taught model
+        if name not in {"source", "teach", "then"}:  # a new machine has no taught model, and no detector
             yield from _commented(default(name, info, "    "))
 
 

@@ -105,6 +105,7 @@ class EventMaker:
             count=outcome.count,
             zone=outcome.zone,
             boxes=outcome.boxes,
+            then=outcome.then,
         )
 
     def nothing(self, status: PipelineStatus) -> Event:

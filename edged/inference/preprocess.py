@@ -25,6 +25,7 @@ from edged.models import normalization
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edged.events import Box
     from edged.models.normalization import Normalization, Order
     from edged.models.spec import PictureInput
     from edged.sources import Frame
@@ -114,9 +115,24 @@ class Preparer:
         Raises:
             ModelError: the crop extends beyond the picture.
         """
+        return self._made(frame, self._planned(frame))
+
+    def prepare_part(self, frame: Frame, box: Box, least: int = 1) -> NDArray[np.generic]:
+        """Return a part of the frame as the model's input, as :meth:`prepare` does; ``crop`` has no meaning.
+
+        Args:
+            frame: the frame.
+            box: the part: x0, y0, x1, y1, as parts of the upright picture's width and height.
+            least: the least width and height of the part, in pixels.
+        """
+        height, width = frame.pixels.shape[:2]
+        upright = (height, width) if self._sideways else (width, height)
+        return self._made(frame, self._plan(width, height, 1, _pixels_of(box, upright, least)))
+
+    def _made(self, frame: Frame, plan: _Plan) -> NDArray[np.generic]:
         at = self._next
         self._next = (at + 1) % _RING
-        small, self._placements[at] = self._shrink(frame)
+        small, self._placements[at] = self._shrink(frame, plan), plan.placement
         view = self._views[at]
         if self._map is None:
             self._colour(small, frame.order, view)
@@ -145,21 +161,20 @@ class Preparer:
         key = (*frame.pixels.shape, frame.shrink)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plan(frame.pixels.shape[1], frame.pixels.shape[0], frame.shrink)
+            plan = self._plan(frame.pixels.shape[1], frame.pixels.shape[0], frame.shrink, self._crop)
             self._plans = {key: plan}
         return plan
 
-    def _shrink(self, frame: Frame) -> tuple[Picture, Placement]:
-        """Return the part that is used, upright, in the model's size; and where it lies."""
-        plan = self._planned(frame)
+    def _shrink(self, frame: Frame, plan: _Plan) -> Picture:
+        """Return the part that is used, upright, in the model's size."""
         picture = resize(frame.pixels[plan.source], plan.size)
         if self._turn is not None:
             picture = np.asarray(cv2.rotate(picture, self._turn), np.uint8)
         if plan.target is None:
-            return picture, plan.placement
+            return picture
         canvas = np.zeros((self._height, self._width, *picture.shape[2:]), np.uint8)
         canvas[plan.target] = picture
-        return canvas, plan.placement
+        return canvas
 
     def _colour(self, picture: Picture, order: str, out: Any) -> Picture:
         """Return the picture in the model's colours, written to ``out`` if given."""
@@ -170,11 +185,11 @@ class Preparer:
             np.copyto(out, picture)
         return picture
 
-    def _plan(self, width: int, height: int, shrink: int) -> _Plan:
+    def _plan(self, width: int, height: int, shrink: int, crop: Region | None) -> _Plan:
         """Return the plan for frames of this size: made for the upright picture, then turned back."""
         if self._sideways:
             width, height = height, width
-        x, y, w, h = _inside(self._crop, width, height, shrink) if self._crop else (0, 0, width, height)
+        x, y, w, h = _inside(crop, width, height, shrink) if crop else (0, 0, width, height)
         size, target = (self._width, self._height), None
         if self._fit == "crop":
             x, y, w, h = _middle((x, y, w, h), self._width / self._height)
@@ -219,6 +234,16 @@ def resize(picture: Picture, size: tuple[int, int]) -> Picture:
     if (columns, rows) == size:
         return picture
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _pixels_of(box: Box, size: tuple[int, int], least: int) -> Region:
+    """Return the region of a box in a picture of this size, inside of it and at least so large."""
+    starts, sides = [], []
+    for low, high, whole in ((box[0], box[2], size[0]), (box[1], box[3], size[1])):
+        side = min(whole, max(least, round((high - low) * whole)))
+        starts.append(min(max(0, round((low + high) / 2 * whole - side / 2)), whole - side))
+        sides.append(side)
+    return starts[0], starts[1], sides[0], sides[1]
 
 
 def _inside(crop: Region, width: int, height: int, shrink: int) -> Region:

@@ -24,6 +24,7 @@ from edged.events import (
     MAX_BYTES,
     MAX_READINGS,
     MOST_BOXES,
+    MOST_CLOSER,
     MOST_OBJECTS,
     Attached,
     Box,
@@ -118,6 +119,7 @@ class Outcome:
         count, zone: how many of the label there are, and in which zone, where the pipeline decides by label;
             None and empty otherwise.
         boxes: where they are; None: that is not to be published.
+        then: what the second model says of them.
         found: instead of ``top``, all that was found, best first: in a result of a pipeline that decides by
             label, for a person who looks (``edged page``); else empty.
     """
@@ -137,6 +139,7 @@ class Outcome:
     count: int | None = None
     zone: str = ""
     boxes: tuple[Box, ...] | None = None
+    then: tuple[Finding, ...] = ()
     found: tuple[Finding, ...] = ()
 
 
@@ -365,6 +368,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "count": _count,
     "zone": codec.text(LONGEST_NAME, empty=True),
     "boxes": _boxes,
+    "then": codec.list_of(_finding, MOST_CLOSER),
     "found": codec.list_of(_found, MOST_OBJECTS),
     "values": codec.matching(rf"[A-Za-z0-9+/]{{0,{LONGEST_FEATURES}}}={{0,2}}", "base64"),
 }

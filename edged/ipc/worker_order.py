@@ -29,6 +29,7 @@ class PipelineOrder:
             the file.
         labels: the same for its label file.
         twin: the same for the model that runs on the CPU if the accelerator's cannot be used.
+        then_model, then_labels: the same for the model that looks closer.
         secrets: the content of the files of its source that hold secrets, by key.
         tell_labels: report the labels, which main does not know.
         reset: reset the accelerator first: it hung or crashed.
@@ -50,6 +51,8 @@ class PipelineOrder:
     model: int = -1
     labels: int = -1
     twin: int = -1
+    then_model: int = -1
+    then_labels: int = -1
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     tell_labels: bool = False
     reset: bool = False

@@ -16,6 +16,7 @@ from edged.events import (
     MAX_BYTES,
     MAX_READINGS,
     MOST_BOXES,
+    MOST_CLOSER,
     MOST_OBJECTS,
     VERSION,
 )
@@ -144,9 +145,10 @@ parse_event = _object(
         "count": _objects,
         "zone": _name,
         "boxes": codec.list_of(_box, MOST_BOXES),
+        "then": codec.list_of(_finding, MOST_CLOSER),
         "readings": _readings,
     },
-    frozenset({"frame", "network", "count", "zone", "boxes", "readings"}),
+    frozenset({"frame", "network", "count", "zone", "boxes", "then", "readings"}),
 )
 _records: dict[str, ObjectParser] = {
     "gap": _record(

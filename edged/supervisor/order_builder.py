@@ -79,6 +79,7 @@ def order(
             model=_index(section.model_file(accelerated=accelerated), models),
             labels=_index(section.labels_file, models),
             twin=_index(_twin(section, accelerated=accelerated), models),
+            **_closer(section, models),
             secrets=_secrets(section.source),
             tell_labels=name not in known and not probe,
             reset=reset and accelerated,
@@ -93,6 +94,17 @@ def order(
     return Order(
         pipelines[0].name, isolation, pipelines, probe=probe, readings_page=readings_page, pictures=shown
     )
+
+
+def _closer(section: PipelineSection, models: Sequence[Path]) -> dict[str, Any]:
+    """Return which descriptors are those of the model that looks closer."""
+    closer = section.closer
+    if closer is None:
+        return {}
+    return {
+        "then_model": _index(closer.model_file(), models),
+        "then_labels": _index(closer.labels_file, models),
+    }
 
 
 def _place(progress: Progress | None, most: int) -> dict[str, Any]:
@@ -138,6 +150,8 @@ def files_of(section: PipelineSection, *, accelerated: bool) -> set[Path]:
         section.labels_file,
         _twin(section, accelerated=accelerated),
     }
+    if section.closer is not None:
+        found |= files_of(section.closer, accelerated=False)
     return {file for file in found if file is not None}
 
 
@@ -192,7 +206,9 @@ def signature(sections: Mapping[str, PipelineSection]) -> tuple[object, ...]:
     """Return a value that changes when a file of these models is edited or replaced."""
     named = [
         (section.model_file(), section.labels_file, section.model.edgetpu_file)
-        for section in sections.values()
+        for each in sections.values()
+        for section in (each, each.closer)
+        if section is not None
     ]
     return tuple(_about(file) for files in named for file in files)
 

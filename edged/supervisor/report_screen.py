@@ -92,7 +92,15 @@ def known_of(
         found[section.accelerator.kind] = _known(section, files, accelerated=True)
     if not accelerated or section.accelerator.policy == "prefer":
         found["cpu"] = _known(section, files, accelerated=False)
-    return found
+    if section.closer is None:
+        return found
+    second = _known(section.closer, files, accelerated=False).labels
+    return {where: replace(known, labels=_both(known.labels, second)) for where, known in found.items()}
+
+
+def _both(first: frozenset[str] | None, second: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the labels of two models; None where only a worker can read those of one."""
+    return None if first is None or second is None else first | second
 
 
 def _known(section: PipelineSection, files: Mapping[Path, tuple[int, str]], *, accelerated: bool) -> Known:
@@ -298,7 +306,7 @@ class ReportScreen:
             raise WireError("results, which nobody asked for")
         elif not self._all_results:
             self._spend(self._results, "results", per_second, behind=behind)
-        findings = (*outcome.top, *outcome.found)
+        findings = (*outcome.top, *outcome.found, *outcome.then)
         labels = {outcome.label, outcome.previous, *(finding.label for finding in findings)}
         if self._labels is None or not labels <= self._labels:
             raise WireError("a label that its model does not have")
@@ -317,6 +325,7 @@ class ReportScreen:
             decided_at=decided_at,
             frame=outcome.frame if self._section.source.numbered else None,
             readings=self._readings(outcome.readings),
+            then=tuple(replace(f, score=round(f.score, SCORE_DIGITS)) for f in outcome.then),
             boxes=None if outcome.boxes is None else tuple(map(_rounded_box, outcome.boxes)),
             found=tuple(map(_rounded_finding, outcome.found)),
         )
@@ -330,6 +339,8 @@ class ReportScreen:
             raise WireError("a zone that it does not have")
         if outcome.boxes is not None and not (task.by_label and self._section.publish.boxes):
             raise WireError("boxes, which nobody asked for")
+        if outcome.then and self._section.then is None:
+            raise WireError("a closer look, which nobody asked for")
         if outcome.found and not (self._all_results and task.by_label and outcome.type == "result"):
             raise WireError("all that it found, which nobody asked for")
 

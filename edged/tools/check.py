@@ -27,6 +27,7 @@ from edged.models.tflite import file as tflite_file
 from edged.system import sandbox
 from edged.system.child import serve
 from edged.system.needs import EVERY_FILE
+from edged.tools import labels as vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,6 +108,8 @@ class _Check:
                 self._is_whole("pipelines", name, key) for key in ("model", "task")
             ):
                 self._model(name, pipeline)
+                if self._is_whole("pipelines", name, "then"):
+                    self._closer(name, pipeline)
         self._sensors()
         self._shown_labels()
         problems, warnings = loader.in_order(self._problems), loader.in_order(self._warnings)
@@ -293,6 +296,23 @@ class _Check:
                 self._report(("pipelines", name, "model", at), str(error), hint)
         if known:
             self._labels(name, pipeline, known, owner)
+
+    def _closer(self, name: str, pipeline: PipelineSection) -> None:
+        """Check the model that looks closer at what a pipeline finds, and which objects it is for."""
+        if pipeline.closer is None or pipeline.then is None:
+            return
+        steps = ("pipelines", name, "then")
+        try:
+            found = vocabulary.of_pipeline(pipeline.closer)
+        except ModelError as error:
+            self._report((*steps, "model"), str(error))
+        else:
+            self._odd_labels((*steps, "model"), found if not pipeline.closer.bundled else ())
+        known = self._known_labels.get(name)
+        for number, label in enumerate(pipeline.then.labels if known is not None else ()):
+            if label not in (known or ()):
+                hint = _suggestion(label, sorted(known or ()))
+                self._report((*steps, "labels", number), f"the model has no label '{label}'", hint)
 
     def _taught(self, name: str, pipeline: PipelineSection, folder: Path) -> None:
         """Check a taught model: its head, what makes its features, and its labels."""

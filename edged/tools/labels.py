@@ -72,7 +72,7 @@ def of_configuration(path: Path | str) -> list[Vocabulary]:
         ModelError: a model or its labels cannot be used.
     """
     pipelines = loader.load(path).pipelines
-    return [Vocabulary(name, _of_pipeline(pipeline)) for name, pipeline in pipelines.items()]
+    return [Vocabulary(name, of_pipeline(pipeline)) for name, pipeline in pipelines.items()]
 
 
 def of_bundled() -> Vocabulary:
@@ -80,7 +80,12 @@ def of_bundled() -> Vocabulary:
     return of_model(bundled.MODEL, bundled.LABELS)
 
 
-def _of_pipeline(pipeline: PipelineSection) -> tuple[str, ...]:
+def of_pipeline(pipeline: PipelineSection) -> tuple[str, ...]:
+    """Return the labels of what a pipeline runs.
+
+    Raises:
+        ModelError: the model or its labels cannot be used.
+    """
     named = pipeline.model
     if named.taught is not None:
         return _taught(named.taught)
@@ -88,7 +93,8 @@ def _of_pipeline(pipeline: PipelineSection) -> tuple[str, ...]:
     model: ModelFile | None = None
     if file is not None:
         compiled = file == named.edgetpu_file
-        model = tflite_file.read(file, edgetpu=compiled).with_output(named.output)
+        sha256 = named.edgetpu_sha256 if compiled else named.sha256
+        model = tflite_file.read(file, sha256, edgetpu=compiled).with_output(named.output)
     spec = tasks.load(pipeline.task.kind).inspect(model, pipeline.source.sample)
     if model is None:
         return tuple(spec.labels)

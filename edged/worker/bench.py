@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edged.config.model import ModelSection
 from edged.config.needs import of_accelerator
-from edged.config.pipeline import ModelSection
 from edged.errors import ModelError
 from edged.events import UNKNOWN
 from edged.inference import edgetpu, external, taught

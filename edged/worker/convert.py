@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.config.pipeline import ModelSection
+from edged.config.model import ModelSection
 from edged.errors import ModelError
 from edged.ipc.convert_request import WHOLE, ConvertRequest
 from edged.models import image_classifier, normalization

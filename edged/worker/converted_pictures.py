@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.config.pipeline import ModelSection
+from edged.config.model import ModelSection
 from edged.inference.preprocess import Preparer
 from edged.sources import Frame, jpeg, photographs
 from edged.system import clock

@@ -122,11 +122,15 @@ class Files(NamedTuple):
         model: the bytes of the model.
         labels: the bytes of the label file.
         twin: the bytes of the model that runs on the CPU if the accelerator's cannot be used.
+        then_model: the bytes of the model that looks closer.
+        then_labels: the bytes of its label file.
     """
 
     model: int | None = None
     labels: int | None = None
     twin: int | None = None
+    then_model: int | None = None
+    then_labels: int | None = None
 
 
 def open_engine(section: PipelineSection, order: PipelineOrder, beat: Beat, files: Files) -> Engine:

@@ -167,7 +167,7 @@ class WorkerMain:
         else:
             self._runners.append(runner)
             if order.tell_labels:
-                for part in worker_messages.in_parts(order.name, engine.labels):
+                for part in worker_messages.in_parts(order.name, runner.labels):
                     self._reports.send(part)
             self._reports.send(
                 worker_messages.Ready(
@@ -185,7 +185,9 @@ class WorkerMain:
         self._reports.send(worker_messages.Fault(order.name, kind, reason, said))
         if runner.has_cpu_twin:
             self._load(
-                number, replace(order, accelerator="cpu", degraded=True), Files(files.twin, files.labels)
+                number,
+                replace(order, accelerator="cpu", degraded=True),
+                files._replace(model=files.twin, twin=None),
             )
 
     def _deliver(self, runner: PipelineRunner, item: Item | Pause | None) -> None:
@@ -248,5 +250,5 @@ def _shared(order: Order) -> dict[str, SharedCamera]:
 
 def _files(order: PipelineOrder, descriptors: Sequence[int]) -> Files:
     """Return the descriptors that an order names."""
-    indexes = (order.model, order.labels, order.twin)
+    indexes = (order.model, order.labels, order.twin, order.then_model, order.then_labels)
     return Files(*(descriptors[i] if i >= 0 else None for i in indexes))

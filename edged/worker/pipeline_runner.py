@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from edged import sources
 from edged.config.pipeline import PipelineSection
-from edged.errors import ModelError
 from edged.events import UNKNOWN, Finding
 from edged.inference.preprocess import Preparer
-from edged.inference.text_ids import TextPreparer
-from edged.inference.window_preparer import WindowPreparer
 from edged.ipc import worker_messages
 from edged.ipc.heartbeat import Stage
 from edged.ipc.pace import pace
 from edged.models import labels as label_files
 from edged.models import normalization
-from edged.models.spec import PictureInput, TextInput, WindowInput
+from edged.models.spec import PictureInput, WindowInput
 from edged.pipeline import presence
 from edged.pipeline.decision import Change, Decision
 from edged.pipeline.presence import Presence
@@ -28,8 +25,9 @@ from edged.sources.decoding import Decoding
 from edged.sources.progress import Progress
 from edged.system import clock
 from edged.system.token_bucket import TokenBucket
-from edged.worker import masking
+from edged.worker import masking, preparation
 from edged.worker.capture import Capture, Item
+from edged.worker.closer_look import CloserLook
 from edged.worker.engines import Engine, Files, open_engine
 from edged.worker.gating import Pause, PipelineGate
 from edged.worker.motion import MotionGate, Rules
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
     from edged.ipc.heartbeat import Beat
     from edged.ipc.readings_page import Reader
     from edged.ipc.worker_order import PipelineOrder
-    from edged.sources import FeedSource, Frame, Hint, InputConfig, Source, Text, Window
+    from edged.sources import FeedSource, Frame, Hint, InputConfig, Source
     from edged.sources.progress import Place
     from edged.worker.picture_streams import PictureStreams
     from edged.worker.report_pipe import Reporter
@@ -119,6 +117,7 @@ class PipelineRunner:
         self._unsent: worker_messages.Done | None = None
         self._places = TokenBucket(bound.per_second, bound.workers_burst)
         self._engine: Engine
+        self._closer: CloserLook | None = None
 
     def load(
         self,
@@ -151,9 +150,12 @@ class PipelineRunner:
         section, source = self._section, self._section.source
         patience_s = section.deadlines.capture_s
         self._engine = open_engine(section, self._order, self._beat, files)
+        if section.then is not None:
+            self._closer = CloserLook(section, self._order, self._beat, files)
         picture = self._engine.spec.input
         width, height = 0, 0
-        if isinstance(picture, PictureInput) and streams is None:  # a person looks at the whole picture
+        whole = streams is not None or self._closer is not None  # a person or another model looks at parts
+        if isinstance(picture, PictureInput) and not whole:
             width, height = picture.width, picture.height
         steps = picture.steps if isinstance(picture, WindowInput) else 0
         decoding = Decoding(capture_beat.note, self._order.fatal, self._left_out)
@@ -163,13 +165,15 @@ class PipelineRunner:
         self.create_source = _creation(source, hint, camera, create)
         self.watch = self._watch(readings_page)
         self._looked_at = streams is not None
-        preparer = _preparer(section, self._engine)
+        preparer = preparation.preparer(section, self._engine)
         if section.motion is not None and isinstance(preparer, Preparer):
             look = preparer.part if streams is None else _shown(streams, preparer.part, section)
             self.motion = MotionGate(_rules(section, section.motion), look)
         prepare: Callable[[Any], NDArray[np.generic]] = preparer.prepare
         if streams is not None and self.motion is None and isinstance(preparer, Preparer):
             prepare = _shown(streams, prepare, section)
+        if self._closer is not None:
+            prepare = self._closer.keeping(prepare)
         self._placement = _placing(section, preparer)
         self.capture = Capture(
             self.name,
@@ -206,6 +210,11 @@ class PipelineRunner:
         elif self.watch is not None:
             self.watch.obey(verb)
 
+    @property
+    def labels(self) -> Sequence[str]:
+        """Return the labels that it may decide, with those of a closer look."""
+        return self._engine.labels if self._closer is None else (*self._engine.labels, *self._closer.labels)
+
     def report_notes(self) -> None:
         """Report what a person should know about the model."""
         for reason, sentence in _notes(self._section, self._engine):
@@ -220,6 +229,8 @@ class PipelineRunner:
         """
         self._beat.enter(Stage.INVOKE)
         self._engine.rehearse()
+        if self._closer is not None:
+            self._closer.rehearse()
         self._beat.enter(Stage.IDLE)
 
     def close(self) -> None:
@@ -355,7 +366,17 @@ class PipelineRunner:
             count=change.count,
             zone=change.zone,
             boxes=change.boxes if self._section.publish.boxes and change.count is not None else None,
+            then=self._look(item, change),
         )
+
+    def _look(self, item: Item, change: Change) -> tuple[Finding, ...]:
+        """Look closer at the objects of news."""
+        if self._closer is None:
+            return ()
+        self._beat.enter(Stage.INVOKE)
+        found = self._closer.look(item.tensor, change)
+        self._beat.enter(Stage.IDLE)
+        return found
 
     def _is_held(self, by: str) -> None:
         """Report that the source works and no sample may pass, with what closes the gate."""
@@ -433,25 +454,6 @@ def _rules(section: PipelineSection, motion: MotionSection) -> Rules:
     return Rules(motion.area, hold_s, section.decision.window)
 
 
-class _AsItIs:
-    """Hands a sample to a task that needs no model."""
-
-    def prepare(self, sample: Window | Text) -> NDArray[np.generic]:
-        """Return the sample's values."""
-        return sample.values
-
-
-class _OfText:
-    """Makes a model's input of a piece of text."""
-
-    def __init__(self, preparer: TextPreparer) -> None:
-        self._preparer = preparer
-
-    def prepare(self, sample: Text) -> NDArray[np.generic]:
-        """Return the text as the model wants it."""
-        return self._preparer.prepare(str(sample.values.item()))
-
-
 def _shown(
     streams: PictureStreams, look: Callable[[Frame], NDArray[Any]], section: PipelineSection
 ) -> Callable[[Frame], NDArray[Any]]:
@@ -463,29 +465,3 @@ def _shown(
 def _placing(section: PipelineSection, preparer: object) -> Placing | None:
     """Return what tells where a prepared picture lies in the whole one; None: nobody asks."""
     return preparer.placement if section.task.by_label and isinstance(preparer, Preparer) else None
-
-
-def _preparer(section: PipelineSection, engine: Engine) -> Preparer | WindowPreparer | _OfText | _AsItIs:
-    """Return what makes the model's input of a sample.
-
-    Raises:
-        ModelError: the model takes something else than the source gives.
-    """
-    takes, source = engine.spec.input, section.source
-    if takes is None and source.gives != "picture":
-        return _AsItIs()
-    if isinstance(takes, WindowInput) and source.gives == "window":
-        return WindowPreparer(takes)
-    if isinstance(takes, TextInput) and source.gives == "text":
-        return _OfText(TextPreparer(takes))
-    if isinstance(takes, PictureInput) and isinstance(source, SourceConfig):
-        model = section.model
-        return Preparer(
-            takes,
-            model.fit,
-            int(source.rotate),
-            source.crop,
-            normalize=model.normalization,
-            order=model.order,
-        )
-    raise ModelError(f"task {section.task.kind} cannot take the {source.gives} that {source.kind} gives")

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 
 from edged import sources
+from edged.config.model import ModelSection
 from edged.config.needs import of_lesson
-from edged.config.pipeline import ModelSection
 from edged.config.source import SOURCES
 from edged.errors import ModelError, Reason, Unavailable
 from edged.inference import head as heads

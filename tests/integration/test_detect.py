@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import detector_model
+import numpy as np
 import pytest
 from crew import Crew
-from tflite_builder import Kind, build
+from tflite_builder import Kind, Packed, build
 
 from edged.config.pipeline import PipelineSection
 
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 HALVES = {"left": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "right": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]}
 
 
-def film(folder: Path, frames: Sequence[Sequence[tuple[str, int, int]]]) -> dict[str, Any]:
-    """Write a picture for each frame; return the source that gives them."""
+def film(folder: Path, frames: Sequence[Sequence[tuple[str, int, int]]], haze: int = 0) -> dict[str, Any]:
+    """Write a picture for each frame, in a blue haze; return the source that gives them."""
     (folder / "film").mkdir()
     for number, things in enumerate(frames):
         pixels = detector_model.picture(things, width=320, height=160)
+        pixels[:, :, 2] = np.maximum(pixels[:, :, 2], haze)
         cv2.imwrite(str(folder / "film" / f"{number:03}.png"), pixels[:, :, ::-1])
     return {"kind": "folder", "path": str(folder / "film"), "interval_s": 0}
 
@@ -157,5 +159,53 @@ def test_a_film_of_photographs_starts_what_they_show(tmp_path: Path, testdata: P
             assert [kind for kind in told if kind[1] == "cat"] == [("start", "cat"), ("end", "cat")]
             assert [kind for kind in told if kind[1] == "bird"] == [("start", "bird")]
             assert ("start", "person") in told
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("rotate", [0, 90])
+def test_a_second_model_looks_at_the_part_with_the_thing(rotate: int, tmp_path: Path) -> None:
+    """The classifier sees the strongest colour of its picture, which is that of the thing alone."""
+    kinds = {"picture": Kind("uint8", 1 / 255), "scores": Kind("uint8", 1 / 256)}
+    (tmp_path / "colours.tflite").write_bytes(build((1, 8, 8, 3), (1, 2), **kinds, gain=20.0))
+    (tmp_path / "colours.txt").write_text("rot\nbunt\nblau\n")
+    frames = [[], [("red", 2, 3)], [("red", 2, 3), ("green", 6, 6)]]
+    source = film(tmp_path, frames, haze=60)
+    if rotate:
+        for file in (tmp_path / "film").iterdir():
+            cv2.imwrite(str(file), cv2.rotate(cv2.imread(str(file)), cv2.ROTATE_90_COUNTERCLOCKWISE))
+    section = watching(
+        tmp_path,
+        source | {"loop": False, "rotate": str(rotate)},
+        {"kind": "detect", "labels": ["red", "green"]},
+        then={
+            "labels": ["red"],
+            "model": {"file": str(tmp_path / "colours.tflite"), "labels": str(tmp_path / "colours.txt")},
+            "margin": 0,
+        },
+    )
+
+    async def scenario() -> None:
+        async with Crew({"yard": section}, results=False) as crew:
+            await crew.until(lambda: crew.status("yard").state == "ended")
+            told = [(event.label, [found.label for found in event.then]) for event in news(crew)]
+            assert told == [("red", ["rot"]), ("green", [])]
+
+    asyncio.run(scenario())
+
+
+def test_a_second_model_with_packed_labels_is_known_before_it_says_one(tmp_path: Path) -> None:
+    kinds = {"picture": Kind("uint8", 1 / 255), "scores": Kind("uint8", 1 / 256)}
+    packed = Packed(labels="rot\ngruen\nblau\n")
+    (tmp_path / "colours.tflite").write_bytes(build((1, 8, 8, 3), (1, 2), **kinds, gain=20.0, packed=packed))
+    source = film(tmp_path, [[("red", 2, 3), ("green", 6, 6)]]) | {"loop": False}
+    then = {"model": {"file": str(tmp_path / "colours.tflite")}, "margin": 0}
+    section = watching(tmp_path, source, {"kind": "detect"}, then=then)
+
+    async def scenario() -> None:
+        async with Crew({"yard": section}, results=False) as crew:
+            await crew.until(lambda: crew.status("yard").state == "ended")
+            told = {event.label: [found.label for found in event.then] for event in news(crew)}
+            assert told == {"red": ["rot"], "green": ["gruen"]}
 
     asyncio.run(scenario())

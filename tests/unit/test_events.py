@@ -17,8 +17,10 @@ from edged.events import (
     MAX_READINGS,
     MOST_BESIDE,
     MOST_BOXES,
+    MOST_CLOSER,
     MOST_OBJECTS,
     MOST_PRESENT,
+    MOST_WITH_CLOSER,
     Attached,
     Event,
     Finding,
@@ -65,7 +67,9 @@ def events(draw: st.DrawFn) -> Event:
     node = draw(names)
     by_label = draw(st.booleans())
     found = tuple(draw(st.lists(boxes, max_size=MOST_BOXES))) if by_label and draw(st.booleans()) else None
-    most = MOST_BESIDE if by_label else 10
+    seen = st.builds(Finding, labels, scores)
+    closer = tuple(draw(st.lists(seen, max_size=MOST_CLOSER))) if by_label else ()
+    most = MOST_WITH_CLOSER if closer else MOST_BESIDE if by_label else 10
     sequence = draw(st.integers(1, 2**63 - 1))
     return Event(
         type=type_,
@@ -88,6 +92,7 @@ def events(draw: st.DrawFn) -> Event:
         count=draw(st.integers(0, MOST_OBJECTS)) if by_label else None,
         zone=draw(names) if by_label and draw(st.booleans()) else "",
         boxes=found,
+        then=closer,
         id=None if type_ == "result" else f"{node}/3f9c0a/{sequence}",
         replayed=draw(st.booleans()),
     )
@@ -136,7 +141,8 @@ def test_the_longest_event_the_schema_allows_fits() -> None:
     }
     data["readings"] = {f"{'s' * 32}/{'c' * 31}{n}": reading for n in range(MAX_READINGS)}
     objects = {"count": MOST_OBJECTS, "zone": "z" * 32, "boxes": [[0.123] * 4] * MOST_BOXES}
-    for more in ({}, {**objects, "top": data["top"][:MOST_BESIDE]}):
+    closer = {"then": data["top"][:MOST_CLOSER], "top": data["top"][:MOST_WITH_CLOSER]}
+    for more in ({}, {**objects, "top": data["top"][:MOST_BESIDE]}, {**objects, **closer}):
         EVENT.validate(data | more)
         text = json.dumps(data | more, ensure_ascii=False, separators=(",", ":"))
         assert len(text.encode()) <= MAX_BYTES

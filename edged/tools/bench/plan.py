@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edged.config.accelerator import Accelerator
-from edged.config.pipeline import ModelSection
+from edged.config.model import ModelSection
 from edged.errors import DriverError, ModelError, Refused
 from edged.events import UNKNOWN
 from edged.models import bundled, by_input, image_classifier, loaded_model, normalization, runtimes

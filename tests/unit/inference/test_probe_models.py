@@ -11,7 +11,7 @@ import pytest
 from probe_models import ADD, DIV, LEVELS, MUL, NAMES, SUB, Probe, build
 from tflite_builder import Kind
 
-from edged.config.pipeline import ModelSection
+from edged.config.model import ModelSection
 from edged.inference import model as models
 from edged.inference.decoding import scores
 from edged.inference.preprocess import Preparer

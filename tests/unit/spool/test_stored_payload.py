@@ -54,6 +54,7 @@ def test_what_edged_wrote_comes_back(written: Event) -> None:
         label=printable(written.label),
         previous=printable(written.previous),
         top=tuple(replace(f, label=printable(f.label)) for f in written.top),
+        then=tuple(replace(f, label=printable(f.label)) for f in written.then),
         model=replace(written.model, name=printable(written.model.name)),
     ).payload()
     assert json.loads(found) == wanted

@@ -17,6 +17,7 @@ from edged.config.pipeline import PipelineSection
 from edged.events import (
     BOX_DIGITS,
     MOST_BOXES,
+    MOST_CLOSER,
     MOST_OBJECTS,
     UNKNOWN,
     Attached,
@@ -486,7 +487,35 @@ def test_no_event_carries_more_bits_than_the_documents_say() -> None:
         (round(reading), "bits for each reading"),
         (round(math.log2(MOST_OBJECTS + 1) + math.log2(MOST_ZONES + 1)), "bits for count and zone"),
         (round(MOST_BOXES * 4 * math.log2(10**BOX_DIGITS + 1)), "bits for the boxes"),
+        (round(MOST_CLOSER * (label + score)), "bits for the closer look"),
         (round(math.log2(MAX_FRAME)), "bits for the number of a frame"),
         (round(figures), "bits a health message"),
     ):
         assert f"{number} {unit}" in said
+
+
+def test_a_closer_look_says_labels_of_its_model_and_only_where_it_is_configured() -> None:
+    seen = outcome(count=1, then=(Finding("owl", 0.81234),))
+    stand = Stand(model={"file": "ssd.tflite"}, task={"kind": "detect"}, then={}).ready()
+    assert stand.takes(seen).then == (Finding("owl", 0.812),)
+    stand.refuses(outcome(count=1, then=(Finding("pixels", 0.8),)), "a label that its model does not have")
+    stand.refuses(outcome(count=1, then=(Finding("owl", 0.8),) * 4), "at most 3")
+    stand = Stand(model={"file": "ssd.tflite"}, task={"kind": "detect"}).ready()
+    stand.refuses(seen, "a closer look")
+
+
+def test_main_knows_the_labels_of_both_models_or_asks_for_both(tmp_path: Path) -> None:
+    first, labels = tmp_path / "a.tflite", tmp_path / "a.txt"
+    first.write_bytes(b"a")
+    labels.write_text("person\nbird\n")
+    keys: dict[str, Any] = {"source": {"kind": "synthetic"}, "task": {"kind": "detect"}}
+    model = {"file": str(first), "labels": str(labels)}
+    section = PipelineSection.model_validate({**keys, "model": model, "then": {}})
+    known = known_of(section, _files(first, labels), accelerated=False)["cpu"].labels
+    assert known is not None
+    assert {"person", "bird"} < known
+    assert "macaw" in known
+    section = PipelineSection.model_validate(
+        {**keys, "model": model, "then": {"model": {"file": str(first)}}}
+    )
+    assert known_of(section, _files(first, labels), accelerated=False)["cpu"].labels is None

@@ -728,3 +728,18 @@ def test_several_labels_need_a_sigmoid_a_class(base: Path) -> None:
         assert (model(base, "file: x.tflite, labels: x.txt", task) == []) is good
     lines = said(base, f"{PIPELINE}    task: {{kind: classify, multi_label: true, top_k: 10}}\n")
     assert "task.top_k: with multi_label, at most 9" in lines[0]
+
+
+def test_a_closer_look_is_checked_with_its_model_and_its_labels(base: Path) -> None:
+    assert detect(base, "labels: [red]", "    then: {labels: [red]}\n") == []
+    then = "    then: {labels: [bleu], model: {file: none.tflite}}\n"
+    lines = detect(base, "labels: [red]", then)
+    assert "then.labels[0]: the model has no label 'bleu' (did you mean 'blue'?)" in lines[0]
+    assert "pipelines.a.then.model: /none.tflite: there is no such file" in lines[1]
+    then = "    then: {model: {file: things.tflite, labels: things.txt}}\n"
+    assert "it is an object detector" in one(detect(base, "labels: [red]", then))
+    lines = model(base, "file: m.tflite, labels: m.txt", "    then: {}\n")
+    assert "then: task classify finds no objects" in one(lines)
+    assert "task.top_k: with then, at most 6" in one(detect(base, "top_k: 7", "    then: {}\n"))
+    then = "    then: {model: {file: m.tflite, labels: m.txt, edgetpu_file: x.tflite}}\n"
+    assert "then.model.edgetpu_file: a closer look runs on the CPU" in one(detect(base, "top_k: 2", then))
