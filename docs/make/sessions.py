@@ -34,7 +34,8 @@ _HEAD = """\
 
 On a terminal of 80 columns, on a machine without a camera; `night/` holds three photographs. Figures are of
 one run. `edged VERB --help` and the manual page (`edged completion man`) have all options. `edged convert` is
-shown in [models](models.md#convert-a-model).
+shown in [models](models.md#convert-a-model), `edged aim` and `edged page` in
+[operation](operation.md#aim-and-focus-a-camera).
 """
 _CONFIG = """\
 node: porch-pi

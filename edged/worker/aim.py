@@ -22,6 +22,7 @@ import cv2
 from edged.config.needs import of_replay
 from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError, Reason, Unavailable
+from edged.events import Detection
 from edged.inference import runtime
 from edged.inference.preprocess import Preparer
 from edged.ipc import aim_request
@@ -30,6 +31,7 @@ from edged.ipc.fault_sentences import PICTURE
 from edged.ipc.heartbeat import Heartbeat
 from edged.ipc.worker_order import PipelineOrder
 from edged.models.spec import PictureInput
+from edged.pipeline.presence import placed
 from edged.sources import Hint, SourceConfig
 from edged.system import clock, kernel
 from edged.system.child import serve
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edged.events import Finding
+    from edged.events import Box, Finding
     from edged.sources import Frame, Source
     from edged.system.child import Tell
 
@@ -89,6 +91,7 @@ class Aim:
         self._detector = Detector()
         self._quality = Quality(0)
         self._exact = request.exact
+        self._zones = tuple(self.section.task.scope.zones.values())
         self._findings: Sequence[Finding] = ()
         self._bad = ""
         self._drawn = 0
@@ -196,7 +199,7 @@ class Aim:
         light = measures.light(shades, self._of_part(frame, hidden))
         self._judge(frame, now)
         moving = self._detector.changed if self.section.motion is not None and area < 1 else None
-        marks = Marks(self._preparer.region(frame), hidden, moving)
+        marks = Marks(self._preparer.region(frame), hidden, moving, self._zones, self._boxes())
         if self._exact:
             picture = self._exactly(part, frame.order, room)
         else:
@@ -229,7 +232,16 @@ class Aim:
         self._judged_at = now
         item = Item(self._preparer.prepare(frame), frame.captured_at, None, 0.0)
         findings = self._engine.decode(item, self._engine.run(item))
-        self._findings = findings or ()
+        placement = self._preparer.placement(item.tensor)
+        self._findings = [placed(finding, placement) for finding in findings or ()]
+
+    def _boxes(self) -> list[Box]:
+        """Return the places of the objects that the pipeline would take for one."""
+        return [
+            finding.box
+            for finding in self._findings
+            if isinstance(finding, Detection) and finding.score >= self.section.thresholds(finding.label)[0]
+        ]
 
     def _lines(self, frame: Frame, light: measures.Light, area: float) -> list[str]:
         height, width = (n * frame.shrink for n in frame.pixels.shape[:2])

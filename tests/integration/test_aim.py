@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import cv2
+import detector_model
 import numpy as np
 import pytest
 from commandline import EDGED, call
@@ -195,6 +196,30 @@ def test_crop_mask_and_keys_of_a_configuration(tmp_path: Path) -> None:
         os.write(person.ours, b"e")
         person.until(lambda: np.abs(picture(person)[3:37, 30] - (0, 220, 255)).max() > 60, "exactly")
         os.write(person.ours, b"xq")
+        assert person.ends() == 0
+
+
+@pytest.mark.slow
+def test_zones_and_found_objects_are_drawn_where_they_are(tmp_path: Path) -> None:
+    model, labels = detector_model.write(tmp_path)
+    things = np.zeros((400, 400, 3), np.uint8)
+    things[200:, 200:] = detector_model.picture([("red", 2, 4)], width=200, height=200)[:, :, ::-1]
+    cv2.imwrite(str(tmp_path / "things.png"), things)
+    path = tmp_path / "edged.yaml"
+    path.write_text(
+        f"run_dir: {tmp_path}/run\nstate_dir: {tmp_path}/state\npipelines:\n  yard:\n"
+        f"    source: {{kind: folder, path: {tmp_path}/things.png, crop: [200, 200, 200, 200]}}\n"
+        f"    model: {{file: {model}, labels: {labels}}}\n"
+        "    task: {kind: detect, zones: {door: [[0.1, 0.1], [0.3, 0.1], [0.3, 0.4], [0.1, 0.4]]}}\n"
+    )
+    with Person("-c", str(path), "--draw", "24bit") as person:
+        person.looks()
+        assert "red 0.9" in person.screen.line(23)
+        seen = picture(person)
+        assert np.abs(seen[4, 4:12] - (255, 160, 40)).max() < 9, "the zone, of the whole picture"
+        # The cell 2, 4 of the crop: from 0.625 and 0.75 of the whole, a sixteenth wide.
+        assert np.abs(seen[30, 25:27] - 255).max() < 9
+        os.write(person.ours, b"q")
         assert person.ends() == 0
 
 

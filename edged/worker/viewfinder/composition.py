@@ -1,6 +1,7 @@
 """Makes the picture that a person sees: upright, in the size of the terminal, with what is configured marked.
 
-What the model does not see is dimmed, and has an outline; what is masked is hatched; what moves is tinted.
+What the model does not see is dimmed, and has an outline; what is masked is hatched; what moves is tinted;
+zones and the objects that were found have outlines.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 from edged.inference.preprocess import TURNS, resize
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from edged.inference.preprocess import Region
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 _OUTSIDE = 0.35  # of the light that is left outside of what the model sees
 _OUTLINE, _HATCH, _MOVES = (0, 220, 255), (40, 0, 120), (60, 200, 60)  # blue, green, red
+_ZONE, _BOX = (255, 160, 40), (255, 255, 255)
 _STRIPE = 4  # pixels of a stripe of the hatching
 _TINT = 0.45  # of what moves
 _COLOURS = {"rgb": cv2.COLOR_RGB2BGR, "grey": cv2.COLOR_GRAY2BGR}
@@ -35,11 +39,15 @@ class Marks:
         region: x, y, width and height of what the model sees, in pixels of the upright picture.
         hidden: where it is masked, uint8 ``[height, width]`` as the camera gives it; None: nowhere.
         moving: what moves in the region, bool ``[rows, columns]`` as the camera gives it; None: not marked.
+        zones: the corners of each zone, as parts of the upright picture.
+        boxes: the objects that were found: left, top, right and bottom, as parts of the upright picture.
     """
 
     region: Region
     hidden: Picture | None = None
     moving: NDArray[np.bool_] | None = None
+    zones: Sequence[Sequence[tuple[float, float]]] = ()
+    boxes: Sequence[tuple[float, float, float, float]] = ()
 
 
 def fitted(width: int, height: int, most: tuple[int, int]) -> tuple[int, int]:
@@ -77,6 +85,10 @@ def compose(pixels: Picture, order: str, rotate: int, marks: Marks, most: tuple[
         _hatch(picture, upright(marks.hidden, rotate))
     if place != (0, 0, *size):
         _frame(picture, place)
+    for zone in marks.zones:
+        _outline(picture, zone, _ZONE)
+    for x0, y0, x1, y1 in marks.boxes:
+        _outline(picture, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)), _BOX)
     return picture
 
 
@@ -108,6 +120,13 @@ def _hatch(picture: Picture, hidden: Picture) -> None:
     black = cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_NEAREST) > 0
     stripes = (np.arange(rows)[:, None] + np.arange(columns)[None, :]) % (2 * _STRIPE) < _STRIPE
     picture[black & stripes] = _HATCH
+
+
+def _outline(picture: Picture, corners: Sequence[tuple[float, float]], colour: tuple[int, int, int]) -> None:
+    """Draw a line around a polygon, whose corners are parts of the picture."""
+    rows, columns = picture.shape[:2]
+    points = [(min(columns - 1, round(x * columns)), min(rows - 1, round(y * rows))) for x, y in corners]
+    cv2.polylines(picture, [np.array(points, np.int32)], True, colour)
 
 
 def _frame(picture: Picture, place: Region) -> None:

@@ -54,3 +54,13 @@ def test_small_pictures_keep_their_pixels_and_large_ones_fit() -> None:
     red = np.zeros((4, 4, 3), np.uint8)
     red[:, :, 0] = 255
     assert compose(red, "rgb", 0, Marks((0, 0, 4, 4)), (4, 4))[0, 0].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize("rotate", [0, 90])
+def test_zones_and_objects_are_outlined_in_parts_of_the_upright_picture(rotate: int) -> None:
+    corners = ((0.25, 0.25), (0.75, 0.25), (0.75, 1.0), (0.25, 1.0))
+    marks = Marks((0, 0, 160, 120), zones=(corners,), boxes=((0.5, 0.5, 1.0, 0.75),))
+    picture = compose(grey_frame(rotate), "bgr", rotate, marks, (160, 120))
+    assert picture[30, 60].tolist() == picture[119, 60].tolist() == [255, 160, 40]
+    assert picture[60, 140].tolist() == picture[75, 159].tolist() == [255, 255, 255]
+    assert picture[50, 60].tolist() == [100, 100, 100], "an outline, not an area"
