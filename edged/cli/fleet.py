@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.cli import terminal
+from edged.cli import broker_login, terminal
 from edged.cli.fitting_table import Column, fitting_table
 
 if TYPE_CHECKING:
@@ -40,17 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "a file whose section `mqtt` holds the login of a user who may read all nodes; other sections "
         f"are not read (default {terminal.DEFAULT_CONFIG})",
     )
-    parser.add_argument("--broker", metavar="HOST[:PORT]", help="the broker, instead of a file")
-    parser.add_argument("--user", metavar="NAME", help="with --broker: user name at the broker")
-    parser.add_argument(
-        "--password-file", metavar="FILE", type=Path, help="with --user: file that holds the password"
-    )
-    parser.add_argument(
-        "--ca",
-        metavar="FILE",
-        type=Path,
-        help="with --broker: connect with TLS, and verify the broker with these certificates (PEM)",
-    )
+    broker_login.configure(parser, "the broker, instead of a file")
     parser.add_argument(
         "--wait", type=float, default=3.0, metavar="S", help="listen for this many seconds (default 3)"
     )
@@ -82,18 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _broker(arguments: argparse.Namespace) -> Mqtt:
     """Return the broker that the command line names, or the file."""
     from edged.config import loader
-    from edged.errors import ConfigError, Problem, Refused
-    from edged.tools import broker_option
+    from edged.errors import ConfigError, Problem
 
-    if arguments.broker is not None:
-        return broker_option.section(
-            arguments.broker,
-            username=arguments.user,
-            password_file=arguments.password_file,
-            ca_file=arguments.ca,
-        )
-    if arguments.user or arguments.password_file or arguments.ca:
-        raise Refused("--user, --password-file and --ca need --broker", os.EX_USAGE)
+    named = broker_login.section(arguments)
+    if named is not None:
+        return named
     mqtt = loader.broker(arguments.config)
     if mqtt is None:
         problem = Problem(str(arguments.config), "it does not name a broker", "write mqtt: {host: …}")

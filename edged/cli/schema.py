@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
 NAME = "schema"
+_OF = ("configuration", "event", "state", "health", "gap")
 HELP = "print the JSON schema of the configuration, for editors"
 
 
@@ -20,12 +21,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--asyncapi", action="store_true", help="print all topics and payloads instead, as AsyncAPI 3"
     )
+    parser.add_argument(
+        "of",
+        metavar="|".join(_OF),
+        nargs="?",
+        choices=_OF,
+        default=_OF[0],
+        help="of the configuration (the default), or of a message",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema, or replace a file with it."""
-    text = _asyncapi() if arguments.asyncapi else _configuration()
+    text = _packaged("asyncapi.json") if arguments.asyncapi else _schema(arguments.of)
     if arguments.output == "-":
         terminal.print_document(text)
         return 0
@@ -35,11 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _configuration() -> str:
+def _schema(of: str) -> str:
+    if of != _OF[0]:
+        return _packaged(f"{of}.schema.json")
     from edged.config import schema
 
     return schema.text()
 
 
-def _asyncapi() -> str:
-    return resources.files("edged").joinpath("schema/asyncapi.json").read_text("utf-8")
+def _packaged(name: str) -> str:
+    return resources.files("edged").joinpath("schema", name).read_text("utf-8")

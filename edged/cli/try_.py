@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from edged.cli import model_options, terminal
+from edged.cli import broker_login, model_options, terminal
 from edged.cli.progress import Notes
 from edged.errors import Refused
 from edged.system.isolation import suffices
@@ -73,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "and a diff where they differ",
     )
     model_options.configure(parser)
-    parser.add_argument("--broker", metavar="HOST[:PORT]", help="also publish to this MQTT broker")
+    broker_login.configure(parser, "also publish to this MQTT broker")
     parser.add_argument(
         "--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto", help="default auto"
     )
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         labels=arguments.labels,
         count=arguments.count,
-        broker=arguments.broker,
+        broker=broker_login.section(arguments),
         model_keys=model_options.keys(arguments),
         runtime=arguments.runtime,
         live=sys.stdout.isatty() and not arguments.json,

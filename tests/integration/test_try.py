@@ -87,6 +87,8 @@ def test_try_with_one_photograph_ends_after_it() -> None:
         (("--source", __file__), 69, "contains no video"),
         (("--broker", "127.0.0.1:1"), 69, "cannot be used: connection refused"),
         (("--broker", "host:port"), 64, "a port from 1 to 65535"),
+        (("--user", "u"), 64, "--user, --password-file and --ca need --broker"),
+        (("--broker", "h", "--password-file", "f"), 64, "--password-file needs a user"),
     ],
 )
 def test_try_says_in_one_sentence_why_it_cannot(argv: tuple[str, ...], code: int, sentence: str) -> None:

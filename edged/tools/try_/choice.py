@@ -25,6 +25,7 @@ from edged.sources import Offer, Viewing, discovery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edged.config.outputs import Mqtt
     from edged.models.installed import Installed
 
 # Generous, because the board may be slow or an emulator, and the user can press Ctrl-C.
@@ -41,7 +42,7 @@ class Options:
             None: the bundled classifier, or ``replies`` for text.
         labels: the label file; None: the labels packed in the model.
         count: stop after this many inferences; None: when the source ends.
-        broker: HOST[:PORT] of a broker to publish to.
+        broker: a broker to publish to.
         model_keys: further keys of ``model`` in a configuration, such as ``normalize``.
         runtime: auto | litert | tflite-runtime.
         live: the output is a terminal that a person watches.
@@ -52,7 +53,7 @@ class Options:
     model: Path | None = None
     labels: Path | None = None
     count: int | None = None
-    broker: str | None = None
+    broker: Mqtt | None = None
     model_keys: Mapping[str, Any] = field(default_factory=dict)
     runtime: str = "auto"
     live: bool = False

@@ -8,14 +8,15 @@ import os
 import signal
 from typing import TYPE_CHECKING, Protocol
 
+from edged.config.secrets import read_secret
 from edged.daemon.publisher import EventMaker, EventPublisher
 from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
 from edged.system.isolation import not_isolated, suffices
-from edged.tools import broker_option
 
 if TYPE_CHECKING:
+    from edged.config.outputs import Mqtt
     from edged.config.root import PipelineSection
     from edged.events import Event
     from edged.ipc.worker_messages import Outcome
@@ -175,7 +176,7 @@ class Trial:
 
     # The broker.
 
-    async def _connect(self, broker: str) -> None:
+    async def _connect(self, broker: Mqtt) -> None:
         spool = MemorySpool(self._node, max_mb=8, max_age_h=1)
         self._publisher = EventPublisher(self._event_maker, spool, {NAME: self._numbered})
         sink = self._sink = self._mqtt(broker, spool)
@@ -186,14 +187,16 @@ class Trial:
                 break
             await asyncio.sleep(LOOK_S)
         if sink.state != "connected":
-            raise Refused(f"the broker {broker} cannot be used: {sink.state}: {sink.detail}")
+            where = ":".join(map(str, broker.addresses[0]))
+            raise Refused(f"the broker {where} cannot be used: {sink.state}: {sink.detail}")
 
-    def _mqtt(self, broker: str, spool: MemorySpool) -> MqttSink:
+    def _mqtt(self, broker: Mqtt, spool: MemorySpool) -> MqttSink:
         from edged.sinks.mqtt.sink import MqttSink
 
         return MqttSink(
-            broker_option.section(broker),
+            broker,
             node=self._node,
+            password=None if broker.password_file is None else read_secret(broker.password_file).reveal(),
             spool=spool,
             call_soon=asyncio.get_running_loop().call_soon_threadsafe,
             on_switch=lambda _name, _on: None,  # a trial cannot be switched off

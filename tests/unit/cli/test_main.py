@@ -191,6 +191,13 @@ def test_init_into_a_missing_folder_is_73(tmp_path: Path) -> None:
     assert "no such file or directory" in done.stderr
 
 
+@pytest.mark.parametrize("of", ["event", "state", "health", "gap"])
+def test_schemas_of_messages_are_those_of_the_package(of: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["schema", of]) == 0
+    packaged = Path(edged.__file__).parent / "schema" / f"{of}.schema.json"
+    assert capsys.readouterr().out == packaged.read_text("utf-8")
+
+
 def test_schema_is_the_shipped_one() -> None:
     shipped = (Path(edged.__file__).parents[1] / "config" / "edged.schema.json").read_text()
     assert call("schema").stdout == shipped

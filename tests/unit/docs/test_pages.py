@@ -61,6 +61,14 @@ def test_lines_fit(page: Path) -> None:
     assert [line for line in text.splitlines() if len(line) > LINE and not line.startswith(rows)] == []
 
 
+def test_messages_of_troubleshooting_are_printed_by_the_code() -> None:
+    text = (ROOT / "docs" / "operation.md").read_text("utf-8").partition("## Troubleshooting")[2]
+    messages = re.findall(r"^\| `([^`]+)` \|", text.partition("\n## ")[0], re.MULTILINE)
+    assert len(messages) >= 10
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "edged").rglob("*.py"))
+    assert [message for message in messages if message not in code] == []
+
+
 def test_decisions_are_numbered_dated_and_short() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     assert [page.name[:4] for page in pages] == [f"{number:04d}" for number in range(1, len(pages) + 1)]
