@@ -173,7 +173,7 @@ class ReportScreen:
         self._places = TokenBucket(*self._pace, now)
         self._all_results = all_results
         self._may_publish_results = all_results or section.publish.result
-        self._network = needs.of_pipelines([section]).network
+        self._network = False
         conditions = section.gate.conditions if section.gate is not None else ()
         self._clauses = gating.clauses(condition.sensor for condition in conditions)
         self._known: Mapping[str, Known] = {}
@@ -184,13 +184,16 @@ class ReportScreen:
         self._labels: frozenset[str] | None = None  # None: it is not ready yet
         self._counts: dict[str, int] = {}  # of this worker: frames, and dropped samples by reason
 
-    def begin(self, known: Mapping[str, Known]) -> None:
+    def begin(self, known: Mapping[str, Known], *, network: bool | None = None) -> None:
         """Screen the reports of another worker.
 
         Args:
             known: what main knows of what it may run, by accelerator: ``cpu``, ``edgetpu`` …
+            network: it keeps the network, for this pipeline or for another one that it runs; None: as this
+                pipeline needs it.
         """
         self._known = dict(known)
+        self._network = needs.of_pipelines([self._section]).network if network is None else network
         self._parts, self._part_bytes, self._labels = [], 0, None
         self._counts = {}
 

@@ -319,12 +319,13 @@ class Supervisor:
     def _show(self, pipelines: Mapping[str, PipelineSection], readers: Mapping[str, SensorConfig]) -> None:
         """Let the workers see what these pipelines and sensors name, with new fork servers where need be."""
         networked, local = Needs(network=True), needs.of_sensors(readers.values())
-        for section in pipelines.values():
-            wanted = needs.of_pipelines([section])
+        for sections in groups(pipelines, lambda _key: True).values():
+            wanted = needs.of_pipelines(sections.values())
             if wanted.network:
                 networked |= wanted
-            else:
-                local |= wanted
+            for section in sections.values():
+                alone = needs.of_pipelines([section])  # as soon as their accelerator is lost
+                local |= Needs() if alone.network else alone
         if self.forkserver.show(local):
             self.forkserver.replace("other files or devices are configured")
         elif not self.forkserver.is_started:
@@ -385,10 +386,11 @@ class Supervisor:
     ) -> set[str]:
         """Tell the screens of a worker's pipelines what it will run; return those whose labels are known."""
         read = {file: (descriptor, self._model_cache.sha256(file)) for file, descriptor in files.items()}
+        network = needs.of_pipelines(sections.values()).network
         found = set()
         for name, section in sections.items():
             known = known_of(section, read, accelerated=accelerated)
-            self._screens[name][1].begin(known)
+            self._screens[name][1].begin(known, network=network)
             if all(one.labels is not None for one in known.values()):
                 found.add(name)
         return found

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from crew import Crew, alive, section, stretched, synthetic
 from tflite_builder import Kind, build
 
 from edged.config.root import Config
+from edged.models import bundled
 from edged.supervisor import ForkServer, OutputPump, accelerators, supervisor
 
 pytestmark = [
@@ -194,6 +196,31 @@ def test_a_camera_is_shared_with_a_pipeline_on_an_edge_tpu_and_without_it(
             await crew.running()
             assert crew.pid("people") == crew.pid("gate") != crew.pid("hall")
             assert not crew.status("gate").degraded
+
+    asyncio.run(scenario())
+
+
+def test_who_shares_an_edge_tpu_with_a_network_camera_has_its_files_and_says_that_it_has_a_route(
+    twins: dict[str, str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        library = delegates.build(tmp_path / "libedgetpu.so.1")
+        (tmp_path / "photographs").mkdir()
+        for photograph in bundled.PHOTOS.glob("*.jpg"):
+            shutil.copy(photograph, tmp_path / "photographs")
+        near = {"kind": "folder", "path": str(tmp_path / "photographs"), "interval_s": 0.1}
+        far = {"kind": "video", "url": "rtsp://127.0.0.1:9/yard", "timeout_s": 0.5}
+        accelerator = {"policy": "prefer", "library": str(library), "device": "usb"}
+        tpu: dict[str, Any] = {"model": twins, "accelerator": accelerator}
+        async with Crew({"near": section(near, **tpu), "far": section(far, **tpu)}) as crew:
+            await crew.running("near")
+            assert crew.pid("near") == crew.pid("far")
+            assert (crew.status("near").accelerator, crew.status("near").network) == ("edgetpu", True)
+            delegates.cue(library, "abort invoke")
+            await crew.until(lambda: crew.status("near").degraded, within_s=stretched(SLOWEST_S))
+            await crew.running("near")
+            assert crew.pid("near") != crew.pid("far")
+            assert not crew.status("near").network
 
     asyncio.run(scenario())
 
