@@ -63,6 +63,7 @@ _EXAMPLES: Mapping[tuple[str, str], str] = {  # names that a user chooses
     ("system", "channels"): "disk",
 }
 _SENSORS = {"iio": "attic", "system": "board", "gpio": "door"}  # their names elsewhere in the file
+_INPUTS = {"loud": "{kind: sound, path: doorbell.wav, window_s: 0.5}"}  # of what a task works on
 _TASKS = {"window": "anomaly", "text": "text", "sound": "classify"}  # of what a source gives
 
 
@@ -178,4 +179,10 @@ def _pipelines() -> Iterator[str]:
             yield "    model: {name: replies}"
         yield from ("    task:", *jobs.pop(task)) if task in jobs else (f"    task: {{kind: {task}}}",)
     for kind, lines in jobs.items():
-        yield from ("", f"  to-{kind}:", "    source: {kind: synthetic}", "    task:", *lines)
+        yield from (
+            "",
+            f"  to-{kind}:",
+            f"    source: {_INPUTS.get(kind, '{kind: synthetic}')}",
+            "    task:",
+            *lines,
+        )

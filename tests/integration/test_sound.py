@@ -103,6 +103,23 @@ def test_the_real_arecord_records_behind_the_walls(tmp_path: Path) -> None:
     asyncio.run(life())
 
 
+def test_any_loud_noise_is_decided_without_a_model(tmp_path: Path) -> None:
+    fake = FakeRecorder(tmp_path)
+    fake.does("tone 440 0.001")
+    source = {"kind": "microphone", "device": "plughw:1", "program": str(fake.path), "window_s": 0.2}
+    pipeline = PipelineSection.model_validate({"source": source, "task": {"kind": "loud"}})
+
+    async def life() -> None:
+        async with Crew({"ear": pipeline}) as crew:
+            await crew.until(lambda: heard(crew))
+            fake.does("tone 440 0.5")
+            await crew.until(lambda: decided(crew) == "loud")
+            fake.does("silence")
+            await crew.until(lambda: decided(crew) == "unknown")
+
+    asyncio.run(life())
+
+
 def test_a_keyword_model_gets_features_and_goes_on_from_window_to_window(tmp_path: Path) -> None:
     file = wav_files.write(tmp_path / "a.wav", wav_files.tone(700, 1.0))
     model = write_keyword(tmp_path)

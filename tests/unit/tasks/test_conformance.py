@@ -48,6 +48,7 @@ WORKS: dict[str, list[tuple[ModelFile | None, SampleSpec]]] = {
     "anomaly": [(WINDOWS, WINDOW), (None, WINDOW)],
     "detect": [(OBJECTS, PICTURE)],
     "text": [(TEXTS, TEXT)],
+    "loud": [(None, SampleSpec("window", 8, 1, 16000))],
 }
 CASES = [(kind, *case) for kind in KINDS for case in WORKS[kind]]
 
@@ -138,6 +139,8 @@ def test_classify_needs_a_model_and_anomaly_needs_windows() -> None:
         (config("text"), "picture", True, "text works on lines of text"),
         (config("text"), "text", False, "write model: {name: replies}, the bundled one, or {taught: NAME}"),
         (config("anomaly"), "picture", True, "anomaly works on readings over time"),
+        (config("loud"), "picture", True, "loud works on sound"),
+        (config("loud"), "window", True, "loud needs no model"),
         (config("anomaly"), "window", True, "with a model, write limit"),
         (config("anomaly", limit=1, history=9), "window", True, "history is for anomaly without a model"),
         (
@@ -183,24 +186,24 @@ assert not found, found
 
 
 def test_a_task_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    (tmp_path / "loud.py").write_text(
-        '"""Loudness of windows: how loud each of them is, without a model."""\n'
+    (tmp_path / "steady.py").write_text(
+        '"""Steadiness of windows: how steady each of them is, without a model."""\n'
         "from edged.models.spec import Spec\n"
         "from edged.tasks import TaskConfig\n"
         "class Config(TaskConfig):\n"
         "    def check(self, gives, *, model): pass\n"
         "def inspect(model, sample):\n"
-        "    return Spec(labels=('loud',), measure='loudness')\n"
+        "    return Spec(labels=('steady',), measure='steadiness')\n"
         "def create(config, spec, labels): raise NotImplementedError\n"
     )
-    about = tmp_path / "edged_loud-1.dist-info"
+    about = tmp_path / "edged_steady-1.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: edged-loud\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[edged.tasks]\nloud = loud\n")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: edged-steady\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[edged.tasks]\nsteady = steady\n")
     (tmp_path / "edged.yaml").write_text(
         "sensors:\n  v: {kind: synthetic, interval_s: 0.1}\npipelines:\n  p:\n"
         "    source: {kind: sensors, channels: [v], step_s: 0.1, window: 8}\n"
-        "    task: {kind: loud}\n    decision: {ignore: [quiet]}\n"
+        "    task: {kind: steady}\n    decision: {ignore: [quiet]}\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "edged", "check", "-c", str(tmp_path / "edged.yaml")],
@@ -212,3 +215,23 @@ def test_a_task_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -
     said = "pipelines.p.decision.ignore[0]: this task has no label 'quiet'"
     assert said in done.stdout, done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("volume", "score"), [(0.0, 0.0), (0.01, 0.175), (0.1, 0.675), (1.0, 1.0)])
+def test_sound_is_loud_from_its_level_on(volume: float, score: float) -> None:
+    module = tasks.load("loud")
+    spec = module.inspect(None, SampleSpec("window", 1600, 1, 16000))
+    task = module.create(config("loud", above_dbfs=-30), spec, spec.labels)
+    wave = volume * np.sin(2 * np.pi * 440 * np.arange(1600) / 16000)
+    (found,) = task.decode((), wave[:, None].astype(np.float32))
+    assert (found.label, found.score) == ("loud", pytest.approx(score, abs=1e-3))
+
+
+def test_loud_needs_samples_and_a_length() -> None:
+    for sample, said in (
+        (WINDOW, "samples of sound"),
+        (SampleSpec("window", 9, 40, 16000), "samples of sound"),
+        (SampleSpec("window", 0, 1, 16000), "write source.window_s"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            tasks.load("loud").inspect(None, sample)
