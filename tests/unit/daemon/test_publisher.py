@@ -383,3 +383,12 @@ def test_the_state_with_zones_names_those_that_are_not_empty() -> None:
     house.publisher.changed(there())  # the zone is not configured any more
     assert house.state()["present"] == {}
     assert "zones" not in house.state()
+
+
+def test_after_a_restart_nothing_is_there_until_it_is_seen() -> None:
+    """What the broker retains of the run before may say that somebody is there."""
+    house = House()
+    house.publisher.changed(status())
+    house.publisher.tick()
+    assert house.state()["label"] == "unknown"
+    assert not house.state().get("present")
