@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from edged.pipeline.level import QUIETEST_DBFS, dbfs
 from edged.sources.keyword_features import KeywordFeatures
 from edged.sources.sound_config import FEATURES_S
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from edged.sources import Hint
     from edged.sources.sound_config import SoundConfig
-
-QUIETEST_DBFS = -120.0  # silence
 
 
 class Cut(NamedTuple):
@@ -96,7 +94,7 @@ class Cutter:
         if self._features is None:
             values, level = part.copy(), level_dbfs(part[:, 0])
         else:
-            values, level = part[:, :-1].copy(), _dbfs(float(part[:, -1].mean()))
+            values, level = part[:, :-1].copy(), dbfs(float(part[:, -1].mean()))
         return Cut(values, level, begins, self._ended * self._row_s)
 
 
@@ -116,14 +114,10 @@ def cutter(config: SoundConfig, hint: Hint) -> Cutter:
 def level_dbfs(samples: NDArray[np.float32]) -> float:
     """Return how loud sound is, in dBFS: the effective value without its mean; 0 is a full square wave.
 
-    A sine at full scale has -3.0, silence :data:`QUIETEST_DBFS`. A constant offset, as cheap sound cards have
+    A sine at full scale has -3.0, silence :data:`edged.pipeline.level.QUIETEST_DBFS`. A constant offset, as cheap sound cards have
     it, does not count.
     """
     if not len(samples):
         return QUIETEST_DBFS
     mean = float(samples.mean(dtype=np.float64))
-    return _dbfs(float(np.dot(samples, samples)) / len(samples) - mean**2)
-
-
-def _dbfs(power: float) -> float:
-    return max(QUIETEST_DBFS, 10 * math.log10(max(power, 1e-12)))
+    return dbfs(float(np.dot(samples, samples)) / len(samples) - mean**2)

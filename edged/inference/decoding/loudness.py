@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edged.events import Finding
-from edged.sources.sound_windows import level_dbfs
+from edged.pipeline.level import dbfs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,5 +37,5 @@ class Loud:
         values = sample.reshape(-1).astype(np.float32, copy=False)
         if not np.isfinite(values).all():
             return []
-        score = 0.5 + (level_dbfs(values) - self._above_dbfs) / _RANGE_DB
+        score = 0.5 + (dbfs(float(values.var())) - self._above_dbfs) / _RANGE_DB
         return [Finding(self._label, min(max(score, 0.0), 1.0))]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.sources.sound_windows import QUIETEST_DBFS, Cut, Cutter, level_dbfs
+from edged.pipeline.level import QUIETEST_DBFS
+from edged.sources.sound_windows import Cut, Cutter, level_dbfs
 from unit.sources.wav_files import tone
 
 
