@@ -15,8 +15,12 @@ inversion of n x n gives the head, and with it the answers for each example by a
 this leave-one-out is exact.
 
 Two gates tell what was never taught: the mean cosine to the three nearest examples, and the best answer.
-Each is set to what 95 % of the examples reach when they are left out. A softmax of the answers finds
-strangers much worse.
+Each is set to about what 95 % of the examples reach when they are left out. Few examples tell that share only
+roughly, and the gates differ in what they are good for. The cosine turns strangers away, so of ``n`` examples
+its share is ``1/n`` less. In pictures the answer turns few away, so its gate is three standard errors lower
+there, and loses fewer of the known (2026-11: with ten photographs each of ants and bees, 99.2 % of other
+things are turned away instead of 98.6 %, and 83 % of the known are kept as before). A softmax of the answers
+finds strangers much worse.
 
 Scores are made for the decision: 0.5 is reached exactly where both gates are passed, 1 where an answer is as
 good as that of an example.
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 
 RIDGE = 0.3  # of the mean of the kernel's diagonal without the bias, which is 1
 QUANTILE = 0.05  # of the examples, left out, that a gate turns away
+ERRORS = 3.0  # standard errors by which the gate of answers is lower
 NEIGHBOURS = 3
 NEAREST = 0.1  # the cosine below which nothing is like anything: what chance collisions of features give
 _LOOSE = Gates(cosine=0.4, margin=-0.5)  # where no example can be left out
@@ -89,13 +94,15 @@ def features_of(outputs: Sequence[NDArray[Any]], tensor: Tensor) -> Floats:
     return scaled(stored if tensor.is_float else stored - tensor.zero_point)
 
 
-def fit(examples: Floats, answers: Numbers, labels: int) -> Fit:
+def fit(examples: Floats, answers: Numbers, labels: int, *, errors: float = ERRORS) -> Fit:
     """Teach a head.
 
     Args:
         examples: ``[n, features]``, each of length 1; n is at least 1.
         answers: ``[n]``: the number of the label of each.
         labels: how many labels there are; each has an example.
+        errors: standard errors by which the gate of answers is lower: ``ERRORS`` for pictures, 0 for texts,
+            among which answers find strangers better than cosines do.
     """
     count = len(examples)
     cosines = examples @ examples.T
@@ -112,7 +119,7 @@ def fit(examples: Floats, answers: Numbers, labels: int) -> Fit:
     return Fit(
         np.asarray(examples.T @ alpha, np.float32),
         np.asarray(alpha.sum(axis=0) + moved, np.float32),
-        _gates(left_out, nearest, per_label[answers]),
+        _gates(left_out, nearest, per_label[answers], errors),
         left_out,
         nearest,
     )
@@ -142,13 +149,15 @@ def _moved(left_out: NDArray[np.float64], answers: Numbers, per_label: Numbers) 
     return np.asarray(moved - moved.mean(), np.float64)
 
 
-def _gates(left_out: Floats, nearest: Floats, peers: Numbers) -> Gates:
+def _gates(left_out: Floats, nearest: Floats, peers: Numbers, errors: float) -> Gates:
     """Set the gates by the examples that have enough peers to be judged by them."""
     told = peers >= LEAST
     if not told.any():
         return _LOOSE
-    cosine = max(float(np.quantile(nearest[told], QUANTILE)), NEAREST)
-    return Gates(cosine, float(np.quantile(left_out[told].max(axis=1), QUANTILE)))
+    count, best = int(told.sum()), left_out[told].max(axis=1)
+    cosine = max(float(np.quantile(nearest[told], QUANTILE + 1 / count)), NEAREST)
+    lower = errors * float(best.std()) / count**0.5
+    return Gates(cosine, float(np.quantile(best, QUANTILE)) - lower)
 
 
 class Head:

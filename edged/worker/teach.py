@@ -103,7 +103,7 @@ class Lesson:
             file = tflite_file.read(Path(request.embedder), request.sha256, edgetpu=None)
             spec = embedder.spec(file)
             loaded = LoadedModel(file, spec, ())
-            model = models.open_model(loaded, runtime=request.runtime, threads=1)
+            model = models.open_model(loaded, runtime=request.runtime)
             prepare = _preparer(request, spec).prepare
             for frame, answer in self._frames(spec):
                 self._rows.append(heads.features_of(model.invoke(prepare(frame)), spec.outputs[0]))
@@ -172,7 +172,7 @@ class Lesson:
             if label in known[1]:
                 raise ModelError(f"all examples of {name} were shown as another label: forget {name} first")
             raise ModelError(f"no example of {name} can be read{self._why}")
-        fitted = heads.fit(rows, answers, len(self._request.labels))
+        fitted = self._fitted(rows, answers, len(self._request.labels), before)
         return {
             "features": rows.shape[1],
             "answers": answers.tolist(),
@@ -183,11 +183,17 @@ class Lesson:
             **_left_out(fitted),
         }
 
+    def _fitted(
+        self, rows: Floats, answers: NDArray[np.intp], labels: int, before: head_file.HeadFile | None
+    ) -> heads.Fit:
+        pictures = before.gives == "picture" if before is not None else bool(self._request.embedder)
+        return heads.fit(rows, answers, labels, errors=heads.ERRORS if pictures else 0.0)
+
     def _examine(self, before: head_file.HeadFile) -> dict[str, Any]:
         """Judge the examples of the head by leaving each out, and the new ones by the head as it is."""
         rows, answers = _known(before, before.labels)
         found: dict[str, Any] = {"answers": answers.tolist()} | _left_out(
-            heads.fit(rows, answers, len(before.labels))
+            self._fitted(rows, answers, len(before.labels), before)
         )
         if self._rows:
             head = heads.Head(before)

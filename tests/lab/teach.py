@@ -136,7 +136,8 @@ class Scales:
 
     def _run(self) -> None:
         while not self._ended.wait(0.002):
-            for status in Path("/proc").glob("[0-9]*/status"):
+            for process in Path("/proc").iterdir():
+                status = process / "status"
                 with contextlib.suppress(OSError, KeyError):
                     said = dict(
                         line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line
