@@ -114,8 +114,8 @@ def cutter(config: SoundConfig, hint: Hint) -> Cutter:
 def level_dbfs(samples: NDArray[np.float32]) -> float:
     """Return how loud sound is, in dBFS: the effective value without its mean; 0 is a full square wave.
 
-    A sine at full scale has -3.0, silence :data:`edged.pipeline.level.QUIETEST_DBFS`. A constant offset, as cheap sound cards have
-    it, does not count.
+    A sine at full scale has -3.0, silence -120. A constant offset, as cheap sound cards have it, does not
+    count.
     """
     if not len(samples):
         return QUIETEST_DBFS
