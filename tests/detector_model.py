@@ -53,7 +53,7 @@ def detector(order: Sequence[int] = (0, 1, 2, 3), *, classes: int = 3) -> bytes:
     found = [graph.tensor(f"{number}", (), Kind()) for number, _ in enumerate(_PARTS)]
     graph.operator(_CUSTOM, [places, scores, anchors], found[0], None, 0, version=1)
     last = graph.graph.operators[-1]
-    last.outputs, last.customOptions = found, np.frombuffer(_options(classes), np.uint8)
+    last.outputs, last.customOptions = found, np.frombuffer(last_options(classes), np.uint8)
     graph.model.operatorCodes[-1].customCode = b"TFLite_Detection_PostProcess"
     graph.graph.inputs, graph.graph.outputs = [picture], [found[part] for part in order]
     return graph.bytes()
@@ -68,7 +68,8 @@ def _anchors() -> np.ndarray:
     )
 
 
-def _options(classes: int) -> bytes:
+def last_options(classes: int) -> bytes:
+    """Return the options of the last step, a FlexBuffer."""
     builder = flexbuffers.Builder()
     with builder.Map():
         for key, value in (

@@ -162,5 +162,6 @@ def of_model(
     found = given if given is not None else packed
     if found is None:
         message = f"no labels are packed in it: write labels, a text file with {classes} lines"
-        raise ModelError(f"{file}: {message} ({_FEATURES})")
+        hint = "" if background else f" ({_FEATURES})"  # which no detector gives
+        raise ModelError(f"{file}: {message}{hint}")
     return fit(found, classes, where, background=background)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.errors import ModelError
-from edged.models import image_classifier
+from edged.models import bundled, image_classifier
 from edged.models.spec import Spec
 from edged.models.tflite.detection import DETECTION_OP
 
@@ -35,6 +35,9 @@ def spec(model: ModelFile) -> DetectorSpec:
     """
     if model.chosen is not None:
         raise ModelError(f"{model.path}: a detector needs all of its outputs: omit model.output")
+    if model.path == bundled.MODEL:
+        what = "write model: {name: NAME} (`edged models list` has detectors) or {file: FILE}"
+        raise ModelError(f"edged brings no detector: {what}")
     if DETECTION_OP not in model.custom_ops:
         raise ModelError(f"{model.path}: it is not an object detector; {_RUNS}")
     step = model.detection

@@ -701,6 +701,9 @@ def test_a_detector_is_checked_with_its_labels_and_zones(base: Path) -> None:
 def test_a_detector_and_a_classifier_are_told_apart(base: Path) -> None:
     detector_model.write(base)
     assert "write task: {kind: detect}" in one(model(base, "file: things.tflite, labels: things.txt"))
+    assert "edged brings no detector: write model: {name: NAME}" in one(
+        said(base, f"{PIPELINE}    task: {{kind: detect}}\n")
+    )
     lines = model(base, "file: m.tflite, labels: m.txt", "    task: {kind: detect}\n")
     assert "it is not an object detector; edged runs detectors that end in" in one(lines)
     lines = model(base, "file: m.tflite, labels: m.txt", "    publish: {boxes: true}\n")
