@@ -111,7 +111,7 @@ def _recorded(arguments: argparse.Namespace) -> int:
     trial = recorded.choose(Path(arguments.config), arguments.pipeline, arguments.source)
     for note in trial.notes:
         terminal.print_error(note)
-    total, seen = recorded.Sum(), []
+    total, seen = recorded.Sum(trial.noun), []
     for picture in recorded.judge(trial, arguments.count, terminal.print_error):
         total.add(picture)
         seen.append((picture.source, picture.decision))
@@ -120,7 +120,7 @@ def _recorded(arguments: argparse.Namespace) -> int:
         elif wanted is None:
             terminal.print_line(_judged(picture))
     if total.empty:
-        raise Refused("the recording holds no picture that can be read", os.EX_NOINPUT)
+        raise Refused(f"the recording holds no {trial.noun} that can be read", os.EX_NOINPUT)
     found = [] if wanted is None else recorded.differences(wanted, seen)
     for line in found:
         terminal.print_line(line, stderr=arguments.json)

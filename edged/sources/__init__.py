@@ -168,6 +168,7 @@ class Window:
         number: counts the source's windows from 0.
         level_dbfs: how loud it is, for sound; else None.
         ends_s: of sound, the time of its end since the source was opened, in s of the recording.
+        name: as of a :class:`Frame`.
     """
 
     values: NDArray[np.float32]
@@ -176,6 +177,7 @@ class Window:
     number: int = 0
     level_dbfs: float | None = None
     ends_s: float = 0.0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +188,13 @@ class Text:
         values: the text, as an array of one string.
         captured_at: wall time at which it was read, seconds since 1970.
         number: counts the source's texts from 0.
+        name: as of a :class:`Frame`.
     """
 
     values: NDArray[np.str_]
     captured_at: float
     number: int = 0
+    name: str = ""
 
 
 class Source(Protocol):

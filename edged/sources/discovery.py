@@ -67,14 +67,17 @@ def needs_identifying(kind: str) -> bool:
     return hasattr(sources.load(kind), "identify")
 
 
-def recognise(text: str, viewing: Viewing) -> Offer | None:
+def recognise(text: str, viewing: Viewing, gives: Gives | None = None) -> Offer | None:
     """Return the source that a person means; None where no driver recognises it.
 
     Args:
         text: a path, an address or a word.
         viewing: how it is looked at.
+        gives: the samples that are wanted; None: of any kind.
     """
     for kind, driver in _with("recognise"):
+        if gives is not None and driver.Config.gives != gives:
+            continue
         try:
             offer: Offer | None = driver.recognise(text, viewing)
         except OSError:  # such as a path that is too long

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged.errors import Reason, Unavailable
-from edged.sources import Frame
+from edged.sources import Frame, Text, Window
 from edged.sources.recording import Recording
 from edged.system import clock
+from edged.system.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edged.sources import Source
+    from edged.sources import FeedSource, Source
+
+_MOST_TEXT = 64_000_000  # bytes of a file of lines
 
 
 class RecordedTime:
@@ -113,6 +118,105 @@ class Spaced:
     def close(self) -> None:
         """Close the folder."""
         self._source.close()
+
+
+class Heard:
+    """Windows of sound, in the time at which each ends.
+
+    Args:
+        feed: gives them, as fast as they are taken.
+        time: goes on with them.
+    """
+
+    def __init__(self, feed: FeedSource, time: RecordedTime) -> None:
+        self._feed = feed
+        self._time = time
+        self.dropped = feed.dropped
+
+    @property
+    def begun(self) -> bool:
+        """Return whether it is open."""
+        return self._feed.begun
+
+    def open(self) -> None:
+        """Open the file or folder."""
+        self._feed.open()
+
+    def read(self, timeout_s: float) -> Window | None:
+        """Return the next window; its name is the time of its end."""
+        window = self._feed.read(timeout_s)
+        if not isinstance(window, Window):
+            return None
+        self._time.reach(window.ends_s)
+        return replace(window, name=_shown(window.ends_s))
+
+    def idle(self, keep: int | None) -> None:
+        """Do nothing: a recording waits."""
+
+    def close(self) -> None:
+        """Close it."""
+        self._feed.close()
+
+
+class Written:
+    """The lines of a file that is complete, an interval apart.
+
+    Args:
+        path: the file; None: it is a program's output, which is not a recording.
+        interval_s: between two lines, in s.
+        longest: characters of a line that are read.
+        time: goes on with the lines.
+    """
+
+    def __init__(self, path: Path | None, interval_s: float, longest: int, time: RecordedTime) -> None:
+        self._path = path
+        self._interval_s = interval_s
+        self._longest = longest
+        self._time = time
+        self._lines: list[tuple[int, str]] | None = None
+        self._given = 0
+        self.dropped: Counter[str] = Counter()
+
+    @property
+    def begun(self) -> bool:
+        """Return whether it is open."""
+        return self._lines is not None
+
+    def open(self) -> None:
+        """Read the file."""
+        if self._path is None:
+            raise Unavailable(Reason.ABSENT, "what a program prints is not a recording: name a file of lines")
+        try:
+            with open_regular(self._path) as file:
+                text = file.read(_MOST_TEXT).decode("utf-8", "replace")
+        except OSError as error:
+            raise Unavailable(
+                Reason.ABSENT, f"{self._path}: {(error.strerror or str(error)).lower()}"
+            ) from None
+        lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
+        self._lines = [(number, line[: self._longest]) for number, line in lines if line]
+        self._given = 0
+
+    def read(self, timeout_s: float) -> Text | None:
+        """Return the next line; its name is its number."""
+        del timeout_s  # nothing is waited for
+        if self._lines is None:
+            raise Unavailable(Reason.LOST, f"{self._path}: not open")
+        if self._given == len(self._lines):
+            raise Unavailable(Reason.ENDED, f"{self._path}: that was the last line")
+        import numpy as np
+
+        number, line = self._lines[self._given]
+        self._time.reach(self._given * self._interval_s)
+        self._given += 1
+        return Text(np.array([line]), clock.wall(), self._given - 1, name=f"line {number}")
+
+    def idle(self, keep: int | None) -> None:
+        """Do nothing: a recording waits."""
+
+    def close(self) -> None:
+        """Forget the lines."""
+        self._lines = None
 
 
 def _shown(at_s: float) -> str:

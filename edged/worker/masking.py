@@ -211,7 +211,7 @@ def create(config: InputConfig, hint: Hint) -> Any:
 
 
 def recorded(config: InputConfig, hint: Hint, time: RecordedTime) -> Any:
-    """Return a recording in its own time, which does no I/O yet; pictures come masked.
+    """Return a recording in its own time, or its feed, which does no I/O yet; pictures come masked.
 
     Raises:
         DriverError: there is no such driver.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edged.config.needs import of_replay
 from edged.config.pipeline import PipelineSection
@@ -32,22 +32,25 @@ from edged.worker.engines import Files
 from edged.worker.pipeline_runner import PipelineRunner
 
 if TYPE_CHECKING:
-    from edged.sources import Frame, Source
+    from edged.sources import FeedSource, Frame, Source, Text, Window
     from edged.system.child import Tell
 
 
 class Named:
-    """Remembers the names and times of the latest pictures, by number: the motion gate may go back to one.
+    """Remembers the names and times of the latest samples, by number: the motion gate may go back to one.
 
     Attributes:
         latest: the number of the one that was read last.
+        dropped: as of a :class:`edged.sources.FeedSource`.
     """
 
     live = False
 
-    def __init__(self, source: Source, time: RecordedTime) -> None:
+    def __init__(self, source: Source | FeedSource, time: RecordedTime) -> None:
         self._source = source
         self._time = time
+        feed = cast("FeedSource", source) if hasattr(source, "dropped") else None
+        self.dropped: Counter[str] = Counter() if feed is None else feed.dropped
         self._names: dict[int, tuple[str, float]] = {-1: ("", 0.0)}
         self.latest = -1
 
@@ -59,16 +62,24 @@ class Named:
         """Open the source."""
         self._source.open()
 
-    def read(self, timeout_s: float) -> Frame | None:
-        """Return the next picture."""
-        frame = self._source.read(timeout_s)
-        if frame is not None:
+    @property
+    def begun(self) -> bool:
+        """Return whether it is open, for a feed."""
+        return getattr(self._source, "begun", True)
+
+    def read(self, timeout_s: float) -> Any:
+        """Return the next frame, window or text."""
+        sample: Frame | Window | Text | None = self._source.read(timeout_s)
+        if sample is not None:
             self._names = {
                 self.latest: self._names[self.latest],
-                frame.number: (frame.name, self._time.now()),
+                sample.number: (sample.name, self._time.now()),
             }
-            self.latest = frame.number
-        return frame
+            self.latest = sample.number
+        return sample
+
+    def idle(self, keep: int | None) -> None:
+        """Do nothing: a recording waits."""
 
     def close(self) -> None:
         """Close the source."""
@@ -88,6 +99,11 @@ class Kept:
     def begin(self) -> None:
         """Forget the picture before."""
         self.news, self.result, self.fault = [], None, ""
+
+    @property
+    def anything(self) -> bool:
+        """Return whether there is a result or news."""
+        return self.result is not None or bool(self.news)
 
     def send(self, report: worker_messages.Report) -> None:
         """Keep what is about this picture; tell notes at once."""
@@ -147,7 +163,10 @@ class Replay:
         try:
             while self._request.count is None or seen < self._request.count:
                 self._kept.begin()
+                before = source.latest
                 runner.capture.step(source)
+                if source.latest == before and not self._kept.anything:
+                    continue
                 self._tell({"picture": self._judged(runner, source).to_data()})
                 seen += 1
         except Unavailable as error:
@@ -158,9 +177,9 @@ class Replay:
         return {"pictures": seen}
 
     def _runner(self) -> PipelineRunner:
-        section = self.section.model_copy(
-            update={"source": self.section.source.model_copy(update={"interval_s": 0.0})}
-        )
+        source = self.section.source
+        at_once = {"interval_s": 0.0} if "interval_s" in type(source).model_fields else {}
+        section = self.section.model_copy(update={"source": source.model_copy(update=at_once)})
         order = PipelineOrder(
             self._request.name, section.model_dump(mode="json"), results=True, threads=self._request.threads
         )

@@ -7,11 +7,13 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import build_sound
 import cv2
 import numpy as np
 import pytest
 from crew import Crew, section
 from detector_model import LABELS, detector
+from unit.sources import wav_files
 
 from edged.cli.main import main
 from edged.events import Finding
@@ -114,6 +116,41 @@ def test_objects_are_decided_each_by_itself(
     found = lines(capsys, "-c", config, "--source", tmp_path / "photos")
     decided = ["unknown", "red", "green, red: 2", "green", "unknown"]
     assert [line["decision"] for line in found if "left_out" not in line] == decided
+
+
+def test_sound_is_tried_in_its_own_time(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_sound.write(tmp_path)
+    config.write_text(
+        "pipelines: {ear: {source: {kind: microphone, hop_s: 0.2}, model: {file: tones.tflite}, "
+        "gate: {above_dbfs: -50}, decision: {votes: 2, window: 2}}}\n"
+    )
+    (tmp_path / "night").mkdir()
+    parts = [np.zeros(16000), wav_files.tone(440, 1.0), np.zeros(16000)]
+    wav_files.write(tmp_path / "night" / "a.wav", np.concatenate(parts))
+    first = lines(capsys, "-c", config, "--source", tmp_path / "night")
+    assert first == lines(capsys, "-c", config, "--source", tmp_path / "night" / "a.wav")
+    news = [(line["source"], line["decision"]) for line in first if line["news"]]
+    assert [decision for _, decision in news] == ["Silence", "Beep, bleep", "Silence"]
+    assert ["00:01.20" <= at <= "00:01.60" for at, _ in news] == [False, True, False]
+
+
+def test_text_is_tried_line_by_line_and_never_shown(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(
+        "pipelines: {helper: {source: {kind: lines, command: [tail, -F, /x]}, task: {kind: text}, "
+        "model: {name: replies}}}\n"
+    )
+    (tmp_path / "t.txt").write_text("hello there\n\n" + 300 * "thanks a lot\n" + "qwxyz")
+    found = lines(capsys, "-c", config, "--source", tmp_path / "t.txt")
+    assert [line["source"] for line in found] == ["line 1", *(f"line {n}" for n in range(3, 304))]
+    assert found[-1]["decision"] == "unknown"
+    assert found[1]["decision"] == found[300]["decision"] != "unknown"
+    assert "thanks" not in json.dumps([line["source"] for line in found])
+    assert main(["try", "-c", str(config)]) == 66
+    assert "what a program prints is not a recording" in capsys.readouterr().err
 
 
 def test_a_person_reads_a_line_a_picture_and_a_sum(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

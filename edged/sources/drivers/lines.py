@@ -27,6 +27,7 @@ from pydantic import Field, model_validator
 from edged.drivers import wrong
 from edged.errors import Reason, Unavailable
 from edged.sources import InputConfig, Offer, Text
+from edged.sources.replay import Written
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from edged.models.spec import Gives
     from edged.sources import FeedSource, Hint, Viewing
+    from edged.sources.replay import RecordedTime
 
 _ENDINGS = (".txt", ".log")
 MOST_CHARACTERS = 4000  # of a line
@@ -103,6 +105,12 @@ def create(config: Config, hint: Hint) -> FeedSource:
     """Return the source."""
     del hint
     return Lines(config)
+
+
+def recorded(config: Config, hint: Hint, time: RecordedTime) -> FeedSource:
+    """Return the lines that a file has, as if they had come an interval apart."""
+    del hint
+    return Written(config.path, config.interval_s, MOST_CHARACTERS, time)
 
 
 class Lines:

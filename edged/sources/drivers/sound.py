@@ -18,6 +18,7 @@ from pydantic import Field
 
 from edged.errors import Reason, Unavailable
 from edged.sources import FeedSource, Hint, Offer, Viewing, Window, sound_names
+from edged.sources.replay import Heard
 from edged.sources.sound_config import SoundConfig
 from edged.system import clock
 from edged.system.needs import Needs
@@ -25,6 +26,7 @@ from edged.system.needs import Needs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from edged.sources.replay import RecordedTime
     from edged.sources.sound_windows import Cut
     from edged.sources.wav_file import WavFile
 
@@ -76,6 +78,11 @@ def recognise(text: str, viewing: Viewing) -> Offer | None:
 def create(config: Config, hint: Hint) -> FeedSource:
     """Return the source; the hint has the length of the model's input."""
     return Sound(config, hint)
+
+
+def recorded(config: Config, hint: Hint, time: RecordedTime) -> FeedSource:
+    """Return the windows of the files, each in the time of the recording at which it ends."""
+    return Heard(Sound(config, hint), time)
 
 
 class Sound:

@@ -19,6 +19,7 @@ from edged.errors import Refused
 from edged.ipc.replay_request import Judged, ReplayRequest
 from edged.models.runtimes import default_threads
 from edged.sources import SourceConfig, Viewing, discovery
+from edged.sources.sound_config import SoundConfig
 from edged.system.child import ChildFailed, answers
 from edged.system.files import open_regular
 from edged.system.isolation import not_isolated
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config.pipeline import PipelineSection
+    from edged.sources import InputConfig
 
 PATIENCE_S = 90.0  # without an answer: slow boards import for 10 s
 _MODULE = "edged.worker.replay"
 _MOST_EXPECTED = 64_000_000  # bytes
 _OF_CAMERA = ("interval_s", "rotate", "crop", "mask")  # keys that a recording takes over
+_OF_MICROPHONE = ("rate_hz", "window_s", "hop_s", "features", "feature_step_s")
+_OF_LINES = ("interval_s",)
 _ONCE = {"loop": False, "watch": False, "realtime": False}
+_RECORDINGS = {"picture": "a photograph, a folder or a video", "text": "a .txt file", "window": "a .wav file"}
 _HOW_TO_EXPECT = "each line needs source and decision; `edged try -c … --source … --json` prints such lines"
 
 
@@ -50,6 +55,12 @@ class Trial:
     name: str
     section: PipelineSection
     notes: tuple[str, ...]
+
+    @property
+    def noun(self) -> str:
+        """The word for one of its samples."""
+        gives = self.section.source.gives
+        return "line" if gives == "text" else gives
 
 
 def choose(config: Path, pipeline: str | None, source: str | None) -> Trial:
@@ -71,15 +82,15 @@ def choose(config: Path, pipeline: str | None, source: str | None) -> Trial:
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(pipelines)}"
         raise Refused(f"{config} has no pipeline {name}: {hint}", os.EX_USAGE)
     section = pipelines[name]
-    if not isinstance(section.source, SourceConfig):
-        what = f"{name} takes the {section.source.gives} that {section.source.kind} gives: only pipelines of"
-        raise Refused(f"{what} pictures can be tried on recordings", os.EX_USAGE)
+    if not _taken_over(section.source):
+        what = f"{name} takes the {section.source.gives}s that {section.source.kind} gives"
+        raise Refused(f"{what}: only pictures, sound and text can be tried on recordings", os.EX_USAGE)
     model = section.model
     if section.accelerator.kind == "edgetpu" and not (model.file or model.name or model.taught):
         raise Refused(f"{name} has only edgetpu_file: recordings are tried on the CPU, which needs file")
     recording = _recording(section.source, source, name)
     untried = [key for key in ("gate", "trigger", "attach") if getattr(section, key)]
-    notes = [f"{name}: {' and '.join(untried)} cannot be tried on a recording: every picture is judged"]
+    notes = [f"{name}: {' and '.join(untried)} cannot be tried on a recording: every sample is judged"]
     if section.accelerator.policy != "cpu":
         notes.append(f"{name}: tried on the CPU, with its model for the CPU")
     update = {"source": recording, "gate": None, "trigger": None, "attach": ()}
@@ -93,38 +104,43 @@ def _only(pipelines: Iterable[str]) -> str:
     return names[0]
 
 
-def _recording(own: SourceConfig, source: str | None, name: str) -> SourceConfig:
-    """Return the source of the recording, with the keys of the pipeline's own that concern pictures."""
+def _recording(own: InputConfig, source: str | None, name: str) -> InputConfig:
+    """Return the source of the recording, with those of the pipeline's own keys that concern its samples."""
+    recordings = _RECORDINGS[own.gives]
     if source is None:
         if not _is_recording(own):
-            raise Refused(
-                f"the source of {name} is not a recording: write --source with a photograph, a folder or a "
-                "video; `edged run` works on a camera",
-                os.EX_USAGE,
-            )
+            what = f"the source of {name} is not a recording: write --source with {recordings}"
+            raise Refused(f"{what}; `edged run` works on what is there now", os.EX_USAGE)
         given: dict[str, Any] = own.model_dump(mode="json")
         return _read({key: _ONCE.get(key, value) for key, value in given.items()}, name)
-    offer = discovery.recognise(source, Viewing())
+    offer = discovery.recognise(source, Viewing(), own.gives)
     keys = {} if offer is None else dict(offer.keys)
     if offer is None or not _is_recording(_read(keys, source)):
         there = "://" in source or os.path.lexists(source)
-        what = "it is not a photograph, a folder or a video" if there else "there is no such file or folder"
+        what = f"it is not {recordings}" if there else "there is no such file or folder"
         raise Refused(f"--source {source}: {what}", os.EX_NOINPUT)
-    given = own.model_dump(mode="json", include=set(_OF_CAMERA))
-    return _read(keys | {key: given[key] for key in _OF_CAMERA if given.get(key) is not None}, source)
+    given = own.model_dump(mode="json")
+    taken_over = {key: given[key] for key in _taken_over(own) if given.get(key) is not None}
+    return _read(keys | taken_over, source)
 
 
-def _read(keys: dict[str, Any], what: str) -> SourceConfig:
+def _taken_over(own: InputConfig) -> tuple[str, ...]:
+    """Return the keys of a source that hold for a recording, too; none: it cannot be tried on one."""
+    if isinstance(own, SourceConfig):
+        return _OF_CAMERA
+    if isinstance(own, SoundConfig):
+        return _OF_MICROPHONE
+    return _OF_LINES if own.gives == "text" else ()
+
+
+def _read(keys: dict[str, Any], what: str) -> InputConfig:
     try:
-        read = SOURCES.read(keys)
+        return SOURCES.read(keys)
     except ValidationError as error:
         raise Refused(f"{what}: {error.errors()[0]['msg']}", os.EX_USAGE) from None
-    if not isinstance(read, SourceConfig):
-        raise Refused(f"{what}: it gives no pictures", os.EX_USAGE)
-    return read
 
 
-def _is_recording(config: SourceConfig) -> bool:
+def _is_recording(config: InputConfig) -> bool:
     return hasattr(sources.load(config.kind), "recorded") and not needs.of_source(config).network
 
 
@@ -169,9 +185,14 @@ def line(picture: Judged) -> dict[str, Any]:
 
 
 class Sum:
-    """The sum of a trial."""
+    """The sum of a trial.
 
-    def __init__(self) -> None:
+    Args:
+        noun: what a sample is called.
+    """
+
+    def __init__(self, noun: str = "picture") -> None:
+        self._noun = noun
         self._pictures = self._left_out = 0
         self._until_s = 0.0
         self._decided: Counter[str] = Counter()
@@ -192,7 +213,7 @@ class Sum:
 
     def lines(self) -> list[str]:
         """Return it for people, in two lines."""
-        count = f"{self._pictures} picture{'' if self._pictures == 1 else 's'}"
+        count = f"{self._pictures} {self._noun}{'' if self._pictures == 1 else 's'}"
         over = f" over {self._until_s:.1f} s" if self._until_s else ""
         decided = ", ".join(f"{label} {number}" for label, number in self._decided.most_common())
         news = ", ".join(f"{kind} {self._news[kind]}" for kind in ("start", "change", "end"))

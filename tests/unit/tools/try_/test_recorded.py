@@ -42,7 +42,7 @@ def test_the_recording_takes_over_what_concerns_the_picture(config: Path) -> Non
     assert (source.kind, str(source.path), source.loop) == ("folder", PHOTOS, False)
     assert (source.interval_s, source.rotate, source.crop) == (2, "90", (0, 0, 99, 99))
     assert trial.section.gate is None
-    assert trial.notes == ("porch: gate and attach cannot be tried on a recording: every picture is judged",)
+    assert trial.notes == ("porch: gate and attach cannot be tried on a recording: every sample is judged",)
 
 
 def test_a_source_that_is_a_recording_is_tried_as_it_is_once(config: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_source_that_is_a_recording_is_tried_as_it_is_once(config: Path) -> No
         ("porch", "/dev/null", "it is not a photograph, a folder or a video"),
         ("porch", "rtsp://camera.lan/x", "it is not a photograph, a folder or a video"),
         ("porch", "nowhere", "there is no such file or folder"),
-        ("shaft", PHOTOS, "only pipelines of pictures can be tried"),
+        ("shaft", PHOTOS, "only pictures, sound and text can be tried"),
     ],
 )
 def test_what_cannot_be_tried_is_refused_with_a_way_out(
