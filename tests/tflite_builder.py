@@ -169,6 +169,7 @@ def stack(
     layers: list[Layer],
     *,
     softmax: Kind | None = None,
+    sigmoid: Kind | None = None,
     copies: int = 1,
     packed: Packed | None = None,
 ) -> bytes:
@@ -178,7 +179,7 @@ def stack(
         shape: of its input, such as ``(1, steps, channels)``.
         given: the input's type; all layers are quantised like it, or float.
         layers: the first one first.
-        softmax: the type of the output of a last step of that kind; None: there is none.
+        softmax, sigmoid: the type of the output of a last step of that kind; None: there is none.
         copies: how many times to name the output.
         packed: metadata.
     """
@@ -195,10 +196,11 @@ def stack(
             9, [at, matrix, offset], out, options, schema.BuiltinOptions.FullyConnectedOptions, version=4
         )
         at, before = out, layer.kind
-    if softmax is not None:
-        out = graph.tensor("scores", (1, len(layers[-1].bias)), softmax)
-        _head(graph, "softmax", 1.0, at, out)
-        at = out
+    for head, kind in (("softmax", softmax), ("sigmoid", sigmoid)):
+        if kind is not None:
+            out = graph.tensor("scores", (1, len(layers[-1].bias)), kind)
+            _head(graph, head, 1.0, at, out)
+            at = out
     graph.graph.inputs, graph.graph.outputs = [source], [at] * copies
     archive = _pack(graph, packed) if packed is not None else b""
     return graph.bytes() + archive

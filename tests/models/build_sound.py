@@ -5,8 +5,8 @@
     python tests/models/build_sound.py FOLDER
 
 ``tones.tflite``, with its labels inside, takes 0.2 s at 16 kHz. Each tone has two filters, a sine and a
-cosine, of both signs: whatever its phase, the sum of what passes is at least its amplitude. Same bytes every
-time.
+cosine, of both signs: whatever its phase, the sum of what passes is at least its amplitude. Each class has a
+probability of its own, as in YAMNet. Same bytes every time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RATE_HZ, STEPS = 16000, 3200
 LABELS = ("Silence", "Smoke detector, smoke alarm", "Beep, bleep", "Fire alarm")
 TONES_HZ = (3100, 440)
 _SHARP = 200.0  # logits for full scale
-_FLOOR = 3.0  # the logit of silence
+_FLOOR = 3.0  # the logit of silence, where there is no tone
 
 
 def model(shape: tuple[int, ...] = (1, STEPS), kind: Kind | None = None, copies: int = 1) -> bytes:
@@ -40,13 +40,14 @@ def model(shape: tuple[int, ...] = (1, STEPS), kind: Kind | None = None, copies:
     sums = np.zeros((len(LABELS), len(filters)))
     for number in range(len(TONES_HZ)):
         sums[number + 1, 4 * number : 4 * number + 4] = _SHARP
-    bias = np.array([_FLOOR, 0.0, 0.0, -_SHARP])
+    sums[0] = -_SHARP
+    bias = np.array([_FLOOR, -_FLOOR, -_FLOOR, -_SHARP])
     layers = [
         Layer(np.array(filters), np.zeros(len(filters)), kind or Kind(), relu=True),
         Layer(sums, bias, kind or Kind()),
     ]
     packed = Packed(labels="\n".join(LABELS))
-    return stack(shape, kind or Kind(), layers, softmax=Kind(), copies=copies, packed=packed)
+    return stack(shape, kind or Kind(), layers, sigmoid=Kind(), copies=copies, packed=packed)
 
 
 def write(folder: Path, name: str = "tones") -> Path:
