@@ -21,6 +21,8 @@ class AimRequest:
         title: what the person calls it.
         terminal: the descriptor of the terminal, which is open for writing.
         keys: the descriptor of a pipe with the person's keys; its end ends the process, too.
+        model: the descriptor of sealed memory with the model, or -1: the pipeline needs none.
+        labels: the same of its label file.
         out: the descriptor of a file for the last picture, or -1.
         way: how the terminal takes pictures.
         bytes_per_s: that it is sent at most.
@@ -34,6 +36,8 @@ class AimRequest:
     title: str
     terminal: int
     keys: int
+    model: int = -1
+    labels: int = -1
     out: int = -1
     way: Way = "256"
     bytes_per_s: int = 90_000

@@ -119,6 +119,17 @@ class ModelCache:
             os.close(kept.descriptor)
 
 
+def sealed_copy(path: Path) -> int:
+    """Return a descriptor of sealed memory with the content of a model or a label file.
+
+    Raises:
+        OSError: the file is missing, or cannot be a model.
+    """
+    copied = _copy(path, None)
+    assert copied is not None  # noqa: S101 - nothing was kept
+    return copied.descriptor
+
+
 def _copy(path: Path, kept: _Version | None) -> _Copied:
     """Return a model in sealed memory; None where the kept one is as on disk.
 

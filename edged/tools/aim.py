@@ -23,6 +23,7 @@ from edged.config.root import Accelerator
 from edged.errors import Refused
 from edged.ipc.aim_request import END, EXACT, FORGET, AimRequest, Way
 from edged.models.runtimes import default_threads
+from edged.supervisor.model_cache import sealed_copy
 from edged.system.child import ChildFailed, answers
 from edged.system.isolation import not_isolated
 
@@ -103,7 +104,8 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # the terminal may be gone
+        with contextlib.suppress(OSError, termios.error):  # the terminal may be gone
+            termios.tcflow(self._target, termios.TCOON)  # it may be stopped, by Ctrl-S
             os.write(self._target, _LEAVE)
         if self._saved is not None:
             with contextlib.suppress(termios.error):
@@ -217,7 +219,7 @@ def section_of(subject: Subject) -> PipelineSection:
     model = section.model
     if section.accelerator.kind == "edgetpu" and not (model.file or model.name or model.taught):
         raise Refused(f"{subject.name} has only edgetpu_file: aim runs on the CPU, which needs file")
-    return section.model_copy(update={"accelerator": Accelerator()})
+    return section.model_copy(update={"accelerator": Accelerator(), "then": None})
 
 
 def look(subject: Subject, options: Options, terminal: Terminal, note: Callable[[str], None]) -> int:
@@ -233,7 +235,8 @@ def look(subject: Subject, options: Options, terminal: Terminal, note: Callable[
         Refused: the model or the camera cannot be used, or the file cannot be written.
     """
     section = section_of(subject)
-    with _file(options.out) as (out, keep):
+    with _file(options.out) as (out, keep), contextlib.ExitStack() as files:
+        model, labels = (_copied(path, files) for path in (section.model_file(), section.labels_file))
         with (
             terminal,
             terminal.for_writing() as target,
@@ -247,6 +250,8 @@ def look(subject: Subject, options: Options, terminal: Terminal, note: Callable[
                 subject.source,
                 terminal=target,
                 keys=keys,
+                model=model,
+                labels=labels,
                 out=out,
                 way=options.way or terminal.way(),
                 bytes_per_s=limit * 125 if limit is not None else terminal.bytes_per_s,
@@ -257,13 +262,17 @@ def look(subject: Subject, options: Options, terminal: Terminal, note: Callable[
             found = _drawn(request, section)
         for sentence in _sentences(found, options.out if keep(found) else None):
             note(sentence)
+    if needs.of_pipelines([section]).network:
+        note("the process with the pictures had a route to its network camera")
     return 128 + signals.received if signals.received else 0
 
 
 def _drawn(request: AimRequest, section: PipelineSection) -> Mapping[str, Any]:
     """Let the other process draw, and return what it found."""
-    fds = [request.terminal, request.keys, *([request.out] if request.out >= 0 else [])]
-    received = answers(_MODULE, request.to_json(), _PATIENCE_S, needs.of_replay(section), pass_fds=fds)
+    mine = (request.terminal, request.keys, request.model, request.labels, request.out)
+    fds = [descriptor for descriptor in mine if descriptor >= 0]
+    needed = needs.of_pipelines([section])
+    received = answers(_MODULE, request.to_json(), _PATIENCE_S, needed, pass_fds=fds)
     with contextlib.closing(received):
         try:
             for answer in received:
@@ -274,6 +283,18 @@ def _drawn(request: AimRequest, section: PipelineSection) -> Mapping[str, Any]:
         except ChildFailed as failed:
             raise Refused(f"nothing can be shown: {failed}") from None
     raise Refused("nothing can be shown: its process ended without an answer")
+
+
+def _copied(path: Path | None, files: contextlib.ExitStack) -> int:
+    """Return a copy of a file in memory, or -1: with sudo, this process alone may read the file."""
+    if path is None:
+        return -1
+    try:
+        copy = sealed_copy(path)
+    except OSError as error:
+        raise Refused(f"{path}: {(error.strerror or str(error)).lower()}", os.EX_NOINPUT) from None
+    files.callback(os.close, copy)
+    return copy
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 
-from edged.config.needs import of_replay
+from edged.config.needs import of_pipelines
 from edged.config.pipeline import PipelineSection
 from edged.errors import ModelError, Reason, Unavailable
 from edged.events import Detection
@@ -89,6 +89,7 @@ class Aim:
         self._screen = Screen(request.terminal, drawer(request.way), request.bytes_per_s, LINES)
         self._focus = measures.Focus()
         self._detector = Detector()
+        self._covers: tuple[tuple[int, ...], Picture] | None = None  # of the mask, by shape and shrink
         self._quality = Quality(0)
         self._exact = request.exact
         self._zones = tuple(self.section.task.scope.zones.values())
@@ -110,18 +111,19 @@ class Aim:
         """
         runtime.preload(self.section.model.runtime)
         order = PipelineOrder(self._request.name, self._request.section, threads=self._request.threads)
-        self._engine = open_engine(self.section, order, self._heartbeat.model(), Files())
-        takes, model = self._engine.spec.input, self.section.model
+        model, labels = (fd if fd >= 0 else None for fd in (self._request.model, self._request.labels))
+        self._engine = open_engine(self.section, order, self._heartbeat.model(), Files(model, labels))
+        takes, named = self._engine.spec.input, self.section.model
         if not isinstance(takes, PictureInput):
             raise ModelError(f"{self._request.name}: its model takes no pictures")
         self._takes = takes
         self._preparer = Preparer(
             takes,
-            model.fit,
+            named.fit,
             self._rotate,
             self._config.crop,
-            normalize=model.normalization,
-            order=model.order,
+            normalize=named.normalization,
+            order=named.order,
         )
         source: Source = masking.create(self._config, Hint(patience_s=PATIENCE_S))
         try:
@@ -194,7 +196,7 @@ class Aim:
         part = self._preparer.part(frame)
         area = self._detector.look(part, frame.order, now)
         shades = measures.grey(part, frame.order)
-        hidden = self._mask.covers(frame.pixels.shape, frame.shrink) if self._mask is not None else None
+        hidden = self._hidden(frame)
         self._focus.add(measures.sharpness(shades))
         light = measures.light(shades, self._of_part(frame, hidden))
         self._judge(frame, now)
@@ -205,6 +207,15 @@ class Aim:
         else:
             picture = compose(frame.pixels, frame.order, self._rotate, marks, room)
         return picture, self._lines(frame, light, area)
+
+    def _hidden(self, frame: Frame) -> Picture | None:
+        """Return where a frame is masked, as the camera gives it; None: nowhere."""
+        if self._mask is None:
+            return None
+        key = (*frame.pixels.shape, frame.shrink)
+        if self._covers is None or self._covers[0] != key:
+            self._covers = key, self._mask.covers(frame.pixels.shape, frame.shrink)
+        return self._covers[1]
 
     def _of_part(self, frame: Frame, hidden: Picture | None) -> Picture | None:
         """Return the piece of a plane of the frame that the model sees."""
@@ -252,12 +263,13 @@ class Aim:
         what = f"{width}x{height} \u2192 {self._takes.width}x{self._takes.height} ({fit})"
         seen = "   ".join(f"{finding.label} {finding.score:.2f}" for finding in self._findings[:3])
         focus = self._focus
+        best = max(focus.now, focus.best)
         filled = round(_BAR * focus.part)
         bar = "\u2588" * filled + "\u2591" * (_BAR - filled)
         moves = f"moves {min(area, 1.0):6.1%}{self._moves(area)}"
         return [
             f"{self._request.title}   {what}   {fps:.1f} fps",
-            f"sharp {bar} {focus.part:4.0%} of the best ({focus.now:.1f} of {focus.best:.1f})  r: forget it",
+            f"sharp {bar} {focus.part:4.0%} of the best ({focus.now:.1f} of {best:.1f})  r: forget it",
             f"light {light.mean:4.0%}  too bright {light.clipped:3.0%}  too dark {light.dark:3.0%}  {moves}",
             self._bad or f"sees  {seen or 'nothing'}",
         ]
@@ -292,7 +304,7 @@ def answer(request: bytes, tell: Tell) -> None:
     kernel.name_process("edged-aim")
     kernel.close_memory()
     aim = Aim(AimRequest.from_json(request), tell)
-    one_request.answer(of_replay(aim.section), aim.run, tell)
+    one_request.answer(of_pipelines([aim.section]), aim.run, tell)
 
 
 if __name__ == "__main__":

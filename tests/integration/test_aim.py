@@ -224,6 +224,29 @@ def test_zones_and_found_objects_are_drawn_where_they_are(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what belongs to others")
+def test_with_sudo_a_model_that_only_the_service_may_read_is_used(tmp_path: Path) -> None:
+    owned = tmp_path / "owned"
+    owned.mkdir()
+    for file in (bundled.MODEL, bundled.LABELS):
+        (owned / file.name).write_bytes(file.read_bytes())
+    for path in (*owned.iterdir(), owned):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.chown(path, 12345, 12345)
+    path = tmp_path / "edged.yaml"
+    path.write_text(
+        f"run_dir: {tmp_path}/run\nstate_dir: {tmp_path}/state\npipelines:\n  yard:\n"
+        f"    source: {{kind: folder, path: {PHOTO}}}\n"
+        f"    model: {{file: {owned}/{bundled.MODEL.name}, labels: {owned}/{bundled.LABELS.name}}}\n"
+    )
+    with Person("-c", str(path)) as person:
+        person.looks()
+        assert "Egyptian cat" in person.screen.line(23)
+        os.write(person.ours, b"q")
+        assert person.ends() == 0
+
+
+@pytest.mark.slow
 def test_only_when_asked_the_last_picture_is_written(tmp_path: Path) -> None:
     out = tmp_path / "aim.jpg"
     with Person("--source", PHOTO, "--count", "1", "--out", str(out)) as person:
