@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from edged.config.error_messages import closest
 from edged.drivers import wrong
-from edged.sources import SourceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,23 +19,20 @@ if TYPE_CHECKING:
     from pydantic_core import PydanticCustomError
 
     from edged.config.pipeline import PipelineSection
-    from edged.sources import InputConfig
+    from edged.sources import SourceConfig
 
 OWN = ("interval_s", "rotate", "crop")  # the keys of a source that each pipeline may have for itself
 
 
-def check(cameras: Mapping[str, InputConfig]) -> None:
+def check(cameras: Mapping[str, SourceConfig]) -> None:
     """Refuse what several pipelines cannot share. Raises ``PydanticCustomError``."""
     for name, camera in cameras.items():
-        if not isinstance(camera, SourceConfig):
-            message = f"a source of kind {camera.kind} gives no pictures; write it in a pipeline"
-            raise wrong(message, name, "kind")
         if key := camera.given_once:
             message = f"{key} gives each picture to one pipeline; write it as the source of that pipeline"
             raise wrong(message, name, key)
 
 
-def with_sources(pipelines: Mapping[Any, Any], cameras: Mapping[str, InputConfig] | None) -> dict[Any, Any]:
+def with_sources(pipelines: Mapping[Any, Any], cameras: Mapping[str, SourceConfig] | None) -> dict[Any, Any]:
     """Return pipelines as they were read, with the sources of those that name a camera.
 
     Args:
@@ -60,7 +56,7 @@ def with_sources(pipelines: Mapping[Any, Any], cameras: Mapping[str, InputConfig
     return found
 
 
-def _unknown(name: str, named: str, cameras: Mapping[str, InputConfig]) -> PydanticCustomError:
+def _unknown(name: str, named: str, cameras: Mapping[str, SourceConfig]) -> PydanticCustomError:
     available = f"available: {', '.join(sorted(cameras))}" if cameras else "write it under cameras"
     hint = closest(named, cameras)
     message = f"there is no camera '{named[:32]}'; {available}" + (f"; {hint}" if hint else "")

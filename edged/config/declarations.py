@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from edged.config.sensor import SENSORS
-from edged.config.source import SOURCES
+from edged.config.source import CAMERAS, SOURCES
 from edged.config.task import TASKS
 from edged.drivers import FileMark
 from edged.errors import DriverError
@@ -138,7 +138,9 @@ def block(parent: Declared, kind: str | None) -> type[BaseModel] | None:
 
 def drivers_of(parent: Declared) -> ByKind[Any] | None:
     """Return the drivers one of which reads a block; None for a block that no driver reads."""
-    return next((drivers for drivers in (SOURCES, SENSORS, TASKS) if drivers.base is parent.model), None)
+    return next(
+        (drivers for drivers in (SOURCES, CAMERAS, SENSORS, TASKS) if drivers.base is parent.model), None
+    )
 
 
 def kinds_with(parent: Declared, name: str) -> list[str]:

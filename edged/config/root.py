@@ -30,7 +30,7 @@ from edged.config.pipeline import (
     Publish,
 )
 from edged.config.sensor import AnySensor
-from edged.config.source import AnySource
+from edged.config.source import AnyCamera
 from edged.config.teaching import is_here
 from edged.config.values import Name, TopicName
 from edged.drivers import Section, wrong
@@ -118,7 +118,7 @@ class Config(Section):
     sensors: Annotated[dict[TopicName, AnySensor], Field(max_length=256)] = Field(
         default_factory=dict, description="keyed by name, which becomes part of the topic"
     )
-    cameras: Annotated[dict[TopicName, AnySource], Field(max_length=64)] = Field(
+    cameras: Annotated[dict[TopicName, AnyCamera], Field(max_length=64)] = Field(
         examples=[{"yard": {"kind": "v4l2", "size": [1280, 720]}}],
         default_factory=dict,
         description="sources of pictures for several pipelines, by name, with the same keys as source; a "
@@ -132,7 +132,7 @@ class Config(Section):
 
     @field_validator("cameras")
     @classmethod
-    def _may_be_shared(cls, given: dict[str, AnySource]) -> dict[str, AnySource]:
+    def _may_be_shared(cls, given: dict[str, AnyCamera]) -> dict[str, AnyCamera]:
         cameras.check(given)
         return given
 

@@ -104,7 +104,7 @@ def test_a_mask_is_the_cameras_and_so_is_the_rotation_that_it_is_written_for(tmp
     [
         ("{kind: v5l2}", "cameras.yard.kind is 'v5l2', but must be "),
         ("{kind: v4l2, siz: 3}", "cameras.yard.siz: there is no key 'siz' (did you mean 'size'?)"),
-        ("{kind: lines, path: /x}", "cameras.yard.kind: a source of kind lines gives no pictures"),
+        ("{kind: lines, path: /x}", "cameras.yard.kind is 'lines', but must be folder, "),
         ("{kind: folder, path: /x, watch: true}", "cameras.yard.watch: watch gives each picture to one"),
     ],
 )
