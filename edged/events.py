@@ -66,6 +66,7 @@ class Present:
         count: how many there are, at least 1.
         score: the best score at the last change.
         since: wall time of its start, s since 1970.
+        then: what a second model said of them at the last change.
     """
 
     label: str
@@ -73,6 +74,7 @@ class Present:
     count: int
     score: float
     since: float
+    then: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ class Event:
             present: everything that is there, where the pipeline decides by label; else None.
         """
         data = self.payload()
-        for key in ("id", "type", "top", "latency_ms", "replayed", "readings", "zone", "boxes", "then"):
+        for key in ("id", "type", "top", "latency_ms", "replayed", "readings", "zone", "boxes"):
             data.pop(key, None)
         data["since"] = since
         if present is not None:

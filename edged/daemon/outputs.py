@@ -151,9 +151,10 @@ def watched(config: Config) -> dict[str, Watched]:
         labels = task.watched or config.homeassistant.labels
         if task.own_labels:
             labels = tuple(label for label in labels if label in task.own_labels)
-        if labels:
+        closer = pipeline.then is not None
+        if labels or closer:
             zones = tuple(task.scope.zones)
-            found[name] = Watched(labels, task.by_label, counted=task.counts, zones=zones)
+            found[name] = Watched(labels, task.by_label, counted=task.counts, zones=zones, closer=closer)
     return found
 
 

@@ -319,7 +319,8 @@ def _leading(event: Event, present: Sequence[Present], before: Decided | None) -
     if present:
         since = clock.rfc3339(present[0].since)
     score, count = (present[0].score, totals(present)[label]) if present else (0.0, 0)
-    return replace(event, label=label, score=score, previous=previous, count=count), since
+    then = present[0].then if present else ()
+    return replace(event, label=label, score=score, previous=previous, count=count, then=then), since
 
 
 def _log_result(event: Event) -> None:

@@ -26,12 +26,14 @@ class Watched:
         by_label: each is decided by itself, so several may be there at the same time.
         counted: how many there are is known.
         zones: the names of its zones; empty: the whole picture.
+        closer: a second model looks at what is there.
     """
 
     labels: tuple[str, ...]
     by_label: bool = False
     counted: bool = False
     zones: tuple[str, ...] = ()
+    closer: bool = False
 
 
 def components(base: str, watched: Mapping[str, Watched], titles: Mapping[str, str]) -> dict[str, Component]:
@@ -56,6 +58,17 @@ def _of_pipeline(base: str, pipeline: str, watched: Watched, title: str) -> Iter
         "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
         "avty_mode": "all",
     }
+    if watched.closer:
+        yield (
+            f"{pipeline}_closer_look",
+            {
+                "p": "sensor",
+                "name": f"{title} closer look",
+                "ic": "mdi:magnify",
+                "val_tpl": f"{READ}{{{{ (v.then | default([{{}}]))[0].label | default('None') }}}}",
+                **common,
+            },
+        )
     for label in watched.labels:
         for zone in ("", *watched.zones):
             id_, name = f"{pipeline}_{slug(label)}", f"{title} {label}"

@@ -288,7 +288,11 @@ class StatusBoard:
             there.pop((label, outcome.zone), None)
         elif before is not None or len(there) < MOST_PRESENT:
             since = before.since if before is not None else outcome.decided_at
-            there[label, outcome.zone] = Present(label, outcome.zone, outcome.count, outcome.score, since)
+            kept = before is not None and outcome.type == "heartbeat"
+            then = before.then if kept and before is not None else outcome.then
+            there[label, outcome.zone] = Present(
+                label, outcome.zone, outcome.count, outcome.score, since, then
+            )
         self._statuses[name] = replace(self._statuses[name], present=tuple(there.values()))
 
     def _note(self, name: str, note: worker_messages.Note) -> None:

@@ -115,12 +115,9 @@ def test_every_state_fits_its_schema(event: Event, since: str) -> None:
 
 
 @given(events().filter(lambda e: e.count is not None), times, st.lists(things, max_size=MOST_PRESENT))
-def test_every_state_by_label_fits_its_schema_and_the_size_of_an_event(
-    event: Event, since: str, there: list[Present]
-) -> None:
+def test_every_state_by_label_fits_its_schema(event: Event, since: str, there: list[Present]) -> None:
     state = event.state(since, there)
     STATE.validate(state)
-    assert len(json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode()) <= MAX_BYTES
     assert sum(state["present"].values()) == sum(each.count for each in there)
     zoned = {each.zone for each in there if each.zone}
     assert set(state.get("zones", {})) == zoned

@@ -392,3 +392,14 @@ def test_after_a_restart_nothing_is_there_until_it_is_seen() -> None:
     house.publisher.tick()
     assert house.state()["label"] == "unknown"
     assert not house.state().get("present")
+
+
+def test_the_state_has_what_a_second_model_said_of_what_leads() -> None:
+    house = House()
+    macaw = (Finding("macaw", 0.9),)
+    present = (Present("bird", "", 1, 0.8, 1769860800.0, macaw), Present("cat", "", 1, 0.8, 1769860900.0))
+    house.publisher.outcome(outcome(label="cat", count=1), status(present=present))
+    assert house.state()["then"] == [{"label": "macaw", "score": 0.9}]
+    gone = outcome(kind="end", label="unknown", previous="bird", count=0)
+    house.publisher.outcome(gone, status(present=present[1:]))
+    assert "then" not in house.state()

@@ -360,3 +360,12 @@ def test_a_label_of_a_classifier_is_on_while_it_is_decided() -> None:
     assert shown(cat, {"label": "Egyptian cat"}) == "ON"
     assert shown(cat, {"label": "tiger cat"}) == "OFF"
     assert not [id_ for id_ in entities if id_.endswith("_count")]
+
+
+def test_what_a_second_model_said_is_a_label_of_its_own() -> None:
+    closer = watched("bird", by_label=True, counted=True, closer=True)["porch_closer_look"]
+    assert closer["name"] == "Porch closer look"
+    state = {"label": "bird", "present": {"bird": 1}, "then": [{"label": "macaw", "score": 0.93}]}
+    assert shown(closer, state) == "macaw"
+    assert shown(closer, {"label": "unknown", "present": {}}) == "None"
+    assert shown(closer, {}) == "None"

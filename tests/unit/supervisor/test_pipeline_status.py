@@ -230,3 +230,15 @@ def test_a_zone_that_is_not_configured_any_more_is_empty() -> None:
     assert still_present(there, TASKS.read({"kind": "detect"})) == ()
     assert still_present(there, TASKS.read({})) is None
     assert still_present(None, zoned) is None
+
+
+def test_what_a_second_model_said_stays_with_what_is_there() -> None:
+    status_board = running(Diary(), "porch")
+    seen = dataclasses.replace(CAT, count=1, then=(Finding("tiger cat", 0.8),))
+    for report in (seen, dataclasses.replace(CAT, type="heartbeat", count=1)):
+        status_board.take(report)
+        (there,) = only(status_board).present or ()
+        assert there.then == seen.then
+    status_board.take(dataclasses.replace(CAT, type="change", previous="cat", count=2))
+    (there,) = only(status_board).present or ()
+    assert (there.count, there.then) == (2, ())
