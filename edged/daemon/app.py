@@ -308,6 +308,7 @@ class Daemon:
         try:
             self._outputs.sink.check()
             self._publisher.tick()
+            self._supervisor.switches.flush()
             snapshot = self._snapshot()
             message = health.message(snapshot)
             self._notifier.status(health.headline(message))

@@ -1,8 +1,10 @@
 """Remembers how pipelines were switched over MQTT, over restarts, upgrades and power cuts.
 
 A camera that a person switched off must not come back by itself. So the file in the state directory is on
-the disk before a switch is confirmed. An `enabled: true` or `false` in the configuration wins at the next
-start, and the switch is forgotten.
+the disk before a switch is confirmed. Of switches that follow each other within a second, the later ones are
+in the file at once, where no kill takes them back, and on the disk a second later: whoever plays with a
+switch must not keep main waiting for a slow card. An `enabled: true` or `false` in the configuration wins at
+the next start, and the switch is forgotten.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from edged.errors import ConfigError
 from edged.system import clock, files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 NAME = "switches.json"
+FLUSH_S = 1.0  # between two times that the disk is waited for
 MOST = 256  # pipelines, of this configuration and of earlier ones
 _MOST_BYTES = 1 << 16
 _MODE = 0o600
@@ -43,9 +46,16 @@ class Switch:
 
 
 class Switches:
-    """The last switch of each pipeline; until :meth:`keep_in` only in memory."""
+    """The last switch of each pipeline; until :meth:`keep_in` only in memory.
 
-    def __init__(self) -> None:
+    Args:
+        now: returns monotonic time in s.
+    """
+
+    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
+        self._now = now
+        self._flushed_at = float("-inf")
+        self._flushed = True
         self._path: Path | None = None
         self._switches: dict[str, Switch] = {}
         self._trouble = ""
@@ -65,7 +75,7 @@ class Switches:
         return self._switches
 
     def switched(self, name: str, on: bool) -> None:
-        """Note a switch; it is on the disk when this returns, unless that failed, which is logged."""
+        """Note a switch; it is in the file when this returns, unless that failed, which is logged."""
         self._switches.pop(name, None)
         self._switches[name] = Switch(on, clock.wall())
         while len(self._switches) > MOST:
@@ -90,15 +100,26 @@ class Switches:
             self._write()
         return enabled
 
+    def flush(self) -> None:
+        """Bring to the disk what is only in the file yet, where it is time; to be called now and then."""
+        if not self._flushed and self._now() - self._flushed_at >= FLUSH_S:
+            self._write()
+
     def _write(self) -> None:
         if self._path is None:
             return
+        now = self._now()
+        durable = now - self._flushed_at >= FLUSH_S
         data = {"v": 1, "switches": {name: asdict(switch) for name, switch in self._switches.items()}}
         following = self._path.with_suffix(".next")
         try:
-            files.write_flushed(following, json.dumps(data, indent=1).encode() + b"\n", _MODE)
+            content = json.dumps(data, indent=1).encode() + b"\n"
+            (files.write_flushed if durable else files.write_anew)(following, content, _MODE)
             following.replace(self._path)
-            files.flush(self._path.parent)
+            if durable:
+                files.flush(self._path.parent)
+                self._flushed_at = now
+            self._flushed = durable
         except OSError as error:
             why = f"switches cannot be kept in {self._path}: {(error.strerror or str(error)).lower()}"
             if not self._trouble:

@@ -78,7 +78,15 @@ def read_regular(path: Path | str, most: int, *, if_missing: str = "") -> tuple[
 
 
 def write_flushed(path: Path, content: bytes | memoryview, mode: int) -> None:
-    """Write a file anew, and flush it to the disk.
+    """Write a file anew, and flush it to the disk; the arguments are those of :func:`write_anew`."""
+    with _anew(path, mode) as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def write_anew(path: Path, content: bytes | memoryview, mode: int) -> None:
+    """Write a file anew.
 
     Args:
         path: the file; a link there is replaced, not followed.
@@ -88,12 +96,13 @@ def write_flushed(path: Path, content: bytes | memoryview, mode: int) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as out:
+    with _anew(path, mode) as out:
         out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
+
+
+def _anew(path: Path, mode: int) -> IO[bytes]:
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb")
 
 
 def flush(path: Path) -> None:

@@ -109,6 +109,31 @@ def test_a_write_that_is_cut_off_leaves_the_switch_before(
     assert not kept(tmp_path).at_start("porch", "last")
 
 
+def test_whoever_plays_with_a_switch_waits_for_the_disk_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, flushed = [0.0], [0]
+    flush = switches.files.write_flushed
+
+    def count(path: Path, content: bytes, mode: int) -> None:
+        flushed[0] += 1
+        flush(path, content, mode)
+
+    monkeypatch.setattr(switches.files, "write_flushed", count)
+    found = Switches(lambda: now[0])
+    found.keep_in(tmp_path)
+    for number in range(100):
+        now[0] = number / 200
+        found.switched("porch", on=number % 2 == 0)
+        assert kept(tmp_path).at_start("porch", "last") is (number % 2 == 0), "it is in the file at once"
+    found.flush()
+    assert flushed == [1]
+    now[0] = 1.1
+    found.flush()
+    found.flush()
+    assert flushed == [2], "the last one is on the disk, too"
+
+
 def test_names_that_come_and_go_fill_nothing(tmp_path: Path) -> None:
     found = Switches()
     for number in range(MOST + 10):
