@@ -1,7 +1,8 @@
 """Records with ``arecord`` as a child: sound comes through a pipe, trouble is printed on standard error.
 
 A driver of a sound card may hang or crash: in a child it costs a restart. The child lives behind the same
-walls as its worker, dies with the pipe, and no sound touches a disk.
+walls as its worker, and in its process group, which the fork server ends where the worker was killed: a child
+that hangs writes nothing, so the closed pipe would not end it. No sound touches a disk.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,6 @@ class Recorder:
                 stdin=subprocess.DEVNULL,
                 stdout=sound[1],
                 stderr=errors[1],
-                start_new_session=True,
                 env={**os.environ, "LC_ALL": "C"},
             )
         except OSError as error:
@@ -139,8 +138,7 @@ class Recorder:
     def stop(self) -> None:
         """End it, however it hangs; may be called twice."""
         if self._process is not None:
-            with contextlib.suppress(OSError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_ENDS_S)  # one that hangs in the kernel is left behind
         for descriptor in (self._sound, self._errors):
