@@ -49,7 +49,7 @@ def test_four_pipelines_take_one_worker_and_one_capture() -> None:
             await crew.running()
             assert len({crew.pid(name) for name in NAMES}) == 1
             results = lambda: [o for _, o in crew.outcomes if o.type == "result"]  # noqa: E731 - read twice
-            await crew.until(lambda: len(results()) >= 200)
+            await crew.until(lambda: len(results()) >= 80)
             judged = {name: sum(o.pipeline == name for o in results()) for name in NAMES}
             captures = 1 + max(o.frame or 0 for o in results())
             assert captures <= 1.25 * max(judged.values())
@@ -163,6 +163,7 @@ def test_a_camera_that_hangs_is_replaced() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_switches_that_are_played_with_leave_nothing_behind() -> None:
     async def scenario() -> None:
         rng = random.Random(7)
