@@ -24,16 +24,37 @@ _PIXELS = Kind("uint8", 1 / 255, 0)
 _PARTS = ("boxes", "classes", "scores", "count")
 
 
-def detector(order: Sequence[int] = (0, 1, 2, 3), *, classes: int = 3) -> bytes:
+def detector(order: Sequence[int] = (0, 1, 2, 3), *, classes: int = 3, compiled: bool = False) -> bytes:
     """Return the model.
 
     Args:
         order: the place of boxes, classes, scores and count: which of them each output of the graph is.
         classes: the number of classes that its last step claims.
+        compiled: as the compiler for the Edge TPU leaves it: all but the last step is one operator.
     """
     graph = Graph()
     cells = GRID * GRID
     picture = graph.tensor("picture", (1, SIZE, SIZE, 3), _PIXELS)
+    scores = graph.tensor("predictions", (1, cells, 4), Kind())
+    if compiled:
+        graph.operator(_CUSTOM, [picture], scores, None, 0, version=1)
+        graph.model.operatorCodes[-1].customCode = b"edgetpu-custom-op"
+    else:
+        _net(graph, picture, scores)
+    places = graph.tensor("places", (1, cells, 4), Kind(), np.zeros((1, cells, 4), np.float32))
+    anchors = graph.tensor("anchors", (cells, 4), Kind(), _anchors())
+    found = [graph.tensor(f"{number}", (), Kind()) for number, _ in enumerate(_PARTS)]
+    graph.operator(_CUSTOM, [places, scores, anchors], found[0], None, 0, version=1)
+    last = graph.graph.operators[-1]
+    last.outputs, last.customOptions = found, np.frombuffer(last_options(classes), np.uint8)
+    graph.model.operatorCodes[-1].customCode = b"TFLite_Detection_PostProcess"
+    graph.graph.inputs, graph.graph.outputs = [picture], [found[part] for part in order]
+    return graph.bytes()
+
+
+def _net(graph: Graph, picture: int, scores: int) -> None:
+    """Add the steps from the picture to the scores of each cell."""
+    cells = GRID * GRID
     averages = graph.tensor("averages", (1, GRID, GRID, 3), _PIXELS)
     options = schema.Pool2DOptionsT()
     options.filterHeight = options.filterWidth = options.strideH = options.strideW = SIZE // GRID
@@ -46,17 +67,7 @@ def detector(order: Sequence[int] = (0, 1, 2, 3), *, classes: int = 3) -> bytes:
     before = np.array([[0, 0], [0, 0], [1, 0]], np.int32)  # the background comes first
     padding = graph.tensor("padding", (3, 2), Kind("int32"), before)
     graph.operator(_PAD, [rows, padding], padded, schema.PadOptionsT(), schema.BuiltinOptions.PadOptions)
-    scores = graph.tensor("predictions", (1, cells, 4), Kind())
     graph.operator(_DEQUANTIZE, [padded], scores, None, 0)
-    places = graph.tensor("places", (1, cells, 4), Kind(), np.zeros((1, cells, 4), np.float32))
-    anchors = graph.tensor("anchors", (cells, 4), Kind(), _anchors())
-    found = [graph.tensor(f"{number}", (), Kind()) for number, _ in enumerate(_PARTS)]
-    graph.operator(_CUSTOM, [places, scores, anchors], found[0], None, 0, version=1)
-    last = graph.graph.operators[-1]
-    last.outputs, last.customOptions = found, np.frombuffer(last_options(classes), np.uint8)
-    graph.model.operatorCodes[-1].customCode = b"TFLite_Detection_PostProcess"
-    graph.graph.inputs, graph.graph.outputs = [picture], [found[part] for part in order]
-    return graph.bytes()
 
 
 def _anchors() -> np.ndarray:

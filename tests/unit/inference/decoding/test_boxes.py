@@ -21,6 +21,7 @@ from edged.models import loaded_model
 from edged.models.object_detector import DetectorSpec
 from edged.models.runtimes import available
 from edged.models.spec import SampleSpec
+from edged.models.tflite import file as tflite_file
 from edged.pipeline.presence import placed
 from edged.sources import Frame, photographs
 
@@ -198,3 +199,12 @@ def test_what_photographs_show_is_found(
     assert objects, f"no {label} in {photo}"
     assert objects[0].score == pytest.approx(score, abs=0.11)  # which the runtimes differ by
     assert overlap(np.array(objects[0].box), np.array(box)) >= 0.85
+
+
+def test_a_twin_for_the_edge_tpu_has_the_same_last_step(tmp_path: Path) -> None:
+    """The compiler leaves the operator behind its own, for the CPU."""
+    twin = tmp_path / "things_edgetpu.tflite"
+    twin.write_bytes(detector_model.detector((3, 0, 1, 2), compiled=True))
+    spec = DETECT.inspect(tflite_file.read(twin, edgetpu=True), SampleSpec())
+    assert isinstance(spec, DetectorSpec)
+    assert (spec.parts, spec.classes, spec.background) == ((1, 2, 3, 0), 3, True)
