@@ -20,7 +20,9 @@ SOURCES = {"hosted": "https://www.tensorflow.org/lite/guide/hosted_models"}
 # Why a model cannot be used as it is, although it belongs into the list.
 REASONS = {
     "smartreply": "it cannot be had: the archive that TensorFlow published is gone, and no package has it; "
-    "edged teach NAME --label REPLY --text FILE makes such a model of your own sentences",
+    "model: {name: replies} comes with edged, edged teach NAME --text DIR makes one of your own sentences",
+    "movie_review": "which number is which word is not in it; "
+    "test_model_nl_classifier_with_regex_tokenizer is such a model that has its words",
     "person_detect": "no runtime loads it: 14 of its biases name a dimension that they do not have",
 }
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edged.errors import ModelError
 from edged.events import ModelTag
 from edged.inference import runtime as interpreters
 from edged.models import runtimes
 from edged.models.runtimes import default_threads
+from edged.models.spec import TextInput
 from edged.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from edged.inference.runtime import Interpreter
@@ -72,6 +74,9 @@ class Model:
         """
         if self._interpreter is not None:
             try:
+                if isinstance(self.spec.input, TextInput):  # other numbers than those of words end the run
+                    pad = np.zeros(self.spec.input.tensor.shape, np.int32)
+                    self._interpreter.set_tensor(self._input, pad)
                 self._interpreter.invoke()
             except (RuntimeError, ValueError) as error:
                 raise _failed(self.tag, error) from error

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-NOISE = ""  # in the place of a path: noise that is computed, for a model of sound
+NOISE = (
+    ""  # in the place of a path: noise that is computed, for a model of sound; for one of text, a sentence
+)
 _APART = re.compile(r"(.+) \(class \d+\)")  # how a class is called whose name edged needs for itself
 
 

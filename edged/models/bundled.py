@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -17,6 +18,13 @@ THRESHOLD = 0.25
 
 REPLIES = _HERE / "replies.tflite"  # short replies to messages; its labels are packed in it
 NAMES = frozenset({MODEL.stem, REPLIES.stem})  # no installed model has one of them
+
+
+def named(path: Path) -> Path:
+    """Return the bundled model that a command line names in the place of a file; another path as it is."""
+    files = {file.stem: file for file in (MODEL, REPLIES)}
+    return path if os.path.lexists(path) else files.get(str(path), path)
+
 
 MODEL_SHA256 = "35e8e20b17f6cfd7414aa9c57678568b9958dabeea5ae8d79490d4025ba1f0d0"
 REPLIES_SHA256 = "1a24772ba13a74d64cdb9027edc011c3238e3af9835501b21f0c3e4ed18ba6b4"

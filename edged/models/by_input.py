@@ -1,10 +1,10 @@
-"""Describes a model without a configuration: of pictures or of sound, by its input."""
+"""Describes a model without a configuration: of pictures, sound or text, by its input."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged.models import picture_model, window_model
+from edged.models import picture_model, text_classifier, window_model
 from edged.models.spec import SampleSpec
 
 if TYPE_CHECKING:
@@ -25,6 +25,13 @@ def is_sound(model: ModelFile) -> bool:
     return len(sides) == 1 and sides[0] >= _SHORTEST
 
 
+def needs_no_file(model: ModelFile) -> bool:
+    """Return whether a model can be run without files of samples: on noise, or on a sentence."""
+    return is_sound(model) or text_classifier.is_text(model)
+
+
 def spec(model: ModelFile) -> Spec:
     """Return what the model takes and gives. Raises ``ModelError`` where it is another one."""
+    if text_classifier.is_text(model):
+        return text_classifier.spec(model)
     return window_model.classifier(model, SOUND) if is_sound(model) else picture_model.spec(model)

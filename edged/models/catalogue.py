@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 _FILE = Path(__file__).resolve().with_name("catalogue.json")
-RUNS = frozenset({"classify", "detect", "sound"})  # those that pipelines run with a model from a catalogue
+RUNS = frozenset(
+    {"classify", "detect", "sound", "text"}
+)  # those that pipelines run with a model from a catalogue
 EMBEDS = "embed"  # that of models which edged teach builds on
 
 

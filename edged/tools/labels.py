@@ -39,15 +39,14 @@ def of_model(file: Path, labels: Path | None, output: str | None = None) -> Voca
     """Return the labels of a classifier.
 
     Args:
-        file: the .tflite file, or the folder of a taught model, which has labels of its own, or ``replies``.
+        file: the .tflite file, the name of a bundled one, or the folder of a taught model, which has its own.
         labels: the label file; None: the labels packed in the model.
         output: the output with the scores, where there are several.
 
     Raises:
         ModelError: the model or its labels cannot be used.
     """
-    if str(file) == bundled.REPLIES.stem and not file.exists():
-        file = bundled.REPLIES
+    file = bundled.named(file)
     if (file / HEAD).is_file():
         return Vocabulary(file.name, _taught(file))
     model = tflite_file.read(file, edgetpu=None).with_output(output)

@@ -31,7 +31,7 @@ from edged.ipc.bench_request import NOISE, Answers, BenchRequest
 from edged.models import by_input, image_classifier, normalization
 from edged.models.loaded_model import LoadedModel
 from edged.models.normalization import BGR, PRESETS, USUAL
-from edged.models.spec import PictureInput, WindowInput
+from edged.models.spec import PictureInput
 from edged.models.taught import embedder, head_file
 from edged.models.tflite import file as tflite_file
 from edged.system import clock, kernel
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from edged.events import Finding
     from edged.inference.model import Model
     from edged.models.normalization import Order
+    from edged.models.spec import TextInput, WindowInput
     from edged.system.child import Tell
     from edged.worker.bench_material import Material
 
@@ -110,7 +111,7 @@ class Measurement:
             **judged,
         }
 
-    def _open(self) -> tuple[Model | TaughtModel, PictureInput | WindowInput]:
+    def _open(self) -> tuple[Model | TaughtModel, PictureInput | WindowInput | TextInput]:
         request = self._request
         if request.head:
             return self._taught(Path(request.head))
@@ -131,8 +132,8 @@ class Measurement:
         else:
             model = models.open_model(loaded, runtime=runtime, threads=threads, delegate=delegate)
         takes = loaded.spec.input
-        if not isinstance(takes, PictureInput | WindowInput):
-            raise ModelError(f"{request.model}: it takes neither pictures nor sound")
+        if takes is None:
+            raise ModelError(f"{request.model}: it takes nothing that can be given to it")
         return model, takes
 
     def _taught(self, file: Path) -> tuple[TaughtModel, PictureInput]:

@@ -1,4 +1,4 @@
-"""What a model is measured on: photographs, or sound cut into windows as a pipeline cuts it."""
+"""What a model is measured on: photographs, sound cut into windows as a pipeline cuts it, or a sentence."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from edged.errors import Unavailable
 from edged.inference.preprocess import Preparer
+from edged.inference.text_ids import TextPreparer
 from edged.inference.window_preparer import WindowPreparer
 from edged.ipc.bench_request import NOISE
 from edged.models.by_input import RATE_HZ
-from edged.models.spec import PictureInput, WindowInput
+from edged.models.spec import PictureInput, TextInput, WindowInput
 from edged.sources import Frame, Hint, Window, photographs
 from edged.sources.drivers.sound import Config, Sound
 from edged.system import clock
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Tensor = NDArray[np.generic]
 
+_SENTENCE = "could you please bring some milk and bread on your way home this evening, thank you"
 _LOUD = 0.1  # of the noise that stands in for sound
 
 
@@ -94,6 +96,25 @@ class Sounds:
         return self._preparer.prepare(sample)
 
 
+class Texts:
+    """There is one sentence, and no file: accuracy is not measured.
+
+    Args:
+        spec: the model's input.
+    """
+
+    def __init__(self, spec: TextInput) -> None:
+        self._preparer = TextPreparer(spec)
+
+    def samples(self, path: str) -> Sequence[str]:
+        """Return the sentence."""
+        return [_SENTENCE] if path == NOISE else []
+
+    def prepare(self, sample: str) -> Tensor:
+        """Return the model's input."""
+        return self._preparer.prepare(sample)
+
+
 def _windows(source: Sound) -> Iterator[Window]:
     while True:
         try:
@@ -105,9 +126,14 @@ def _windows(source: Sound) -> Iterator[Window]:
 
 
 def material(
-    spec: PictureInput | WindowInput, *, normalize: Normalization | None = None, order: Order | None = None
+    spec: PictureInput | WindowInput | TextInput,
+    *,
+    normalize: Normalization | None = None,
+    order: Order | None = None,
 ) -> Material:
     """Return what a model with this input is measured on."""
     if isinstance(spec, WindowInput):
         return Sounds(spec)
+    if isinstance(spec, TextInput):
+        return Texts(spec)
     return Photographs(spec, normalize=normalize, order=order)

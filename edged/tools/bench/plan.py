@@ -12,7 +12,7 @@ from edged.errors import DriverError, ModelError, Refused
 from edged.events import UNKNOWN
 from edged.models import bundled, by_input, image_classifier, loaded_model, normalization, runtimes
 from edged.models import labels as label_files
-from edged.models.spec import PictureInput, WindowInput
+from edged.models.spec import PictureInput, TextInput, WindowInput
 from edged.models.taught import head_file
 from edged.models.taught.store import EMBEDDER, HEAD
 from edged.models.tflite import file as tflite_file
@@ -39,7 +39,7 @@ class Candidate:
         size: the size of the file, in bytes.
         sha256: the checksum of the file; empty where it cannot be used.
         labels: one per class; empty where they are not needed.
-        picture: width, height and channels of its input; of a model of sound, its length.
+        picture: width, height and channels of its input; of a model of sound or text, its length.
         classes: the number of classes.
         accelerator: cpu | edgetpu | external: what it is to run on.
         device: the Edge TPU that it is compiled for; empty: none.
@@ -49,6 +49,7 @@ class Candidate:
         problem: why it cannot be used; empty where it can.
         taught: it is the folder of a taught model.
         sound: it takes sound.
+        text: it takes text, of which no accuracy is measured.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Candidate:
     problem: str = ""
     taught: bool = False
     sound: bool = False
+    text: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
     if options.thresholds and options.images is None:
         raise Refused("--thresholds needs photographs whose right answers are known: --images", os.EX_USAGE)
     chosen, notes = _runtimes(options.runtime)
-    named_models = [(path, choice.installed(path)) for path in options.models]
+    paths = [bundled.named(path) for path in options.models]
+    named_models = [(path, choice.installed(path)) for path in paths]
     files = [path for path, used in named_models if used is None]
     for path in (*files, *((options.labels,) if options.labels else ())):
         if not os.path.lexists(path):
@@ -145,9 +148,10 @@ def plan(options: Options) -> tuple[Plan, list[str]]:
 
 def _for(candidate: Candidate, folder: Path | None, *, sound: bool) -> Candidate:
     """Return a model; one that takes something else than what is in the folder cannot be measured on that."""
-    if candidate.problem or candidate.sound == sound:
+    if candidate.problem or (candidate.sound == sound and not candidate.text):
         return candidate
-    takes, given = ("sound", "photographs") if candidate.sound else ("pictures", "sound")
+    given = "sound" if sound else "photographs"
+    takes = "text" if candidate.text else "sound" if candidate.sound else "pictures"
     return replace(candidate, problem=f"{candidate.path}: it takes {takes}, and {folder} has {given}")
 
 
@@ -196,6 +200,7 @@ def _candidate(
         ),
         picture=_size_of(takes),
         sound=by_input.is_sound(file),
+        text=isinstance(takes, TextInput),
         classes=spec.classes,
         accelerator="edgetpu" if file.for_edgetpu else "cpu",
         device=(discovery.survey().coral or accelerator.port) if file.for_edgetpu else "",
@@ -205,6 +210,8 @@ def _candidate(
 def _size_of(takes: object) -> tuple[int, ...] | None:
     if isinstance(takes, PictureInput):
         return takes.width, takes.height, takes.channels
+    if isinstance(takes, TextInput):
+        return (takes.length,)
     return (takes.steps,) if isinstance(takes, WindowInput) else None
 
 

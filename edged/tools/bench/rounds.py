@@ -172,7 +172,7 @@ def _round(case: Case, plan: Plan, watcher: Watcher, *, judges: bool) -> None:
         model=str(model.path / EMBEDDER if model.taught else model.path),
         sha256=model.sha256,
         labels=model.labels,
-        pictures=(NOISE,) if model.sound and not plan.answers else plan.pictures,
+        pictures=(NOISE,) if (model.sound or model.text) and not plan.answers else plan.pictures,
         answers=plan.answers if judges else (),
         runtime=case.runtime,
         threads=case.threads,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import ModelError, Refused
-from edged.models import bundled, by_input, catalogue, normalization, text_classifier
+from edged.models import bundled, by_input, catalogue, normalization
 from edged.models.installed import Store
-from edged.models.spec import PictureInput
+from edged.models.spec import PictureInput, TextInput
 from edged.models.tflite import file as tflite_file
 
 if TYPE_CHECKING:
@@ -99,16 +99,8 @@ def _of_file(path: Path) -> dict[str, Any]:
         "labels": len(model.labels.names) if model.labels else 0,
         "custom_ops": list(model.custom_ops),
         "edgetpu": model.for_edgetpu,
-        **(_as_text(model) if text_classifier.is_text(model) else _as_classifier(model)),
+        **_as_classifier(model),
     }
-
-
-def _as_text(model: ModelFile) -> dict[str, Any]:
-    """Return what a pipeline would make of a model of text, or why none runs it."""
-    try:
-        return {"runs": True, "classes": text_classifier.spec(model).classes}
-    except ModelError as error:
-        return {"runs": False, "why": str(error).removeprefix(f"{model.path}: ")}
 
 
 def _as_classifier(model: ModelFile) -> dict[str, Any]:
@@ -117,6 +109,8 @@ def _as_classifier(model: ModelFile) -> dict[str, Any]:
         spec = by_input.spec(model)
     except ModelError as error:
         return {"runs": False, "why": str(error).removeprefix(f"{model.path}: ")}
+    if isinstance(spec.input, TextInput):
+        return {"runs": True, "classes": spec.classes, "gets": f"text, at most {spec.input.length} numbers"}
     if not isinstance(spec.input, PictureInput):
         return {"runs": True, "classes": spec.classes, "gets": f"sound at {by_input.RATE_HZ} Hz, -1..1"}
     values = normalization.of_input(spec.input)

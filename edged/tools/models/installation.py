@@ -94,6 +94,8 @@ class Installer:
             Refused: it cannot be had or stored, or is not what it should be.
             ModelError: edged cannot run it.
         """
+        if wish.source in bundled.NAMES and not os.path.lexists(wish.source):
+            raise Refused(f"{wish.source} comes with edged: model: {{name: {wish.source}}}", os.EX_USAGE)
         entry = self._entry(wish)
         name = wish.name or (entry.name if entry else Path(wish.source.rstrip("/")).name)
         name = name.removesuffix(".tflite")
@@ -200,9 +202,9 @@ class Installer:
             raise Refused(f"{name}: {what}", os.EX_DATAERR)
 
     def _try(self, model: ModelFile, labels: tuple[str, ...], wish: Wish) -> float:
-        """Run the model on the bundled photographs, or noise, as a worker does; return its median in ms."""
+        """Run the model as a worker does, on photographs, noise or a sentence; return its median in ms."""
         photographs = tuple(map(str, sorted(bundled.PHOTOS.glob("*.jpg"))))
-        pictures = (NOISE,) if by_input.is_sound(model) else photographs
+        pictures = (NOISE,) if by_input.needs_no_file(model) else photographs
         request = BenchRequest(
             model=str(model.path.absolute()),
             sha256=model.sha256,

@@ -76,9 +76,11 @@ def pipeline(options: Options, found: discovery.Machine | None = None) -> tuple[
     file, labels = options.model, options.labels
     gives = SOURCES.config(source["kind"]).gives
     reads = gives == "text"
-    if (file is None and reads) or str(file) == bundled.REPLIES.stem:
+    if file is None and reads:
         file = bundled.REPLIES
-    elif file is not None and (used := installed(file)) is not None:
+    elif file is not None:
+        file = bundled.named(file)
+    if file is not None and (used := installed(file)) is not None:
         file, labels = used.file, labels or used.labels
     taught = file is not None and _is_taught(file, reads=reads)
     for key, path in (("taught" if taught else "file", file), ("labels", labels)):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from text_models import text_model
 
+from edged.errors import ModelError
 from edged.inference import model as models
 from edged.inference.text_ids import TextPreparer, hashed
 from edged.models import loaded_model, runtimes, text_classifier
@@ -57,3 +58,16 @@ def test_a_model_of_words_answers(tmp_path: Path, runtime: str) -> None:
     preparer, model = TextPreparer(loaded.spec.input), models.open_model(loaded, runtime=runtime, threads=1)
     best = [model.invoke(preparer.prepare(text))[0].max() for text in ("a good day", "bad", "grey", "")]
     assert best == pytest.approx([0.9526, 0.9526, 0.5, 0.5], abs=1e-3)
+
+
+@pytest.mark.parametrize("runtime", list(runtimes.available()))
+def test_a_rehearsal_gives_it_numbers_that_its_table_has(tmp_path: Path, runtime: str) -> None:
+    (tmp_path / "m.tflite").write_bytes(
+        text_model(np.eye(4), files={"vocab.txt": "a\nb\n", "labels.txt": "a\nb\nc\nd\n"})
+    )
+    model = models.open_model(
+        loaded_model.load(tmp_path / "m.tflite", inspect=text_classifier.spec), runtime=runtime
+    )
+    with pytest.raises(ModelError, match="the runtime failed"):
+        model.invoke(np.full((1, 8), 4, np.int32))
+    model.rehearse()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import build_sound
 import pytest
@@ -13,9 +14,6 @@ from edged.models import bundled, runtimes
 from edged.tools.bench import Options
 from edged.tools.bench import plan as _plan
 from unit.sources import wav_files
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COLOURS = "red\ngreen\nblue\n"
 
@@ -134,6 +132,15 @@ def test_the_folder_of_a_taught_model_is_measured_with_its_head(tmp_path: Path) 
     assert (candidate.picture, candidate.problem) == ((16, 16, 3), "")
     text = teach_text(tmp_path / "state", "chat", {"greeting": ["hello"]})
     assert "it was taught with texts" in planned(text).candidates[0].problem
+
+
+def test_a_model_of_text_is_timed_and_not_judged(colours: Path, tmp_path: Path) -> None:
+    reader, eye = planned(Path("replies"), colours).candidates
+    assert (reader.path, reader.problem, reader.picture, reader.text) == (bundled.REPLIES, "", (96,), True)
+    assert not eye.text
+    folders(tmp_path, "red")
+    reader, _ = planned(Path("replies"), colours, images=tmp_path / "images").candidates
+    assert reader.problem == f"{bundled.REPLIES}: it takes text, and {tmp_path}/images has photographs"
 
 
 def test_sound_is_judged_on_sound_and_pictures_on_photographs(colours: Path, tmp_path: Path) -> None:

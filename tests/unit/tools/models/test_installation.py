@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import build_sound
+import numpy as np
 import pytest
+from text_models import text_model
 from tflite_builder import Kind, Packed, build
 
 from edged.config.loader import load
@@ -308,6 +310,22 @@ def test_the_catalogue_is_what_its_script_makes_of_its_tables() -> None:
         assert one.unusable or one.url.startswith("https://"), one.name
         assert bool(one.sha256) == bool(one.bytes), one.name
         assert one.sha256 or one.git_blob or one.unusable, one.name
+
+
+def test_a_model_of_text_is_installed_after_a_run_on_a_sentence(tmp_path: Path) -> None:
+    words = {"vocab.txt": "<UNKNOWN> 2\ngood 4\nbad 6\n", "labels.txt": "praise\nblame\n"}
+    (tmp_path / "mood.tflite").write_bytes(text_model(np.eye(8)[:, :2], files=words))
+    used = Installer(tmp_path, Heard()).add(Wish(str(tmp_path / "mood.tflite")))
+    assert (used.name, used.labels) == ("mood", None)
+    told = describe("mood", tmp_path)
+    assert (told["runs"], told["classes"], told["gets"]) == (True, 2, "text, at most 8 numbers")
+    (tmp_path / "mute.tflite").write_bytes(text_model(np.eye(8)[:, :2]))
+    with pytest.raises(ModelError, match="which number is which word"):
+        Installer(tmp_path, Heard()).add(Wish(str(tmp_path / "mute.tflite")))
+    with pytest.raises(Refused, match=r"replies comes with edged: model: \{name: replies\}"):
+        Installer(tmp_path, Heard()).add(Wish("replies"))
+    assert catalogue.entries()["test_model_nl_classifier_with_regex_tokenizer"].runs
+    assert not catalogue.entries()["movie_review"].runs
 
 
 def test_a_model_of_sound_is_installed_after_a_run_on_noise(tmp_path: Path, board: Board) -> None:
