@@ -24,6 +24,7 @@ from edged.models.spec import PictureInput, Spec
 from edged.models.taught import embedder, head_file
 from edged.models.taught.store import HEAD
 from edged.models.tflite import file as tflite_file
+from edged.sources import mask
 from edged.system import sandbox
 from edged.system.child import serve
 from edged.system.needs import EVERY_FILE
@@ -214,10 +215,23 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - a third-party driver may raise anything
             what = f"{kind} cannot be built: {str(error) or type(error).__name__}"
             self._report((*_source_of(name, pipeline), "kind"), what)
+        self._crop(name, pipeline)
         for key, file in secret_files(pipeline.source).items():
             self._secret((*_source_of(name, pipeline), key), file)
         if pipeline.teach is not None and pipeline.teach.secret_file is not None:
             self._secret(("pipelines", name, "teach", "secret_file"), pipeline.teach.secret_file)
+
+    def _crop(self, name: str, pipeline: PipelineSection) -> None:
+        """Warn where a crop is not in a picture of the size that is configured."""
+        source, size = pipeline.source, mask.size_of(pipeline.source)
+        if not isinstance(source, sources.SourceConfig) or source.crop is None or size is None:
+            return
+        width, height = size[::-1] if source.rotate in ("90", "270") else size
+        x, y, w, h = source.crop
+        if min(x, y) < 0 or x + w > width or y + h > height:
+            where = ("pipelines", name) if pipeline.crop is not None else _source_of(name, pipeline)
+            what = f"it extends beyond a picture of {width}x{height} pixels, which is what size asks for"
+            self._warn((*where, "crop"), what)
 
     def _sensors(self) -> None:
         """Build each sensor, and report two that use the same device."""

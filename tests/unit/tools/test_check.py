@@ -436,6 +436,29 @@ def test_problems_of_a_camera_are_told_once_where_it_is_written(base: Path) -> N
     assert one(said(base, text)).startswith("/edged.yaml:1:70: cameras.yard.password_file: ")
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("camera: yard, crop: [0, 0, 640, 480]", ""),
+        (
+            "camera: yard, crop: [1, 0, 640, 480]",
+            ":2:37: pipelines.a.crop: it extends beyond a picture of 640x480",
+        ),
+        ("camera: yard, rotate: 90, crop: [0, 0, 480, 640]", ""),
+        ("camera: yard, rotate: 90, crop: [0, 0, 640, 480]", "beyond a picture of 480x640 pixels"),
+        ("source: {kind: v4l2, crop: [0, 0, 640, 481]}", "pipelines.a.source.crop: it extends beyond"),
+        ("source: {kind: folder, path: ., crop: [0, 0, 9999, 481]}", ""),
+    ],
+)
+def test_a_crop_beyond_the_picture_gets_a_warning(base: Path, keys: str, expected: str) -> None:
+    text = f"cameras: {{yard: {{kind: v4l2}}}}\npipelines: {{a: {{{keys}}}, b: {{camera: yard}}}}\n"
+    (base / "edged.yaml").write_text(text.replace("source: {kind: v4l2", "source: {kind: picamera2"), "utf-8")
+    found = examine(base / "edged.yaml")
+    assert not found.problems
+    assert len(found.warnings) == bool(expected)
+    assert expected in "".join(map(str, found.warnings))
+
+
 def test_a_camera_that_nobody_uses_gets_a_warning(base: Path) -> None:
     (base / "edged.yaml").write_text("cameras: {yard: {kind: v4l2}}\n" + PIPELINE, "utf-8")
     found = examine(base / "edged.yaml")
