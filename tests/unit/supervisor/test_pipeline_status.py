@@ -242,3 +242,33 @@ def test_what_a_second_model_said_stays_with_what_is_there() -> None:
     status_board.take(dataclasses.replace(CAT, type="change", previous="cat", count=2))
     (there,) = only(status_board).present or ()
     assert (there.count, there.then) == (2, ())
+
+
+def test_what_a_worker_says_of_a_pipeline_that_is_off_is_not_taken() -> None:
+    diary = Diary()
+    status_board = running(diary, "porch", "yard")
+    status_board.take(CAT)
+    status_board.remove("porch")
+    diary.outcomes.clear()
+    diary.changes.clear()
+    for report in (
+        CAT,
+        worker_messages.Beat("porch", 9.0, 1.0, 1.0, 1.0, 99, {}),
+        worker_messages.Running("porch"),
+        worker_messages.Fault("porch", "source", "absent", "there is no camera"),
+        worker_messages.Held("porch", "door is on"),
+        worker_messages.Ended("porch"),
+    ):
+        status_board.take(report)
+    status_board.fault("defect", "the worker cannot be started", state="waiting")
+    assert diary.outcomes == []
+    assert {status.name for status in diary.changes} == {"yard"}
+    assert [status.name for status in status_board.all()] == ["yard"]
+    status_board.take(worker_messages.Ready("porch", TAG, "tflite-runtime", "cpu"))
+    status_board.add("porch")
+    status_board.add("porch")
+    porch = status_board.all()[0]
+    assert (porch.state, porch.fault, porch.runtime) == ("starting", "", "tflite-runtime")
+    assert diary.changes[-1] == porch
+    status_board.take(CAT)
+    assert diary.outcomes[-1].previous == "unknown", "it starts undecided"
