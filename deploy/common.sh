@@ -51,6 +51,24 @@ quietly() {
     return "$status"
 }
 
+# Refuse a system that edged does not run on; print which one it is.
+check_machine() {
+    local bits id version
+    bits=$(dpkg --print-architecture 2>/dev/null || uname -m)
+    case $bits in
+    amd64 | arm64 | x86_64 | aarch64) ;;
+    *) die "this system is $bits, and the TFLite runtimes exist for 64-bit systems only:" \
+        "install a 64-bit Raspberry Pi OS or Debian" ;;
+    esac
+    id=$(. /etc/os-release 2>/dev/null && echo "${ID:-}")
+    version=$(. /etc/os-release 2>/dev/null && echo "${VERSION_ID:-0}")
+    if [ "$id" = debian ] && [ "${version%%.*}" -lt 12 ]; then
+        die "this is Debian $version; edged needs Debian 12 or 13, or the Raspberry Pi OS made from them"
+    fi
+    [ "$id" = debian ] || [ "$id" = raspbian ] || say "    (made for Debian and Raspberry Pi OS; trying '$id' anyway)"
+    say "    ${id:-unknown} ${version}, $bits"
+}
+
 package_lists=old
 
 # require_packages PACKAGE…: install those that are missing with apt.

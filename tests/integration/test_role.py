@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,6 +112,31 @@ def test_each_example_goes_through_the_role_unchanged(tmp_path: Path) -> None:
         rendered = yaml.safe_load((tmp_path / f"{name}.yaml").read_text("utf-8"))
         assert rendered == {"node": variables["edged_node"], **variables["edged_config"]}, name
     assert "char-ttyUSB" in (tmp_path / "greenhouse.workers.conf").read_text("utf-8")
+
+
+def test_what_deploy_install_writes_is_what_the_role_writes(tmp_path: Path) -> None:
+    """It renders the role's templates without Ansible: the same text for each example."""
+    boards, ours = {}, {}
+    for path in EXAMPLES:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        config.get("mqtt", {}).pop("host", None)  # no name is looked up here
+        boards[path.stem] = yaml.safe_dump(
+            {"edged_node": config.pop("node", path.stem), "edged_config": config}
+        )
+        (tmp_path / "in").mkdir(exist_ok=True)
+        file = tmp_path / "in" / path.name
+        file.write_text(yaml.safe_dump(config), "utf-8")
+        ours[path.stem] = tmp_path / "ours" / path.stem
+        ours[path.stem].mkdir(parents=True)
+        command = [sys.executable, ROOT / "deploy/role_files.py", "write", file, ours[path.stem]]
+        subprocess.run(command, check=True)
+    printed = role(tmp_path, boards)
+    assert "failed=0" in printed, printed[-3000:]
+    for name, folder in ours.items():
+        of_the_role = (tmp_path / f"{name}.workers.conf").read_text("utf-8")
+        assert (folder / "workers.conf").read_text("utf-8") == of_the_role, name
+        text = re.sub("(?m)^IPAddressAllow=[0-9a-f].*\n", "", (folder / "deployed.conf").read_text("utf-8"))
+        assert text == (tmp_path / f"{name}.conf").read_text("utf-8"), name
 
 
 NPU = """

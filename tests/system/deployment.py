@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import attempts
 import machines
+import one_board
 import services
 from machines import run, until
 from trial import PASSWORD, PASSWORD_PORT, PORT, ROOT, Trial, end
@@ -378,6 +379,11 @@ def absent(trial: Trial) -> str:
     again = trial.play("site", "--limit", "porch", edged_state="absent", edged_purge_data=True)
     assert again.changed == {"porch": 0}, again.changed
     return f"{played.seconds:.0f} s, nothing left; again: 0 changes"
+
+
+step("one board by deploy/install: installed, upgraded, returned, taken over by the role, removed")(
+    one_board.one_board
+)
 
 
 _FIRST = {broker, install}  # without these there is nothing to look at
