@@ -165,7 +165,7 @@ class ReportScreen:
     ) -> None:
         self._section = section
         self._wall = wall
-        self._pace = pace(section.source.every_s)
+        self._pace = pace(section.source.every_s, by_label=section.task.by_label)
         self._news = TokenBucket(*self._pace, now)
         self._results = TokenBucket(*self._pace, now)
         self._states = TokenBucket(STATES_PER_S, STATES_BURST, now)

@@ -105,7 +105,7 @@ class PipelineRunner:
         self._decision = _decision(self._section, order)
         self.watch: PipelineGate | None = None
         self.motion: MotionGate | None = None
-        bound = pace(self._section.source.every_s)
+        bound = pace(self._section.source.every_s, by_label=self._section.task.by_label)
         self._news = TokenBucket(bound.per_second, bound.workers_burst, now)
         # Somebody who asked for every inference of a pipeline that does not publish them reads them here.
         published = self._section.publish.result

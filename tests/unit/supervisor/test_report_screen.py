@@ -264,6 +264,12 @@ def test_the_pace_follows_the_interval(every_s: float, per_second: float, burst:
     assert pace(every_s).workers_burst == burst / 2
 
 
+def test_several_labels_at_a_time_have_room_for_events_of_each() -> None:
+    assert pace(1.0, by_label=True) == (6.0, BURST)
+    assert pace(0.0, by_label=True).per_second == MOST_PER_S
+    assert pace(10.0, by_label=True).per_second == 3.0
+
+
 def test_a_flood_of_events_ends_with_the_burst() -> None:
     stand = Stand().ready()
     for _ in range(int(BURST)):
