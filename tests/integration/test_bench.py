@@ -170,7 +170,7 @@ def test_where_nothing_can_be_decoded_that_is_the_error(model: str, tmp_path: Pa
     (tmp_path / "images" / "red").mkdir(parents=True)
     (tmp_path / "images" / "red" / "a.jpg").write_text("no picture")
     [result] = bench(model, "--images", str(tmp_path / "images"), code=1)
-    assert "none of the 1 photographs can be read; the first is" in result["error"]
+    assert "none of the 1 files can be read; the first is" in result["error"]
 
 
 def test_a_broken_model_is_a_result_with_an_error_and_the_others_go_on(model: str, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_in_a_pipe_each_check_is_a_plain_line() -> None:
     done = call()
     assert "\x1b" not in done.stdout
     lines = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
-    assert len(lines) == 18
+    assert len(lines) == 19
     assert lines[0].startswith("✓ python ")
     assert done.stderr == ""
 

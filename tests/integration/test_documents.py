@@ -28,6 +28,7 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 import build_sound
+import detector_model
 import jsonschema
 import pytest
 import yaml
@@ -62,6 +63,8 @@ def bring_files(folder: Path, testdata: Path) -> None:
     (folder / "imagenet.txt").write_text("\n".join(["background", *lines[1:], ""]), "utf-8")
     if real:
         shutil.copy(testdata / "models" / TWIN, folder / "mobilenet_v2_edgetpu.tflite")
+    (folder / "ssd_mobilenet_v1.tflite").write_bytes(detector_model.detector())
+    (folder / "coco_labels.txt").write_text("person\ndog\nbird\n")
     (folder / "mqtt-password").write_text("secret\n")
     (folder / "mqtt-password").chmod(0o600)
 
@@ -212,7 +215,7 @@ def test_a_configuration_passes_the_check(
     if "porch.pem" in block.text:
         certificates(tmp_path, "porch")
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    for name in re.findall(r"taught: ([a-z]+)", block.text):
+    for name in re.findall(r"taught: ([a-z-]+)", block.text):
         if "kind: text" in block.text:
             teach_text(tmp_path / "state", name, {"greeting": ["hello"], "weather": ["rain"]})
         else:

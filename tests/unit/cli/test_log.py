@@ -15,13 +15,13 @@ from edged.daemon.decision_log import NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOW = datetime.now(tz=UTC)
-
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
+    now = datetime.now(tz=UTC)
+
     def line(ago: timedelta, kind: str, label: str = "", previous: str = "unknown", **more: Any) -> str:
-        data = {"ts": (NOW - ago).isoformat(), "type": kind, "pipeline": "porch"} | more
+        data = {"ts": (now - ago).isoformat(), "type": kind, "pipeline": "porch"} | more
         decided = {"label": label, "score": 0.77, "previous": previous} if label else {}
         return json.dumps(data | decided) + "\n"
 
