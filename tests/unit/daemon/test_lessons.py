@@ -61,7 +61,7 @@ class House:
         """Give a lesson, wait for what comes of it, and return the answer."""
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         answer: dict[str, Any] = json.loads(self.lessons.answer(data))
-        for _ in range(200):
+        for _ in range(200 if self.values is not None else 10):
             await asyncio.sleep(0.005)
             if not self.lessons._learning and not self.lessons._waiting:
                 break
