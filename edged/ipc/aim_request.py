@@ -34,8 +34,8 @@ class AimRequest:
     name: str
     section: dict[str, Any]
     title: str
-    terminal: int
-    keys: int
+    terminal: int = -1
+    keys: int = -1
     model: int = -1
     labels: int = -1
     out: int = -1

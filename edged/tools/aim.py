@@ -14,7 +14,7 @@ import tempfile
 import termios
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -237,29 +237,23 @@ def look(subject: Subject, options: Options, terminal: Terminal, note: Callable[
     section = section_of(subject)
     with _file(options.out) as (out, keep), contextlib.ExitStack() as files:
         model, labels = (_copied(path, files) for path in (section.model_file(), section.labels_file))
-        with (
-            terminal,
-            terminal.for_writing() as target,
-            terminal.keys() as (keys, end),
-            _Signals(end) as signals,
-        ):
-            limit = options.kbit_per_s
+        limit = options.kbit_per_s
+        with terminal:
             request = AimRequest(
                 subject.name,
                 section.model_dump(mode="json"),
                 subject.source,
-                terminal=target,
-                keys=keys,
                 model=model,
                 labels=labels,
                 out=out,
-                way=options.way or terminal.way(),
+                way=options.way or terminal.way(),  # before keys are read, which its answers are not
                 bytes_per_s=limit * 125 if limit is not None else terminal.bytes_per_s,
                 threads=default_threads(1),
                 count=options.count,
                 exact=options.exact,
             )
-            found = _drawn(request, section)
+            with terminal.for_writing() as target, terminal.keys() as (keys, end), _Signals(end) as signals:
+                found = _drawn(replace(request, terminal=target, keys=keys), section)
         for sentence in _sentences(found, options.out if keep(found) else None):
             note(sentence)
     if needs.of_pipelines([section]).network:

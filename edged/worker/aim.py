@@ -269,7 +269,7 @@ class Aim:
         moves = f"moves {min(area, 1.0):6.1%}{self._moves(area)}"
         return [
             f"{self._request.title}   {what}   {fps:.1f} fps",
-            f"sharp {bar} {focus.part:4.0%} of the best ({focus.now:.1f} of {best:.1f})  r: forget it",
+            f"sharp {bar} {focus.part:4.0%} of the best ({focus.now:.1f} of {best:.1f})  r: forget  q: end",
             f"light {light.mean:4.0%}  too bright {light.clipped:3.0%}  too dark {light.dark:3.0%}  {moves}",
             self._bad or f"sees  {seen or 'nothing'}",
         ]

@@ -178,6 +178,24 @@ def test_a_signal_gives_the_terminal_back_as_it_was(how: signal.Signals) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("answer", "picture"),
+    [
+        (b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c", b"\x1b_Ga=T,f=100"),
+        (b"\x1b[?63;1;2;4;6;9;15;16;22;28c", b"\x1bP0;1q"),
+    ],
+    ids=["kitty", "xterm as a VT340"],
+)
+def test_a_terminal_that_says_that_it_takes_pictures_gets_them(answer: bytes, picture: bytes) -> None:
+    with Person("--source", PHOTO) as person:
+        person.until(lambda: b"\x1b[c" in person.seen, "the question")
+        os.write(person.ours, answer)
+        person.until(lambda: picture in person.seen, "a picture")
+        os.write(person.ours, b"q")
+        assert person.ends() == 0
+
+
+@pytest.mark.slow
 def test_crop_mask_and_keys_of_a_configuration(tmp_path: Path) -> None:
     path = tmp_path / "edged.yaml"
     path.write_text(

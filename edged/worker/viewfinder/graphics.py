@@ -66,15 +66,12 @@ def _commands(data: bytes, keys: str) -> Iterator[bytes]:
 
 
 class Sixels:
-    """Draws in sixels of 216 colours, in fewer pixels where the line is slow."""
-
-    def __init__(self) -> None:
-        self._most = _WIDEST // 2
+    """Draws in sixels of 216 colours."""
 
     def size(self, columns: int, rows: int, cell: tuple[int, int]) -> tuple[int, int]:
         """Return the most pixels that a picture may have on this many columns and rows of cells."""
         width, height = columns * cell[0], rows * cell[1]
-        scale = min(1.0, self._most / max(width, height))
+        scale = min(1.0, _WIDEST / max(width, height))
         return max(1, int(width * scale)), max(_BAND, int(height * scale))
 
     def forget(self) -> None:
