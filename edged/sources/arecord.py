@@ -15,6 +15,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from edged.errors import DeviceBusy, Reason, Unavailable
+from edged.system import programs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,9 +139,7 @@ class Recorder:
     def stop(self) -> None:
         """End it, however it hangs; may be called twice."""
         if self._process is not None:
-            self._process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_ENDS_S)  # one that hangs in the kernel is left behind
+            programs.end(self._process)
         for descriptor in (self._sound, self._errors):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,24 +116,6 @@ def test_any_loud_noise_is_decided_without_a_model(tmp_path: Path) -> None:
             await crew.until(lambda: decided(crew) == "loud")
             fake.does("silence")
             await crew.until(lambda: decided(crew) == "unknown")
-
-    asyncio.run(life())
-
-
-def test_a_recorder_that_hangs_ends_with_its_worker(tmp_path: Path) -> None:
-    """It would keep the microphone from the next worker: what writes nothing notices no closed pipe."""
-    fake = FakeRecorder(tmp_path)
-
-    async def life() -> None:
-        async with Crew({"ear": microphone(tmp_path, fake)}) as crew:
-            await crew.until(lambda: heard(crew))
-            fake.does("stall")
-            pid = crew.pid("ear")
-            (recorder,) = children(pid)
-            os.kill(pid, signal.SIGKILL)
-            await crew.until(lambda: recorder not in children(), "the recorder's end")
-            fake.does("tone 3100 0.5")
-            await crew.until(lambda: decided(crew) == ALARM)
 
     asyncio.run(life())
 

@@ -10,11 +10,9 @@ and made anew (``logrotate`` without ``copytruncate``) is better read by a progr
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import shutil
-import signal
 import stat
 import subprocess
 import time
@@ -28,7 +26,7 @@ from edged.drivers import wrong
 from edged.errors import Reason, Unavailable
 from edged.sources import InputConfig, Offer, Text
 from edged.sources.replay import Written
-from edged.system import clock
+from edged.system import clock, programs
 from edged.system.needs import Needs
 
 if TYPE_CHECKING:
@@ -174,7 +172,6 @@ class Lines:
                 stdin=subprocess.DEVNULL,
                 stdout=write,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,
             )
         except OSError as error:
             os.close(read)
@@ -210,9 +207,7 @@ class Lines:
     def close(self) -> None:
         """Close the file, and end the program."""
         if self._process is not None:
-            with contextlib.suppress(OSError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            programs.end(self._process)
             self._process = None
         if self._descriptor >= 0:
             os.close(self._descriptor)
