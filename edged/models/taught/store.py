@@ -5,7 +5,7 @@
     STATE_DIR/models/taught/NAME/
         embedder.tflite     makes the features; not there for text
         head                the newest version, which pipelines run
-        versions/0007       it and those before it, for --undo
+        versions/0007       it and those before it, for --undo; the last one that is no correction stays
         pictures/LABEL/     what a camera showed; only where edged teach --keep asked for that
 
 A version is written beside the others, flushed to the disk and renamed; ``head`` is a second name of it,
@@ -151,7 +151,7 @@ class Store:
         with self._as_owner():
             _write(file, head.to_bytes())
             _point(folder, file)
-            for old in _versions(folder)[:-KEPT]:
+            for old in _outdated(_versions(folder)):
                 old.unlink()
 
     def undo(self, name: str) -> HeadFile:
@@ -234,6 +234,23 @@ def _as_name(label: str) -> str:
 
 def _versions(folder: Path) -> list[Path]:
     return sorted(file for file in (folder / _VERSIONS).iterdir() if file.name.isdecimal())
+
+
+def _outdated(versions: list[Path]) -> list[Path]:
+    """Return the versions to delete: all but the newest, and but the last one that is no correction."""
+    older = versions[:-KEPT]
+    if not older or not all(map(_is_correction, versions[-KEPT:])):
+        return older
+    taught = next((file for file in reversed(older) if not _is_correction(file)), None)
+    return [file for file in older if file != taught]
+
+
+def _is_correction(file: Path) -> bool:
+    try:
+        history = head_file.read(file).history
+    except ModelError:
+        return False
+    return bool(history) and history[-1].what == head_file.CORRECTED
 
 
 def _point(folder: Path, file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged.errors import ModelError, Refused
+from edged.models.taught.head_file import CORRECTED, Taught
 from edged.models.taught.store import EMBEDDER, HEAD, KEPT, Store
 from unit.models.taught.test_head_file import head
 
@@ -82,6 +83,21 @@ def test_old_versions_go(tmp_path: Path) -> None:
     for version in range(1, KEPT + 4):
         taught(store, "garage", version)
     assert len(list((store.folder("garage") / "versions").iterdir())) == KEPT
+
+
+def test_corrections_never_put_what_was_taught_out_of_reach(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    taught(store, "garage", 1)
+    made = taught(store, "garage", 2)
+    corrected = (*made.history, Taught(6.0, CORRECTED, "cat", 1))
+    for version in range(3, KEPT + 8):
+        with store.writing("garage") as folder:
+            store.put(folder, head(version=version, history=corrected))
+    versions = sorted(int(file.name) for file in (store.folder("garage") / "versions").iterdir())
+    assert versions == [2, *range(8, KEPT + 8)]
+    for _ in range(KEPT):
+        store.undo("garage")
+    assert store.read("garage") == made
 
 
 def test_a_lesson_that_fails_keeps_the_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
