@@ -38,10 +38,15 @@ HIDDEN = "…"
 _UNITS = ("edged", "edged-workers", "edged-workers-network")
 _JOURNAL_S = 20
 _MOST_BYTES = 1_000_000  # of a file that others wrote
-_NUMBER = re.compile(r"[-+]?[0-9.]{1,12}(?:e[-+]?\d+)?|true|false", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?\d{0,9}\.?\d{1,9}(?:e[-+]?\d+)?|true|false", re.IGNORECASE)  # and no address
+_NEVER = frozenset({"node", "host", "username"})  # keys whose value is the owner's, also where it is a number
 _QUOTED = re.compile(r"'([^'\n]*)'")
 # Blocks whose keys are names that the owner chose, and what takes the place of each.
 _NAMED = {"pipelines": "pipeline", "sensors": "sensor", "cameras": "camera", "zones": "zone"}
+_OF_NAMES = frozenset({*_NAMED, "processes"})  # blocks of the status with such names
+_PUBLIC = frozenset(
+    {"sha256", "ts", "since", "at"}
+)  # keys of the status; the digest is of the model, and cut
 # Keys of the configuration and of the status whose texts are labels, alone, in a list or as keys.
 _OF_LABELS = frozenset({"label", "labels", "ignore", "previous"})
 
@@ -114,7 +119,7 @@ def _redacted(value: Any, private: Mapping[str, str], words: frozenset[str], key
             return [_redacted(entry, private, words, key) for entry in value]
         case None:
             return None
-    if is_secret_key(key) or key == "node" or not _is_plain(value, words):
+    if is_secret_key(key) or key in _NEVER or not _is_plain(value, words):
         return HIDDEN
     return value if value in words else _number(value)
 
@@ -239,14 +244,13 @@ def _status(run_dir: Path, private: Mapping[str, str]) -> str:
 def _anonymous(value: Any, private: Mapping[str, str], key: str = "") -> Any:
     match value:
         case dict():
-            return {
-                private.get(name, name): _anonymous(below, private, name) for name, below in value.items()
-            }
+            names = private if key in _OF_NAMES else {}
+            return {names.get(name, name): _anonymous(below, private, name) for name, below in value.items()}
         case list():
             return [_anonymous(entry, private, key) for entry in value]
         case str() if key in _OF_LABELS and value != "unknown":
             return "LABEL"
-        case str():
+        case str() if key not in _PUBLIC:
             return report.clean(value, private)
     return value
 

@@ -81,6 +81,29 @@ def test_what_helps_is_in_it_even_where_the_configuration_is_wrong(config: Path)
     assert "edged.yaml:5:" in parts["check.txt"]
 
 
+@pytest.mark.parametrize("host", ["10.2.3.4", "192.168.178.123", "fe80::1", "[a.lan, 10.2.3.5]", "1234"])
+def test_no_address_is_taken_for_a_number(host: str, tmp_path: Path) -> None:
+    path = tmp_path / "edged.yaml"
+    path.write_text(
+        f"node: '77'\nmqtt: {{host: {host}, username: 4321, protocol: 3.1.1, keepalive_s: 2.5e1}}\n"
+    )
+    mqtt = json.loads(collected(path)["configuration.json"])["mqtt"]
+    hidden = ["…", "…"] if "," in host else "…"
+    assert mqtt == {"host": hidden, "username": "…", "protocol": "3.1.1", "keepalive_s": 25}
+
+
+def test_the_status_keeps_its_keys_whatever_the_owners_files_are_called(tmp_path: Path) -> None:
+    path = tmp_path / "edged.yaml"
+    path.write_text(
+        f"run_dir: {tmp_path}\nmqtt: {{host: a.lan, tls: {{ca_file: /etc/x/version.pem}}}}\n"
+        "sensors: {a1: {kind: thermal}}\n"
+    )
+    StatusFile(tmp_path).write({"version": "0.2.0", "model": {"sha256": "35e8e20b"}, "sensors": {"a1": {}}})
+    status = json.loads(collected(path)["status.json"])
+    assert (status["model"]["sha256"], list(status["sensors"])) == ("35e8e20b", ["sensor-1"])
+    assert "version" in status
+
+
 def test_a_file_that_is_not_yaml_is_told_and_left_out(tmp_path: Path) -> None:
     path = tmp_path / "edged.yaml"
     path.write_text("mqtt: {host: [\n")
