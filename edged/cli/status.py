@@ -139,6 +139,13 @@ def _summary(data: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _decided(decision: Mapping[str, Any]) -> str:
+    """Return what is decided, for people: each label that is there, with the count of more than one."""
+    there = decision.get("present") or {decision["label"]: 1}
+    shown = ", ".join(label if count == 1 else f"{label}: {count}" for label, count in there.items())
+    return f"{shown} since {_hour(decision['since'])}"
+
+
 def _pipelines(pipelines: Mapping[str, Any], width: int) -> RenderableType:
     rows = []
     for name, p in pipelines.items():
@@ -147,7 +154,7 @@ def _pipelines(pipelines: Mapping[str, Any], width: int) -> RenderableType:
             {
                 "pipeline": name,
                 "state": p["state"],
-                "decision": f"{decision['label']} since {_hour(decision['since'])}" if decision else "",
+                "decision": _decided(decision) if decision else "",
                 "fps": "" if p["fps"] is None else f"{p['fps']:.1f}",
                 "inference": "" if invoke["p50"] is None else f"{invoke['p50']:.1f} ms",
                 "frames": p["frames"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import edged
+from edged.events import totals
 from edged.system import clock, process_memory
 from edged.system.isolation import not_isolated, suffices
 
@@ -298,6 +299,13 @@ def _notes(now: Snapshot, *, public: bool) -> list[str]:
     ]
 
 
+def _decision(status: PipelineStatus, decided: Decided | None) -> dict[str, Any] | None:
+    if decided is None:
+        return None
+    there = {} if status.present is None else {"present": totals(status.present)}
+    return {"label": decided.label, "since": decided.since, **there}
+
+
 def _pipeline(
     status: PipelineStatus, decided: Decided | None, switch: Switch | None, taught: Taught | None
 ) -> dict[str, Any]:
@@ -306,7 +314,7 @@ def _pipeline(
         "state": status.state,
         "online": status.online,
         "enabled": status.enabled,
-        "decision": None if decided is None else {"label": decided.label, "since": decided.since},
+        "decision": _decision(status, decided),
         "fps": _figure(status.fps),
         "invoke_ms": {"p50": _figure(status.invoke_p50_ms), "p95": _figure(status.invoke_p95_ms)},
         "capture_ms": _figure(status.capture_p50_ms),

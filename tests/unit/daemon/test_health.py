@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import edged
 from edged.daemon import health
 from edged.daemon.publisher import Decided
-from edged.events import ModelTag
+from edged.events import ModelTag, Present
 from edged.homeassistant import FINE
 from edged.ipc.sensor_messages import SensorState
 from edged.spool import Counts
@@ -55,6 +55,7 @@ statuses = st.builds(
     dropped=st.dictionaries(st.text(max_size=10), counts, max_size=3),
     view=st.sampled_from([(), (0.667, 1.0)]),
     moves=st.sampled_from([None, True, False]),
+    present=st.sampled_from([None, (), (Present("cat", "", 2, 0.9, 1.7e9),)]),
 )
 snapshots = st.builds(
     health.Snapshot,
@@ -290,3 +291,10 @@ def test_notes_are_no_problems_and_leave_in_mains_words() -> None:
     assert local["notes"] == ["porch: owl: two classes are called cat"]
     assert public["notes"] == ["porch: names of its model's labels are not clear; edged check names them"]
     VALIDATOR.validate(public)
+
+
+def test_where_several_labels_are_there_the_decision_counts_them() -> None:
+    there = (Present("cat", "", 1, 0.9, 1.7e9), Present("dog", "left", 2, 0.9, 1.7e9))
+    decided = {"porch": Decided("cat", "2026-01-31T12:00:00.000Z")}
+    shown = health.message(snapshot(status(present=there), decided=decided))["pipelines"]["porch"]["decision"]
+    assert shown == {"label": "cat", "since": "2026-01-31T12:00:00.000Z", "present": {"cat": 1, "dog": 2}}
