@@ -114,8 +114,8 @@ def read(state_dir: Path) -> list[dict[str, Any]]:
             raise Refused(f"{path}: {(error.strerror or str(error)).lower()}", os.EX_NOINPUT) from None
     if not texts:
         raise Refused(
-            f"{state_dir} has no log of decisions: edged did not run with this state_dir, or its "
-            "configuration has log: {max_mb: 0}",
+            f"{state_dir} has no log of decisions: edged did not run with this state_dir (-c FILE names "
+            "the configuration of another one), or its configuration has log: {max_mb: 0}",
             os.EX_NOINPUT,
         )
     for text in texts:
