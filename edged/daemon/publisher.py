@@ -272,8 +272,9 @@ class EventPublisher:
             self._undecided[name] = status
         else:
             self._undecided.pop(name, None)
-        if status.present is not None and status.present != self._present.get(name, ()):
-            self._state(self._event_maker.nothing(status), status.present)  # zones that are gone
+        if name in self._decided and status.present != self._present.get(name):
+            # It is configured otherwise: zones are gone, or labels are not decided as they were.
+            self._state(self._event_maker.nothing(status), status.present)
         self.retain(f"{name}/enabled/state", "ON" if status.enabled else "OFF")
         self.retain(f"{name}/availability", "online" if status.online else "offline")
 
@@ -290,6 +291,7 @@ class EventPublisher:
         self._undecided.pop(name, None)
         before = self._decided.get(name)
         if present is None:
+            self._present.pop(name, None)
             same = before is not None and event.type == "heartbeat" and before.label == event.label
             since = before.since if before is not None and same else event.ts
         else:

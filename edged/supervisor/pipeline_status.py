@@ -109,10 +109,10 @@ _NONE_KNOWN: Mapping[str, PipelineStatus] = MappingProxyType({})
 
 def still_present(present: tuple[Present, ...] | None, task: TaskConfig) -> tuple[Present, ...] | None:
     """Return what stays of this after a change of the configuration, which may have removed zones."""
-    if present is None or not task.by_label:
+    if not task.by_label:
         return None
     zones = task.scope.zones or ("",)
-    return tuple(each for each in present if each.zone in zones)
+    return tuple(each for each in present or () if each.zone in zones)
 
 
 class Listener(Protocol):

@@ -403,3 +403,16 @@ def test_the_state_has_what_a_second_model_said_of_what_leads() -> None:
     gone = outcome(kind="end", label="unknown", previous="bird", count=0)
     house.publisher.outcome(gone, status(present=present[1:]))
     assert "then" not in house.state()
+
+
+def test_a_state_does_not_outlive_the_way_in_which_labels_are_decided() -> None:
+    house = House()
+    house.publisher.outcome(outcome(), status())
+    house.publisher.changed(status())
+    assert house.state()["label"] == "cat"
+    house.publisher.changed(there())  # it was a classifier, and detects now
+    assert (house.state()["label"], house.state()["present"]) == ("unknown", {})
+    house.publisher.outcome(outcome(label="dog", count=1), there(("dog", 1)))
+    house.publisher.changed(status())  # and back
+    assert house.state()["label"] == "unknown"
+    assert "present" not in house.state()
