@@ -207,3 +207,27 @@ def test_costs_less_than_a_millisecond() -> None:
         preparer.prepare(frame)
         best = min(best, time.perf_counter() - started)
     assert best < 0.001
+
+
+sides = st.integers(3, 90)
+parts = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
+
+
+@given(st.tuples(sides, sides), st.sampled_from([0, 90, 180, 270]), parts, parts, st.sampled_from([1, 16]))
+def test_a_part_of_a_picture_is_inside_of_it_however_small_and_turned(
+    size: tuple[int, int], rotate: int, across: list[float], down: list[float], least: int
+) -> None:
+    width, height = size
+    spec = PictureInput(8, 8, 3, Tensor("picture", (1, 8, 8, 3), "uint8", 1 / 255))
+    preparer = Preparer(spec, rotate=rotate)
+    frame = Frame(np.full((height, width, 3), 200, np.uint8), 0.0)
+    box = (across[0], down[0], across[1], down[1])
+    tensor = preparer.prepare_part(frame, box, least)
+    assert (tensor == 200).all()
+    left, top, wide, high = preparer.placement(tensor)
+    assert 0 <= left <= left + wide <= 1 + 1e-9
+    assert 0 <= top <= top + high <= 1 + 1e-9
+    middle = (across[0] + across[1]) / 2, (down[0] + down[1]) / 2
+    upright = (height, width) if rotate % 180 else (width, height)
+    assert left - 1 / upright[0] <= middle[0] <= left + wide + 1 / upright[0]
+    assert top - 1 / upright[1] <= middle[1] <= top + high + 1 / upright[1]
