@@ -50,6 +50,7 @@ RIDGE = 0.3  # of the mean of the kernel's diagonal without the bias, which is 1
 QUANTILE = 0.05  # of the examples, left out, that a gate turns away
 ERRORS = 3.0  # standard errors by which the gate of answers is lower
 NEIGHBOURS = 3
+ALIKE = 0.9  # the cosine of what is almost the same example; strangers were at most at 0.75
 NEAREST = 0.1  # the cosine below which nothing is like anything: what chance collisions of features give
 _LOOSE = Gates(cosine=0.4, margin=-0.5)  # where no example can be left out
 _SMALL = 1e-3
@@ -187,8 +188,18 @@ class Head:
     def passes(self, rows: Floats, answers: Floats) -> NDArray[np.bool_]:
         """Return which rows pass both gates and are not ``other``; rows have length 1."""
         best = answers.argmax(axis=1)
-        near = _nearest(rows @ self._examples.T, len(self._examples)) >= self._gates.cosine
+        near = self._near(rows)[0]
         return np.asarray(near & (answers.max(axis=1) >= self._gates.margin) & (best != self._other))
+
+    def _near(self, rows: Floats) -> tuple[NDArray[np.bool_], Floats]:
+        """Return which rows pass the gate of cosines, and what they are judged by there.
+
+        A row that is almost an example passes, also where no other one is like it: so a correction counts at
+        once for what was corrected. No stranger of those that were measured comes near ``ALIKE``.
+        """
+        cosines = rows @ self._examples.T
+        nearest = _nearest(cosines, len(self._examples))
+        return (nearest >= self._gates.cosine) | (cosines.max(axis=1) >= ALIKE), nearest
 
     def scores(self, row: NDArray[Any]) -> Floats:
         """Return a score 0..1 for each of ``labels``; 0.5 or more means that both gates are passed.
@@ -203,9 +214,9 @@ class Head:
         over = 0.5 + 0.5 * (own - margin) / max(1.0 - margin, _SMALL)
         under = 0.5 * (own + 1.0) / max(margin + 1.0, _SMALL)
         scores = np.clip(np.where(own >= margin, over, under), 0.0, 1.0)
-        cosine = float(_nearest(example @ self._examples.T, len(self._examples))[0])
-        if cosine < self._gates.cosine:
-            scores = scores * (_EDGE * max(cosine, 0.0) / max(self._gates.cosine, _SMALL))
+        near, cosine = self._near(example)
+        if not near[0]:
+            scores = scores * (_EDGE * max(float(cosine[0]), 0.0) / max(self._gates.cosine, _SMALL))
         elif self._other >= 0 and answers[self._other] > own.max(initial=-np.inf):
             scores = scores * _EDGE
         return np.asarray(scores, np.float32)

@@ -64,6 +64,19 @@ def test_scores_reach_one_half_exactly_where_both_gates_are_passed() -> None:
     assert passes[120:].mean() < 0.2
 
 
+def test_a_single_correction_counts_at_once_for_what_is_almost_the_same() -> None:
+    rows, answers = examples(2, 10)
+    odd = np.eye(WIDTH)[[20]]  # like nothing that was taught
+    before = opened(fit(rows, answers, 2), rows, answers, ("cat", "dog"))
+    assert before.scores(odd[0]).max() < 0.5
+    rows, answers = np.concatenate([rows, odd]), np.append(answers, 1)
+    judge = opened(fit(rows, answers, 2), rows, answers, ("cat", "dog"))
+    again = scaled(odd + np.random.default_rng(4).normal(0, 0.02, odd.shape))
+    assert judge.passes(again, judge.answers(again)).all()
+    assert judge.scores(again[0])[1] >= 0.5
+    assert judge.scores(np.eye(WIDTH)[21]).max() < 0.5
+
+
 def test_the_best_answer_has_the_best_score() -> None:
     rows, answers = examples(4, 10)
     judge = opened(fit(rows, answers, 4), rows, answers, tuple("abcd"))
