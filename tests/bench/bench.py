@@ -11,6 +11,7 @@
 * motion: CPU time of a worker at 10 pictures a second of a still scene, without and with a motion gate.
 * shared: four pipelines of one camera against four that have a camera each.
 * sound: CPU time of a microphone with YAMNet, beside what the same costs in silence, without its runs.
+* replay: how much faster than real time `edged try -c` judges a video, and that two runs are equal.
 * rest: CPU time and wake-ups of main and of the worker, at rest and at one frame a second.
 
 Machines are noisy, so read the ratios. The models are those of ``tests/bench/throughput.py``.
@@ -23,6 +24,7 @@ import functools
 import json
 import logging
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-PARTS = ("pictures", "mask", "peers", "many", "motion", "shared", "sound", "rest")
+PARTS = ("pictures", "mask", "peers", "many", "motion", "shared", "sound", "replay", "rest")
 V2 = "MobileNet v2 1.0/224"
 
 
@@ -211,6 +213,48 @@ def sound(bench: Bench) -> None:
             print(f"  {what:6s} {'   '.join(words)}")
 
 
+def replay(bench: Bench) -> None:
+    """A video of 25 frames/s, judged once a second of it."""
+    print("\na video on `edged try -c`, times real time")
+    with tempfile.TemporaryDirectory() as name:
+        folder, seconds = Path(name), 120
+        (folder / "edged.yaml").write_text("pipelines: {p: {source: {kind: v4l2, device: auto}}}\n")
+        for width, height in ((640, 480), (1920, 1080)):
+            video = folder / f"{width}.mp4"
+            _film(video, width, height, 25 * seconds)
+            command = [
+                sys.executable,
+                "-m",
+                "edged",
+                "try",
+                "-c",
+                "edged.yaml",
+                "--source",
+                str(video),
+                "--json",
+            ]
+            lines, took = [], []
+            for _ in range(2):
+                began = time.monotonic()
+                lines.append(subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True).stdout)
+                took.append(time.monotonic() - began)
+            times = seconds / min(took)
+            equal = lines[0] == lines[1]
+            bench.results.setdefault("replay", {})[f"{width}x{height}"] = {"times": times, "equal": equal}
+            print(f"  {width}x{height}: {times:.0f}, two runs are {'equal' if equal else 'NOT equal'}")
+
+
+def _film(path: Path, width: int, height: int, frames: int) -> None:
+    """Write the bundled photographs, 5 s each, with a little noise."""
+    photographs = [cv2.imread(str(photo)) for photo in sorted(bundled.PHOTOS.glob("*.jpg"))]
+    pictures = [cv2.resize(photograph, (width, height)) for photograph in photographs]
+    noise = np.random.default_rng(0).integers(0, 8, (4, height, width, 3), np.uint8)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (width, height))
+    for number in range(frames):
+        writer.write(cv2.add(pictures[number // 125 % len(pictures)], noise[number % 4]))
+    writer.release()
+
+
 def rest(bench: Bench) -> None:
     """The daemon with one pipeline: at rest, and at one frame a second."""
     print("\nCPU time (ms a second) and wake-ups a second")
@@ -274,6 +318,7 @@ def main() -> None:
         "motion": lambda: motion(bench),
         "shared": lambda: shared(bench),
         "sound": lambda: sound(bench),
+        "replay": lambda: replay(bench),
         "rest": lambda: rest(bench),
     }
     for part in options.parts.split(","):
