@@ -49,6 +49,7 @@ _METRICS = {
     "edged_pipeline_degraded": ("gauge", "Whether it runs otherwise than configured."),
     "edged_pipeline_frames_total": ("counter", "Frames classified since the start."),
     "edged_pipeline_frames_dropped_total": ("counter", "Frames not classified since the start, by reason."),
+    "edged_pipeline_frames_still_total": ("counter", "Frames not classified because nothing moved."),
     "edged_pipeline_restarts_total": ("counter", "Restarts of its worker since the start."),
     "edged_pipeline_rate_hertz": ("gauge", "Recent classifications per second."),
     "edged_pipeline_inference_median_seconds": ("gauge", "Median time to run the model."),
@@ -108,6 +109,8 @@ def _pipelines(health: Mapping[str, Any]) -> Iterator[_Sample]:
         yield "edged_pipeline_capture_median_seconds", _seconds(pipeline["capture_ms"]), which
         for reason, count in pipeline["dropped"].items():
             yield "edged_pipeline_frames_dropped_total", count, which | {"reason": reason}
+        if motion := pipeline.get("motion"):
+            yield "edged_pipeline_frames_still_total", motion["skipped"], which
 
 
 def _sensors(health: Mapping[str, Any]) -> Iterator[_Sample]:

@@ -38,6 +38,7 @@ HEALTH: dict[str, Any] = {
             "invoke_ms": {"p50": 5.3, "p95": 7.0},
             "capture_ms": 1.5,
             "dropped": {"stale": 4},
+            "motion": {"moves": True, "skipped": 70},
             "decision": {"label": "Egyptian cat", "since": ""},
         }
     },
@@ -62,6 +63,8 @@ def test_figures_have_units_and_names() -> None:
     assert 'edged_process_resident_memory_bytes{process="main"} 44100000' in lines
     assert "edged_events_accepted_total 1234567890" in lines
     assert 'edged_status{status="degraded"} 1' in lines
+    assert 'edged_pipeline_frames_still_total{pipeline="porch"} 70' in lines
+    assert not [line for line in lines if "moves" in line], "not for every user of the machine"
     assert 'edged_sensor_value{sensor="attic",channel="",unit="°C"} 21.4' in lines
     assert 'edged_sensor_value{sensor="attic",channel="door",unit=""} 1' in lines
     assert not [line for line in lines if "old" in line or "rate_hertz" in line], "what is not known"
