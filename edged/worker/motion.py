@@ -7,7 +7,7 @@
 A camera is never quite still, so a cell counts as changed only where its *structure* did: what differs from
 the cells around it, in steps of light (a logarithm). Slow or fast light, clouds, shadows with soft edges and
 automatic exposure change a neighbourhood together and drop out. Lamps that flicker at the mains' frequency
-change whole rows, whose median is taken off. Each cell learns how much it usually changes, by noise or by
+change whole rows, whose mean is taken off. Each cell learns how much it usually changes, by noise or by
 leaves in the wind, and must exceed that several times.
 """
 
@@ -43,6 +43,8 @@ _AT_FIRST = 2.0  # steps of usual change, before it is learnt
 _LEARNING = 8  # pictures until the usual is trusted
 _STILL_S, _CHANGED_S = 6.0, 20.0  # until a cell's new structure is the usual one
 _NOISE_S = 30.0  # until its new unrest is
+_SELDOM = 4  # pictures, of one of which it is learnt
+_FLICKER = 8.0  # steps by which a lamp that flickers changes the structure of a row, at most
 _NEIGHBOURS = 3  # of a cell and the eight around it must have changed: less is noise
 _OTHER_SCENE = 0.6  # of all cells: the light was switched on, or the camera moved
 _COLOURS = {"bgr": cv2.COLOR_BGR2GRAY, "rgb": cv2.COLOR_RGB2GRAY}
@@ -124,6 +126,8 @@ class Detector:
         self.changed: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
         self._usual: Floats | None = None
         self._unrest: Floats = np.empty((0, 0), np.float32)
+        self._limit: Floats = self._unrest  # of a change that is usual
+        self._unlearnt_s = 0.0  # since the unrest was learnt
         self._seen = 0
         self._at = 0.0
 
@@ -142,34 +146,46 @@ class Detector:
             return self._begin(structure)
         self._seen += 1
         difference = structure - usual
-        difference -= _row_medians(difference)
+        difference -= _row_means(difference)
         change = np.abs(difference)
-        limit = np.clip(_TIMES * self._unrest, _LEAST, _MOST)
-        self.changed = _together(change > limit)
+        self.changed = _together(change > self._limit)
         area = float(np.count_nonzero(self.changed)) / self.changed.size
         if area > _OTHER_SCENE:
             self._usual = structure
             return area
-        self._learn(usual, difference, change, elapsed_s)
+        self._learn(usual, difference, elapsed_s, moved=area > 0)
+        self._learn_unrest(change, elapsed_s, moved=area > 0)
         return area
 
-    def _learn(self, usual: Floats, difference: Floats, change: Floats, elapsed_s: float) -> None:
+    def _learn(self, usual: Floats, difference: Floats, elapsed_s: float, *, moved: bool) -> None:
         """Make what is seen a bit more usual: more of the first pictures, but not of what moves in them."""
         first = 1 / (self._seen + 1) if self._seen < _LEARNING else 0.0
-        still, moved, noise = (_share(elapsed_s, whole_s) for whole_s in (_STILL_S, _CHANGED_S, _NOISE_S))
-        usual += self._where(moved, max(still, first)) * difference
-        rates = self._where(noise, max(noise, first))
-        self._unrest += rates * (np.minimum(change, _MOST) - self._unrest)
+        still = max(_share(elapsed_s, _STILL_S), first)
+        if moved:
+            usual += self._where(_share(elapsed_s, _CHANGED_S), still) * difference
+        else:
+            cv2.scaleAdd(difference, still, usual, dst=usual)
 
-    def _where(self, changed: float, still: float) -> Floats | np.float32:
+    def _learn_unrest(self, change: Floats, elapsed_s: float, *, moved: bool) -> None:
+        """Learn how much each cell changes: from each of the first pictures, then from a few of them."""
+        self._unlearnt_s += elapsed_s
+        if self._seen >= _LEARNING and self._seen % _SELDOM:
+            return
+        noise = _share(self._unlearnt_s, _NOISE_S)
+        still = max(noise, 1 / (self._seen + 1)) if self._seen < _LEARNING else noise
+        rates = self._where(noise, still) if moved else np.float32(still)
+        self._unrest += rates * (np.minimum(change, _MOST) - self._unrest)
+        self._limit = np.clip(_TIMES * self._unrest, _LEAST, _MOST)
+        self._unlearnt_s = 0.0
+
+    def _where(self, changed: float, still: float) -> Floats:
         """Return one number for the cells that changed and another for the others."""
-        if changed == still or not self.changed.any():
-            return np.float32(still)
         return np.where(self.changed, np.float32(changed), np.float32(still))
 
     def _begin(self, structure: Floats) -> float:
-        self._usual, self._seen = structure, 0
+        self._usual, self._seen, self._unlearnt_s = structure, 0, 0.0
         self._unrest = np.full(structure.shape, _AT_FIRST, np.float32)
+        self._limit = np.clip(_TIMES * self._unrest, _LEAST, _MOST)
         self.changed = np.ones(structure.shape, np.bool_)
         return 1.0
 
@@ -192,9 +208,10 @@ def _structure(picture: Picture, order: str) -> Floats:
     return np.asarray(light - around, np.float32)
 
 
-def _row_medians(difference: Floats) -> Floats:
-    middle = difference.shape[1] // 2
-    return np.partition(difference, middle, axis=1)[:, middle : middle + 1]
+def _row_means(difference: Floats) -> Floats:
+    """Return the mean of each row, in which what moves counts little."""
+    clipped = np.clip(difference, -_FLICKER, _FLICKER)
+    return np.asarray(cv2.reduce(clipped, 1, cv2.REDUCE_AVG), np.float32)
 
 
 def _together(changed: NDArray[np.bool_]) -> NDArray[np.bool_]:
