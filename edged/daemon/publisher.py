@@ -244,12 +244,7 @@ class EventPublisher:
                 return
             self._sink.result(event.pipeline, event.to_json())
         else:
-            event = self._spool.accept(event)
-            if self._keep is not None:
-                self._keep(event)
-            self._state(event, status.present)
-            if self._at_once:
-                self.committed([event.to_json()])
+            self._state(self._accept(event), status.present)
             return
         self._send_copies(event.to_json())
 
@@ -274,6 +269,7 @@ class EventPublisher:
             self._undecided.pop(name, None)
         if name in self._decided and status.present != self._present.get(name):
             # It is configured otherwise: zones are gone, or labels are not decided as they were.
+            self._end(self._present.get(name, ()), status)
             self._state(self._event_maker.nothing(status), status.present)
         self.retain(f"{name}/enabled/state", "ON" if status.enabled else "OFF")
         self.retain(f"{name}/availability", "online" if status.online else "offline")
@@ -284,6 +280,23 @@ class EventPublisher:
             self._state(self._event_maker.nothing(status), status.present)
 
     # Inside.
+
+    def _accept(self, event: Event) -> Event:
+        """Send an event through the spool; return it with its id."""
+        event = self._spool.accept(event)
+        if self._keep is not None:
+            self._keep(event)
+        if self._at_once:
+            self.committed([event.to_json()])
+        return event
+
+    def _end(self, before: Iterable[Present], status: PipelineStatus) -> None:
+        """End what was there and cannot be any more: no worker will tell."""
+        kept = {(each.label, each.zone) for each in status.present or ()}
+        for each in before:
+            if (each.label, each.zone) not in kept and self._sink is not None:
+                nothing = self._event_maker.nothing(status)
+                self._accept(replace(nothing, type="end", previous=each.label, count=0, zone=each.zone))
 
     def _state(self, event: Event, present: tuple[Present, ...] | None) -> None:
         """Publish the state after an event; by label it is that of everything there is."""

@@ -383,6 +383,9 @@ def test_the_state_with_zones_names_those_that_are_not_empty() -> None:
     house.publisher.changed(there())  # the zone is not configured any more
     assert house.state()["present"] == {}
     assert "zones" not in house.state()
+    last = json.loads(house.spool.pending(9)[-1].payload)
+    assert (last["type"], last["label"], last["previous"]) == ("end", "unknown", "cat")
+    assert (last["count"], last["zone"]) == (0, "door")
 
 
 def test_after_a_restart_nothing_is_there_until_it_is_seen() -> None:
@@ -414,5 +417,7 @@ def test_a_state_does_not_outlive_the_way_in_which_labels_are_decided() -> None:
     assert (house.state()["label"], house.state()["present"]) == ("unknown", {})
     house.publisher.outcome(outcome(label="dog", count=1), there(("dog", 1)))
     house.publisher.changed(status())  # and back
+    ended = json.loads(house.spool.pending(9)[-1].payload)
+    assert (ended["type"], ended["previous"]) == ("end", "dog")
     assert house.state()["label"] == "unknown"
     assert "present" not in house.state()
