@@ -79,6 +79,7 @@ def everything(report: Report, bus: chips.Bus | None) -> None:
         if report.show("service: starts", service.start):
             report.show("service: events from the camera at the broker", service.classifies)
             report.show("service: sandbox", service.sandbox)
+            report.show("service: two pipelines share the camera", service.shares)
             report.show("hwmon: readings follow the chip", service.thermometer)
             report.show("iio: readings follow the chip", service.barometer)
             report.show("hwmon: the chip pulled out and back", service.chip_pulled_out)

@@ -71,6 +71,38 @@ class Service:
             "the camera is open in the worker alone, the broker's socket in main alone"
         )
 
+    def shares(self) -> str:
+        """Two pipelines see the same pictures in one worker, and one goes on without the other."""
+        since = time.monotonic()
+        gate = self._ear.hear("gate/result", lambda _: True, 60).data
+        porch = self._ear.hear(
+            "porch/result", lambda m: m.data["captured_at"] == gate["captured_at"], 60, since - 5
+        ).data
+        processes = wait("the status names them all", self._complete, 30)["processes"]
+        worker = processes["porch"]["pid"]
+        assert processes["gate"]["pid"] == worker, "one worker for both"
+        node = os.path.realpath(camera.DEVICE)
+        opened = sum(str(link.readlink()) == node for link in Path(f"/proc/{worker}/fd").iterdir())
+        assert opened == 1, f"the camera is open {opened} times"
+        off = time.monotonic()
+        self._switch("gate", on=False)
+        for _ in range(2):
+            self._ear.hear("porch/result", lambda _: True, 60)
+        assert self._status()["processes"]["porch"]["pid"] == worker, "another worker"
+        on = time.monotonic()
+        self._switch("gate", on=True)
+        again = self._ear.hear("gate/result", lambda _: True, 60, on)
+        silent = self._ear.between("gate/result", off + 3, on)
+        assert not silent, "a result of a pipeline that is off"
+        noticed = self._ear.between("porch/availability", off, again.at)
+        assert not noticed, f"the sister's availability was {noticed[0].payload}"
+        processes = wait("the status names them all", self._complete, 30)["processes"]
+        assert {processes[name]["pid"] for name in ("porch", "gate")} == {worker}, "another worker"
+        return (
+            f"process {worker} has the camera open once; both judged the picture of {porch['captured_at']}; "
+            f"switched off and on again after {again.at - on:.1f} s, which the other one did not notice"
+        )
+
     def thermometer(self) -> str:
         """hwmon: what is written to the chip is what the subscriber reads."""
         took = [self._heated(celsius) for celsius in (21.5, -10.5, 47.0)]
@@ -151,6 +183,11 @@ class Service:
         self._ear.close()
         return f"within {took_s:.1f} s, {result}, never restarted; offline told on 3 topics"
 
+    def _switch(self, pipeline: str, *, on: bool) -> None:
+        word, since = "ON" if on else "OFF", time.monotonic()
+        run("mosquitto_pub", "-t", f"edged/board/{pipeline}/enabled/set", "-m", word)
+        self._ear.hear(f"{pipeline}/enabled/state", lambda m: m.payload == word, 20, since)
+
     def _heated(self, celsius: float) -> float:
         since = time.monotonic()
         self._bus.heat(chips.THERMOMETER, celsius)
@@ -161,7 +198,9 @@ class Service:
 
     def _complete(self) -> dict[str, Any] | None:
         status = self._status()
-        return status if {"main", "forkserver", "porch", "sensors"} <= set(status["processes"]) else None
+        return (
+            status if {"main", "forkserver", "porch", "gate", "sensors"} <= set(status["processes"]) else None
+        )
 
     def _status(self) -> dict[str, Any]:
         """What `edged status` reads; the command itself takes an emulator several seconds."""
