@@ -65,7 +65,8 @@ def _decided(data: dict[str, Any]) -> str:
         if data["label"] == UNKNOWN:
             return f"{data['previous']}{zone} is gone" if data["type"] == "end" else UNKNOWN
         many = f", {data['count']} of them" if data["count"] > 1 else ""
-        return f"{data['label']}{zone} {data['score']:.2f}{many}"
+        closer = ", ".join(f"{each['label']} {each['score']:.2f}" for each in data.get("then", ()))
+        return f"{data['label']}{zone} {data['score']:.2f}{many}{f': {closer}' if closer else ''}"
     decided = data["label"] if data["label"] == UNKNOWN else f"{data['label']} {data['score']:.2f}"
     return decided if data["type"] in _WORDS else f"{decided}  (was {data['previous']})"
 

@@ -38,6 +38,10 @@ EVENT = {
             {"type": "end", "label": "unknown", "previous": "person", "count": 0, "zone": "door"},
             "porch      person (door) is gone",
         ),
+        (
+            {"label": "bird", "count": 2, "then": [{"label": "goldfinch", "score": 0.8}] * 2},
+            "porch      bird 0.77, 2 of them: goldfinch 0.80, goldfinch 0.80",
+        ),
         ({"type": "heartbeat", "label": "unknown", "count": 0}, "porch      still unknown"),
         ({"type": "result", "label": "person", "count": 3}, "porch      seen: person 0.77, 3 of them"),
         ({"pipeline": "x" * 32}, f"{'x' * 32}  Egyptian cat 0.77  (was unknown)"),
