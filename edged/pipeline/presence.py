@@ -17,7 +17,7 @@ with objects above the first, and falls only where too few are left above the se
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -293,14 +293,9 @@ def placed(finding: Finding, placement: tuple[float, float, float, float]) -> Fi
         return finding
     left, top, width, height = placement
     x0, y0, x1, y1 = finding.box
-    return replace(
-        finding,
-        box=(
-            _part(left + x0 * width),
-            _part(top + y0 * height),
-            _part(left + x1 * width),
-            _part(top + y1 * height),
-        ),
+    box = left + x0 * width, top + y0 * height, left + x1 * width, top + y1 * height
+    return Detection(
+        finding.label, finding.score, (_part(box[0]), _part(box[1]), _part(box[2]), _part(box[3]))
     )
 
 

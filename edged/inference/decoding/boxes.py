@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edged.events import Finding
+    from edged.events import Box, Finding
     from edged.models.object_detector import DetectorSpec
 
 _SAME = 0.5  # two boxes of one label with this intersection over union are one object
@@ -37,7 +37,7 @@ class BoxDecoder:
     def __init__(self, spec: DetectorSpec, labels: Sequence[str], only: Collection[str] = ()) -> None:
         self._parts = spec.parts
         self._labels = tuple(labels)
-        self._wanted = np.array([not only or label in only for label in labels], bool)
+        self._wanted = tuple(not only or label in only for label in labels)
 
     def decode(self, outputs: Sequence[NDArray[np.generic]], sample: object) -> Sequence[Finding]:
         """Return the objects, best first, each with its box in the model's picture.
@@ -49,7 +49,7 @@ class BoxDecoder:
             sample: what went into the model; not used.
         """
         del sample
-        boxes, classes, scores, count = (outputs[part].astype(np.float64) for part in self._parts)
+        boxes, classes, scores, count = (outputs[part] for part in self._parts)
         boxes, classes, scores = boxes.reshape(-1, 4), classes.reshape(-1), scores.reshape(-1)
         said = float(count.reshape(-1)[0]) if count.size else np.nan
         if not np.isfinite(said):
@@ -58,35 +58,35 @@ class BoxDecoder:
         boxes, classes, scores = boxes[:rows], classes[:rows], scores[:rows]
         if not (np.isfinite(boxes).all() and np.isfinite(classes).all() and np.isfinite(scores).all()):
             return []
-        return self._objects(boxes, np.rint(classes).astype(np.int64), scores) or NOTHING
+        return self._objects(boxes.tolist(), np.rint(classes).tolist(), scores.tolist()) or NOTHING
 
     def _objects(
-        self, boxes: NDArray[np.float64], classes: NDArray[np.int64], scores: NDArray[np.float64]
+        self, boxes: Sequence[Sequence[float]], classes: Sequence[float], scores: Sequence[float]
     ) -> list[Finding]:
-        top, left, bottom, right = np.clip(boxes, 0.0, 1.0).T
-        known = (classes >= 0) & (classes < len(self._labels))
-        usable = known & (scores >= _LEAST_SCORE) & (bottom > top) & (right > left)
-        usable[usable] = self._wanted[classes[usable]]
-        places = np.stack([left, top, right, bottom], axis=1)
-        kept: list[int] = []
-        for row in np.argsort(-scores, kind="stable"):
-            if usable[row] and not any(
-                classes[row] == classes[other] and overlap(places[row], places[other]) >= _SAME
-                for other in kept
-            ):
-                kept.append(int(row))
-        return [
-            Detection(
-                self._labels[classes[row]],
-                min(float(scores[row]), 1.0),
-                (float(left[row]), float(top[row]), float(right[row]), float(bottom[row])),
-            )
-            for row in kept
-        ]
+        """Return the objects of the rows. Without arrays: for some rows that takes a tenth of the time."""
+        kept: list[tuple[float, Box]] = []
+        findings: list[Finding] = []
+        for row in sorted(range(len(scores)), key=lambda row: -scores[row]):
+            top, left, bottom, right = (min(max(edge, 0.0), 1.0) for edge in boxes[row])
+            wanted = 0 <= classes[row] < len(self._labels) and self._wanted[int(classes[row])]
+            if not wanted or scores[row] < _LEAST_SCORE or bottom <= top or right <= left:
+                continue
+            box = left, top, right, bottom
+            if any(classes[row] == other and overlap(box, place) >= _SAME for other, place in kept):
+                continue
+            kept.append((classes[row], box))
+            findings.append(Detection(self._labels[int(classes[row])], min(scores[row], 1.0), box))
+        return findings
 
 
-def overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Return the intersection over union of two boxes: x0, y0, x1, y1."""
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = float(np.prod(np.maximum(sides, 0.0)))
-    return shared / (float(np.prod(one[2:] - one[:2])) + float(np.prod(other[2:] - other[:2])) - shared)
+def overlap(one: Box, other: Box) -> float:
+    """Return the intersection over union of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    either = _area(one) + _area(other) - shared
+    return shared / either if either > 0 else 0.0  # boxes may be so small that their areas are 0
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
