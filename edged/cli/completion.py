@@ -22,9 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
     from edged.cli import manual_page, shells
-    from edged.cli.main import command_line
     from edged.cli.shell_words import verbs
 
     write = {"bash": shells.bash, "zsh": shells.zsh, "fish": shells.fish, "man": manual_page.page}
-    terminal.print_document(write[arguments.form](verbs(command_line())))
+    terminal.print_document(write[arguments.form](verbs(arguments.command_line)))
     return 0

@@ -184,5 +184,5 @@ def command_line() -> argparse.ArgumentParser:
     for verb in VERBS:
         subparser = verbs.add_parser(verb.NAME, help=verb.HELP, description=verb.HELP)
         verb.configure(subparser)
-        subparser.set_defaults(run=verb.run, parser=subparser)
+        subparser.set_defaults(run=verb.run, parser=subparser, command_line=parser)
     return parser

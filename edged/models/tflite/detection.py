@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edged.models.tensor import Tensor
-    from edged.models.tflite.graph import Operator
+    from edged.models.tflite.step import Operator
 
 DETECTION_OP = "TFLite_Detection_PostProcess"
 _PARTS = 4  # boxes, classes, scores, count

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edged.models.tensor import Tensor
-    from edged.models.tflite.graph import Operator
+    from edged.models.tflite.step import Operator
 
     Constant = Callable[[int], tuple[float, ...] | None]
 

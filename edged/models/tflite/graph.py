@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edged.models.tensor import Tensor
 from edged.models.tflite import detection, first_steps
 from edged.models.tflite.flatbuffer import Malformed, Table
+from edged.models.tflite.step import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,17 +62,6 @@ class Graph:
     last_steps: tuple[str, ...]
     input_range: str
     detection: DetectionStep | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """One step: its builtin code, the numbers of its tensors, and a custom operator's name and options."""
-
-    code: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    name: str = ""
-    options: memoryview | bytes = b""
 
 
 def read(graph: Table, blobs: Sequence[memoryview], codes: Sequence[tuple[int, str]]) -> Graph:

@@ -12,7 +12,8 @@ from edged.models.label_text import LabelList
 from edged.models.tensor import Tensor
 from edged.models.tflite import detection
 from edged.models.tflite import file as tflite_file
-from edged.models.tflite.graph import CUSTOM, Operator
+from edged.models.tflite.graph import CUSTOM
+from edged.models.tflite.step import Operator
 
 if TYPE_CHECKING:
     from pathlib import Path
