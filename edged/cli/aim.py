@@ -6,31 +6,18 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from edged.cli import model_options, terminal
+from edged.cli import subject_options, terminal
 from edged.ipc.aim_request import WAYS
-
-if TYPE_CHECKING:
-    from edged.tools.page import Subject
 
 NAME = "aim"
 HELP = "show on this terminal what the model sees, with sharpness and light, to aim and focus a camera"
-_OWN_MODEL = ("source", "model", "labels")  # the options that a configuration has keys for
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "--source", metavar="SOURCE", help="as for edged try, such as camera (default) or /dev/videoN"
-    )
-    terminal.add_config_option(parser, "look through a pipeline of this configuration", default=None)
-    parser.add_argument("--pipeline", metavar="P", help="with -c: which one (default: the only one)")
-    parser.add_argument(
-        "--model", metavar="F.tflite", type=Path, help="without -c: as for edged try (default: bundled)"
-    )
-    parser.add_argument("--labels", metavar="F.txt", type=Path, help="without -c: one label a line")
-    model_options.configure(parser)
+    subject_options.configure(parser, "look through a pipeline of this configuration")
     parser.add_argument(
         "--exact", action="store_true", help="the picture in the model's own pixels (key e changes that)"
     )
@@ -61,29 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
         exact=arguments.exact,
         out=arguments.out,
     )
-    return aim.look(_subject(arguments), options, screen, lambda said: terminal.print_line(said, stderr=True))
-
-
-def _subject(arguments: argparse.Namespace) -> Subject:
-    from edged.errors import Refused
-    from edged.tools import page, try_
-
-    if arguments.config is not None:
-        for key in _OWN_MODEL:
-            if getattr(arguments, key) is not None:
-                raise Refused(f"--{key} does not go with -c, whose pipeline has its own", terminal.USAGE)
-        return page.of_configuration(Path(arguments.config), arguments.pipeline)
-    if arguments.pipeline is not None:
-        raise Refused("--pipeline is one of a configuration: write -c too", terminal.USAGE)
-    return page.of_options(
-        try_.Options(
-            source=arguments.source,
-            model=arguments.model,
-            labels=arguments.labels,
-            model_keys=model_options.keys(arguments),
-            live=True,
-            repeat=True,
-        )
+    return aim.look(
+        subject_options.subject(arguments),
+        options,
+        screen,
+        lambda said: terminal.print_line(said, stderr=True),
     )
 
 

@@ -36,14 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.print_document(text)
         return 0
     path = Path(arguments.output)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        terminal.print_error(f"{path} already exists: move it away, or name another file with -o")
-        return terminal.CANNOT_CREATE
-    except OSError as error:
-        terminal.print_error(f"{path} cannot be written: {(error.strerror or str(error)).lower()}")
+    if not terminal.write_new(path, text.encode()):
         return terminal.CANNOT_CREATE
     terminal.print_line(f"{path}: written; edit it, then run: edged check -c {path}")
     return 0

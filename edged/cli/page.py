@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.cli import model_options, terminal
+from edged.cli import subject_options, terminal
 from edged.cli.progress import Notes
 
 if TYPE_CHECKING:
@@ -14,21 +14,11 @@ if TYPE_CHECKING:
 
 NAME = "page"
 HELP = "show a pipeline's picture, decisions and thresholds in a browser, until Ctrl-C"
-_OWN_MODEL = ("source", "model", "labels")  # the options that a configuration has keys for
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    terminal.add_config_option(parser, "show a pipeline of this configuration", default=None)
-    parser.add_argument("--pipeline", metavar="P", help="which one (default: the only one)")
-    parser.add_argument(
-        "--source", metavar="SOURCE", help="without -c: as for edged try, such as camera or /dev/videoN"
-    )
-    parser.add_argument(
-        "--model", metavar="F.tflite", type=Path, help="without -c: as for edged try (default: bundled)"
-    )
-    parser.add_argument("--labels", metavar="F.txt", type=Path, help="without -c: one label a line")
-    model_options.configure(parser)
+    subject_options.configure(parser, "show a pipeline of this configuration")
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
         "--socket",
@@ -45,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     from edged.tools import page
 
-    subject = _subject(arguments)
+    subject = subject_options.subject(arguments)
     if arguments.port is not None:
         address = page.Address.at_port(arguments.port)
     else:
@@ -77,29 +67,6 @@ class Terminal(Notes):
             terminal.print_line(
                 f"  here {keys} of the configuration do not count: every picture is classified"
             )
-
-
-def _subject(arguments: argparse.Namespace) -> Subject:
-    from edged.errors import Refused
-    from edged.tools import page, try_
-
-    if arguments.config is not None:
-        for key in _OWN_MODEL:
-            if getattr(arguments, key) is not None:
-                raise Refused(f"--{key} does not go with -c, whose pipeline has its own", terminal.USAGE)
-        return page.of_configuration(Path(arguments.config), arguments.pipeline)
-    if arguments.pipeline is not None:
-        raise Refused("--pipeline is one of a configuration: write -c too", terminal.USAGE)
-    return page.of_options(
-        try_.Options(
-            source=arguments.source,
-            model=arguments.model,
-            labels=arguments.labels,
-            model_keys=model_options.keys(arguments),
-            live=True,
-            repeat=True,
-        )
-    )
 
 
 def _port(text: str) -> int:

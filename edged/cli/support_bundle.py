@@ -47,22 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.yes and not _agreed(parts):
         terminal.print_line("nothing was written")
         return 1
-    try:
-        _write(path, support_bundle.pack(parts))
-    except FileExistsError:
-        terminal.print_error(f"{path} already exists: move it away, or name another file with -o")
-        return terminal.CANNOT_CREATE
-    except OSError as error:
-        terminal.print_error(f"{path} cannot be written: {(error.strerror or str(error)).lower()}")
+    if not terminal.write_new(path, support_bundle.pack(parts), support_bundle.MODE):
         return terminal.CANNOT_CREATE
     terminal.print_line(f"{path}: written; look through it before you send it")
     return 0
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file that only this user can read. Raises ``OSError``; never overwrites one."""
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(data)
 
 
 def _agreed(parts: Sequence[Part]) -> bool:

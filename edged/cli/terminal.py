@@ -8,6 +8,7 @@ statuses and the option that several verbs share.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from edged.text import printable, printable_lines
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -61,6 +63,20 @@ def print_error(*messages: object) -> None:
     """Print one line for each message to standard error, with the program's name in front."""
     for message in messages:
         print_line(f"edged: {message}", stderr=True)
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> bool:
+    """Write a file that is not there yet; say what is wrong and return False where that fails."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+    except FileExistsError:
+        print_error(f"{path} already exists: move it away, or name another file with -o")
+    except OSError as error:
+        print_error(f"{path} cannot be written: {(error.strerror or str(error)).lower()}")
+    else:
+        return True
+    return False
 
 
 def print_markup(console: Console, line: str) -> None:

@@ -47,6 +47,23 @@ def setup(form: str = "text", stream: TextIO | None = None, level: int = logging
     logging.raiseExceptions = False  # a closed standard error must not end the daemon
 
 
+class Notes(logging.Handler):
+    """Hands each message to a function, where a person watches one run and no log is kept.
+
+    Args:
+        note: takes the message.
+        level: the least that is handed on.
+    """
+
+    def __init__(self, note: Callable[[str], object], level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._note = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the message on."""
+        self._note(record.getMessage())
+
+
 def _formatter(form: str, stream: TextIO) -> logging.Formatter:
     if form == "json":
         return Json()

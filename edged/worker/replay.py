@@ -27,6 +27,7 @@ from edged.ipc.worker_order import PipelineOrder
 from edged.sources.replay import RecordedTime
 from edged.system import clock, kernel
 from edged.system.child import serve
+from edged.system.log import Notes
 from edged.worker import masking, one_request
 from edged.worker.engines import Files
 from edged.worker.pipeline_runner import PipelineRunner
@@ -234,18 +235,6 @@ class Replay:
         )
 
 
-class _Notes(logging.Handler):
-    """Tells warnings of drivers, such as photographs that are left out."""
-
-    def __init__(self, tell: Tell) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Tell it."""
-        self._tell({"note": record.getMessage()})
-
-
 def answer(request: bytes, tell: Tell) -> None:
     """Give up everything else, then judge the recording.
 
@@ -256,7 +245,7 @@ def answer(request: bytes, tell: Tell) -> None:
     kernel.name_process("edged-try")
     kernel.close_memory()
     replay = Replay(ReplayRequest.from_json(request), tell)
-    logging.getLogger().addHandler(_Notes(tell))
+    logging.getLogger().addHandler(Notes(lambda said: tell({"note": said}), logging.WARNING))
     one_request.answer(of_replay(replay.section), replay.run, tell)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from edged.errors import Refused
 from edged.supervisor import Supervisor
 from edged.system.isolation import not_isolated, suffices
+from edged.system.log import Notes
 from edged.tools.page import requests
 from edged.tools.page.requests import Answer, Unacceptable
 from edged.tools.page.site import Site, number_of
@@ -51,7 +52,7 @@ def serve(subject: Subject, address: Address, view: View) -> int:
         KeyboardInterrupt: Ctrl-C.
     """
     root = logging.getLogger()
-    root.handlers = [_ViewHandler(view)]
+    root.handlers = [Notes(view.note)]
     root.setLevel(logging.ERROR)  # the supervisor's warnings also arrive as faults
     os.environ.update(_QUIET | os.environ)
 
@@ -191,15 +192,3 @@ class Session:
         """
         assert b"Connection: close" in answer.head  # noqa: S101 - the browser relies on it
         socket.send_fds(self._pictures, [b"%d" % seen], [connection.fileno()])
-
-
-class _ViewHandler(logging.Handler):
-    """Shows log messages as notes."""
-
-    def __init__(self, view: View) -> None:
-        super().__init__()
-        self._view = view
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show the message."""
-        self._view.note(record.getMessage())

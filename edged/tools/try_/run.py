@@ -14,6 +14,7 @@ from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
 from edged.system.isolation import not_isolated, suffices
+from edged.system.log import Notes
 
 if TYPE_CHECKING:
     from edged.config.outputs import Mqtt
@@ -55,7 +56,7 @@ def run_trial(options: Options, view: View) -> int:
         KeyboardInterrupt: Ctrl-C.
     """
     root = logging.getLogger()
-    root.handlers = [_ViewHandler(view)]
+    root.handlers = [Notes(view.note)]
     root.setLevel(logging.ERROR)  # the supervisor's warnings also arrive as faults
     os.environ.update(_QUIET | os.environ)
 
@@ -201,18 +202,6 @@ class Trial:
             call_soon=asyncio.get_running_loop().call_soon_threadsafe,
             on_switch=lambda _name, _on: None,  # a trial cannot be switched off
         )
-
-
-class _ViewHandler(logging.Handler):
-    """Shows log messages as notes."""
-
-    def __init__(self, view: View) -> None:
-        super().__init__()
-        self._view = view
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show the message."""
-        self._view.note(record.getMessage())
 
 
 def _free_node() -> str:
