@@ -52,8 +52,8 @@ def test_held_out_messages_get_their_reply(runtime: str) -> None:
     place, best = judged(replies, "unlike.txt")
     first, three, kept = np.mean(place == 0), np.mean(place < 3), np.mean(best >= 0.5)
     print(f"unlike: {first:.3f} first, {three:.3f} of three, {kept:.3f} kept")
-    assert np.mean(place == 0) >= 0.78
-    assert np.mean(place < 3) >= 0.89
+    assert np.mean(place == 0) >= 0.84
+    assert np.mean(place < 3) >= 0.93
     assert np.mean(place[best >= 0.5] == 0) >= 0.85
     others = replies.scores(sentences(FOLDER / "held_out.txt")[OTHERS]).max(axis=1)
     assert np.mean(others < 0.5) >= 0.9
@@ -82,5 +82,5 @@ def test_it_is_what_the_script_builds() -> None:
     assert trained.replies == replies.labels
     found = [text for lines in sentences(FOLDER / "held_out.txt").values() for text in lines]
     floats, stored = trained.scores(found), replies.scores(found)
-    assert np.mean(floats.argmax(axis=1) == stored.argmax(axis=1)) >= 0.99
+    assert np.mean(floats.argmax(axis=1) == stored.argmax(axis=1)) >= 0.98
     assert np.abs(floats - stored).max() < 0.03
