@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import select
 import shutil
-from collections import Counter, deque
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
@@ -23,6 +23,7 @@ from edged.errors import Reason, Unavailable
 from edged.sources import FeedSource, Hint, Offer, Viewing, Window, sound_cards
 from edged.sources.arecord import Recorder
 from edged.sources.sound_config import SoundConfig
+from edged.sources.window_queue import OLD_S, WindowQueue
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.02
-_MOST_WAITING = 16  # windows; those behind a model that does not keep up
-_OLD_S = 1.0  # a window that ended longer ago than this, or than a hop, is out of date
 _MEASURED_S = 5.0  # for which samples are counted before their rate is believed
 _SAME, _NEAR = 1.25, 1.05  # factors within which a rate is the expected one, or a usual one
 _USUAL_HZ = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000, 192000)
@@ -105,7 +104,7 @@ def create(config: Config, hint: Hint) -> FeedSource:
 
 class _Waiting(NamedTuple):
     cut: Cut
-    ended_at: float  # monotonic time of its last sample, in s
+    ends_at: float  # monotonic time of its last sample, in s
 
 
 class Microphone:
@@ -123,17 +122,16 @@ class Microphone:
         self._config, self._hint = config, hint
         self._monotonic = monotonic
         self._steps, hop = config.lengths(hint)
-        self._old_s = max(_OLD_S, hop * config.row_s)
-        self._most_waiting = max(_MOST_WAITING, round(_OLD_S / max(hop, 1) / config.row_s))
         self._recorder: Recorder | None = None
         self._cutter: Cutter | None = None
         self._resampler: Resampler | None = None
         self._meter = _RateMeter(config.rate_hz)
-        self._waiting: deque[_Waiting] = deque()
         self._heard_at = 0.0
         self._stalled = False
         self._number = 0
         self.dropped: Counter[str] = Counter()
+        most = round(OLD_S / max(hop, 1) / config.row_s)
+        self._waiting: WindowQueue[_Waiting] = WindowQueue(hop * config.row_s, self.dropped, most)
 
     @property
     def begun(self) -> bool:
@@ -169,9 +167,9 @@ class Microphone:
         deadline = self._monotonic() + timeout_s
         while True:
             now = self._take()
-            self._drop_old(now, wanted=True)
-            if self._waiting:
-                return self._give(self._waiting.popleft(), now)
+            waiting = self._waiting.next(now)
+            if waiting is not None:
+                return self._give(waiting, now)
             if now >= deadline:
                 return None
             if self._recorder is not None:
@@ -179,10 +177,7 @@ class Microphone:
 
     def idle(self, keep: int | None) -> None:
         """Take in the sound; keep the newest windows that may still be needed."""
-        now = self._take()
-        while keep is not None and len(self._waiting) > keep:
-            self._waiting.popleft()
-        self._drop_old(now, wanted=keep is None)
+        self._waiting.idle(self._take(), keep)
 
     def close(self) -> None:
         """End the program, and forget the sound."""
@@ -232,10 +227,7 @@ class Microphone:
         if self._resampler is not None:
             samples = self._resampler.add(samples)
         for cut in cutter.add(samples):
-            self._waiting.append(_Waiting(cut, now - max(0.0, cutter.came_s - cut.ends_s)))
-        while len(self._waiting) > self._most_waiting:
-            self._waiting.popleft()
-            self.dropped["skipped"] += 1
+            self._waiting.add(_Waiting(cut, now - max(0.0, cutter.came_s - cut.ends_s)))
 
     def _record_at(self, given_hz: int) -> None:
         """Take the sound as recorded at this rate from now on."""
@@ -255,15 +247,10 @@ class Microphone:
             if self._cutter is not None:
                 self._cutter.gap()
 
-    def _drop_old(self, now: float, *, wanted: bool) -> None:
-        while self._waiting and now - self._waiting[0].ended_at > self._old_s:
-            self._waiting.popleft()
-            self.dropped["skipped"] += int(wanted)
-
     def _give(self, waiting: _Waiting, now: float) -> Window:
         cut = waiting.cut
         self._number += 1
-        captured_at = clock.wall() - max(0.0, now - waiting.ended_at)
+        captured_at = clock.wall() - max(0.0, now - waiting.ends_at)
         level = round(cut.level_dbfs, 1)
         return Window(cut.values, captured_at, cut.begins, self._number - 1, level, cut.ends_s)
 

@@ -12,7 +12,7 @@ page, and the pipeline's worker reads them there, 50 times a second.
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -21,6 +21,7 @@ from edged.drivers import wrong
 from edged.errors import Reason, Unavailable
 from edged.models.spec import Gives, SampleSpec
 from edged.sources import ChannelPath, FeedSource, Followed, Hint, InputConfig, Window
+from edged.sources.window_queue import WindowQueue
 from edged.system import clock
 from edged.system.needs import Needs
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from edged.sources.windowing import TimedWindow, Windows
 
 POLL_S = 0.02  # between two looks at the readings page
-_MOST_WAITING = 16  # windows; those behind a model that does not keep up
-_OLD_S = 1.0  # a window that ended longer ago than this, or than a hop, is out of date
 _GAPS = 3  # a sensor without a good reading for this many of the longest bridged gaps is silent
 MOST_VALUES = 1_000_000  # in a window
 _WHOLE = 1e-6  # how far a time may be from whole samples
@@ -168,16 +167,15 @@ class SensorWindows:
         self._config = config
         self._page = hint.readings
         self._patience_s = max(hint.patience_s, _GAPS * config.gap_s)
-        self._old_s = max(_OLD_S, config.hop_steps * config.step_s)
         self._monotonic = monotonic
         self._sleep = sleep
         self._windows: Windows | None = None
         self._rings: dict[str, RingReader] = {}
         self._heard_at: dict[str, float] = {}  # the latest good reading of each channel
-        self._waiting: deque[TimedWindow] = deque()
         self._last_ends = 0.0  # of the window that was given before
         self._number = 0
         self.dropped: Counter[str] = Counter()
+        self._waiting: WindowQueue[TimedWindow] = WindowQueue(config.every_s, self.dropped)
 
     @property
     def begun(self) -> bool:
@@ -200,9 +198,9 @@ class SensorWindows:
         deadline = self._monotonic() + timeout_s
         while True:
             now = self._take()
-            self._drop_old(now, wanted=True)
-            if self._waiting:
-                return self._give(self._waiting.popleft(), now)
+            window = self._waiting.next(now)
+            if window is not None:
+                return self._give(window, now)
             if now < deadline:
                 self._sleep(min(POLL_S, deadline - now))
             if self._monotonic() >= deadline:
@@ -210,10 +208,7 @@ class SensorWindows:
 
     def idle(self, keep: int | None) -> None:
         """Take in the readings; keep the newest windows that may still be needed."""
-        now = self._take()
-        while keep is not None and len(self._waiting) > keep:
-            self._waiting.popleft()
-        self._drop_old(now, wanted=keep is None)
+        self._waiting.idle(self._take(), keep)
 
     def close(self) -> None:
         """Forget the readings."""
@@ -234,11 +229,9 @@ class SensorWindows:
         # In the order of time over all channels: otherwise one of them would look silent.
         came = [(s.at, channel, s.value) for channel, ring in self._rings.items() for s in ring.new()]
         for at, channel, value in sorted(came):
-            self._waiting.extend(self._windows.add(channel, value, at))
+            for window in self._windows.add(channel, value, at):
+                self._waiting.add(window)
             self._heard_at[channel] = max(self._heard_at[channel], min(at, now))
-        self._drop("skipped", len(self._waiting) - _MOST_WAITING)
-        while len(self._waiting) > _MOST_WAITING:
-            self._waiting.popleft()
         self._drop("gap", self._windows.gaps - gaps)
         self._drop("overrun", sum(ring.lost for ring in self._rings.values()) - lost)
         silent = next((c for c, at in self._heard_at.items() if now - at > self._patience_s), None)
@@ -246,11 +239,6 @@ class SensorWindows:
             what = f"{silent} has given no good reading for {self._patience_s:g} s; check that sensor"
             raise Unavailable(Reason.TIMEOUT, what)
         return now
-
-    def _drop_old(self, now: float, *, wanted: bool) -> None:
-        while self._waiting and now - self._waiting[0].ends_at > self._old_s:
-            self._waiting.popleft()
-            self._drop("skipped", int(wanted))
 
     def _drop(self, reason: str, number: int) -> None:
         if number > 0:
