@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import edged
 from edged.homeassistant import label_entities, label_events, sensor_entities
-from edged.homeassistant.sensor_entities import READ
+from edged.homeassistant.sensor_entities import READ, available
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,8 +133,7 @@ def _decided(base: str, pipeline: str, name: str) -> dict[str, Component]:
     topic = f"{base}/{pipeline}"
     seen = {
         "stat_t": f"{topic}/state",
-        "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
-        "avty_mode": "all",
+        **available(base, topic),
     }
     return {
         f"{pipeline}_label": {

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.homeassistant.sensor_entities import READ
+from edged.homeassistant.sensor_entities import READ, available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,8 +55,7 @@ def _of_pipeline(base: str, pipeline: str, watched: Watched, title: str) -> Iter
     topic = f"{base}/{pipeline}"
     common = {
         "stat_t": f"{topic}/state",
-        "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
-        "avty_mode": "all",
+        **available(base, topic),
     }
     if watched.closer:
         yield (

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from edged.homeassistant.label_entities import slug
-from edged.homeassistant.sensor_entities import READ
+from edged.homeassistant.sensor_entities import READ, available
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,8 +60,7 @@ def _entity(base: str, topic: str, title: str, watched: Watched) -> Component:
             f"{READ}{{% if {_begins(watched)} and v.label in {labels} %}}"
             f"{{{{ {{'event_type': v.label, {kept}}} | to_json }}}}{{% endif %}}"
         ),
-        "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
-        "avty_mode": "all",
+        **available(base, topic),
     }
 
 

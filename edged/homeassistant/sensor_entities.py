@@ -50,6 +50,11 @@ def components(
     return made
 
 
+def available(base: str, topic: str) -> Component:
+    """Return the keys of what is there while both its node and its pipeline or sensor are."""
+    return {"avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}], "avty_mode": "all"}
+
+
 def _component(base: str, name: str, config: SensorConfig, channel: str, title: str) -> Component:
     quantity = config.quantity(channel)
     topic = f"{base}/{name}"
@@ -58,8 +63,7 @@ def _component(base: str, name: str, config: SensorConfig, channel: str, title: 
         "p": "binary_sensor" if quantity.binary else "sensor",
         "name": f"{title} {channel.replace('_', ' ')}".strip(),
         "stat_t": state,
-        "avty": [{"t": f"{base}/status"}, {"t": f"{topic}/availability"}],
-        "avty_mode": "all",
+        **available(base, topic),
     }
     if config.shaping(channel, "publish") == "json":
         made["val_tpl"] = _STATE if quantity.binary else _NUMBER
