@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GAPS_S = (10.0, 60.0, 600.0, 3600.0)  # between two lines about the same thing
 MOST_KEPT = 256  # messages that are remembered, to recognise repeats
+_QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 _PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
 
 
@@ -47,8 +48,20 @@ def setup(form: str = "text", stream: TextIO | None = None, level: int = logging
     logging.raiseExceptions = False  # a closed standard error must not end the daemon
 
 
+def to_a_person(note: Callable[[str], object]) -> None:
+    """Hand errors to a function, where a person watches one pipeline and no log is kept.
+
+    Warnings of the supervisor also arrive as faults. OpenCV and FFmpeg are silenced, also in processes that
+    start later: their messages are for developers, and a fault reports the problem in a sentence.
+    """
+    root = logging.getLogger()
+    root.handlers = [Notes(note)]
+    root.setLevel(logging.ERROR)
+    os.environ.update(_QUIET | os.environ)
+
+
 class Notes(logging.Handler):
-    """Hands each message to a function, where a person watches one run and no log is kept.
+    """Hands each message to a function.
 
     Args:
         note: takes the message.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from edged.errors import Refused
 from edged.supervisor import Supervisor
 from edged.system.isolation import not_isolated, suffices
-from edged.system.log import Notes
+from edged.system.log import to_a_person
 from edged.tools.page import requests
 from edged.tools.page.requests import Answer, Unacceptable
 from edged.tools.page.site import Site, number_of
@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 
 STOP_S = 2.0  # for the worker to close its source
 MOST_CONNECTIONS = 32  # at a time, without those that the worker has
-# The messages of OpenCV and FFmpeg are for developers; the fault reports the problem in a sentence.
-_QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 _FINAL = frozenset({"model", "driver", "isolation"})  # kinds of faults that nothing but a new start mends
 
 
@@ -51,10 +49,7 @@ def serve(subject: Subject, address: Address, view: View) -> int:
         BrokenPipeError: the reader of the output has closed the pipe.
         KeyboardInterrupt: Ctrl-C.
     """
-    root = logging.getLogger()
-    root.handlers = [Notes(view.note)]
-    root.setLevel(logging.ERROR)  # the supervisor's warnings also arrive as faults
-    os.environ.update(_QUIET | os.environ)
+    to_a_person(view.note)
 
     async def run() -> int:
         return await Session(subject, address, view).run()

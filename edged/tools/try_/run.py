@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +13,7 @@ from edged.errors import Refused
 from edged.spool.memory import MemorySpool
 from edged.supervisor import Supervisor
 from edged.system.isolation import not_isolated, suffices
-from edged.system.log import Notes
+from edged.system.log import to_a_person
 
 if TYPE_CHECKING:
     from edged.config.outputs import Mqtt
@@ -29,8 +28,6 @@ NAME = "try"
 STOP_S = 2.0  # for the worker to close its source
 LOOK_S = 0.02
 BROKER_S = 5.0  # for the broker to answer, and for the last messages to it
-# The messages of OpenCV and FFmpeg would break the table; the fault reports the problem in a sentence.
-_QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 _TRANSIENT = frozenset({"picture", "source"})  # kinds of faults that may pass, once the pipeline has run
 
 
@@ -55,10 +52,7 @@ def run_trial(options: Options, view: View) -> int:
         BrokenPipeError: the reader of the output has closed the pipe.
         KeyboardInterrupt: Ctrl-C.
     """
-    root = logging.getLogger()
-    root.handlers = [Notes(view.note)]
-    root.setLevel(logging.ERROR)  # the supervisor's warnings also arrive as faults
-    os.environ.update(_QUIET | os.environ)
+    to_a_person(view.note)
 
     async def run() -> int:
         return await Trial(options, view).run()
