@@ -75,7 +75,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _of(track: bytes) -> int | None:
-    """Return the orientation of a track; None where it is no video, or its matrix does more than that."""
+    """Return the orientation of a track; None where it is not a video, or its matrix does more."""
     boxes = dict(_boxes(track))
     handler = dict(_boxes(boxes.get(b"mdia", b""))).get(b"hdlr", b"")
     header = boxes.get(b"tkhd", b"")

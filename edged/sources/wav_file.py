@@ -110,7 +110,7 @@ def decode(data: bytes, bits: int, is_float: bool) -> NDArray[np.float32]:
         is_float: they are floats; those that are not numbers become 0.
     """
     if is_float:
-        with np.errstate(all="ignore"):  # what is no number, or too large for one
+        with np.errstate(all="ignore"):  # what is not a number, or too large for one
             values = np.frombuffer(data, "<f4" if bits == 32 else "<f8").astype(np.float32)
         return np.clip(np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=-1.0), -8.0, 8.0)
     if bits == 8:

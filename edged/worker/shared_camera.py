@@ -104,7 +104,7 @@ class Tap:
         return replace(given.frame, skipped=skipped) if skipped != given.frame.skipped else given.frame
 
     def renew(self, why: str) -> None:
-        """Let the camera be opened again for all: it gives what is no picture."""
+        """Let the camera be opened again for all: what it gives is not a picture."""
         if self._session is not None:
             self._session.fail(Unavailable(Reason.LOST, why))
 

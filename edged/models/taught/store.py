@@ -5,7 +5,7 @@
     STATE_DIR/models/taught/NAME/
         embedder.tflite     makes the features; not there for text
         head                the newest version, which pipelines run
-        versions/0007       it and those before it, for --undo; the last one that is no correction stays
+        versions/0007       it and those before it, for --undo; the last that is not a correction stays
         pictures/LABEL/     what a camera showed; only where edged teach --keep asked for that
 
 A version is written beside the others, flushed to the disk and renamed; ``head`` is a second name of it,
@@ -237,7 +237,7 @@ def _versions(folder: Path) -> list[Path]:
 
 
 def _outdated(versions: list[Path]) -> list[Path]:
-    """Return the versions to delete: all but the newest, and but the last one that is no correction."""
+    """Return the versions to delete: all but the newest, and the last one that is not a correction."""
     older = versions[:-KEPT]
     if not older or not all(map(_is_correction, versions[-KEPT:])):
         return older

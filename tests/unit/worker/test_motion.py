@@ -188,7 +188,7 @@ def test_a_picture_of_long_ago_does_not_pass_again() -> None:
 
 
 def test_the_picture_without_what_left_passes() -> None:
-    """What was not usual is gone, and that is no movement: a decision would never end."""
+    """What was not usual is gone, and that is not movement: a decision would never end."""
     passing = Passing(Rules(0.01, 0))
     assert passing.give(0, 0, 0, 0, 200, 200, 0, 0) == [0, 1, 3, 4, 5, 6]
 
